@@ -1,0 +1,117 @@
+import type { Verdict } from '../core/decision.js';
+import type { EndingCode } from '../core/ending.js';
+import type { CallId } from '../core/leg.js';
+import type { UnknownWhy } from '../core/lists.js';
+import type { ReasonCode } from '../core/reason.js';
+
+/**
+ * Everything the product says about itself while it runs: one typed event feeds the log, the metrics and the
+ * alarms. No event has a field that could hold a number, a PIN, SDP or message text (I11).
+ */
+export type AppEvent =
+  // calls
+  | { readonly event: 'call-arrived'; readonly callId: CallId; readonly trunk: string }
+  | {
+      readonly event: 'call-decided';
+      readonly callId: CallId;
+      readonly verdict: Verdict;
+      readonly reason: ReasonCode;
+      readonly row: number;
+      readonly epoch: number | null;
+    }
+  | { readonly event: 'call-phase'; readonly callId: CallId; readonly phase: string; readonly ms: number }
+  | {
+      readonly event: 'call-ended';
+      readonly callId: CallId;
+      readonly verdict: Verdict | 'undecided';
+      readonly ending: EndingCode;
+      readonly detail: string | null;
+      readonly connectedMs: number;
+    }
+  | {
+      readonly event: 'call-stray-event';
+      readonly callId: CallId;
+      readonly phase: string;
+      readonly stray: string;
+    }
+  | {
+      readonly event: 'call-effect-failed';
+      readonly callId: CallId;
+      readonly effect: string;
+      readonly code: string;
+    }
+  | {
+      readonly event: 'call-rejected';
+      readonly trunk: string | null;
+      readonly ending: EndingCode;
+      readonly detail: string | null;
+    }
+  // alarms: someone must look now
+  | {
+      readonly event: 'alarm';
+      readonly alarm: AlarmCode;
+      readonly callId: CallId | null;
+      readonly detail: string;
+    }
+  // lists
+  | { readonly event: 'lists-armed'; readonly epoch: number }
+  | { readonly event: 'lists-disarmed'; readonly why: UnknownWhy | string }
+  | { readonly event: 'list-lookup'; readonly ms: number; readonly outcome: 'answered' | UnknownWhy }
+  | { readonly event: 'snapshot-saved'; readonly epoch: number; readonly entries: number }
+  | { readonly event: 'redis-state'; readonly state: 'up' | 'down' }
+  // media
+  | {
+      readonly event: 'node-state';
+      readonly node: string;
+      readonly pool: 'private' | 'recorded';
+      readonly state: 'up' | 'down';
+      readonly why: string;
+    }
+  | { readonly event: 'node-attested'; readonly node: string; readonly pool: 'private' | 'recorded' }
+  | {
+      readonly event: 'ng-command';
+      readonly node: string;
+      readonly command: string;
+      readonly ms: number;
+      readonly outcome: string;
+    }
+  // recording
+  | { readonly event: 'recording-armed'; readonly callId: CallId; readonly ms: number }
+  | { readonly event: 'recording-finished'; readonly callId: CallId; readonly seconds: number }
+  // journal
+  | { readonly event: 'journal-state'; readonly state: 'healthy' | 'unhealthy'; readonly code: string | null }
+  | {
+      readonly event: 'journal-append';
+      readonly kind: string;
+      readonly ms: number;
+      readonly outcome: 'durable' | string;
+    }
+  // sip
+  | { readonly event: 'agent-state'; readonly state: 'up' | 'down'; readonly why: string }
+  | {
+      readonly event: 'trunk-state';
+      readonly trunk: string;
+      readonly state: 'up' | 'down';
+      readonly why: string;
+    }
+  | { readonly event: 'sip-refused'; readonly method: string; readonly status: number; readonly why: string }
+  // process
+  | { readonly event: 'controller-started'; readonly version: string; readonly node: string }
+  | { readonly event: 'controller-ready'; readonly ready: boolean; readonly why: string }
+  | { readonly event: 'controller-stopping'; readonly callsUp: number }
+  | { readonly event: 'fault'; readonly where: string; readonly code: string };
+
+export const alarmTexts = {
+  'emergency-dialled': 'A caller dialled an emergency number.',
+  'private-file-found': 'A file of a private or unrecorded call lies in a spool.',
+  'recording-missing': 'A monitored call ended without a playable recording.',
+  'recording-lost': 'The recording of a monitored call stopped while the call was up.',
+  'recording-unproved': 'A recording could not be proved, so the call was not connected.',
+  'attestation-failed': 'A media node is not what its pool requires.',
+  'lists-disarmed': 'The lists do not match their signed manifest; ordinary calls are refused.',
+  'privileged-entry-missing': 'A number privileged in the snapshot is missing in Redis without a tombstone.',
+  'journal-unhealthy': 'The journal cannot write; calls are refused.',
+  'spool-unusable': 'The spool cannot take a recording.',
+} as const;
+export type AlarmCode = keyof typeof alarmTexts;
+export const alarmCodes = Object.keys(alarmTexts) as AlarmCode[];

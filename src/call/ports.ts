@@ -1,0 +1,250 @@
+import type { Connectable, Monitored, Private } from '../core/decision.js';
+import type { Ending } from '../core/ending.js';
+import type { CallerId, CallId, FacilityId, Leg, WallMs } from '../core/leg.js';
+import type { ListAnswers } from '../core/lists.js';
+import type { NumberKey } from '../core/number.js';
+import type { AppEvent } from './events.js';
+
+/**
+ * The roles a call needs filled. Adapters implement them and import nothing of each other; `main.ts` joins them.
+ * Every promise here settles within its adapter's own bound: the call never waits on an adapter for ever, and the
+ * controller sets a second, longer bound of its own.
+ */
+
+export interface Clock {
+  /** Wall time in ms since the epoch: for rows and validity, never for durations. */
+  wall(): WallMs;
+  /** Monotonic milliseconds, with fraction: for durations and deadlines. */
+  mono(): number;
+}
+
+/** Typed events for logs, metrics and alarms. Never throws, never blocks. */
+export type Emit = (event: AppEvent) => void;
+
+// ---- lists
+
+export interface ListQuestion {
+  readonly key: NumberKey;
+  readonly caller: CallerId;
+  readonly facility: FacilityId;
+}
+
+export interface Lists {
+  /** Never rejects: what could not be asked comes back as `unknown`. At most about 50 ms. */
+  lookUp(question: ListQuestion): Promise<ListAnswers>;
+}
+
+// ---- journal
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type JsonObject = { readonly [key: string]: Json };
+
+export interface Journal {
+  /** Resolves only when the row is on the disk (fdatasync). Rejects with an error that has a `code`. */
+  append(kind: string, body: JsonObject): Promise<{ readonly seq: number; readonly hash: string }>;
+}
+
+// ---- media
+
+export type Party = 'caller' | 'called';
+
+/** A session description as text, already checked by the media adapter. */
+export type Sdp = string;
+
+export interface MediaTotals {
+  /** RTP packets the node received from each party. */
+  readonly packets: { readonly caller: number; readonly called: number };
+  /** RTP packets that never arrived, as the node counted them. */
+  readonly lost: { readonly caller: number; readonly called: number };
+}
+
+interface Anchored {
+  readonly callId: CallId;
+  /** Name of the media node, as configured. */
+  readonly node: string;
+  /** The offer for the called party: names only the node's addresses. */
+  readonly offerForCalled: Sdp;
+  /** Lets media pass between the parties; until then the node drops it. */
+  open(): Promise<void>;
+  /** In-dialog offer/answer, always on the same node. Rejects with MediaError. */
+  reoffer(from: Party, offer: Sdp): Promise<Sdp>;
+  reanswer(from: Party, answer: Sdp): Promise<Sdp>;
+  /** RTP packets received so far from both parties; null where the node did not answer. */
+  packets(): Promise<number | null>;
+  /** Deletes the call on the node at once (no delete delay). Idempotent. */
+  release(): Promise<MediaTotals | null>;
+  /** Calls back once when the node is found gone or restarted, or loses its attestation. */
+  onLost(lost: (why: string) => void): void;
+}
+
+/** A call on a node that cannot record: there is nothing here to record, fork or listen with. */
+export interface PrivateAnchor extends Anchored {
+  readonly pool: 'private';
+  /** Takes the called party's answer, gives the answer for the caller. */
+  answer(decision: Private, answer: Sdp): Promise<Sdp>;
+}
+
+/** What a recording node said about a recording it started. A claim, not a proof. */
+export interface RecordingClaim {
+  readonly answerForCaller: Sdp;
+  /** Absolute path of the pcap as the node named it, or null where it named none. */
+  readonly path: string | null;
+  /** The node's process id where it runs on this host, for looking at what it holds open. */
+  readonly nodePid: number | null;
+  /** The node's UDP port that receives each party's RTP: tells the channels of the pcap apart. */
+  readonly ports: { readonly caller: number; readonly called: number };
+}
+
+export interface RecordedAnchor extends Anchored {
+  readonly pool: 'recorded';
+  /** Takes the called party's answer and starts the recording in the same command. */
+  answerAndRecord(decision: Monitored, answer: Sdp): Promise<RecordingClaim>;
+}
+
+export type Anchor = PrivateAnchor | RecordedAnchor;
+
+export interface Media {
+  /** Anchors on a node of the private pool. There is no way from here to the other pool. */
+  anchorPrivate(callId: CallId, decision: Private, offer: Sdp): Promise<PrivateAnchor>;
+  anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp): Promise<RecordedAnchor>;
+}
+
+export const mediaErrorCodes = [
+  'no-node',
+  'node-timeout',
+  'node-refused',
+  'node-error',
+  'offer-unusable',
+  'answer-unusable',
+  'foreign-address',
+  'unexpected-recording',
+] as const;
+export type MediaErrorCode = (typeof mediaErrorCodes)[number];
+
+export class MediaError extends Error {
+  readonly code: MediaErrorCode;
+  /** A fact fit for a log and a Warning header: never an address of a party, a number or SDP text. */
+  readonly detail: string;
+  constructor(code: MediaErrorCode, detail: string) {
+    super(`${code}: ${detail}`);
+    this.name = 'MediaError';
+    this.code = code;
+    this.detail = detail;
+  }
+}
+
+// ---- recording
+
+/** A recording proved to run: its file is in the spool and the node holds it open. */
+export interface Armed {
+  readonly answerForCaller: Sdp;
+  readonly proof: JsonObject;
+  /** Watches that the file grows while packets arrive. Calls back at most once. */
+  watch(lost: (code: string) => void): void;
+}
+
+export interface FinishedRecording {
+  readonly file: string;
+  readonly manifest: string;
+  readonly evidence: JsonObject;
+}
+
+export type SpoolFinding =
+  | { readonly state: 'recording-finished'; readonly recording: FinishedRecording }
+  | { readonly state: 'recording-missing'; readonly code: string; readonly evidence: JsonObject }
+  | { readonly state: 'nothing-found'; readonly evidence: JsonObject }
+  /** Something of this call lies in a spool and must not: the gravest alarm there is. */
+  | { readonly state: 'violation'; readonly evidence: JsonObject };
+
+export interface Recorder {
+  /** Refuses at once, before anyone is dialled, where the spool is missing, unwritable or full. */
+  ready(): Promise<{ readonly ready: true } | { readonly ready: false; readonly code: string }>;
+  /**
+   * Records a monitored call and proves it; takes a Monitored and nothing else. Rejects with RecordingError, or
+   * with MediaError where the node failed.
+   */
+  arm(decision: Monitored, anchor: RecordedAnchor, answer: Sdp): Promise<Armed>;
+  /** After the media is released: makes the WAV and its manifest out of the pcap. */
+  finish(
+    leg: Leg,
+    decision: Monitored,
+    anchor: RecordedAnchor,
+    totals: MediaTotals | null,
+  ): Promise<SpoolFinding>;
+  /** After the media is released: looks for any file of this call in every spool. */
+  verifyAbsence(callId: CallId): Promise<SpoolFinding>;
+}
+
+export class RecordingError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(`${code}: ${message}`);
+    this.name = 'RecordingError';
+    this.code = code;
+  }
+}
+
+// ---- the two legs
+
+/** The caller's half of the call, as the SIP adapter shows it. */
+export interface CallerLeg {
+  readonly leg: Leg;
+  readonly offer: Sdp;
+  /** Calls back once when the caller cancels, hangs up, or its side fails, at any moment from now on. */
+  onGone(gone: (event: 'caller-cancelled' | 'caller-hung-up' | 'ack-missing') => void): void;
+  ring(): void;
+  /** Sends 200 with the SDP. Rejects where the caller is gone already. */
+  connect(answer: Sdp): Promise<void>;
+  /** Sends the final response of this ending. Never rejects. */
+  refuse(ending: Ending): Promise<void>;
+  /** Sends BYE. Never rejects. */
+  hangUp(ending: Ending): Promise<void>;
+}
+
+export type DialOutcome =
+  | { readonly state: 'answered'; readonly called: CalledLeg; readonly answer: Sdp; readonly trunk: string }
+  | { readonly state: 'failed'; readonly ending: Ending };
+
+/** One try on one carrier trunk, for the CDR. */
+export interface DialAttempt {
+  readonly trunk: string;
+  /** Final status, 0 where none came. */
+  readonly status: number;
+  readonly ms: number;
+}
+
+export interface Dialling {
+  /** Settles exactly once, also after cancel(). Never rejects. */
+  readonly outcome: Promise<DialOutcome>;
+  readonly attempts: readonly DialAttempt[];
+  cancel(): void;
+}
+
+export interface CalledLeg {
+  onGone(gone: () => void): void;
+  hangUp(ending: Ending): Promise<void>;
+}
+
+export interface Dialer {
+  /** Dials the canonical number on the trunks the origin may use. `rang` is called for each first 180/183. */
+  dial(leg: Leg, decision: Connectable, anchor: Anchor, rang: () => void): Dialling;
+}
+
+export interface Bridge {
+  /** Joins two connected legs for in-dialog requests: re-INVITE, UPDATE, INFO, until either is gone. */
+  join(caller: CallerLeg, called: CalledLeg, anchor: Anchor): void;
+}
+
+// ---- circumstances
+
+export interface Surroundings {
+  /** Lockdown, schedule and suspension for this leg at this moment. */
+  of(
+    leg: Leg,
+    now: WallMs,
+  ): {
+    readonly lockdown: 'off' | 'on' | 'unknown';
+    readonly schedule: 'open' | 'closed' | 'unknown';
+    readonly suspended: boolean;
+  };
+}

@@ -1,0 +1,257 @@
+import type { NonEmpty } from './brand.js';
+import { asDecided, type Decision, type Monitored, type Private, type Refused } from './decision.js';
+import type { EndingCode } from './ending.js';
+import type { Leg, WallMs } from './leg.js';
+import { type Answer, inForce, type ListAnswers, type PrivilegedEntry } from './lists.js';
+import type { NumberKey } from './number.js';
+import type { Circumstances, Policy } from './policy.js';
+import type { Reason, ReasonCode } from './reason.js';
+
+/** Everything a decision depends on. The journal keeps it, so that a decision can be replayed years later. */
+export interface DecisionInput {
+  readonly leg: Leg;
+  readonly trunkEnabled: boolean;
+  readonly answers: ListAnswers;
+  readonly circumstances: Circumstances;
+  readonly policy: Policy;
+  readonly now: WallMs;
+}
+
+/** One row of the table: a question and what a match leads to. A row that does not match says nothing. */
+export interface DecisionRow {
+  readonly order: number;
+  readonly question: string;
+  readonly outcome: string;
+  readonly match: (input: DecisionInput) => Decision | null;
+}
+
+const keyOf = (input: DecisionInput): NumberKey | null => {
+  const { dialled } = input.leg;
+  return dialled.kind === 'number' || dialled.kind === 'hotline' ? dialled.key : null;
+};
+
+const refused = (
+  { answers, policy }: DecisionInput,
+  ending: EndingCode,
+  code: ReasonCode,
+  detail?: string,
+  alarm = false,
+): Refused =>
+  asDecided<Refused>({
+    verdict: 'refused',
+    ending,
+    alarm,
+    reasons: [reason(code, detail)],
+    epoch: answers.epoch,
+    policy: policy.version,
+  });
+
+const reason = (code: ReasonCode, detail?: string): Reason =>
+  detail === undefined ? { code } : { code, detail };
+
+const trunk = (input: DecisionInput): Decision | null =>
+  input.trunkEnabled ? null : refused(input, 'trunk-unknown', 'trunk-unknown');
+
+const dialled = (input: DecisionInput): Decision | null => {
+  const what = input.leg.dialled;
+  switch (what.kind) {
+    case 'number':
+    case 'hotline':
+      return null;
+    case 'emergency':
+      return refused(input, 'emergency-number', 'emergency-number', what.code, true);
+    case 'service':
+      return refused(input, 'service-barred', 'service-code', what.service);
+    case 'unparseable':
+      return refused(input, 'number-unparseable', 'number-unparseable', what.reason);
+    default: {
+      const never: never = what;
+      return never;
+    }
+  }
+};
+
+/** The first entry in force, from Redis or from the snapshot: either is enough (sticky, design section 5). */
+const protection = (
+  input: DecisionInput,
+): { entry: PrivilegedEntry; source: 'privileged-listed' | 'privileged-in-snapshot' } | null => {
+  const find = (answer: Answer<PrivilegedEntry>): PrivilegedEntry | undefined =>
+    answer.state === 'listed' ? answer.entries.find((entry) => inForce(entry, input.now)) : undefined;
+  const listed = find(input.answers.privileged);
+  if (listed !== undefined) return { entry: listed, source: 'privileged-listed' };
+  const kept = find(input.answers.snapshot);
+  return kept === undefined ? null : { entry: kept, source: 'privileged-in-snapshot' };
+};
+
+const privileged = (input: DecisionInput): Decision | null => {
+  const key = keyOf(input);
+  const found = protection(input);
+  if (key === null || found === null) return null;
+  const { policy, circumstances, answers } = input;
+  const inLockdown = found.entry.class === 'hotline' ? policy.hotlineInLockdown : policy.privilegedInLockdown;
+  // Unknown lockdown counts as lockdown: a policy that refuses then must not be passed by a failure.
+  if (circumstances.lockdown !== 'off' && inLockdown === 'refused') {
+    return refused(input, 'lockdown', 'privileged-lockdown', found.entry.class);
+  }
+  const reasons: Reason[] = [reason(found.source, found.entry.class)];
+  if (found.entry.match === 'main-number-of-extension') reasons.push(reason('privileged-main-number'));
+  return asDecided<Private>({
+    verdict: 'private',
+    key,
+    class: found.entry.class,
+    reasons: reasons as unknown as NonEmpty<Reason>,
+    epoch: answers.epoch,
+    policy: policy.version,
+  });
+};
+
+const knowledge = (input: DecisionInput): Decision | null => {
+  const { answers, policy } = input;
+  const unavailable = (code: 'lists-unknown' | 'snapshot-unknown', why: string): Decision =>
+    refused(input, 'lists-unavailable', code, why);
+  for (const answer of [answers.privileged, answers.pending, answers.block, answers.allow]) {
+    if (answer.state === 'unknown') return unavailable('lists-unknown', answer.why);
+  }
+  if (answers.snapshot.state === 'unknown') return unavailable('snapshot-unknown', answers.snapshot.why);
+  if (answers.epoch === null) return unavailable('lists-unknown', 'no-epoch');
+  const age = answers.heartbeatAgeMs;
+  // Written so that a missing or NaN age fails.
+  if (age === null || !(age <= policy.maxListAgeMs)) return unavailable('lists-unknown', 'stale');
+  return null;
+};
+
+const pending = (input: DecisionInput): Decision | null => {
+  if (input.answers.pending.state === 'listed') return refused(input, 'review-pending', 'review-pending');
+  if (input.circumstances.claimsPrivate) return refused(input, 'review-pending', 'private-claim-unlisted');
+  return null;
+};
+
+const lockdown = (input: DecisionInput): Decision | null => {
+  switch (input.circumstances.lockdown) {
+    case 'off':
+      return null;
+    case 'on':
+      return refused(input, 'lockdown', 'lockdown');
+    case 'unknown':
+      return refused(input, 'lockdown', 'lockdown-unknown');
+    default: {
+      const never: never = input.circumstances.lockdown;
+      return never;
+    }
+  }
+};
+
+const blocked = (input: DecisionInput): Decision | null => {
+  const { block } = input.answers;
+  if (block.state !== 'listed') return null;
+  const standing = block.entries.find((entry) => entry.expires === null || input.now < entry.expires);
+  return standing === undefined ? null : refused(input, 'blocked', 'blocked', standing.cause);
+};
+
+const barredType = (input: DecisionInput): Decision | null => {
+  const what = input.leg.dialled;
+  return what.kind === 'number' && input.policy.barredNumberTypes.includes(what.type)
+    ? refused(input, 'service-barred', 'number-type-barred', what.type)
+    : null;
+};
+
+const allowed = (input: DecisionInput): Decision | null =>
+  input.answers.allow.state === 'listed' ? null : refused(input, 'not-allowed', 'not-allowed');
+
+const limits = (input: DecisionInput): Decision | null => {
+  const { circumstances, policy } = input;
+  if (circumstances.schedule === 'closed') return refused(input, 'not-now', 'schedule-closed');
+  if (circumstances.schedule !== 'open') return refused(input, 'not-now', 'schedule-unknown');
+  if (circumstances.suspended) return refused(input, 'not-now', 'caller-suspended');
+  if (!(circumstances.concurrentCalls < policy.maxConcurrentPerCaller)) {
+    return refused(input, 'too-many-calls', 'too-many-calls');
+  }
+  return null;
+};
+
+const otherwise = (input: DecisionInput): Decision | null => {
+  const { allow } = input.answers;
+  const key = keyOf(input);
+  if (allow.state !== 'listed' || key === null) return null;
+  return asDecided<Monitored>({
+    verdict: 'monitored',
+    key,
+    reasons: [
+      reason(allow.entries[0].scope === 'caller' ? 'allowed-by-caller-list' : 'allowed-by-facility-list'),
+    ],
+    epoch: input.answers.epoch,
+    policy: input.policy.version,
+  });
+};
+
+/**
+ * The decision table: the first row that matches wins. docs/decision.md holds the same rows, `sallyport explain
+ * --table` prints them.
+ */
+export const decisionTable: readonly DecisionRow[] = [
+  { order: 1, question: 'Is the trunk unknown or disabled?', outcome: 'refused', match: trunk },
+  {
+    order: 2,
+    question: 'Is the number unparseable, an emergency number or a service code?',
+    outcome: 'refused; an emergency number raises an alarm',
+    match: dialled,
+  },
+  {
+    order: 3,
+    question: 'Is the number privileged and in force, in Redis or in the local snapshot, under any scope?',
+    outcome: 'private (in lockdown: by policy)',
+    match: privileged,
+  },
+  {
+    order: 4,
+    question: 'Is any list unknown, older than the bound, or not armed?',
+    outcome: 'refused: try again',
+    match: knowledge,
+  },
+  {
+    order: 5,
+    question: 'Is a review pending, or does the caller claim a private call to an unlisted number?',
+    outcome: 'refused, never connected and recorded',
+    match: pending,
+  },
+  { order: 6, question: 'Is there a lockdown here?', outcome: 'refused', match: lockdown },
+  {
+    order: 7,
+    question: 'Is the number blocked, or of a barred type?',
+    outcome: 'refused',
+    match: (input) => blocked(input) ?? barredType(input),
+  },
+  {
+    order: 8,
+    question: 'Is the number on neither the caller’s nor the facility’s list?',
+    outcome: 'refused',
+    match: allowed,
+  },
+  {
+    order: 9,
+    question: 'Does a schedule, a suspension or the number of calls forbid it now?',
+    outcome: 'refused',
+    match: limits,
+  },
+  { order: 10, question: 'Otherwise', outcome: 'monitored', match: otherwise },
+];
+
+/** What each row said, in order, up to the one that decided: for `sallyport explain` and the console. */
+export interface Explanation {
+  readonly decision: Decision;
+  readonly row: number;
+}
+
+/**
+ * Decides one leg. Pure and total: refused is the default, and a row that throws would refuse the call in the
+ * caller of this function, never connect it.
+ */
+export const explain = (input: DecisionInput): Explanation => {
+  for (const row of decisionTable) {
+    const decision = row.match(input);
+    if (decision !== null) return { decision, row: row.order };
+  }
+  return { decision: refused(input, 'internal-error', 'undecided'), row: 0 };
+};
+
+export const decide = (input: DecisionInput): Decision => explain(input).decision;

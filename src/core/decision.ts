@@ -1,0 +1,47 @@
+import type { NonEmpty } from './brand.js';
+import type { EndingCode } from './ending.js';
+import type { EpochRef, PrivilegedClass } from './lists.js';
+import type { NumberKey } from './number.js';
+import type { PolicyVersion } from './policy.js';
+import type { Reason } from './reason.js';
+
+// Decisions are made by decide() alone: the mark is not exported by this folder's users, so neither a literal
+// nor a spread of another decision type-checks as a Monitored elsewhere.
+declare const decided: unique symbol;
+
+interface Decided {
+  readonly [decided]: true;
+  readonly reasons: NonEmpty<Reason>;
+  readonly epoch: EpochRef | null;
+  readonly policy: PolicyVersion;
+}
+
+/** The call may be connected, and only with a recording proved to run. */
+export interface Monitored extends Decided {
+  readonly verdict: 'monitored';
+  readonly key: NumberKey;
+}
+
+/** The call may be connected, and only on a media node that cannot record. */
+export interface Private extends Decided {
+  readonly verdict: 'private';
+  readonly key: NumberKey;
+  readonly class: PrivilegedClass;
+}
+
+/** The call is not connected. `ending` names the row of the endings table that tells the caller. */
+export interface Refused extends Decided {
+  readonly verdict: 'refused';
+  readonly ending: EndingCode;
+  /** True where staff must be told at once (an emergency number was dialled). */
+  readonly alarm: boolean;
+}
+
+export type Connectable = Monitored | Private;
+export type Decision = Connectable | Refused;
+export type Verdict = Decision['verdict'];
+
+type Unmarked<D> = D extends Decided ? Omit<D, typeof decided> : never;
+
+/** Marks a decision as made. For decide.ts only: the architecture test refuses any other caller. */
+export const asDecided = <D extends Decision>(plain: Unmarked<D>): D => Object.freeze(plain) as unknown as D;

@@ -1,0 +1,45 @@
+import type { Brand } from './brand.js';
+import type { Dialled } from './number.js';
+
+/**
+ * Our own random id of a call: 'c' and 26 characters of base32 (130 bits). It names the call in the journal,
+ * on the media node and in the spool. It is never the SIP Call-ID, which the far end chooses: a 300 character
+ * Call-ID silently stops a recording (facts: rtpengine, Recording).
+ */
+export type CallId = Brand<string, 'CallId'>;
+export type TrunkId = Brand<string, 'TrunkId'>;
+export type FacilityId = Brand<string, 'FacilityId'>;
+/** Permanent id of a caller, as the facility trunk gives it: 1-64 characters of [A-Za-z0-9._-]. */
+export type CallerId = Brand<string, 'CallerId'>;
+/** Wall-clock time in milliseconds since the epoch, UTC. */
+export type WallMs = Brand<number, 'WallMs'>;
+
+const callIdShape = /^c[a-z2-7]{26}$/;
+const callerIdShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const nameShape = /^[a-z0-9][a-z0-9-]{0,47}$/;
+
+export const parseCallId = (text: string): CallId | null =>
+  callIdShape.test(text) ? (text as CallId) : null;
+export const parseCallerId = (text: string): CallerId | null =>
+  callerIdShape.test(text) ? (text as CallerId) : null;
+export const parseTrunkId = (text: string): TrunkId | null =>
+  nameShape.test(text) ? (text as TrunkId) : null;
+export const parseFacilityId = (text: string): FacilityId | null =>
+  nameShape.test(text) ? (text as FacilityId) : null;
+
+/** Where a call comes from: everything below the facility is optional, most trunks know only the facility. */
+export interface Origin {
+  readonly trunk: TrunkId;
+  readonly facility: FacilityId;
+  readonly unit: string | null;
+  readonly phone: string | null;
+}
+
+/** One leg to be decided: who calls, from where, and what was dialled. Everything here is already strictly parsed. */
+export interface Leg {
+  readonly callId: CallId;
+  readonly origin: Origin;
+  readonly caller: CallerId;
+  readonly dialled: Dialled;
+  readonly receivedAt: WallMs;
+}
