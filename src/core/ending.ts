@@ -55,7 +55,6 @@ export const endings = {
   'extension-required': row(420, 'Bad Extension', 111, 'refused', 'caller'),
   'caller-unidentified': row(403, 'Forbidden', 21, 'refused', 'caller'),
   'transfer-refused': row(403, 'Forbidden', 21, 'refused', 'policy'),
-  'loop-detected': row(482, 'Loop Detected', 25, 'refused', 'network'),
   'offer-missing': row(488, 'Not Acceptable Here', 65, 'refused', 'caller'),
   'offer-unusable': row(488, 'Not Acceptable Here', 65, 'refused', 'caller'),
   // Refused by the decision.

@@ -12,3 +12,5 @@ export type Dialled =
   | { readonly kind: 'service'; readonly code: string; readonly service: string }
   | { readonly kind: 'hotline'; readonly code: string; readonly key: NumberKey }
   | { readonly kind: 'unparseable'; readonly reason: string };
+export const numberKeyText = (key: NumberKey): string =>
+  key.extension === null ? key.e164 : `${key.e164};ext=${key.extension}`;
