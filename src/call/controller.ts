@@ -105,6 +105,11 @@ export class Controller {
     });
   }
 
+  /** The connection to the SIP agent is gone: every call under way ends, and both legs are told once it is back. */
+  agentLost(): void {
+    for (const run of [...this.#calls.values()]) run.feed({ type: 'agent-lost' });
+  }
+
   calls(): readonly CallView[] {
     return [...this.#calls.values()].map((run) => ({
       callId: run.callId,

@@ -80,6 +80,8 @@ export type CallEvent =
   | { readonly type: 'recording-lost'; readonly detail: string }
   | { readonly type: 'node-lost'; readonly detail: string }
   | { readonly type: 'shutdown' }
+  /** The connection to the SIP agent broke: what it does with the dialogs is unknown, so both are hung up. */
+  | { readonly type: 'agent-lost' }
   /** The shell broke an assumption (an exception, an effect without answer): the call ends. */
   | { readonly type: 'fault'; readonly detail: string }
   // Acknowledgements of the ending's effects.

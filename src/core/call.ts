@@ -33,6 +33,8 @@ const fatal = (state: LiveState, event: CallEvent): Ending | null => {
       );
     case 'shutdown':
       return ending('shutdown');
+    case 'agent-lost':
+      return ending('agent-lost');
     case 'fault':
       return ending('internal-error', event.detail);
     case 'node-lost':

@@ -35,6 +35,7 @@ export const endings = {
   'time-limit': row(480, 'Temporarily Unavailable', 16, 'completed', 'policy'),
   'recording-lost': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   'node-lost': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
+  'agent-lost': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   'ack-missing': row(408, 'Request Timeout', 102, 'failed', 'network'),
   shutdown: row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   // The caller left before the call was up.

@@ -14,3 +14,8 @@ export type Dialled =
   | { readonly kind: 'unparseable'; readonly reason: string };
 export const numberKeyText = (key: NumberKey): string =>
   key.extension === null ? key.e164 : `${key.e164};ext=${key.extension}`;
+export interface DialPlan {
+  readonly country: string;
+}
+export declare const parseDialled: (text: string, plan: DialPlan) => Dialled;
+export declare const toRequestUriUser: (key: NumberKey) => string;

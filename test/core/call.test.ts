@@ -62,6 +62,7 @@ const news: readonly CallEvent[] = [
   { type: 'recording-lost', detail: 'x' },
   { type: 'node-lost', detail: 'x' },
   { type: 'shutdown' },
+  { type: 'agent-lost' },
   { type: 'fault', detail: 'x' },
 ];
 // Acknowledgements nobody is waiting for: a confused or hostile shell must not move a call forward.
