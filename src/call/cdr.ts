@@ -79,7 +79,7 @@ export const decisionRow = (
   answers: ListAnswers,
   circumstances: Circumstances,
 ): JsonObject => ({
-  call: leg.callId,
+  callId: leg.callId,
   ...legJson(leg, decision),
   row,
   ...decisionJson(decision),
@@ -131,7 +131,7 @@ export const cdrRow = (record: CallRecord, ending: Ending, endedMs: number): Jso
   const { times } = record;
   const connected = times['open-media'];
   return {
-    call: record.leg.callId,
+    callId: record.leg.callId,
     ...legJson(record.leg, record.decision),
     ...(record.decision === null ? { verdict: 'undecided' } : decisionJson(record.decision)),
     ending: ending.code,

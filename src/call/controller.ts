@@ -86,7 +86,7 @@ export class Controller {
     this.#rejections.written += 1;
     const row = endingRow(ending.code);
     const body: JsonObject = {
-      call: null,
+      callId: null,
       trunk,
       source: rejection.source,
       verdict: 'undecided',
