@@ -68,23 +68,12 @@ const typeText = (schema: JsonSchema): string => {
   return schema.type ?? 'anything';
 };
 
-/** The reference page, whole. */
+/** The table of docs/configuration.md. */
 export const configReference = (): string => {
   const cell = (text: string): string => text.replaceAll('|', '\\|');
   const rows = configKeys().map((key) => {
     const fallback = key.required ? '**required**' : key.fallback === null ? '' : `\`${cell(key.fallback)}\``;
     return `| \`${key.key}\` | ${cell(key.type)} | ${fallback} | ${cell(key.description)} |`;
   });
-  return [
-    '# Configuration reference',
-    '',
-    'Generated from the schema by `sallyport config-reference`; a test proves that it is current. A key that is not',
-    'listed here refuses to start. `sallyport check-config FILE` says what is wrong, with file and line. Relative paths',
-    'are relative to the folder the process is started in; a path that begins with `./` to the folder of the file.',
-    '',
-    '| key | type | default | meaning |',
-    '| --- | --- | --- | --- |',
-    ...rows,
-    '',
-  ].join('\n');
+  return ['| key | type | default | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
 };
