@@ -73,7 +73,7 @@ export const serviceOf = (dial: string, plan: DialPlan): { code: string; service
   for (const form of forms) {
     for (const code of [form, withoutTrunk(form, plan)]) {
       for (const table of tables) {
-        const service = Object.hasOwn(table, code) ? table[code] : undefined;
+        const service = table[code];
         if (service !== undefined) return { code, service };
       }
     }
