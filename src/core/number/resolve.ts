@@ -74,8 +74,11 @@ const northAmerican = (digits: string, plan: DialPlan): Resolved => {
   // No area code begins with 0 or 1, so these are never numbers but requests to the exchange:
   // 0 and 01 for the operator, 10(1)XXXX for another carrier, 11XX for *XX from a rotary phone.
   if (digits.startsWith('0')) return { kind: 'service', code: '0', service: 'operator' };
-  if (digits.startsWith('10'))
-    return { kind: 'service', code: digits.slice(0, 7), service: 'carrier-select' };
+  if (digits.startsWith('10')) {
+    // Only 101XXXX is a code of known length; after a bare 10 the digits may be a number's.
+    const code = digits.slice(0, digits.startsWith('101') ? 7 : 2);
+    return { kind: 'service', code, service: 'carrier-select' };
+  }
   if (digits.startsWith('11')) {
     return { kind: 'service', code: `*${digits.slice(2, 4)}`, service: 'star-code' };
   }
