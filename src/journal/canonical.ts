@@ -28,6 +28,8 @@ interface Walk {
 
 const DEFAULT_MAX_DEPTH = 32;
 const DEFAULT_MAX_BYTES = 1024 * 1024;
+/** Text that is its own JSON form, which nearly all of it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 /** A key which reads like a field name. Others could be data, such as a number somebody dialled. */
 const FIELD_NAME = /^[a-z][A-Za-z]{0,31}$/;
@@ -82,6 +84,7 @@ function write(value: unknown, walk: Walk): string {
 
 function writeString(text: string, walk: Walk): string {
   if (text.length > walk.left) throw tooLarge();
+  if (PLAIN.test(text)) return spend(`"${text}"`, walk);
   if (LONE_SURROGATE.test(text)) {
     throw invalid('lone-surrogate', 'a string is not well-formed Unicode', walk);
   }

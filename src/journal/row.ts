@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash as digest } from 'node:crypto';
 import type { JsonObject } from './canonical.js';
 
 /** One line of the journal. Members are listed in the order in which the line holds them. */
@@ -63,7 +63,7 @@ export function composeRow(row: {
 }): RowText {
   const before = `{"at":"${row.at}","body":${row.body}`;
   const after = `,"kind":"${row.kind}","mono":${row.mono},"node":"${row.node}","prev":"${row.prev}","seq":${row.seq}}`;
-  const hash = createHash('sha256').update(before).update(after).digest('hex');
+  const hash = digest('sha256', before + after, 'hex');
   return { line: `${before},"hash":"${hash}"${after}\n`, hash };
 }
 

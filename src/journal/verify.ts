@@ -227,23 +227,22 @@ function verifyLine(run: Run, line: Buffer, segment: number): void {
     return;
   }
   let value: unknown;
-  let canonical: string;
+  let forms: CanonicalForms | undefined;
   try {
     value = JSON.parse(text);
-    canonical = canonicalText(value);
+    forms = isRow(value) ? canonicalForms(value) : undefined;
   } catch {
     // RangeError counts too: no journal writes rows that are nested deeper than a stack.
     report(run, 'bad-json', run.lastSeq + 1, 'the line is not JSON');
     return;
   }
-  if (!isRow(value)) {
+  if (!isRow(value) || forms === undefined) {
     report(run, 'bad-row', run.lastSeq + 1, 'the line does not have the members of a row');
     return;
   }
   const row = value;
-  if (canonical !== text) report(run, 'not-canonical', row.seq, 'the line is not in canonical form');
-  const { hash: _own, ...rest } = row;
-  if (sha256(canonicalText(rest)) !== row.hash) {
+  if (forms.whole !== text) report(run, 'not-canonical', row.seq, 'the line is not in canonical form');
+  if (createHash('sha256').update(forms.hashed, 'utf8').digest('hex') !== row.hash) {
     report(run, 'hash-mismatch', row.seq, 'the row does not have the hash that it states');
   }
   verifyPlace(run, row, segment);
@@ -319,8 +318,17 @@ function canonicalText(value: unknown): string {
   return `{${parts.join(',')}}`;
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text, 'utf8').digest('hex');
+interface CanonicalForms {
+  readonly whole: string;
+  /** Without the `hash` member: what the hash is over. */
+  readonly hashed: string;
+}
+
+function canonicalForms(row: Row): CanonicalForms {
+  const before = `{"at":${JSON.stringify(row.at)},"body":${canonicalText(row.body)}`;
+  const rest = [row.kind, row.mono, row.node, row.prev, row.seq].map((member) => JSON.stringify(member));
+  const after = `,"kind":${rest[0]},"mono":${rest[1]},"node":${rest[2]},"prev":${rest[3]},"seq":${rest[4]}}`;
+  return { whole: `${before},"hash":${JSON.stringify(row.hash)}${after}`, hashed: before + after };
 }
 
 const WARNINGS: ReadonlySet<ProblemCode> = new Set(['foreign-file', 'time-went-back', 'mono-went-back']);
