@@ -36,7 +36,7 @@ export interface Journal {
   healthy(): JournalHealth;
   /**
    * Refuses new rows, writes those that wait, then a `closed` row, and releases the directory. Rejects with
-   * `journal-timeout` when the disk hangs; the lock is then kept, because the write may still happen.
+   * `journal-timeout` when the disk hangs; the directory stays locked until the write has ended after all.
    */
   close(): Promise<void>;
 }
@@ -183,7 +183,14 @@ class DurableJournal implements Journal {
     const ended = await this.#endedWithin(this.#settings.appendDeadlineMs);
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#deadlineTimer);
-    if (!ended) throw new JournalError('journal-timeout', 'the disk hangs; the journal stays locked');
+    if (!ended) {
+      void this.#running?.then(() => this.#letGo(false));
+      throw new JournalError('journal-timeout', 'the disk hangs; the journal stays locked until it returns');
+    }
+    await this.#letGo(clean);
+  }
+
+  async #letGo(clean: boolean): Promise<void> {
     await this.#writer.close();
     await this.#release();
     this.#tell({ type: 'closed', clean });
@@ -255,7 +262,7 @@ class DurableJournal implements Journal {
     this.#endTrouble();
     const late = this.#waiting.batchWritten(places.slice(own.length));
     this.#noteAbandoned(late);
-    if (this.#writer.segmentNumber !== segment) {
+    if (segment > 0 && this.#writer.segmentNumber !== segment) {
       this.#tell({ type: 'rotated', segment: this.#writer.segmentNumber });
     }
   }
@@ -337,8 +344,6 @@ class DurableJournal implements Journal {
       if (late > 0) this.#noteStall(late);
       this.#armDeadline();
     }, delay);
-    // A row that waits has a write ahead of it, which keeps the process alive.
-    this.#deadlineTimer.unref();
   }
 
   #noteStall(late: number): void {
