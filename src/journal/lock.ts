@@ -1,10 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, JournalError } from './errors.js';
-
-const LOCK_NAME = 'lock';
-const TRIES = 5;
 
 interface Holder {
   readonly pid: number;
@@ -13,96 +10,54 @@ interface Holder {
   readonly boot: string;
 }
 
+/** `lock.PID.START.BOOT.RANDOM`: everything is in the name, so a lock is whole from the moment it exists. */
+const LOCK_NAME = /^lock\.(\d{1,10})\.(\d*)\.([0-9a-f-]*)\.[0-9a-f]{12}$/;
+
 /**
- * Takes the one writer's lock of a directory: a file with pid, start time and boot id of its holder. A lock whose
- * holder is gone (killed, or of an earlier boot) is taken over. It holds among processes that see each other's
- * pids: two containers must never share a journal directory.
+ * Takes the one writer's lock of a directory. Each contender first puts up a file that names itself and then
+ * looks for others: of any two, at least the later one sees the other, so never do two go on, although two that come
+ * at the same moment may both be refused. A lock whose holder is gone (killed, or of an earlier boot) is removed;
+ * names are never used twice, so nobody can remove a lock that was taken in the meantime.
+ *
+ * It holds among processes that see each other's pids: two containers must never share a journal's directory.
  *
  * Resolves to the function that releases it; rejects with `journal-locked` while a living process holds it.
  */
 export async function takeLock(directory: string): Promise<() => Promise<void>> {
-  const path = join(directory, LOCK_NAME);
-  const mine = JSON.stringify({
-    pid: process.pid,
-    start: (await startOf('self')) ?? '',
-    boot: await bootId(),
-  } satisfies Holder);
-  const own = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
+  const boot = await bootId();
+  const mine = `lock.${process.pid}.${(await startOf('self')) ?? ''}.${boot}.${randomBytes(6).toString('hex')}`;
+  const release = () => rm(join(directory, mine), { force: true });
   try {
-    await writeFile(own, mine, { flag: 'wx', mode: 0o600 });
-    for (let attempt = 0; attempt < TRIES; attempt += 1) {
-      // link(2) is atomic and brings its content along: there is never an empty lock to misjudge.
-      if (await linked(own, path)) return () => release(path, mine);
-      await removeStale(path, `${own}.stale`);
+    await (await open(join(directory, mine), 'wx', 0o600)).close();
+    for (const name of await readdir(directory)) {
+      const holder = name === mine ? undefined : parseHolder(name);
+      if (holder === undefined) continue;
+      if (await isAlive(holder, boot)) {
+        throw new JournalError('journal-locked', `the journal is open in process ${holder.pid}`);
+      }
+      await rm(join(directory, name), { force: true });
     }
+    return release;
   } catch (error) {
+    await release().catch(() => {
+      // Left behind, it is a lock whose holder will soon be gone.
+    });
     if (error instanceof JournalError) throw error;
-    throw new JournalError(
-      'journal-write-failed',
-      `the journal's lock cannot be taken (${errorCode(error)})`,
-      {
-        cause: error,
-      },
-    );
-  } finally {
-    await rm(own, { force: true });
-  }
-  throw new JournalError('journal-locked', 'the journal is being taken over by another process');
-}
-
-async function linked(own: string, path: string): Promise<boolean> {
-  try {
-    await link(own, path);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false;
-    throw error;
+    throw new JournalError('journal-write-failed', `the journal cannot be locked (${errorCode(error)})`, {
+      cause: error,
+    });
   }
 }
 
-async function removeStale(path: string, aside: string): Promise<void> {
-  const content = await readIfThere(path);
-  if (content === undefined) return;
-  const holder = parseHolder(content);
-  // Content that does not parse can only be left from a power cut: a living holder's lock appears whole.
-  if (holder !== undefined && (await isAlive(holder))) {
-    throw new JournalError('journal-locked', `the journal is open in process ${holder.pid}`);
-  }
-  // Renaming lets only one of several contenders have the stale file.
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return;
-    throw error;
-  }
-  const moved = await readIfThere(aside);
-  if (moved !== content) {
-    // Somebody took it over between our reading and our renaming: give it back.
-    await linked(aside, path);
-    await rm(aside, { force: true });
-    throw new JournalError('journal-locked', 'the journal is being taken over by another process');
-  }
-  await rm(aside, { force: true });
+function parseHolder(name: string): Holder | undefined {
+  const match = LOCK_NAME.exec(name);
+  if (match === null) return undefined;
+  const [, pid = '', start = '', boot = ''] = match;
+  return { pid: Number(pid), start, boot };
 }
 
-async function release(path: string, mine: string): Promise<void> {
-  if ((await readIfThere(path)) === mine) await rm(path, { force: true });
-}
-
-function parseHolder(content: string): Holder | undefined {
-  try {
-    const value: unknown = JSON.parse(content);
-    if (typeof value !== 'object' || value === null) return undefined;
-    const { pid, start, boot } = value as Partial<Holder>;
-    if (typeof pid !== 'number' || typeof start !== 'string' || typeof boot !== 'string') return undefined;
-    return Number.isSafeInteger(pid) && pid > 0 ? { pid, start, boot } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-async function isAlive(holder: Holder): Promise<boolean> {
-  if (holder.boot !== (await bootId())) return false;
+async function isAlive(holder: Holder, boot: string): Promise<boolean> {
+  if (holder.boot !== boot) return false;
   if (holder.start !== '') return (await startOf(holder.pid)) === holder.start;
   // No /proc where the lock was taken: the pid alone has to do.
   try {

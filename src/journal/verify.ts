@@ -127,7 +127,7 @@ export async function verifyJournal(dir: string, options: VerifyOptions = {}): P
   const names = (await readdir(dir)).sort();
   const files = names.filter((name) => SEGMENT_FILE.test(name));
   for (const name of names) {
-    if (!SEGMENT_FILE.test(name) && name !== 'lock' && name !== 'torn') {
+    if (!SEGMENT_FILE.test(name) && !name.startsWith('lock.') && name !== 'torn') {
       run.file = name;
       report(run, 'foreign-file', 0, 'this file is not part of a journal');
     }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -127,7 +127,7 @@ t.test('rows are in order, chained, and what the verifier reads', async (t) => {
   await journal.close();
   t.equal(await codeOf(journal.append('cdr', {})), 'journal-closed');
   t.strictSame(journal.healthy(), { ok: false, reason: 'closed' });
-  t.notOk((await readdir(dir)).includes('lock'));
+  t.strictSame(await readdir(dir), ['00000001.jsonl'], 'the lock is gone');
 
   const again = await openJournal(options(dir));
   await again.append('decision', { callId: 'c1' });
@@ -339,23 +339,32 @@ t.test('one writer for a directory', async (t) => {
   await journal.close();
   const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const stale = [
-    JSON.stringify({ pid: 4_194_304, start: '1', boot }),
-    JSON.stringify({ pid: process.pid, start: '1', boot }),
-    JSON.stringify({ pid: process.pid, start: '1', boot: 'an earlier one' }),
-    '',
-    '\0\0\0',
+    `lock.4194304.1.${boot}.0123456789ab`,
+    `lock.${process.pid}.1.${boot}.0123456789ab`,
+    `lock.${process.pid}.1.0000-an-earlier-boot.0123456789ab`,
+    'lock.4194304...0123456789ab',
   ];
-  for (const content of stale) {
-    await writeFile(join(dir, 'lock'), content);
+  for (const name of stale) {
+    await writeFile(join(dir, name), '');
     const next = await openJournal(options(dir));
-    t.equal(await codeOf(openJournal(options(dir))), 'journal-locked', JSON.stringify(content));
+    t.equal(await codeOf(openJournal(options(dir))), 'journal-locked', name);
     await next.close();
+    t.strictSame(await readdir(dir), ['00000001.jsonl'], 'and nothing is left behind');
   }
-  await writeFile(join(dir, 'lock'), stale[0] ?? '');
-  const contenders = await Promise.allSettled(Array.from({ length: 8 }, () => openJournal(options(dir))));
-  const open = contenders.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  t.equal(open.length, 1, 'of eight that find a stale lock, one has it');
-  await Promise.all(open.map((one) => one.close()));
+  await writeFile(join(dir, `lock.${process.ppid}..${boot}.0123456789ab`), '');
+  t.equal(
+    await codeOf(openJournal(options(dir))),
+    'journal-locked',
+    'a living pid, where nothing else is known',
+  );
+  await rm(join(dir, `lock.${process.ppid}..${boot}.0123456789ab`));
+  for (let round = 0; round < 20; round += 1) {
+    await writeFile(join(dir, stale[0] ?? ''), '');
+    const contenders = await Promise.allSettled(Array.from({ length: 4 }, () => openJournal(options(dir))));
+    const open = contenders.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    t.ok(open.length <= 1, `of four that find a stale lock, ${open.length} have it`);
+    await Promise.all(open.map((one) => one.close()));
+  }
   t.strictSame((await readdir(dir)).sort(), ['00000001.jsonl'], 'and nothing is left behind');
 });
 
