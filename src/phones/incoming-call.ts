@@ -32,6 +32,7 @@ export class IncomingCall extends PhoneCall {
     this.#lateAnswer = lateAnswer;
     const cseq = parseCseq(invite.request.headers.get('cseq')).number;
     this.dialog = dialogOfRequest(line, invite.request, this.localTag, cseq);
+    line.adopt(this);
   }
 
   get state(): 'ringing' | 'answered' | 'refused' {

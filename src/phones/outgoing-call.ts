@@ -72,6 +72,7 @@ export class OutgoingCall extends PhoneCall {
     const from = options.from ?? `<sip:${line.name}@${line.host}>`;
     this.#from = `${from.includes('<') ? from : `<${from}>`};tag=${this.localTag}`;
     this.#invite = this.#writeInvite();
+    line.adopt(this);
     this.invitePending = true;
     this.#invitedAtUs = nowUs();
     this.#transaction = line.transactions.request(

@@ -57,7 +57,6 @@ export abstract class PhoneCall implements Addressee {
     this.localTag = localTag;
     this.media = new CallMedia(audio, line.host, line.codecs);
     this.waits = new Waits(() => `${line.log.tail({ callId })}\n${audio.describe()}`);
-    line.adopt(this);
   }
 
   /** The RTP endpoint. */
@@ -212,6 +211,12 @@ export abstract class PhoneCall implements Addressee {
     const { request } = transaction;
     const dialog = this.dialog;
     if (dialog === undefined || parameter(request.headers.get('from') ?? '', 'tag') !== dialog.remoteTag) {
+      transaction.respond(481);
+      return;
+    }
+    // After the end only the BYE that crossed ours belongs to the dialog (RFC 3261 section 15.1.2).
+    const crossing = request.method === 'BYE' && this.#byeSent && !this.#byeReceived;
+    if (this.#ending !== undefined && !crossing) {
       transaction.respond(481);
       return;
     }

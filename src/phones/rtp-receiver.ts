@@ -9,7 +9,7 @@ const SEEN = 128;
 /** One sender's stream: a change of SSRC begins a new one. */
 interface Stream {
   readonly ssrc: number;
-  readonly firstSequence: number;
+  lowestSequence: number;
   highestSequence: number;
   received: number;
   /** Ring position = unwrapped timestamp + offset. */
@@ -89,7 +89,7 @@ export class ReceivedAudio {
     this.#streams++;
     this.#stream = {
       ssrc: packet.ssrc,
-      firstSequence: packet.sequence,
+      lowestSequence: packet.sequence,
       highestSequence: packet.sequence - 1,
       received: 0,
       offset: this.ring.end - packet.timestamp,
@@ -126,11 +126,12 @@ function count(stream: Stream, sequence: number): boolean {
   if (stream.seen[slot] === sequence) return false;
   stream.seen[slot] = sequence;
   stream.highestSequence = Math.max(stream.highestSequence, extended);
+  stream.lowestSequence = Math.min(stream.lowestSequence, extended);
   stream.received++;
   return true;
 }
 
 function lostIn(stream: Stream | undefined): number {
   if (stream === undefined) return 0;
-  return Math.max(0, stream.highestSequence - stream.firstSequence + 1 - stream.received);
+  return Math.max(0, stream.highestSequence - stream.lowestSequence + 1 - stream.received);
 }

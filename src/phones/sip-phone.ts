@@ -148,7 +148,13 @@ export class Phone implements Line {
     if (this.#closed) throw new Error(`the phone ${this.name} is closed`);
     if (this.#live.size >= MAX_CALLS)
       throw new RangeError(`the phone ${this.name} has ${MAX_CALLS} calls already`);
-    return new OutgoingCall(this, await this.#openAudio(options.tone), options);
+    const audio = await this.#openAudio(options.tone);
+    try {
+      return new OutgoingCall(this, audio, options);
+    } catch (error) {
+      this.closeAudio(audio);
+      throw error;
+    }
   }
 
   /** Waits for the `nth` incoming call (from 1, over the life of the phone). */
