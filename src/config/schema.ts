@@ -351,8 +351,8 @@ const facility = z
 const policy = z
   .strictObject({
     barredNumberTypes: z
-      .array(z.enum(['toll-free', 'premium', 'shared-cost']))
-      .default(['toll-free', 'premium', 'shared-cost'])
+      .array(z.enum(['toll-free', 'premium', 'shared-cost', 'directory']))
+      .default(['toll-free', 'premium', 'shared-cost', 'directory'])
       .describe('Number types nobody may call, unless the number is privileged.'),
     privilegedInLockdown: z
       .enum(['private', 'refused'])
