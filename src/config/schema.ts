@@ -289,6 +289,13 @@ const media = z
       .min(1)
       .default(['PCMU', 'PCMA'])
       .describe('Audio codecs that may be offered.'),
+    peerNetworks: z
+      .array(z.union([z.cidrv4(), z.cidrv6()]))
+      .min(1)
+      .max(256)
+      .describe(
+        'Networks the parties’ media may come from and go to. A description that names another is refused.',
+      ),
     attestSeconds: seconds(300).default(5).describe('How often each node is attested.'),
   })
   .describe('Media servers, in two pools that never mix.');
