@@ -123,13 +123,13 @@ const judgeParams = (look: NodeLook, expected: Expected, findings: Findings): vo
     findings.blind = true;
     return;
   }
-  findings.seen['recordingDir'] = dir === '(null)' ? null : dir;
+  findings.seen.recordingDir = dir === '(null)' ? null : dir;
   if (!listens.endsWith(`:${expected.ngPort}`)) findings.failures.push('cli-of-another-node');
   if (expected.pool === 'private') {
     if (dir !== '(null)') findings.failures.push('records-although-private');
   } else {
     const method = params.get('recording-method') ?? null;
-    findings.seen['recordingMethod'] = method;
+    findings.seen.recordingMethod = method;
     if (expected.spool === null || !samePath(dir, expected.spool))
       findings.failures.push('recording-dir-is-another');
     if (method !== 'pcap') findings.failures.push('recording-method-is-another');
@@ -155,13 +155,13 @@ const judgeProcess = (look: NodeLook, expected: Expected, findings: Findings): v
     findings.blind = true;
     return;
   }
-  findings.seen['pid'] = process.pid;
-  findings.seen['startTime'] = process.startTime;
-  findings.seen['holdsNgPort'] = look.holdsNgPort;
+  findings.seen.pid = process.pid;
+  findings.seen.startTime = process.startTime;
+  findings.seen.holdsNgPort = look.holdsNgPort;
   if (look.holdsNgPort === false) findings.failures.push('process-of-another-node');
   if (look.holdsNgPort === null) findings.notSeen.push('ng-port-owner');
   const limit = process.maxFileBytes;
-  findings.seen['maxFileBytes'] = limit?.hard ?? null;
+  findings.seen.maxFileBytes = limit?.hard ?? null;
   if (expected.pool === 'private') {
     if (process.args.some((arg) => arg.includes('recording')))
       findings.failures.push('process-recording-option');
@@ -186,7 +186,7 @@ export const judge = (look: NodeLook, expected: Expected, poisoned: boolean): Ju
   judgeParams(look, expected, findings);
   judgeProcess(look, expected, findings);
   const foreign = foreignCommands(look.statistics);
-  findings.seen['foreignCommands'] = foreign;
+  findings.seen.foreignCommands = foreign;
   if (foreign === null) {
     findings.notSeen.push('statistics');
     findings.blind = true;
@@ -199,7 +199,6 @@ export const judge = (look: NodeLook, expected: Expected, poisoned: boolean): Ju
   if (poisoned) findings.failures.push('unexpected-recording');
   if (look.params === undefined && look.process === undefined) findings.failures.push('nothing-to-see');
   const { failures, notSeen, seen } = findings;
-  const verdict =
-    failures.length > 0 ? 'failed' : findings.blind || !findings.proved ? 'unseen' : 'attested';
+  const verdict = failures.length > 0 ? 'failed' : findings.blind || !findings.proved ? 'unseen' : 'attested';
   return { verdict, failures, notSeen, seen };
 };

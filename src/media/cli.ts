@@ -11,7 +11,11 @@ const MAX_CHARS = 65_536;
  * Asks rtpengine's command line interface one question over TCP; the answer ends where the node closes. Null where
  * it could not be had in time or within bounds: that is "not seen", never "nothing there".
  */
-export const askCli = ({ host, port }: CliAddress, question: string, withinMs = 1000): Promise<string | null> =>
+export const askCli = (
+  { host, port }: CliAddress,
+  question: string,
+  withinMs = 1000,
+): Promise<string | null> =>
   new Promise((resolve) => {
     let answer = '';
     const socket = createConnection({ host, port });

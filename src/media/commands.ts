@@ -101,13 +101,13 @@ const described: Shape = {
   'from-tag': tag,
   'to-tag': tag,
   sdp: text,
-  flags: same(fixed['flags'] ?? ''),
-  replace: same(fixed['replace'] ?? ''),
+  flags: same(fixed.flags ?? ''),
+  replace: same(fixed.replace ?? ''),
   ICE: same('remove'),
   'transport-protocol': same('RTP/AVP'),
   'address-family': (value) => value === 'IP4' || value === 'IP6',
   'rtcp-mux': same(fixed['rtcp-mux'] ?? ''),
-  codec: same(fixed['codec'] ?? ''),
+  codec: same(fixed.codec ?? ''),
 };
 
 /** All that a private node may be sent: each command with each key and what it may hold. */
@@ -127,7 +127,7 @@ const privateCommands: Readonly<Record<string, Shape>> = {
  * the closed list throws here and is not sent (I1).
  */
 export const assertPrivate = (message: BencodeDict): void => {
-  const command = message['command'];
+  const command = message.command;
   const shape =
     typeof command === 'string' && Object.hasOwn(privateCommands, command)
       ? privateCommands[command]
@@ -142,7 +142,7 @@ export const assertPrivate = (message: BencodeDict): void => {
 
 /** The same door of a recorded node: one key more, in one command. */
 export const assertRecorded = (message: BencodeDict): void => {
-  if (message['command'] !== 'answer') {
+  if (message.command !== 'answer') {
     assertPrivate(message);
     return;
   }

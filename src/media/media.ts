@@ -63,7 +63,8 @@ const checkNodes = (nodes: readonly MediaNodeOptions[]): void => {
   if (addresses.size !== nodes.length) throw new RangeError('two media nodes have the same NG address');
   for (const { name, pool, spool, mediaAddress } of nodes) {
     if (pool === 'private' && spool !== undefined) throw new RangeError(`private node ${name} has a spool`);
-    if (pool === 'recorded' && spool === undefined) throw new RangeError(`recorded node ${name} has no spool`);
+    if (pool === 'recorded' && spool === undefined)
+      throw new RangeError(`recorded node ${name} has no spool`);
     if (isIP(mediaAddress) === 0) throw new RangeError(`node ${name}: media address is not an IP address`);
   }
 };
@@ -79,7 +80,10 @@ const nextMayDo = (error: unknown): boolean =>
 const inOrder = <Node extends MediaNode>(pool: readonly Node[], usable: (node: Node) => boolean): Node[] =>
   pool.filter(usable).sort((left, right) => left.load - right.load);
 
-const onFirst = async <Node, Call>(nodes: readonly Node[], anchor: (node: Node) => Promise<Call>): Promise<Call> => {
+const onFirst = async <Node, Call>(
+  nodes: readonly Node[],
+  anchor: (node: Node) => Promise<Call>,
+): Promise<Call> => {
   let last: unknown = new MediaError('no-node', 'no-usable-node');
   for (const node of nodes) {
     try {

@@ -75,7 +75,7 @@ export class NgSocket {
    * node-refused (nobody listens there), node-error (malformed reply, too many commands, closed).
    */
   async ask(message: BencodeDict): Promise<BencodeDict> {
-    const command = String(message['command']);
+    const command = String(message.command);
     if (this.#closed) throw new MediaError('node-error', 'ng-closed');
     if (this.#waiting.size >= this.#options.maxInFlight) throw new MediaError('node-error', 'ng-queue-full');
     const cookie = `${this.#prefix}_${(this.#counter++).toString(36)}`;
@@ -105,11 +105,7 @@ export class NgSocket {
     this.#socket = null;
   }
 
-  #schedule(
-    socket: dgram.Socket,
-    datagram: Buffer,
-    settle: (reply: MediaError) => void,
-  ): NodeJS.Timeout[] {
+  #schedule(socket: dgram.Socket, datagram: Buffer, settle: (reply: MediaError) => void): NodeJS.Timeout[] {
     const { deadlineMs, retransmitMs } = this.#options;
     // After a stall of our own, timers run before sockets are read: setImmediate lets a waiting reply win.
     const expire = (): void => settle(new MediaError('node-timeout', 'ng-timeout'));
@@ -134,7 +130,7 @@ export class NgSocket {
       node: this.#options.node,
       command: waiting.command,
       ms: performance.now() - waiting.startedMs,
-      outcome: reply instanceof MediaError ? reply.code : String(reply['result'] ?? 'none').slice(0, 16),
+      outcome: reply instanceof MediaError ? reply.code : String(reply.result ?? 'none').slice(0, 16),
     });
   }
 

@@ -1,7 +1,7 @@
 import { MediaError, type MediaTotals, type Party } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
-import { Attester } from './attester.js';
 import type { Pool } from './attestation.js';
+import { Attester } from './attester.js';
 import { type Bencodable, type BencodeDict, dictAt, integerAt, isDict, isList } from './bencode.js';
 import {
   answerCommand,
@@ -37,25 +37,26 @@ const readReason = (reply: BencodeDict, command: Bencodable | undefined): MediaE
   if (/^Unknown call-id/i.test(reason)) return new MediaError('node-error', 'call-unknown');
   if (/session limit|Ran out of ports|load limit/i.test(reason))
     return new MediaError('node-refused', 'node-full');
-  if (/parse SDP|Incomplete SDP/i.test(reason)) return new MediaError(command === 'answer' ? 'answer-unusable' : 'offer-unusable', 'sdp-malformed');
+  if (/parse SDP|Incomplete SDP/i.test(reason))
+    return new MediaError(command === 'answer' ? 'answer-unusable' : 'offer-unusable', 'sdp-malformed');
   return new MediaError('node-error', 'command-failed');
 };
 
 const firstStream = (tag: BencodeDict | null): BencodeDict | null => {
-  const medias = tag?.['medias'];
+  const medias = tag?.medias;
   const media = isList(medias) ? medias[0] : undefined;
-  const streams = isDict(media) ? media['streams'] : undefined;
+  const streams = isDict(media) ? media.streams : undefined;
   const stream = isList(streams) ? streams[0] : undefined;
   return isDict(stream) ? stream : null;
 };
 
 /** Packets lost on the way from a party, as its peer's RTCP told the node; 0 where no RTCP came. */
 const lostOf = (reply: BencodeDict, tag: BencodeDict | null): number => {
-  const sources = tag?.['SSRC'] ?? firstStream(tag)?.['SSRC'];
+  const sources = tag?.SSRC ?? firstStream(tag)?.SSRC;
   const all = dictAt(reply, 'SSRC');
   let lost = 0;
   for (const source of isList(sources) ? sources : []) {
-    const id = isDict(source) ? source['SSRC'] : source;
+    const id = isDict(source) ? source.SSRC : source;
     lost += integerAt(dictAt(all, String(id)), 'cumulative loss') ?? 0;
   }
   return lost;
@@ -192,7 +193,7 @@ export abstract class MediaNode {
   async remove(callId: CallId): Promise<CallFacts | null> {
     try {
       const reply = await this.command(deleteCommand(callId, 'caller'));
-      if (!isDict(reply['tags'])) return null;
+      if (!isDict(reply.tags)) return null;
       const facts = readFacts(reply);
       // A tag that is not ours keeps a branch of the call alive: delete what is left, by call-id alone.
       if (facts.tags.some((tag) => tag !== 'caller' && tag !== 'called')) {
@@ -216,7 +217,7 @@ export abstract class MediaNode {
   protected async command(message: BencodeDict): Promise<BencodeDict> {
     try {
       const reply = await this.#send(message, this.#ng);
-      if (reply['result'] !== 'ok') throw readReason(reply, message['command']);
+      if (reply.result !== 'ok') throw readReason(reply, message.command);
       return reply;
     } catch (error) {
       // Do not wait for the next ping to find out whether the node is gone.
@@ -231,7 +232,7 @@ export abstract class MediaNode {
   }
 
   #sdpOf(reply: BencodeDict): string {
-    const sdp = reply['sdp'];
+    const sdp = reply.sdp;
     if (typeof sdp !== 'string' || sdp.length > 8_000) throw new MediaError('node-error', 'reply-malformed');
     return sdp;
   }
@@ -241,7 +242,7 @@ export abstract class MediaNode {
     this.#pinging = true;
     try {
       const reply = await this.#send(pingCommand, this.#pingNg);
-      if (reply['result'] !== 'pong') throw new MediaError('node-error', 'reply-malformed');
+      if (reply.result !== 'pong') throw new MediaError('node-error', 'reply-malformed');
       this.#missed = 0;
       this.#become('up', 'answers');
       if (this.#toReap.size > 0) void this.#reap();

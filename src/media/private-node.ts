@@ -28,7 +28,7 @@ export class PrivateNode extends MediaNode {
       detail: `${this.name}: unexpected-recording`,
     });
     this.attester.poison();
-    if (message['command'] !== 'delete') {
+    if (message.command !== 'delete') {
       const remove = { command: 'delete', 'call-id': String(message['call-id']), 'delete-delay': 0 };
       await super.command(remove).catch(() => undefined);
     }

@@ -23,11 +23,11 @@ export class RecordedNode extends MediaNode {
     sdp: string,
   ): Promise<{ readonly sdp: string; readonly path: string | null }> {
     const reply = await this.command(recordingAnswerCommand(callId, from, sdp, this.mediaAddress));
-    const answer = reply['sdp'];
+    const answer = reply.sdp;
     if (typeof answer !== 'string' || answer.length > 8_000) {
       throw new MediaError('node-error', 'reply-malformed');
     }
-    const recordings = reply['recordings'];
+    const recordings = reply.recordings;
     const path = isList(recordings) && recordings.length === 1 ? recordings[0] : null;
     return { sdp: answer, path: typeof path === 'string' ? path : null };
   }

@@ -201,9 +201,6 @@ export const checkSdp = (text: string, use: SdpUse, rules: PeerRules): void => {
     checkAll(text, use, rules);
   } catch (error) {
     const detail = error instanceof Unusable ? error.detail : 'sdp-malformed';
-    throw new MediaError(
-      use === 'offer' || use === 'reoffer' ? 'offer-unusable' : 'answer-unusable',
-      detail,
-    );
+    throw new MediaError(use === 'offer' || use === 'reoffer' ? 'offer-unusable' : 'answer-unusable', detail);
   }
 };

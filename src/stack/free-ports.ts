@@ -85,5 +85,8 @@ export const holdPortRange = async (host: string, size: number): Promise<PortRan
     }
     await release();
   }
-  throw new StackError('no-free-ports', `no free range of ${size} UDP ports between ${LOWEST} and ${HIGHEST}`);
+  throw new StackError(
+    'no-free-ports',
+    `no free range of ${size} UDP ports between ${LOWEST} and ${HIGHEST}`,
+  );
 };

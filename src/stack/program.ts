@@ -32,7 +32,7 @@ export type Program = keyof typeof packages;
 
 /** Absolute path of a program. An ordinary user's PATH often lacks the sbin folders, where servers lie. */
 export const findProgram = (program: Program): string => {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin'];
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin'];
   for (const folder of folders) {
     if (!folder.startsWith('/')) continue;
     const path = join(folder, program);

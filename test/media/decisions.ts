@@ -14,7 +14,9 @@ const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 /** A fresh call id of the product's shape. */
 export const newCallId = (): CallId => {
   let rest = '';
-  let value = BigInt(`0x${(++made).toString(16)}${process.hrtime.bigint().toString(16)}${process.pid.toString(16)}`);
+  let value = BigInt(
+    `0x${(++made).toString(16)}${process.hrtime.bigint().toString(16)}${process.pid.toString(16)}`,
+  );
   for (let i = 0; i < 26; i++) {
     rest += alphabet[Number(value & 31n)] ?? 'a';
     value >>= 5n;
