@@ -69,6 +69,11 @@ interface Anchored {
   /** In-dialog offer/answer, always on the same node. Rejects with MediaError. */
   reoffer(from: Party, offer: Sdp): Promise<Sdp>;
   reanswer(from: Party, answer: Sdp): Promise<Sdp>;
+  /**
+   * Undoes a reoffer whose answer will not come (the other party refused it): the node goes back to what both had
+   * agreed to before. Does nothing where no reoffer is open. Rejects with MediaError.
+   */
+  restore(): Promise<void>;
   /** RTP packets received so far from both parties; null where the node did not answer. */
   packets(): Promise<number | null>;
   /** Deletes the call on the node at once (no delete delay). Idempotent. */
