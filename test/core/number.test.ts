@@ -81,7 +81,7 @@ t.test('cases', async (t) => {
   }
 });
 
-t.test('every reason is reached by a case, but for the two the cases cannot hold', async (t) => {
+t.test('every reason is reached by a case, but for those the next test reaches', async (t) => {
   const reached = new Set(
     [...cases.dialled, ...cases.listed].flatMap(([name, text]) => {
       const d = parseDialled(text, plan(name));
@@ -102,7 +102,7 @@ t.test('what no case can hold', async (t) => {
   // Munich with an outside line 0: 030123456 is Berlin, or the local 30123456.
   const munich = { ...plan('de'), outsideLinePrefix: '0' };
   t.equal(describe(parseDialled('030123456', munich)), 'ambiguous');
-  t.equal(describe(parseDialled('0030123456', munich)), 'not-a-valid-number');
+  t.equal(describe(parseDialled('0030123456', munich)), 'number +4930123456');
   const type = parseDialled('+18765551234', US);
   t.equal(type.kind === 'number' && type.region, 'JM');
 });
@@ -123,8 +123,8 @@ t.test('list entries', async (t) => {
   t.match(parseListedPrefix(`+${'1'.repeat(80)}`, us), { reason: 'text-too-long' });
   const range = parseListedRange('+12125550100-0199', us);
   const prefix = parseListedPrefix('+1212555*', us);
-  if (range.kind !== 'range' || prefix.kind !== 'prefix') return t.fail('both are well formed');
-  const e = (text: string): E164 => parseE164(text) ?? (t.bailout(text) as never);
+  if (range.kind !== 'range' || prefix.kind !== 'prefix') throw new Error('both are well formed');
+  const e = (text: string): E164 => parseE164(text) ?? NONE.e164;
   t.equal(rangeCovers(range.range, e('+12125550100')), true);
   t.equal(rangeCovers(range.range, e('+12125550199')), true);
   t.equal(rangeCovers(range.range, e('+12125550099')), false);
@@ -250,12 +250,19 @@ const piece = fc.constantFrom(
   ],
 );
 const dialish = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''));
-const somePlan = fc.constantFrom(...allPlans);
+const somePlan = fc.constantFrom(
+  ...allPlans,
+  { ...plan('de'), outsideLinePrefix: '0' },
+  { ...plan('de'), outsideLinePrefix: '0', outsideLineRequired: true },
+);
 
 t.test('no text throws, and a key is always canonical ASCII that gives itself', async (t) => {
   let numbers = 0;
   const sound = (text: string, p: DialPlan): void => {
-    for (const d of [parseDialled(text, p), parseListed(text, p)]) {
+    const both = [parseDialled(text, p), parseListed(text, p)];
+    const keys = both.flatMap((d) => keyOf(d) ?? []).map(numberKeyText);
+    if (new Set(keys).size > 1) throw new Error('dialled and listed do not meet');
+    for (const d of both) {
       if (d.kind === 'unparseable' && (d.message !== UNPARSEABLE[d.reason] || /[0-9]/.test(d.message))) {
         throw new Error('the message is not the stable one');
       }
@@ -279,7 +286,7 @@ t.test('no text throws, and a key is always canonical ASCII that gives itself', 
 
 const nanp = fc
   .tuple(
-    fc.constantFrom('212', '917', '801', '901', '900', '800', '604'),
+    fc.constantFrom('212', '917', '801', '901', '907', '910', '900', '800', '604'),
     fc.integer({ min: 2_000_000, max: 9_999_999 }),
   )
   .map(([area, rest]) => `${area}${rest}`)
@@ -340,6 +347,8 @@ t.test('the numbers of every country are keys of themselves under every plan', a
     for (const p of allPlans) {
       t.match(parseDialled(example.number, p), { kind: 'number', key: { e164: example.number } }, country);
     }
+    // Tristan da Cunha's four digits are 8 and 999: there the alarm is false, and the number refused.
+    if (country === 'TA') continue;
     const home: DialPlan = { ...US, country, internationalPrefixes: ['00'] };
     const local = describe(parseDialled(example.formatNational().replace(/[^0-9]/g, ''), home));
     t.ok(local.startsWith(`number ${example.number}`), `${country} dialled at home: ${local}`);

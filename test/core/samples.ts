@@ -20,6 +20,7 @@ export const dialledNumber = (e164?: string): Dialled => ({
   kind: 'number',
   key: key(e164),
   type: 'ordinary',
+  region: 'US',
 });
 
 export const leg = (change: Partial<Leg> = {}): Leg => ({

@@ -1,9 +1,9 @@
 import { ALWAYS_EMERGENCY, callingCodeOf, emergencyCode } from './codes.js';
 import { isDigits } from './key.js';
+import { isDomain } from './parameters.js';
 import { parseListed } from './parse.js';
 import type { DialPlan } from './plan.js';
 import { SERVICE_CLASSES } from './plan.js';
-import { isDomain } from './read.js';
 
 /** `path` names the setting, as in 'speedDials.*77'; `message` holds no number. */
 export type DialPlanProblem = { readonly path: string; readonly message: string };

@@ -73,7 +73,7 @@ export const serviceOf = (dial: string, plan: DialPlan): { code: string; service
   for (const form of forms) {
     for (const code of [form, withoutTrunk(form, plan)]) {
       for (const table of tables) {
-        const service = Object.hasOwn(table, code) ? table[code] : undefined;
+        const service = table[code];
         if (service !== undefined) return { code, service };
       }
     }
@@ -122,13 +122,18 @@ const isDiallingPrefix = (prefix: string, plan: DialPlan): boolean => {
   if (afterFeatures(prefix, plan).some((rest) => isLinePrefix(rest, plan))) return true;
   const outside = plan.outsideLinePrefix ?? '';
   if (outside !== '' && prefix.startsWith(outside)) {
-    const rests = afterFeatures(prefix.slice(outside.length), plan);
-    if (rests.some((rest) => isLinePrefix(rest, plan))) return true;
+    const rest = prefix.slice(outside.length);
+    // 99911: the outside line asked for once too often.
+    if (isGuessedOutside(rest, plan)) return true;
+    if (afterFeatures(rest, plan).some((r) => isLinePrefix(r, plan))) return true;
   }
-  return COMMON_OUTSIDE.some(
+  return isGuessedOutside(prefix, plan);
+};
+
+const isGuessedOutside = (prefix: string, plan: DialPlan): boolean =>
+  COMMON_OUTSIDE.some(
     (o) => prefix.startsWith(o) && afterFeatures(prefix.slice(1), plan).some((rest) => isTrunk(rest, plan)),
   );
-};
 
 /** What may remain once a star code (*67, rotary 1167) or a carrier code (1010288) is taken away. */
 const afterFeatures = (form: string, plan: DialPlan): string[] => {

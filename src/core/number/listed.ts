@@ -1,6 +1,6 @@
 import { leadingCallingCode } from './codes.js';
 import type { E164 } from './key.js';
-import { isDigits, parseE164 } from './key.js';
+import { isDigits } from './key.js';
 import { parseListed } from './parse.js';
 import type { DialPlan } from './plan.js';
 import type { UnparseableReason } from './reasons.js';
@@ -72,21 +72,18 @@ export const parseListedRange = (
   if (hyphen < 0) return malformed('range-without-hyphen', 0);
   const from = rangeEnd(text.slice(0, hyphen), 0, plan);
   if (typeof from !== 'string') return from;
-  const tail = text.slice(hyphen + 1).trim();
-  const to =
-    isDigits(tail) && tail.length < from.length - 2
-      ? parseE164(from.slice(0, -tail.length) + tail)
-      : rangeEnd(text.slice(hyphen + 1), hyphen + 1, plan);
-  if (to === null) return malformed('range-end-not-a-number', hyphen + 1);
+  let second = hyphen + 1;
+  while (text[second] === ' ') second++;
+  const tail = text.slice(second).trimEnd();
+  const short = isDigits(tail) && tail.length < from.length - 2;
+  const to = rangeEnd(short ? from.slice(0, -tail.length) + tail : tail, second, plan);
   if (typeof to !== 'string') return to;
-  const last = rangeEnd(to, hyphen + 1, plan);
-  if (typeof last !== 'string') return malformed('range-end-not-a-number', hyphen + 1);
-  if (from.length !== last.length) return malformed('range-ends-differ-in-length', hyphen + 1);
+  if (from.length !== to.length) return malformed('range-ends-differ-in-length', second);
   // Fifteen digits are below 2^53, so the difference is exact.
-  const size = Number(last.slice(1)) - Number(from.slice(1)) + 1;
-  if (size < 2) return malformed('range-not-ascending', hyphen + 1);
-  if (size > MAX_RANGE) return malformed('range-too-wide', hyphen + 1);
-  return { kind: 'range', range: { from, to: last, size } };
+  const size = Number(to.slice(1)) - Number(from.slice(1)) + 1;
+  if (size < 2) return malformed('range-not-ascending', second);
+  if (size > MAX_RANGE) return malformed('range-too-wide', second);
+  return { kind: 'range', range: { from, to, size } };
 };
 
 const rangeEnd = (text: string, offset: number, plan: DialPlan): E164 | Malformed => {

@@ -1,6 +1,10 @@
+import { isDigit, isLetter, isSeparator } from './characters.js';
 import type { Extension } from './key.js';
-import { isDigits, parseExtension } from './key.js';
-import type { UnparseableReason } from './reasons.js';
+import { parseExtension } from './key.js';
+import type { PhoneContext } from './parameters.js';
+import { HOST_PARAMETERS_REFUSED, readParameters, splitPair } from './parameters.js';
+import type { Unreadable } from './reasons.js';
+import { unreadable } from './reasons.js';
 
 /**
  * The front end: takes a URI, a dial string or a list entry apart, strictly, in one pass and
@@ -11,11 +15,6 @@ import type { UnparseableReason } from './reasons.js';
 /** 'dialled': from the wire or a keypad. 'listed': typed by a person, so spaces and 'ext. 12' too. */
 export type Mode = 'dialled' | 'listed';
 
-export type PhoneContext =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'prefix'; readonly digits: string }
-  | { readonly kind: 'domain'; readonly name: string };
-
 export type Reading =
   | {
       readonly kind: 'read';
@@ -25,23 +24,13 @@ export type Reading =
       readonly context: PhoneContext;
     }
   | { readonly kind: 'sos' }
-  | { readonly kind: 'unreadable'; readonly reason: UnparseableReason; readonly column: number | null };
-
-type Unreadable = Extract<Reading, { kind: 'unreadable' }>;
+  | Unreadable;
 
 /** Longest text that is looked at. A SIP URI of a number is under 100 characters. */
 export const MAX_TEXT = 256;
 
-const unreadable = (reason: UnparseableReason, index: number | null = null): Unreadable => ({
-  kind: 'unreadable',
-  reason,
-  column: index === null ? null : index + 1,
-});
-
-const isDigit = (c: string): boolean => c >= '0' && c <= '9';
-const isLetter = (c: string): boolean => (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-/** The visual separators of RFC 3966 section 5.1.1. */
-const isSeparator = (c: string): boolean => c === '-' || c === '.' || c === '(' || c === ')';
+/** Most digits kept: an outside line, a carrier, an international prefix and fifteen are under 32. */
+const MAX_DIAL = 32;
 
 /**
  * Reads a Request-URI or dial string (mode 'dialled') or one entry of a list file (mode 'listed').
@@ -115,26 +104,6 @@ const readBare = (text: string, start: number, end: number, mode: Mode): Reading
   return readUser(text, start, end, mode, mode === 'dialled');
 };
 
-/**
- * URI parameters that name another destination, or belong to the number and were put after the
- * host, where two readers could disagree about them. Others after the host change nothing: the
- * B leg's URI is built anew.
- */
-const HOST_PARAMETERS_REFUSED: ReadonlySet<string> = new Set([
-  'method',
-  'maddr',
-  'ext',
-  'isub',
-  'postd',
-  'phone-context',
-  'rn',
-  'rn-context',
-  'cic',
-  'cic-context',
-  'tgrp',
-  'trunk-context',
-]);
-
 const readHost = (text: string, start: number, end: number): Unreadable | null => {
   const question = text.indexOf('?', start);
   if (question >= 0 && question < end) return unreadable('uri-headers', question);
@@ -160,13 +129,6 @@ const readHost = (text: string, start: number, end: number): Unreadable | null =
     from = to + 1;
   }
   return null;
-};
-
-/** 'name=value' taken apart; the name in lower case, the value '' when there is none. */
-const splitPair = (pair: string): { name: string; value: string } => {
-  const equals = pair.indexOf('=');
-  if (equals < 0) return { name: pair.toLowerCase(), value: '' };
-  return { name: pair.slice(0, equals).toLowerCase(), value: pair.slice(equals + 1) };
 };
 
 const readUser = (text: string, start: number, end: number, mode: Mode, encoded: boolean): Reading => {
@@ -212,6 +174,7 @@ const readSubscriber = (
       c = decoded;
       i += 2;
     }
+    if (kept.length > MAX_DIAL) return unreadable('too-long', index);
     if (isDigit(c)) {
       kept.push(c);
       digits++;
@@ -279,90 +242,6 @@ const readLetters = (
   const afterDigits = digits > 0 && (letter === 'p' || letter === 'w' || letter === 'x');
   const next = text[index + 1] ?? '';
   return unreadable(afterDigits && !isLetter(next) ? 'post-dial-string' : 'letters', index);
-};
-
-/** Parameters that say nothing about where the call goes. `npdi` only tells that a look-up was made. */
-const PARAMETERS_IGNORED: ReadonlySet<string> = new Set([
-  'npdi',
-  'enumdi',
-  'user',
-  'cpc',
-  'oli',
-  'isup-oli',
-  'noa',
-  'verstat',
-]);
-
-const PARAMETERS_REFUSED: ReadonlySet<string> = new Set([
-  'isub', // ISDN subaddress: another terminal behind the number (RFC 3966 section 5.1.2).
-  'postd', // digits dialled after the answer (RFC 2806).
-  'rn', // a routing number replaces the number (RFC 4694).
-  'rn-context',
-  'cic', // carrier selection (RFC 4694).
-  'cic-context',
-  'tgrp', // destination trunk group (RFC 4904).
-  'trunk-context',
-  'maddr',
-  'method',
-]);
-
-type Parameters = {
-  readonly kind: 'parameters';
-  readonly extension: Extension | null;
-  readonly context: PhoneContext;
-};
-
-/** Reads ';name=value' pairs from `start`, which is at a ';' or at `end`. Unknown names are refused. */
-const readParameters = (text: string, start: number, end: number): Parameters | Unreadable => {
-  const seen = new Set<string>();
-  let extension: Extension | null = null;
-  let context: PhoneContext = { kind: 'none' };
-  for (let from = start + 1; from <= end; ) {
-    const next = text.indexOf(';', from);
-    const to = next < 0 || next > end ? end : next;
-    const { name, value } = splitPair(text.slice(from, to));
-    if (name === '') return unreadable('uri-malformed', from - 1);
-    if (PARAMETERS_REFUSED.has(name)) return unreadable('parameter-changes-destination', from);
-    if (name !== 'ext' && name !== 'phone-context' && !PARAMETERS_IGNORED.has(name)) {
-      return unreadable('parameter-unknown', from);
-    }
-    if (seen.has(name)) return unreadable('parameter-repeated', from);
-    seen.add(name);
-    if (name === 'ext') {
-      extension = parseExtension(withoutSeparators(value));
-      if (extension === null) return unreadable('extension-malformed', from);
-    } else if (name === 'phone-context') {
-      const read = readContext(value);
-      if (read === null) return unreadable('phone-context-malformed', from);
-      context = read;
-    }
-    from = to + 1;
-  }
-  return { kind: 'parameters', extension, context };
-};
-
-const readContext = (value: string): PhoneContext | null => {
-  if (value.startsWith('+')) {
-    const digits = withoutSeparators(value.slice(1));
-    return isDigits(digits) && digits.length <= 15 ? { kind: 'prefix', digits } : null;
-  }
-  const name = value.toLowerCase();
-  return isDomain(name) ? { kind: 'domain', name } : null;
-};
-
-/** A lower-case host name of letters, digits, hyphens and inner dots. */
-export const isDomain = (name: string): boolean => {
-  if (name === '' || name.startsWith('.') || name.endsWith('.')) return false;
-  for (const c of name) {
-    if (!isDigit(c) && !(c >= 'a' && c <= 'z') && c !== '-' && c !== '.') return false;
-  }
-  return true;
-};
-
-const withoutSeparators = (value: string): string => {
-  let kept = '';
-  for (const c of value) if (!isSeparator(c)) kept += c;
-  return kept;
 };
 
 /**

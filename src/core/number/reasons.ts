@@ -56,3 +56,16 @@ export const unparseable = (reason: UnparseableReason, column: number | null = n
   message: UNPARSEABLE[reason],
   column,
 });
+
+/** The front end's refusal, before it is known whether the text reaches for an emergency. */
+export type Unreadable = {
+  readonly kind: 'unreadable';
+  readonly reason: UnparseableReason;
+  readonly column: number | null;
+};
+
+export const unreadable = (reason: UnparseableReason, index: number | null = null): Unreadable => ({
+  kind: 'unreadable',
+  reason,
+  column: index === null ? null : index + 1,
+});

@@ -45,17 +45,20 @@ export const resolveDial = (dial: string, plan: DialPlan, mode: Mode): Resolved 
   return prefixed ? oneOf([unstripped, bare(dial.slice(outside.length), plan)]) : unstripped;
 };
 
-/** The one reading that stands; two different ones are ambiguous; none: the most telling refusal. */
+/**
+ * The one number among the readings; two different numbers are ambiguous. A request to the
+ * exchange stands only where no number does: with 9 for an outside line, 901-555-0123 could also
+ * be read as operator assistance (01), and would be for every number of Memphis.
+ */
 const oneOf = (readings: readonly Resolved[]): Resolved => {
-  const standing: Resolved[] = [];
+  let number: Extract<Resolved, { kind: 'number' }> | null = null;
   for (const r of readings) {
-    if (r.kind === 'failed') continue;
-    const same = standing.some((s) => s.kind === 'number' && r.kind === 'number' && s.e164 === r.e164);
-    if (!same) standing.push(r);
+    if (r.kind !== 'number') continue;
+    if (number !== null && number.e164 !== r.e164) return failed('ambiguous');
+    number = r;
   }
-  const only = standing[0];
-  if (only !== undefined) return standing.length === 1 ? only : failed('ambiguous');
-  return readings[0] ?? failed('not-a-valid-number');
+  if (number !== null) return number;
+  return readings.find((r) => r.kind === 'service') ?? readings[0] ?? failed('not-a-valid-number');
 };
 
 /** Digits without an outside line prefix: international or national. */
@@ -71,8 +74,11 @@ const northAmerican = (digits: string, plan: DialPlan): Resolved => {
   // No area code begins with 0 or 1, so these are never numbers but requests to the exchange:
   // 0 and 01 for the operator, 10(1)XXXX for another carrier, 11XX for *XX from a rotary phone.
   if (digits.startsWith('0')) return { kind: 'service', code: '0', service: 'operator' };
-  if (digits.startsWith('10'))
-    return { kind: 'service', code: digits.slice(0, 7), service: 'carrier-select' };
+  if (digits.startsWith('10')) {
+    // Only 101XXXX is a code of known length; after a bare 10 the digits may be a number's.
+    const code = digits.slice(0, digits.startsWith('101') ? 7 : 2);
+    return { kind: 'service', code, service: 'carrier-select' };
+  }
   if (digits.startsWith('11')) {
     return { kind: 'service', code: `*${digits.slice(2, 4)}`, service: 'star-code' };
   }
@@ -140,6 +146,9 @@ const ask = (text: string, digits: string, code: string, plan: DialPlan | null):
   return { kind: 'number', e164, type: typeOf(found, e164), region: found.country ?? null };
 };
 
+/** 0 almost everywhere, 8 around Russia, 80 in Belarus, 06 in Hungary; the library knows which is whose. */
+const NATIONAL_TRUNKS = ['0', '8', '80', '06'] as const;
+
 const keepsDigits = (out: string, digits: string, code: string, plan: DialPlan | null): boolean => {
   const nsn = out.slice(code.length);
   if (out === digits) return true;
@@ -147,8 +156,8 @@ const keepsDigits = (out: string, digits: string, code: string, plan: DialPlan |
   if (code === '54' || code === '378') return true;
   // The only trunk digit that may stand between the country code and the number is 0.
   if (plan === null) return digits === `${code}0${nsn}`;
-  const trunk = plan.trunkPrefix ?? '0';
-  return digits === nsn || digits === `${trunk}${nsn}`;
+  const trunks = plan.trunkPrefix === undefined ? NATIONAL_TRUNKS : [plan.trunkPrefix];
+  return digits === nsn || trunks.some((trunk) => digits === `${trunk}${nsn}`);
 };
 
 /** A key must give itself when it is read again, or a list would not meet what was dialled. */
