@@ -282,15 +282,17 @@ export abstract class PhoneCall implements Addressee {
     const unconfirmed = { cseq, takesAnswer, timer: undefined as NodeJS.Timeout | undefined };
     this.#unconfirmed = unconfirmed;
     const repeat = (waitMs: number, waitedMs: number): void => {
-      unconfirmed.timer = setTimeout(() => {
-        if (waitedMs + waitMs >= timeoutMs) {
-          this.#unconfirmed = undefined;
-          this.#bye('no-ack', undefined, {}).catch(() => undefined);
-          return;
-        }
-        transaction.respond(200, parts);
-        repeat(Math.min(waitMs * 2, T2_MS), waitedMs + waitMs);
-      }, waitMs);
+      unconfirmed.timer = setTimeout(
+        () => {
+          if (waitedMs + waitMs >= timeoutMs) {
+            this.#bye('no-ack', undefined, {}).catch(() => undefined);
+            return;
+          }
+          transaction.respond(200, parts);
+          repeat(Math.min(waitMs * 2, T2_MS), waitedMs + waitMs);
+        },
+        Math.min(waitMs, timeoutMs - waitedMs),
+      );
     };
     transaction.respond(200, parts);
     repeat(t1Ms, 0);

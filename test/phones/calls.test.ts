@@ -8,6 +8,9 @@ import t, { type Test } from 'tap';
 import { heardMs } from '../../src/phones/goertzel.js';
 import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 
+// Each test has phones of its own, and most of its time is waiting.
+t.jobs = 6;
+
 type Given = Partial<PhoneOptions>;
 
 /** A caller with 440 Hz and a called phone with 1000 Hz, closed after the test. */
