@@ -107,7 +107,11 @@ export class Connection {
   readonly #loaded = new Set<string>();
   #state: RedisState = 'down';
 
-  constructor(endpoint: RedisEndpoint, commandTimeoutMs: number, onState: (state: RedisState) => void = () => {}) {
+  constructor(
+    endpoint: RedisEndpoint,
+    commandTimeoutMs: number,
+    onState: (state: RedisState) => void = () => {},
+  ) {
     this.#client = new Redis(clientOptions(endpoint, commandTimeoutMs));
     const become = (state: RedisState) => {
       if (state === this.#state) return;
