@@ -44,7 +44,8 @@ const digitsShape = /^[1-9][0-9]{0,14}$/;
 
 /** Throws a RangeError on a prefix that could not be used safely in a pattern. */
 export const keyNames = (prefix: string): KeyNames => {
-  if (!prefixShape.test(prefix)) throw new RangeError('key prefix: only A-Z a-z 0-9 : _ { } . - , at most 64');
+  if (!prefixShape.test(prefix))
+    throw new RangeError('key prefix: only A-Z a-z 0-9 : _ { } . - , at most 64');
   return {
     prefix,
     head: `${prefix}head`,

@@ -20,7 +20,9 @@ export const manifestSchema = z.strictObject({
   classes: z.partialRecord(z.enum(privilegedClasses), count),
   /** One number of each class that nobody can be assigned; it must come back privileged with every lookup. */
   canaries: z
-    .array(z.strictObject({ class: z.enum(privilegedClasses), digits: z.string().regex(/^[1-9][0-9]{3,14}$/) }))
+    .array(
+      z.strictObject({ class: z.enum(privilegedClasses), digits: z.string().regex(/^[1-9][0-9]{3,14}$/) }),
+    )
     .max(64),
   /** Version of the number normaliser the lists were read with. */
   normaliser: z.string().min(1).max(128),

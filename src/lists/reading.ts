@@ -2,7 +2,14 @@ import type { ListQuestion } from '../call/ports.js';
 import type { AllowEntry, Answer, BlockEntry, PendingEntry, PrivilegedEntry } from '../core/lists.js';
 import { allowField, bucketOf, digitsOf, entryId, type KeyNames, wholeFacility } from './layout.js';
 import type { Canary } from './manifest.js';
-import { type Asked, type FoundRow, listedOrAbsent, matchBlock, matchPending, matchPrivileged } from './match.js';
+import {
+  type Asked,
+  type FoundRow,
+  listedOrAbsent,
+  matchBlock,
+  matchPending,
+  matchPrivileged,
+} from './match.js';
 import { type Probe, readProbes } from './redis.js';
 import { parseBody, parseValue } from './rows.js';
 import { parseVersion, visibleAt } from './versions.js';

@@ -1,7 +1,7 @@
 import type { Clock, Emit, ListQuestion, Lists } from '../call/ports.js';
 import {
-  allUnknown,
   type Answer,
+  allUnknown,
   type EpochRef,
   type ListAnswers,
   type PrivilegedEntry,
@@ -11,8 +11,8 @@ import {
 import { Arming, type Judgement } from './arming.js';
 import { digitsOf, type KeyNames, keyNames } from './layout.js';
 import { epochRef, formatHead } from './manifest.js';
-import { planLookup, plainKeys, Reading, type View } from './reading.js';
-import { Connection, type Probe, readProbes, type RedisEndpoint, RedisError, scripts } from './redis.js';
+import { plainKeys, planLookup, Reading, type View } from './reading.js';
+import { Connection, type Probe, type RedisEndpoint, RedisError, readProbes, scripts } from './redis.js';
 import { maxValueBytes } from './rows.js';
 import { type TrustedKeys, trustedKeys } from './signed.js';
 import { Snapshot } from './snapshot.js';

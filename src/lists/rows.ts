@@ -1,4 +1,3 @@
-import { facilityShape } from './shapes.js';
 import {
   type BlockCause,
   blockCauses,
@@ -6,6 +5,7 @@ import {
   type PrivilegedClass,
   privilegedClasses,
 } from '../core/lists.js';
+import { facilityShape } from './shapes.js';
 import { formatVersion, parseVersion, type Version } from './versions.js';
 
 /**

@@ -33,5 +33,7 @@ export const readHashes = async (
 ): Promise<readonly HashRead[]> => {
   const reply = await connection.run(scripts.scan, 'read', keys, [maxBytes]);
   const elements: readonly unknown[] = Array.isArray(reply) ? reply : [];
-  return keys.map((_, i) => (i < elements.length ? readHash(elements[i]) : { state: 'broken', why: 'reply' }));
+  return keys.map((_, i) =>
+    i < elements.length ? readHash(elements[i]) : { state: 'broken', why: 'reply' },
+  );
 };

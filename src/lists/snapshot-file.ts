@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PartDigester } from './digests.js';
 import { replaceFile } from './durable-file.js';
 import { bucketOf, digitsOf } from './layout.js';
-import { formatHead, headOf, heartbeatSchema, type Heartbeat, manifestSchema } from './manifest.js';
+import { formatHead, type Heartbeat, headOf, heartbeatSchema, manifestSchema } from './manifest.js';
 import { PrivilegedIndex } from './privileged-index.js';
 import { openText, type TrustedKeys } from './signed.js';
 import type { VerifiedEpoch } from './verify.js';

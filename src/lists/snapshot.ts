@@ -4,15 +4,15 @@ import { replaceFile } from './durable-file.js';
 import { formatHead, type Tombstone } from './manifest.js';
 import { type Asked, listedOrAbsent } from './match.js';
 import type { PrivilegedIndex } from './privileged-index.js';
-import { type Row, parseBody } from './rows.js';
+import { parseBody, type Row } from './rows.js';
 import type { TrustedKeys } from './signed.js';
 import {
   type KeptHeartbeat,
   loadSnapshot,
   openHeartbeat,
   readBounded,
-  saveSnapshot,
   type SnapshotContent,
+  saveSnapshot,
 } from './snapshot-file.js';
 import type { VerifiedEpoch } from './verify.js';
 
