@@ -51,9 +51,12 @@ export const scripts = {
   unlock: script('unlock.lua'),
 } as const;
 
-const placeOf = (endpoint: RedisEndpoint): RedisOptions => {
+// The client's type forbids an undefined replyMapping, which only RESP3 has a use for.
+type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
+
+const placeOf = (endpoint: RedisEndpoint): ClientOptions => {
   const { sentinels, tls, ...rest } = endpoint;
-  const options: RedisOptions = { ...rest };
+  const options: ClientOptions = { ...rest };
   if (sentinels !== undefined) {
     options.sentinels = sentinels.map((sentinel) => ({ ...sentinel }));
     options.failoverDetector = true;
@@ -74,7 +77,7 @@ const retryDelay = (attempt: number): number => {
  * after 12 s, and one queued while Redis was down was answered "absent" by an empty restarted one (facts:
  * reliability, F9).
  */
-const clientOptions = (endpoint: RedisEndpoint, commandTimeoutMs: number): RedisOptions => ({
+const clientOptions = (endpoint: RedisEndpoint, commandTimeoutMs: number): ClientOptions => ({
   ...placeOf(endpoint),
   protocol: 2,
   lazyConnect: true,
