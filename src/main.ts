@@ -12,11 +12,11 @@ import type { Config } from './config/schema.js';
 import type { CallId, WallMs } from './core/leg.js';
 import { canonicalJson } from './journal/canonical.js';
 import { type Journal as JournalFile, openJournal } from './journal/log.js';
-import { createRedisLists, type RedisLists } from './lists/redis-lists.js';
+import { createRedisLists, type RedisLists, type RedisListsOptions } from './lists/redis-lists.js';
 import { createLog } from './log.js';
 import { createMedia, type MediaPools } from './media/media.js';
-import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
-import { createRecorder } from './recording/recorder.js';
+import { journalledEvents, policyOf, redisOf, surroundingsOf, trunksOf } from './options.js';
+import { createRecorder, type SpoolRecorder } from './recording/recorder.js';
 import { fromRoot } from './root.js';
 import { SipEndpoint } from './sip/endpoint.js';
 
@@ -97,29 +97,36 @@ const start = async (
   journalled = journalledEvents(rows);
 
   await mkdir(dirname(config.lists.snapshot), { recursive: true });
-  const lists = await startLists(config, emit);
+  const lists = await createRedisLists({ ...listsOptionsOf(config), emit });
   closers.push(() => lists.close());
+  const recorder = createRecorder({
+    spools: config.media.nodes.flatMap((node) => (node.spool === undefined ? [] : [{ node: node.name, dir: node.spool }])),
+    recordingsDir: config.recording.directory,
+    emit,
+    clock,
+    limits: {
+      minFreeBytes: config.recording.minFreeMegabytes * 1024 * 1024,
+      proveMs: config.recording.proveMs,
+      watchMs: config.recording.growthSeconds * 1000,
+    },
+  });
+  closers.push(() => recorder.close());
   const media = createMedia({
-    nodes: config.media.nodes.map(({ pidFile, spool, ...node }) => ({
+    nodes: config.media.nodes.map(({ pid, pidFile, spool, ...node }) => ({
       ...node,
+      ...(pid === undefined ? {} : { pid }),
       ...(pidFile === undefined ? {} : { pidFile }),
       ...(spool === undefined ? {} : { spool }),
     })),
     peerNetworks: config.media.peerNetworks,
     timing: { attestMs: config.media.attestSeconds * 1000 },
     emit,
+    clock,
     onAttestation: (attestation) => journalledAttestation(rows, attestation as unknown as JsonObject),
+    spoolUsable: (node) => recorder.spoolUsable(node),
   });
   closers.push(() => media.close());
   await media.start();
-  const recorder = createRecorder({
-    spools: config.media.nodes.flatMap((node) => (node.spool === undefined ? [] : [node.spool])),
-    directory: config.recording.directory,
-    minFreeBytes: config.recording.minFreeMegabytes * 1024 * 1024,
-    proveMs: config.recording.proveMs,
-    growthMs: config.recording.growthSeconds * 1000,
-    emit,
-  });
 
   const agent = await startAgentIfEmbedded(config, emit);
   if (agent !== null) closers.push(() => agent.agent.stop());
@@ -180,27 +187,19 @@ const start = async (
   };
 };
 
-const startLists = (config: Config, emit: Emit): Promise<RedisLists> => {
-  const { redis, publisherKeys, ...lists } = config.lists;
-  return createRedisLists({
-    redis: {
-      host: redis.host,
-      port: redis.port,
-      db: redis.db,
-      ...(redis.username === undefined ? {} : { username: redis.username }),
-      ...(redis.passwordFile === undefined
-        ? {}
-        : { password: readFileSync(redis.passwordFile, 'utf8').trim() }),
-    },
+/** The configuration as the lists take it. */
+export const listsOptionsOf = (config: Config): Omit<RedisListsOptions, 'emit'> => {
+  const { lists } = config;
+  return {
+    redis: redisOf(config),
     keyPrefix: lists.keyPrefix,
-    publisherKeys: publisherKeys.map((file) => readFileSync(file, 'utf8')),
+    publisherKeys: lists.publisherKeys.map((file) => readFileSync(file, 'utf8')),
     snapshotPath: lists.snapshot,
     maxListAgeMs: lists.maxAgeSeconds * 1000,
     maxSnapshotAgeMs: lists.maxSnapshotAgeHours * 3_600_000,
     deadlineMs: lists.deadlineMs,
-    emit,
     clock,
-  });
+  };
 };
 
 interface EmbeddedAgent {
@@ -295,13 +294,14 @@ const checksOf = ({ endpoint, lists, media, journal }: Parts): readonly Check[] 
 };
 
 const stop = async (
-  parts: Parts & { taker: Controller; agent: Agent | null; rows: Journal; health: Health },
+  parts: Parts & { taker: Controller; agent: Agent | null; recorder: SpoolRecorder; rows: Journal; health: Health },
   drainMs: number,
 ): Promise<void> => {
   await parts.taker.stop(drainMs);
   parts.endpoint.stop();
   await parts.agent?.stop();
   await parts.lists.close();
+  parts.recorder.close();
   parts.media.close();
   await parts.health.close();
   await parts.rows.append('controller-stopped', {}).catch(() => undefined);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { AppEvent } from './call/events.js';
 import type { Emit, Journal, JsonObject, Surroundings } from './call/ports.js';
 import type { Config } from './config/schema.js';
@@ -105,3 +106,15 @@ export const journalledEvents =
     // The journal being the part that fails, the alarm is in the log and the metrics all the same.
     rows.append(kind, body as unknown as JsonObject).catch(() => undefined);
   };
+
+/** Where Redis is, and who we are there. */
+export const redisOf = (config: Config) => {
+  const { host, port, db, username, passwordFile } = config.lists.redis;
+  return {
+    host,
+    port,
+    db,
+    ...(username === undefined ? {} : { username }),
+    ...(passwordFile === undefined ? {} : { password: readFileSync(passwordFile, 'utf8').trim() }),
+  };
+};
