@@ -100,7 +100,9 @@ const start = async (
   const lists = await createRedisLists({ ...listsOptionsOf(config), emit });
   closers.push(() => lists.close());
   const recorder = createRecorder({
-    spools: config.media.nodes.flatMap((node) => (node.spool === undefined ? [] : [{ node: node.name, dir: node.spool }])),
+    spools: config.media.nodes.flatMap((node) =>
+      node.spool === undefined ? [] : [{ node: node.name, dir: node.spool }],
+    ),
     recordingsDir: config.recording.directory,
     emit,
     clock,
@@ -294,7 +296,13 @@ const checksOf = ({ endpoint, lists, media, journal }: Parts): readonly Check[] 
 };
 
 const stop = async (
-  parts: Parts & { taker: Controller; agent: Agent | null; recorder: SpoolRecorder; rows: Journal; health: Health },
+  parts: Parts & {
+    taker: Controller;
+    agent: Agent | null;
+    recorder: SpoolRecorder;
+    rows: Journal;
+    health: Health;
+  },
   drainMs: number,
 ): Promise<void> => {
   await parts.taker.stop(drainMs);

@@ -5,11 +5,18 @@ import type { Clock } from '../call/ports.js';
 import type { Config } from '../config/schema.js';
 import type { WallMs } from '../core/leg.js';
 import type { DialPlan } from '../core/number.js';
-import { BadRowsError, type CheckReport, checkLists, diffLists, publishLists, showLists } from '../lists/commands.js';
+import {
+  BadRowsError,
+  type CheckReport,
+  checkLists,
+  diffLists,
+  publishLists,
+  showLists,
+} from '../lists/commands.js';
 import type { ListFile } from '../lists/files.js';
 import { startHeartbeat } from '../lists/heartbeat.js';
-import { PublishError } from '../lists/publish-error.js';
 import type { PublishOptions } from '../lists/publish.js';
+import { PublishError } from '../lists/publish-error.js';
 import { generatePublisherKey, publisherKey } from '../lists/signed.js';
 import { planOf, redisOf } from '../options.js';
 import { CommandError, columns, progress, type Terminal } from './output.js';
@@ -27,14 +34,19 @@ const planFor = (options: ListOptions): DialPlan => planOf(options.config, optio
 
 const reportText = (report: CheckReport, files: readonly ListFile[], terminal: Terminal): void => {
   for (const problem of report.read.problems) {
-    terminal.out(`${problem.file}:${problem.line}:${problem.column}: ${problem.severity}: ${problem.code}: ${problem.message}`);
+    terminal.out(
+      `${problem.file}:${problem.line}:${problem.column}: ${problem.severity}: ${problem.code}: ${problem.message}`,
+    );
   }
   const { counts } = report;
   const classes = Object.entries(counts.classes).filter(([, count]) => count > 0);
   terminal.out(
     columns([
       ['files', String(files.length)],
-      ['privileged', `${counts.privileged}${classes.length === 0 ? '' : ` (${classes.map(([name, count]) => `${name} ${count}`).join(', ')})`}`],
+      [
+        'privileged',
+        `${counts.privileged}${classes.length === 0 ? '' : ` (${classes.map(([name, count]) => `${name} ${count}`).join(', ')})`}`,
+      ],
       ['block', String(counts.block)],
       ['pending', String(counts.pending)],
       ['allow', `${counts.allow} numbers on ${counts.callers} lists`],
@@ -61,8 +73,15 @@ export interface PublishArguments {
   readonly repair: boolean;
 }
 
-const publishing = (options: ListOptions, given: PublishArguments): PublishOptions & { readonly plan: DialPlan } => {
-  if (!existsSync(given.key)) throw new CommandError('key-missing', `there is no publisher key ${given.key}; make one with: sallyport lists keygen ${given.key}`);
+const publishing = (
+  options: ListOptions,
+  given: PublishArguments,
+): PublishOptions & { readonly plan: DialPlan } => {
+  if (!existsSync(given.key))
+    throw new CommandError(
+      'key-missing',
+      `there is no publisher key ${given.key}; make one with: sallyport lists keygen ${given.key}`,
+    );
   return {
     redis: redisOf(options.config),
     keyPrefix: options.config.lists.keyPrefix,
@@ -79,13 +98,22 @@ const publishing = (options: ListOptions, given: PublishArguments): PublishOptio
 const explained = (error: unknown, options: ListOptions, files: readonly ListFile[]): unknown => {
   if (error instanceof BadRowsError && !options.json) reportText(error.report, files, options.terminal);
   if (error instanceof PublishError) {
-    const more = error.code === 'shrink-refused' ? '; a second person approves it with a second --approved-by' : '';
-    return new CommandError(error.code, `nothing was published, the old epoch stays: ${error.message}${more}`, 2);
+    const more =
+      error.code === 'shrink-refused' ? '; a second person approves it with a second --approved-by' : '';
+    return new CommandError(
+      error.code,
+      `nothing was published, the old epoch stays: ${error.message}${more}`,
+      2,
+    );
   }
   return error;
 };
 
-export const listsPublish = async (paths: readonly string[], given: PublishArguments, options: ListOptions): Promise<void> => {
+export const listsPublish = async (
+  paths: readonly string[],
+  given: PublishArguments,
+  options: ListOptions,
+): Promise<void> => {
   const files = read(paths);
   const bar = progress(options.terminal, 'fields written');
   try {
@@ -96,18 +124,32 @@ export const listsPublish = async (paths: readonly string[], given: PublishArgum
     bar.end();
     const { manifest, diff } = published;
     if (options.json) {
-      options.terminal.out(JSON.stringify({ epoch: manifest.epoch, digest: manifest.digest, counts: report.counts, written: published.written, ms: Math.round(published.ms) }));
+      options.terminal.out(
+        JSON.stringify({
+          epoch: manifest.epoch,
+          digest: manifest.digest,
+          counts: report.counts,
+          written: published.written,
+          ms: Math.round(published.ms),
+        }),
+      );
       return;
     }
     reportText(report, files, options.terminal);
-    options.terminal.out(`published epoch ${manifest.epoch} (${manifest.digest.slice(0, 16)}…): ${published.written} fields written, ${diff.parts.privileged.added} privileged added, ${diff.parts.privileged.removed} removed`);
+    options.terminal.out(
+      `published epoch ${manifest.epoch} (${manifest.digest.slice(0, 16)}…): ${published.written} fields written, ${diff.parts.privileged.added} privileged added, ${diff.parts.privileged.removed} removed`,
+    );
   } catch (error) {
     bar.end();
     throw explained(error, options, files);
   }
 };
 
-export const listsDiff = async (paths: readonly string[], given: PublishArguments, options: ListOptions): Promise<void> => {
+export const listsDiff = async (
+  paths: readonly string[],
+  given: PublishArguments,
+  options: ListOptions,
+): Promise<void> => {
   const files = read(paths);
   try {
     const preview = await diffLists(files, publishing(options, given));
@@ -118,12 +160,19 @@ export const listsDiff = async (paths: readonly string[], given: PublishArgument
     options.terminal.out(
       columns([
         ['list', 'added', 'removed', 'changed'],
-        ...Object.entries(preview.diff.parts).map(([part, diff]) => [part, String(diff.added), String(diff.removed), String(diff.changed)]),
+        ...Object.entries(preview.diff.parts).map(([part, diff]) => [
+          part,
+          String(diff.added),
+          String(diff.removed),
+          String(diff.changed),
+        ]),
         ['allow', String(preview.allow.added), String(preview.allow.removed), '-'],
       ]),
     );
-    for (const row of preview.diff.rows) options.terminal.out(`${row.change.padEnd(8)} ${row.part.padEnd(11)} ${row.number}  ${row.text}`);
-    if (preview.shrink !== null) options.terminal.out(`the shrink guard will ask for a second approval: ${preview.shrink}`);
+    for (const row of preview.diff.rows)
+      options.terminal.out(`${row.change.padEnd(8)} ${row.part.padEnd(11)} ${row.number}  ${row.text}`);
+    if (preview.shrink !== null)
+      options.terminal.out(`the shrink guard will ask for a second approval: ${preview.shrink}`);
   } catch (error) {
     throw explained(error, options, files);
   }
@@ -147,19 +196,36 @@ export const listsShow = async (options: ListOptions): Promise<void> => {
         ['digest', shown.digest],
         ['published', new Date(shown.publishedAt).toISOString()],
         ['approved by', shown.approvedBy.join(', ')],
-        ['privileged', `${shown.privileged} (${classes.map(([name, count]) => `${name} ${count}`).join(', ')})`],
+        [
+          'privileged',
+          `${shown.privileged} (${classes.map(([name, count]) => `${name} ${count}`).join(', ')})`,
+        ],
         ['block', String(shown.block)],
         ['pending', String(shown.pending)],
         ['allow', `${shown.allow} numbers on ${shown.callers} lists`],
-        ['heartbeat', shown.heartbeatAgeMs === null ? 'none: controllers refuse ordinary calls' : `${(shown.heartbeatAgeMs / 1000).toFixed(1)} s old`],
+        [
+          'heartbeat',
+          shown.heartbeatAgeMs === null
+            ? 'none: controllers refuse ordinary calls'
+            : `${(shown.heartbeatAgeMs / 1000).toFixed(1)} s old`,
+        ],
       ]),
     );
   }
-  if (shown.state !== 'genuine') throw new CommandError('lists-unusable', `what is in Redis is not a genuine publication: ${shown.why}`, 2);
+  if (shown.state !== 'genuine')
+    throw new CommandError(
+      'lists-unusable',
+      `what is in Redis is not a genuine publication: ${shown.why}`,
+      2,
+    );
 };
 
 /** `lists heartbeat`: says every few seconds, signed, that the publication is genuine, until it is stopped. */
-export const listsHeartbeat = async (key: string, everySeconds: number, options: ListOptions): Promise<void> => {
+export const listsHeartbeat = async (
+  key: string,
+  everySeconds: number,
+  options: ListOptions,
+): Promise<void> => {
   if (!existsSync(key)) throw new CommandError('key-missing', `there is no publisher key ${key}`);
   let last = '';
   const beating = await startHeartbeat({
@@ -182,10 +248,13 @@ export const listsHeartbeat = async (key: string, everySeconds: number, options:
 
 export const listsKeygen = async (file: string, terminal: Terminal): Promise<void> => {
   const publicFile = file.replace(/(\.pem)?$/, '.pub.pem');
-  if (existsSync(file) || existsSync(publicFile)) throw new CommandError('key-exists', `${file} or ${publicFile} is there already and is not overwritten`);
+  if (existsSync(file) || existsSync(publicFile))
+    throw new CommandError('key-exists', `${file} or ${publicFile} is there already and is not overwritten`);
   const { privatePem, publicPem } = generatePublisherKey();
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, privatePem, { mode: 0o600, flag: 'wx' });
   await writeFile(publicFile, publicPem, { flag: 'wx' });
-  terminal.out(`private key  ${file}  (stays with the publisher)\npublic key   ${publicFile}  (goes under lists.publisherKeys of each controller)`);
+  terminal.out(
+    `private key  ${file}  (stays with the publisher)\npublic key   ${publicFile}  (goes under lists.publisherKeys of each controller)`,
+  );
 };

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { readFileSync, writeFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ConfigError, loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
@@ -28,7 +28,9 @@ const configFile = (given: string | undefined): string => given ?? fromRoot('con
 const load = (options: { config?: string }): Config => loadConfig(configFile(options.config));
 
 const program = new Command('sallyport')
-  .description('SIP call controller for correctional facilities: every leg decided before it is connected, recorded or never recordable.')
+  .description(
+    'SIP call controller for correctional facilities: every leg decided before it is connected, recorded or never recordable.',
+  )
   .version(version)
   .showHelpAfterError('(sallyport --help lists the commands)')
   .configureHelp({ sortSubcommands: false });
@@ -40,7 +42,11 @@ const withJson = (command: Command): Command => command.option('--json', 'print 
 
 withConfig(program.command('run'))
   .description('run the controller in the foreground')
-  .option('--local', 'start Redis, media nodes, example lists and an answering called party on this machine too', false)
+  .option(
+    '--local',
+    'start Redis, media nodes, example lists and an answering called party on this machine too',
+    false,
+  )
   .action(async (options: { config?: string; local: boolean }) => {
     const config = load(options);
     await (options.local ? runLocal(config, terminal) : run(config, terminal));
@@ -48,7 +54,9 @@ withConfig(program.command('run'))
 
 program
   .command('demo')
-  .description('place real calls through a whole site on this machine and show what each party and the disk saw')
+  .description(
+    'place real calls through a whole site on this machine and show what each party and the disk saw',
+  )
   .option('--json', 'print the report instead of the story', false)
   .action(async (options: { json: boolean }) => {
     const ok = await demo(loadConfig(configFile(undefined)), options.json, terminal);
@@ -78,7 +86,11 @@ withJson(program.command('check-config'))
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       terminal.out(options.json ? JSON.stringify({ ok: false, problems: error.problems }) : error.message);
-      throw new CommandError('config-invalid', `${error.problems.length} problem(s); the controller would refuse to start`, 2);
+      throw new CommandError(
+        'config-invalid',
+        `${error.problems.length} problem(s); the controller would refuse to start`,
+        2,
+      );
     }
   });
 
@@ -88,30 +100,51 @@ withJson(withConfig(program.command('explain')))
   .option('--caller <id>', 'the caller')
   .option('--trunk <name>', 'the facility trunk (default: the first)')
   .option('--table', 'print the decision table', false)
-  .action(async (number: string | undefined, options: { config?: string; caller?: string; trunk?: string; table: boolean; json: boolean }) => {
-    if (options.table) {
-      terminal.out(tableText());
-      return;
-    }
-    if (number === undefined || options.caller === undefined) {
-      throw new CommandError('usage', 'explain needs a number and --caller, or --table');
-    }
-    const config = load(options);
-    const lists = await createRedisLists({ ...listsOptionsOf(config), emit: () => undefined });
-    try {
-      await lists.refresh();
-      const explained = await explainNumber(config, lists, { number, caller: options.caller, trunk: options.trunk });
-      if (options.json) {
-        const { decision, row, answers } = explained;
-        terminal.out(JSON.stringify({ row, verdict: decision.verdict, reasons: decision.reasons, epoch: decision.epoch, policy: decision.policy, answers }));
-      } else terminal.out(explainedText(explained));
-    } finally {
-      await lists.close();
-    }
-  });
+  .action(
+    async (
+      number: string | undefined,
+      options: { config?: string; caller?: string; trunk?: string; table: boolean; json: boolean },
+    ) => {
+      if (options.table) {
+        terminal.out(tableText());
+        return;
+      }
+      if (number === undefined || options.caller === undefined) {
+        throw new CommandError('usage', 'explain needs a number and --caller, or --table');
+      }
+      const config = load(options);
+      const lists = await createRedisLists({ ...listsOptionsOf(config), emit: () => undefined });
+      try {
+        await lists.refresh();
+        const explained = await explainNumber(config, lists, {
+          number,
+          caller: options.caller,
+          trunk: options.trunk,
+        });
+        if (options.json) {
+          const { decision, row, answers } = explained;
+          terminal.out(
+            JSON.stringify({
+              row,
+              verdict: decision.verdict,
+              reasons: decision.reasons,
+              epoch: decision.epoch,
+              policy: decision.policy,
+              answers,
+            }),
+          );
+        } else terminal.out(explainedText(explained));
+      } finally {
+        await lists.close();
+      }
+    },
+  );
 
-const lists = program.command('lists').description('check, publish and look at the lists every leg is checked against');
-const withPlan = (command: Command): Command => command.option('--plan <name>', 'dial plan the files are read with', 'default');
+const lists = program
+  .command('lists')
+  .description('check, publish and look at the lists every leg is checked against');
+const withPlan = (command: Command): Command =>
+  command.option('--plan <name>', 'dial plan the files are read with', 'default');
 const listOptions = (options: { config?: string; plan?: string; json?: boolean }): ListOptions => ({
   config: load(options),
   plan: options.plan ?? 'default',
@@ -142,16 +175,23 @@ withJson(withPlan(withConfig(lists.command('publish'))))
   .description('publish list files as the next epoch: all of them, or nothing')
   .argument('<files...>', 'CSV or YAML list files')
   .requiredOption('--key <file>', 'private key of the publisher')
-  .requiredOption('--approved-by <names...>', 'who approved it; two names where the list shrinks past the guard')
+  .requiredOption(
+    '--approved-by <names...>',
+    'who approved it; two names where the list shrinks past the guard',
+  )
   .option('--state <file>', 'the publisher’s memory of its last publication')
   .option('--repair', 'go on although what is in Redis is not genuine', false)
-  .action((files: string[], options: PublishFlags) => listsPublish(files, publishArguments(options), listOptions(options)));
+  .action((files: string[], options: PublishFlags) =>
+    listsPublish(files, publishArguments(options), listOptions(options)),
+  );
 withJson(withPlan(withConfig(lists.command('diff'))))
   .description('show what publishing these files would change')
   .argument('<files...>', 'CSV or YAML list files')
   .requiredOption('--key <file>', 'private key of the publisher')
   .option('--state <file>', 'the publisher’s memory of its last publication')
-  .action((files: string[], options: PublishFlags) => listsDiff(files, publishArguments({ ...options, approvedBy: ['diff'] }), listOptions(options)));
+  .action((files: string[], options: PublishFlags) =>
+    listsDiff(files, publishArguments({ ...options, approvedBy: ['diff'] }), listOptions(options)),
+  );
 withJson(withConfig(lists.command('show')))
   .description('show the epoch in Redis, and whether it is genuine')
   .action((options: PublishFlags) => listsShow(listOptions(options)));
@@ -159,7 +199,9 @@ withConfig(lists.command('heartbeat'))
   .description('keep saying, signed, that the publication is genuine; run it beside the publisher')
   .requiredOption('--key <file>', 'private key of the publisher')
   .option('--every <seconds>', 'seconds between beats', '5')
-  .action((options: PublishFlags & { every: string }) => listsHeartbeat(options.key, Number(options.every), listOptions(options)));
+  .action((options: PublishFlags & { every: string }) =>
+    listsHeartbeat(options.key, Number(options.every), listOptions(options)),
+  );
 lists
   .command('keygen')
   .description('make a publisher’s key pair')
@@ -189,7 +231,9 @@ withJson(withConfig(program.command('calls')))
   .option('--past', 'ended calls', false)
   .option('--last <count>', 'how many past calls (default 50)')
   .action((options: { config?: string; json: boolean; past: boolean; last?: string }) =>
-    options.past ? pastCalls(load(options), options.last, options.json, terminal) : liveCalls(load(options), options.json, terminal),
+    options.past
+      ? pastCalls(load(options), options.last, options.json, terminal)
+      : liveCalls(load(options), options.json, terminal),
   );
 
 program

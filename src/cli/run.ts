@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
-import { planOf } from '../options.js';
 import { readListFiles } from '../lists/files.js';
 import { startLocal } from '../local.js';
 import { startSallyport } from '../main.js';
+import { planOf } from '../options.js';
 import { createPhone } from '../phones/sip-phone.js';
 import { fromRoot } from '../root.js';
 import { CommandError, type Terminal } from './output.js';
@@ -20,7 +20,9 @@ export const run = async (config: Config, terminal: Terminal): Promise<void> => 
   const sallyport = await startSallyport(config);
   terminal.err(listening(sallyport, config));
   await untilStopped();
-  terminal.err(`stopping: up to ${config.controller.drainSeconds} s for calls in progress (signal again to end them now)`);
+  terminal.err(
+    `stopping: up to ${config.controller.drainSeconds} s for calls in progress (signal again to end them now)`,
+  );
   const again = untilStopped();
   await Promise.race([sallyport.stop(), again.then(() => sallyport.stop(0))]);
 };
@@ -41,7 +43,8 @@ export const exampleLists = async (config: Config) => {
   const plan = Object.keys(config.dialPlans)[0] ?? 'default';
   const read = await readListFiles(files, { plan: planOf(config, plan) });
   const first = read.problems[0];
-  if (read.errors > 0) throw new CommandError('lists-unsound', `${first?.file}:${first?.line}: ${first?.message}`);
+  if (read.errors > 0)
+    throw new CommandError('lists-unsound', `${first?.file}:${first?.line}: ${first?.message}`);
   return read.lists;
 };
 
@@ -57,7 +60,13 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
     await site.beat();
     const carrier = config.trunks.carriers[0];
     if (carrier === undefined) throw new CommandError('no-carrier', 'the configuration has no carrier trunk');
-    const called = await createPhone({ name: 'called-party', transport: carrier.transport, host: carrier.address, port: carrier.port, tone: 1000 });
+    const called = await createPhone({
+      name: 'called-party',
+      transport: carrier.transport,
+      host: carrier.address,
+      port: carrier.port,
+      tone: 1000,
+    });
     called.answerWith({ do: 'answer', ringAfterMs: 100, afterMs: 1500 });
     const sallyport = await startSallyport(site.config);
     const own = site.config.trunks.facilities[0];
@@ -74,7 +83,7 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
     await untilStopped();
     terminal.err('stopping');
     await sallyport.stop(0);
-    called.close();
+    await called.close();
   } finally {
     await site.stop();
   }
