@@ -104,6 +104,11 @@ export interface RecordedAnchor extends Anchored {
   readonly pool: 'recorded';
   /** Takes the called party's answer and starts the recording in the same command. */
   answerAndRecord(decision: Monitored, answer: Sdp): Promise<RecordingClaim>;
+  /**
+   * Every 'address port' each party has named for its RTP so far. The node records what strangers send too, though
+   * it does not pass it on: only packets from these belong into the recording.
+   */
+  sources(): { readonly caller: readonly string[]; readonly called: readonly string[] };
 }
 
 export type Anchor = PrivateAnchor | RecordedAnchor;

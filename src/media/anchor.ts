@@ -13,11 +13,14 @@ import { otherParty } from './commands.js';
 import type { CallFacts, MediaNode } from './node.js';
 import type { PrivateNode } from './private-node.js';
 import type { RecordedNode } from './recorded-node.js';
-import { checkSdp, type PeerRules, type SdpUse } from './sdp-in.js';
+import { checkSdp, type PeerRules, type PeerSource, type SdpUse } from './sdp-in.js';
 import { type OutgoingSdp, PartyDescriptions } from './sdp-out.js';
 
 /** Commands of one call that may wait for each other. */
 const MAX_WAITING = 8;
+
+/** Addresses a party may have had in one call. */
+const MAX_SOURCES = 64;
 
 /** The last exchange both parties agreed to: what a refused re-offer is undone with. */
 interface Agreed {
@@ -37,6 +40,7 @@ abstract class AnchoredCall<Node extends MediaNode> {
   readonly #descriptions: Readonly<Record<Party, PartyDescriptions>>;
   /** The node's port each party sends to, once known. */
   readonly #ports: { caller: number | null; called: number | null } = { caller: null, called: null };
+  readonly #sources: Readonly<Record<Party, Set<PeerSource>>> = { caller: new Set(), called: new Set() };
   readonly #firstOffer: Sdp;
   #offerForCalled: Sdp = '';
   #agreed: Agreed | null = null;
@@ -52,6 +56,7 @@ abstract class AnchoredCall<Node extends MediaNode> {
     this.callId = callId;
     this.#firstOffer = offer;
     this.#rules = rules;
+    this.check('caller', offer, 'offer');
     this.#descriptions = {
       caller: new PartyDescriptions(home.mediaAddress),
       called: new PartyDescriptions(home.mediaAddress),
@@ -92,7 +97,7 @@ abstract class AnchoredCall<Node extends MediaNode> {
   }
 
   async reoffer(from: Party, offer: Sdp): Promise<Sdp> {
-    this.check(offer, 'reoffer');
+    this.check(from, offer, 'reoffer');
     return this.#inTurn(async () => {
       if (this.#agreed === null) throw new MediaError('node-error', 'not-answered');
       if (this.#pending !== null && this.#pending.from !== from) {
@@ -113,7 +118,7 @@ abstract class AnchoredCall<Node extends MediaNode> {
 
   async reanswer(from: Party, answer: Sdp): Promise<Sdp> {
     try {
-      this.check(answer, 'reanswer');
+      this.check(from, answer, 'reanswer');
     } catch (error) {
       await this.restore().catch(() => undefined);
       throw error;
@@ -162,8 +167,17 @@ abstract class AnchoredCall<Node extends MediaNode> {
     }
   }
 
-  protected check(sdp: Sdp, use: SdpUse): void {
-    checkSdp(sdp, use, this.#rules);
+  sources(): { caller: readonly PeerSource[]; called: readonly PeerSource[] } {
+    return { caller: [...this.#sources.caller], called: [...this.#sources.called] };
+  }
+
+  protected check(party: Party, sdp: Sdp, use: SdpUse): void {
+    const source = checkSdp(sdp, use, this.#rules);
+    const known = this.#sources[party];
+    if (!known.has(source) && known.size >= MAX_SOURCES) {
+      throw new MediaError('node-error', 'too-many-addresses');
+    }
+    known.add(source);
   }
 
   /** The called party's first answer, sent to the node by `send`. */
@@ -171,7 +185,7 @@ abstract class AnchoredCall<Node extends MediaNode> {
     answer: Sdp,
     send: () => Promise<string>,
   ): Promise<{ text: Sdp; ports: { caller: number; called: number } }> {
-    this.check(answer, 'answer');
+    this.check('called', answer, 'answer');
     return this.#inTurn(async () => {
       if (this.#agreed !== null) throw new MediaError('node-error', 'answered-already');
       const description = this.#describe('caller', await send());

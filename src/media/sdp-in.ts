@@ -32,6 +32,9 @@ export interface PeerRules {
   readonly allowed: (address: string, port: number) => boolean;
 }
 
+/** 'address port' a party sends its RTP from. */
+export type PeerSource = string;
+
 const MAX_CHARS = 8_000;
 const MAX_LINES = 200;
 const MAX_LINE = 1_000;
@@ -143,7 +146,12 @@ const theAudio = (session: SessionDescription): Stream => {
   return audio;
 };
 
-const checkAddress = (session: SessionDescription, audio: Stream, use: SdpUse, rules: PeerRules): void => {
+const checkAddress = (
+  session: SessionDescription,
+  audio: Stream,
+  use: SdpUse,
+  rules: PeerRules,
+): PeerSource => {
   const connection = audio.connection ?? session.connection;
   if (connection === undefined) throw new Unusable('address-missing');
   const address = connection.ip;
@@ -159,6 +167,7 @@ const checkAddress = (session: SessionDescription, audio: Stream, use: SdpUse, r
   if (rtcp !== undefined && (rtcp.port < 1024 || (!hold && !rules.allowed(address, rtcp.port)))) {
     throw new Unusable('port-not-allowed');
   }
+  return `${address} ${audio.port}`;
 };
 
 /** The codecs a recording can be made of, at their static payload types (RFC 3551 section 6). */
@@ -185,20 +194,23 @@ const checkCodecs = (audio: Stream, answering: boolean): void => {
   if (voices === 0) throw new Unusable('codec-not-allowed');
 };
 
-const checkAll = (text: string, use: SdpUse, rules: PeerRules): void => {
+const checkAll = (text: string, use: SdpUse, rules: PeerRules): PeerSource => {
   checkText(text);
   const session = parsed(text);
   const audio = theAudio(session);
   if (audio.protocol !== 'RTP/AVP') throw new Unusable('protocol-not-allowed');
   if (/^a=(?:crypto|fingerprint|key-mgmt):/m.test(text)) throw new Unusable('encryption-not-allowed');
-  checkAddress(session, audio, use, rules);
   checkCodecs(audio, use === 'answer' || use === 'reanswer');
+  return checkAddress(session, audio, use, rules);
 };
 
-/** Throws MediaError `offer-unusable` or `answer-unusable` with a stable detail; the text itself is never changed. */
-export const checkSdp = (text: string, use: SdpUse, rules: PeerRules): void => {
+/**
+ * Where the party sends its RTP from. Throws MediaError `offer-unusable` or `answer-unusable` with a stable detail;
+ * the text itself is never changed.
+ */
+export const checkSdp = (text: string, use: SdpUse, rules: PeerRules): PeerSource => {
   try {
-    checkAll(text, use, rules);
+    return checkAll(text, use, rules);
   } catch (error) {
     const detail = error instanceof Unusable ? error.detail : 'sdp-malformed';
     throw new MediaError(use === 'offer' || use === 'reoffer' ? 'offer-unusable' : 'answer-unusable', detail);
