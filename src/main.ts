@@ -183,7 +183,7 @@ const start = async (
     checks,
     stop: (drainMs) =>
       stop(
-        { taker, endpoint, agent: agent?.agent ?? null, lists, media, journal, rows, health },
+        { taker, endpoint, agent: agent?.agent ?? null, lists, media, recorder, journal, rows, health },
         drainMs ?? config.controller.drainSeconds * 1000,
       ),
   };

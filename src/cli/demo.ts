@@ -171,9 +171,13 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
       news.tell();
     });
     const running = sallyport;
-    await news.until('the lists are armed and both pools attested', () =>
-      running.checks().every((check) => check.ok),
-    );
+    const unready = (): string =>
+      running
+        .checks()
+        .filter((check) => !check.ok)
+        .map((check) => `${check.name}: ${check.why}`)
+        .join(', ');
+    await news.until('the controller is ready', () => unready() === '', unready);
     const udp = sallyport.sip.find((one) => one.transport === 'udp');
     if (udp === undefined) throw new Error('the example configuration listens on no UDP port');
     const spools = site.recorded.flatMap((node) => node.spool ?? []);
@@ -211,7 +215,7 @@ const phones = async (config: Config) => {
     tone: 1000,
   });
   const caller = await createPhone({ name: '4711', transport: 'udp', host: '127.0.0.3', tone: 440 });
-  called.answerWith({ do: 'answer', ringAfterMs: 50, afterMs: 300 });
+  called.answerWith({ do: 'answer', ring: { afterMs: 50 }, afterMs: 300 });
   return {
     called,
     caller,
@@ -329,7 +333,7 @@ class News {
     for (const look of [...this.#waiting]) look();
   }
 
-  until(what: string, condition: () => boolean, deadlineMs = 30_000): Promise<void> {
+  until(what: string, condition: () => boolean, state = (): string => '', deadlineMs = 30_000): Promise<void> {
     return new Promise((resolve, reject) => {
       const done = (error?: Error): void => {
         clearInterval(every);
@@ -342,7 +346,7 @@ class News {
         if (condition()) done();
       };
       const every = setInterval(look, 50);
-      const timer = setTimeout(() => done(new Error(`waited in vain until ${what}`)), deadlineMs);
+      const timer = setTimeout(() => done(new Error(`waited in vain until ${what} (${state()})`)), deadlineMs);
       this.#waiting.add(look);
       look();
     });

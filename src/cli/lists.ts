@@ -35,7 +35,7 @@ const planFor = (options: ListOptions): DialPlan => planOf(options.config, optio
 const reportText = (report: CheckReport, files: readonly ListFile[], terminal: Terminal): void => {
   for (const problem of report.read.problems) {
     terminal.out(
-      `${problem.file}:${problem.line}:${problem.column}: ${problem.severity}: ${problem.code}: ${problem.message}`,
+      `${problem.file}:${problem.line}:${problem.column ?? 0}: ${problem.severity}: ${problem.message}${problem.text === null ? '' : ` (${problem.text.reveal()})`} [${problem.code}]`,
     );
   }
   const { counts } = report;
@@ -119,7 +119,7 @@ export const listsPublish = async (
   try {
     const { report, published } = await publishLists(files, {
       ...publishing(options, given),
-      onProgress: (p) => bar.at(p.done, p.total),
+      onProgress: (p) => bar.at(p.written, null),
     });
     bar.end();
     const { manifest, diff } = published;
@@ -170,7 +170,7 @@ export const listsDiff = async (
       ]),
     );
     for (const row of preview.diff.rows)
-      options.terminal.out(`${row.change.padEnd(8)} ${row.part.padEnd(11)} ${row.number}  ${row.text}`);
+      options.terminal.out(`${row.change.padEnd(8)} ${row.part.padEnd(11)} ${row.number}  ${row.what}`);
     if (preview.shrink !== null)
       options.terminal.out(`the shrink guard will ask for a second approval: ${preview.shrink}`);
   } catch (error) {

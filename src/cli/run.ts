@@ -67,7 +67,7 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
       port: carrier.port,
       tone: 1000,
     });
-    called.answerWith({ do: 'answer', ringAfterMs: 100, afterMs: 1500 });
+    called.answerWith({ do: 'answer', ring: { afterMs: 100 }, afterMs: 1500 });
     const sallyport = await startSallyport(site.config);
     const own = site.config.trunks.facilities[0];
     terminal.err(
