@@ -2,10 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { heardMs } from '../../src/phones/goertzel.js';
+import { parameter, parseSip, targetOf, uriOf } from '../../src/phones/sip-message.js';
 import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 
 // Each test has phones of its own, and most of its time is waiting.
@@ -171,6 +174,7 @@ t.test('busy, redirect, silence, ringing without end', async (t) => {
   b.answerWith((invite) => ({ do: 'ring', ring: { status: invite.number === 4 ? 183 : 180 } }));
   const early = await a.call(to(b));
   t.equal((await early.progressed()).status, 183);
+  await t.rejects(early.hangUp(), /not answered yet/);
   await early.audio.untilHears(1000);
   t.equal((await early.cancel({ headers: { Reason: 'SIP;cause=487' } })).status, 487);
   t.match(early.ending, { by: 'us', how: 'cancelled', status: 487 });
@@ -314,6 +318,91 @@ t.test('Record-Route, Via without rport, folded and compact headers', async (t) 
   const copied = text.split('\r\n').filter((line) => /^(Via|From|To|Call-ID|CSeq):/.test(line));
   socket.send(['SIP/2.0 200 OK', ...copied, 'Content-Length: 0', '', ''].join('\r\n'), b.port, b.host);
   t.equal((await bye).status, 200);
+});
+
+t.test('messages in a TCP stream are cut by their length', async (t) => {
+  const { b } = await twoPhones(t, { transport: 'tcp' });
+  const connect = async (): Promise<net.Socket> => {
+    const socket = net.connect(b.port, b.host);
+    t.teardown(() => {
+      socket.destroy();
+    });
+    await once(socket, 'connect');
+    return socket;
+  };
+  const options = (cseq: number, body: string): string =>
+    [
+      'OPTIONS sip:b SIP/2.0',
+      `Via: SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK${cseq}`,
+      'From: <sip:a@x>;tag=1',
+      'To: <sip:b>',
+      'Call-ID: stream',
+      `CSeq: ${cseq} OPTIONS`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      '',
+      body,
+    ].join('\r\n');
+  const socket = await connect();
+  let answers = '';
+  socket.on('data', (bytes) => {
+    answers += bytes.toString();
+  });
+  const both = Buffer.from(`\r\n\r\n${options(1, 'é€')}${options(2, '')}`);
+  for (let at = 0; at < both.length; at += 7) {
+    socket.write(both.subarray(at, at + 7));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await b.message({ direction: 'sent', title: '200 OPTIONS' }, { nth: 2 });
+  while (answers.split('SIP/2.0 200').length < 3)
+    await once(socket, 'data', { signal: AbortSignal.timeout(3000) });
+  t.match(
+    answers,
+    /CSeq: 1 OPTIONS[\s\S]*CSeq: 2 OPTIONS/,
+    'on the connection of the request, whatever the Via says',
+  );
+  t.equal(b.messages[0]?.text, options(1, 'é€'));
+
+  for (const endless of [
+    `INVITE ${'x'.repeat(70_000)}`,
+    options(3, '').replace('Length: 0', 'Length: 70000'),
+    'x: y\r\n\r\n',
+  ]) {
+    const bad = await connect();
+    const closed = new Promise((resolve) => bad.once('close', resolve));
+    bad.on('error', () => undefined);
+    bad.resume();
+    bad.write(endless);
+    await closed;
+  }
+  t.equal(b.messages.length, 4, 'nothing of the rest was a message');
+});
+
+t.test('reading never throws, and keeps what it read', (t) => {
+  fc.assert(fc.property(fc.string(), fc.string(), (head, body) => parseSip(head, body) !== null));
+  const piece = fc.constantFrom(
+    'INVITE ',
+    'sip:x ',
+    'SIP/2.0',
+    '\r\n',
+    ' ',
+    'Via: a',
+    'From: <b',
+    'To: "',
+    'Call-ID:',
+    'CSeq: 1',
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
+      const message = parseSip(pieces.join(''), '');
+      return message === undefined || message.text.startsWith(pieces.join(''));
+    }),
+  );
+  t.same(targetOf('sip:a;b=c@192.0.2.1;transport=tcp'), { host: '192.0.2.1', port: 5060 });
+  t.same(targetOf('sip:a:secret@192.0.2.1:5070?x=sip:1@y:9'), { host: '192.0.2.1', port: 5070 });
+  t.same(targetOf('sip:[2001:db8::1]:5070'), { host: '2001:db8::1', port: 5070 });
+  t.equal(uriOf('"a <sip:evil@x>" <sip:b@y>;tag=1'), 'sip:b@y');
+  t.equal(parameter('"a;tag=0" <sip:b@y;tag=2>;Tag=1', 'tag'), '1');
+  t.end();
 });
 
 t.test('a phone that closes ends its calls; abruptly, it just goes', async (t) => {
