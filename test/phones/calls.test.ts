@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { heardMs } from '../../src/phones/goertzel.js';
+import { Linger } from '../../src/phones/linger.js';
 import { parameter, parseSip, targetOf, uriOf } from '../../src/phones/sip-message.js';
 import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 
@@ -421,6 +422,42 @@ t.test('messages in a TCP stream are cut by their length', async (t) => {
     await closed;
   }
   t.equal(b.messages.length, 4, 'nothing of the rest was a message');
+});
+
+t.test('a phone for load: one port takes the audio of all calls', async (t) => {
+  const { a, b } = await twoPhones(t, {}, { audio: 'sink', keepMessages: 0 });
+  const calls = await Promise.all(Array.from({ length: 20 }, () => a.call(to(b))));
+  const answers = await Promise.all(calls.map((call) => call.answered()));
+  const ports = new Set(calls.map((call) => call.media.remote?.port));
+  t.equal(ports.size, 1);
+  t.same([...new Set(answers.map((answer) => answer.status))], [200]);
+  t.equal(b.liveCalls, 20);
+  await Promise.all(calls.map((call) => call.hangUp()));
+  const sources = Object.keys(b.incoming[0]?.audio.counters.sources ?? {});
+  t.ok(sources.length > 1 && sources.length <= 17, 'counted by source, within a bound');
+  t.equal(a.liveCalls + b.liveCalls, 0);
+  t.same(b.messages, []);
+});
+
+t.test('what is finished is forgotten, each at its time', async (t) => {
+  const linger = new Linger(30);
+  const forgotten: string[] = [];
+  const all = new Promise<void>((resolve, reject) => {
+    const fail = setTimeout(() => reject(new Error(`only ${forgotten.join(' ')}`)), 3000);
+    const last = (): void => {
+      forgotten.push('c');
+      clearTimeout(fail);
+      resolve();
+    };
+    linger.add(() => forgotten.push('a'));
+    setTimeout(() => {
+      linger.add(() => forgotten.push('b'));
+      linger.add(last);
+    }, 20);
+  });
+  t.same(forgotten, []);
+  await all;
+  t.same(forgotten, ['a', 'b', 'c']);
 });
 
 t.test('reading never throws, and keeps what it read', (t) => {
