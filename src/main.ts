@@ -113,6 +113,10 @@ const start = async (
     },
   });
   closers.push(() => recorder.close());
+  // A node whose spool is not known to be usable gets no call: look before the first, and keep looking.
+  await recorder.ready();
+  const looking = setInterval(() => void recorder.ready().catch(() => undefined), 2000);
+  closers.push(() => clearInterval(looking));
   const media = createMedia({
     nodes: config.media.nodes.map(({ pid, pidFile, spool, ...node }) => ({
       ...node,
@@ -183,7 +187,18 @@ const start = async (
     checks,
     stop: (drainMs) =>
       stop(
-        { taker, endpoint, agent: agent?.agent ?? null, lists, media, recorder, journal, rows, health },
+        {
+          taker,
+          endpoint,
+          agent: agent?.agent ?? null,
+          lists,
+          media,
+          recorder,
+          looking,
+          journal,
+          rows,
+          health,
+        },
         drainMs ?? config.controller.drainSeconds * 1000,
       ),
   };
@@ -300,6 +315,7 @@ const stop = async (
     taker: Controller;
     agent: Agent | null;
     recorder: SpoolRecorder;
+    looking: NodeJS.Timeout;
     rows: Journal;
     health: Health;
   },
@@ -309,6 +325,7 @@ const stop = async (
   parts.endpoint.stop();
   await parts.agent?.stop();
   await parts.lists.close();
+  clearInterval(parts.looking);
   parts.recorder.close();
   parts.media.close();
   await parts.health.close();

@@ -103,7 +103,7 @@ const tell = (
         'spool saw',
         call.spoolFilesForCall.length === 0
           ? 'nothing, at any moment'
-          : call.spoolFilesForCall.map(short).join('\n               '),
+          : call.spoolFilesForCall.map(short).join('\n                 '),
       ],
       ...(call.recording === null
         ? [['', 'recording', 'none']]
@@ -333,7 +333,12 @@ class News {
     for (const look of [...this.#waiting]) look();
   }
 
-  until(what: string, condition: () => boolean, state = (): string => '', deadlineMs = 30_000): Promise<void> {
+  until(
+    what: string,
+    condition: () => boolean,
+    state = (): string => '',
+    deadlineMs = 30_000,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       const done = (error?: Error): void => {
         clearInterval(every);
@@ -346,7 +351,10 @@ class News {
         if (condition()) done();
       };
       const every = setInterval(look, 50);
-      const timer = setTimeout(() => done(new Error(`waited in vain until ${what} (${state()})`)), deadlineMs);
+      const timer = setTimeout(
+        () => done(new Error(`waited in vain until ${what} (${state()})`)),
+        deadlineMs,
+      );
       this.#waiting.add(look);
       look();
     });
