@@ -118,7 +118,7 @@ t.test('a private node is sent nothing off the closed list', async (t) => {
     recording,
     { ...offer, 'record-call': 'yes' },
     { ...offer, 'record-call': 'no' },
-    { ...offer, flags: ['strict-source', 'trust-address', 'record-call-on'] },
+    { ...offer, flags: ['strict-source', 'trust-address', 'port-latching', 'record-call-on'] },
     { ...offer, flags: ['asymmetric'] },
     { ...offer, 'from-tag': 'stranger' },
     { ...offer, metadata: 'x' },
