@@ -150,38 +150,39 @@ export const targetText = (target: Target): string => {
   }
 };
 
-const putPrivileged = (rows: IndexRows, item: PrivilegedItem, salt: string): void => {
-  const { target, scope, validFrom, validTo } = item;
-  const content = ['privileged', targetText(target), item.class, scope, validFrom, validTo].join('|');
-  const row = {
-    part: 'privileged',
-    id: entryId(salt, content),
-    class: item.class,
-    how: target.kind,
-    length: null,
-    extension: null,
-    validFrom,
-    validTo,
-    scope,
-  } as const;
+/** Where an entry lies in the index: a number under all its digits, a range under the prefixes that make it up. */
+const placesOf = (target: Target): readonly string[] => {
   switch (target.kind) {
     case 'number':
     case 'alias':
-      return put(rows, digits(target.key.e164), { ...row, extension: target.key.extension });
+      return [digits(target.key.e164)];
     case 'prefix':
-      return put(rows, digits(target.prefix), row);
-    case 'range': {
-      const from = digits(target.range.from);
-      for (const prefix of rangePrefixes(from, digits(target.range.to))) {
-        put(rows, prefix, { ...row, length: from.length });
-      }
-      return;
-    }
+      return [digits(target.prefix)];
+    case 'range':
+      return rangePrefixes(digits(target.range.from), digits(target.range.to));
     default: {
       const never: never = target;
       return never;
     }
   }
+};
+
+const putPrivileged = (rows: IndexRows, item: PrivilegedItem, salt: string): void => {
+  const { target, scope, validFrom, validTo } = item;
+  const content = ['privileged', targetText(target), item.class, scope, validFrom, validTo].join('|');
+  const keyed = target.kind === 'number' || target.kind === 'alias';
+  const row = {
+    part: 'privileged',
+    id: entryId(salt, content),
+    class: item.class,
+    how: target.kind,
+    length: target.kind === 'range' ? digits(target.range.from).length : null,
+    extension: keyed ? target.key.extension : null,
+    validFrom,
+    validTo,
+    scope,
+  } as const;
+  for (const place of placesOf(target)) put(rows, place, row);
 };
 
 /** The index of a publication. Throws TooManyRows where one number has more entries than a reader accepts. */
