@@ -90,8 +90,11 @@ export class Arming {
     return news;
   }
 
-  judge(headProbe: Probe, heartbeatProbe: Probe): Judgement {
-    const verified = this.#verified;
+  /**
+   * Judges one reply. `verified` is the epoch that was being served when Redis was asked: a reply that was under
+   * way while the next one was taken into service is late, not a step back.
+   */
+  judge(verified: VerifiedEpoch | null, headProbe: Probe, heartbeatProbe: Probe): Judgement {
     if (verified === null) {
       return unknown(headProbe.state === 'absent' && this.#disarmed === null ? 'no-epoch' : 'unarmed');
     }
@@ -100,7 +103,7 @@ export class Arming {
     const head = headProbe.state === 'value' ? parseHead(headProbe.text) : null;
     if (head === null) return unknown('malformed', 'head-malformed');
     // An old server, a restored backup or a replay: it may lack what was made privileged since.
-    if (head.epoch < this.#highest) return unknown('unarmed', 'epoch-regressed');
+    if (head.epoch < verified.head.epoch) return unknown('unarmed', 'epoch-regressed');
     if (head.epoch === verified.head.epoch && head.manifest !== verified.head.manifest) {
       return unknown('unarmed', 'manifest-replaced');
     }
