@@ -17,7 +17,7 @@ import { maxValueBytes } from './rows.js';
 import { type TrustedKeys, trustedKeys } from './signed.js';
 import { Snapshot } from './snapshot.js';
 import { openHeartbeat } from './snapshot-file.js';
-import { type VerifiedEpoch, type Verification, verifyRedis } from './verify.js';
+import { type Verification, type VerifiedEpoch, verifyRedis } from './verify.js';
 
 export interface RedisListsOptions {
   readonly redis: RedisEndpoint;
