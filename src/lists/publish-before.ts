@@ -43,7 +43,10 @@ export interface PublishOptions {
   readonly statePath?: string;
   /** The new epoch is above this one: for a Redis that was lost together with the state. */
   readonly afterEpoch?: number;
-  /** Goes on although what is in Redis is not signed by a known key. */
+  /**
+   * Goes on although what is in Redis is not signed by a known key, and reads every allow list instead of trusting
+   * the marks of those that did not change: after a Redis was restored, or touched by another hand.
+   */
   readonly repair?: boolean;
   /** Canary numbers (digits) in place of generated ones. */
   readonly canaries?: Partial<Record<PrivilegedClass, string>>;

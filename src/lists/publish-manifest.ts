@@ -67,6 +67,7 @@ export const makeTombstones = (prepared: Prepared, now: number): readonly Tombst
 export const makeManifest = (
   prepared: Prepared,
   lists: ListSet,
+  owners: ReadonlyMap<string, string>,
   options: PublishOptions,
   approvedBy: readonly string[],
   tombstones: string,
@@ -75,15 +76,14 @@ export const makeManifest = (
   const now = options.clock.wall();
   const digests = digestIndex(rows);
   const entries = countEntries(rows);
-  const owners = lists.allow.sortedOwners();
-  const allow = digestAllow(lists.allow, owners);
+  const allow = digestAllow(owners);
   const part = (name: 'privileged' | 'block' | 'pending') => ({ ...digests[name], entries: entries[name] });
   return manifestSchema.parse({
     format: 1,
     epoch: next,
     digest: wholeDigest(digests, allow),
     parts: { privileged: part('privileged'), block: part('block'), pending: part('pending') },
-    allow: { digest: allow, callers: owners.length, entries: lists.allow.entries },
+    allow: { digest: allow, callers: owners.size, entries: lists.allow.entries },
     classes: diff.classes,
     canaries: [...canaries],
     normaliser: options.normaliser,

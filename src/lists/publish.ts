@@ -4,7 +4,7 @@ import { signHeartbeat } from './heartbeat-text.js';
 import { type KeyNames, keyNames } from './layout.js';
 import { epochRef, formatHead, formatTombstones, headOf, type Manifest } from './manifest.js';
 import { PrivilegedIndex } from './privileged-index.js';
-import { type AllowDiff, reconcileAllow } from './publish-allow.js';
+import { type AllowDiff, allowDigests, reconcileAllow } from './publish-allow.js';
 import { type Before, type PublishOptions, readBefore, stateTombstones } from './publish-before.js';
 import { PublishError } from './publish-error.js';
 import { checkApproval, makeManifest, makeTombstones, prepareIndex } from './publish-manifest.js';
@@ -90,7 +90,8 @@ const publishLocked = async (
   const approvedBy = checkApproval(prepared.diff, options);
   const now = options.clock.wall();
   const tombstones = formatTombstones(makeTombstones(prepared, now));
-  const manifest = makeManifest(prepared, lists, options, approvedBy, tombstones);
+  const digests = allowDigests(lists.allow);
+  const manifest = makeManifest(prepared, lists, digests, options, approvedBy, tombstones);
   const { current } = before;
   const { next } = prepared;
   const writes = planIndex(keys, before.stored, prepared.rows, current, next);
@@ -98,10 +99,13 @@ const publishLocked = async (
   await writer.add('index', writes.before);
   await writer.flush('index');
   const after: WriteOp[] = writes.after;
-  const allow = await reconcileAllow(connection, keys, lists.allow, { current, next }, async (ops, later) => {
+  const take = async (ops: readonly WriteOp[], later: readonly WriteOp[]): Promise<void> => {
     for (const op of later) after.push(op);
     await writer.add('allow', ops);
-  });
+  };
+  const epochs = { current, next };
+  const thorough = options.repair === true;
+  const allow = await reconcileAllow(connection, keys, lists.allow, digests, epochs, thorough, take);
   await writer.flush('allow');
   const text = signText(options.key, 'manifest', JSON.stringify(manifest));
   const head = headOf(manifest, text);
@@ -175,7 +179,10 @@ export const preview = (lists: ListSet, options: PublishOptions): Promise<Previe
     const before = await readBefore(connection, keys, options, trusted);
     const { diff, next } = prepareIndex(before, lists, options);
     const epochs = { current: before.current, next };
-    const allow = await reconcileAllow(connection, keys, lists.allow, epochs, async () => {});
+    const digests = allowDigests(lists.allow);
+    const thorough = options.repair === true;
+    const nothing = async (): Promise<void> => {};
+    const allow = await reconcileAllow(connection, keys, lists.allow, digests, epochs, thorough, nothing);
     const ref = before.manifest === null ? null : epochRef(before.manifest);
     return {
       diff,

@@ -126,7 +126,7 @@ export class Snapshot {
     let missing = 0;
     let read = 0;
     for (const [digits, bodies] of index.entries()) {
-      if (++read % 10_000 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (++read % 2_000 === 0) await new Promise((resolve) => setImmediate(resolve));
       if (index.sameAs(next, digits)) continue;
       const there = new Set(next.bodies(digits).map((body) => readBody(body).covers));
       const lost = bodies.map(readBody).filter(({ id, covers }) => !there.has(covers) && !buried.has(id));
