@@ -138,7 +138,8 @@ export const cdrRow = (record: CallRecord, ending: Ending, endedMs: number): Jso
     detail: ending.detail ?? null,
     disposition: row.disposition,
     fault: row.fault,
-    status: row.status,
+    // The final response the caller's side got: a call that was up was answered, however it ended.
+    status: connected === undefined ? row.status : 200,
     cause: row.cause,
     arrivedAt: new Date(record.leg.receivedAt).toISOString(),
     durationMs: Math.round(endedMs),
