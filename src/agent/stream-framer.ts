@@ -49,6 +49,8 @@ export class StreamFramer {
   #scan = 0;
   #need = 0;
   #closed = false;
+  /** How many messages have been read. */
+  messages = 0;
 
   constructor(maxBytes: number, sink: StreamSink) {
     this.#maxBytes = maxBytes;
@@ -102,6 +104,7 @@ export class StreamFramer {
     this.#start += this.#need;
     this.#scan = this.#start;
     this.#need = 0;
+    this.messages++;
     this.#sink.message(text);
     return true;
   }
