@@ -54,6 +54,11 @@ const offerOf = (invite: InviteFacts): { readonly offer: string } | { readonly r
   if (invite.body.length > maxOffer) return { refused: { code: 'offer-unusable', detail: 'offer-too-long' } };
   const type = (invite.header('Content-Type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (type !== 'application/sdp') return { refused: { code: 'offer-unusable', detail: 'content-type' } };
+  // RFC 3261 section 20.12: what is encoded is not the description we could check.
+  const encoding = invite.header('Content-Encoding')?.trim().toLowerCase() ?? '';
+  if (encoding !== '' && encoding !== 'identity') {
+    return { refused: { code: 'offer-unusable', detail: 'content-encoding' } };
+  }
   return { offer: invite.body };
 };
 
