@@ -89,6 +89,10 @@ export class Controller {
   reject(rejection: Rejection): void {
     const { ending, trunk } = rejection;
     this.#parts.emit({ event: 'call-rejected', trunk, ending: ending.code, detail: ending.detail ?? null });
+    if (ending.code === 'emergency-number') {
+      const detail = trunk ?? 'trunk-unknown';
+      this.#parts.emit({ event: 'alarm', alarm: 'emergency-dialled', callId: null, detail });
+    }
     const second = Math.floor(this.#parts.clock.mono() / 1000);
     const counts = this.#rejections;
     if (second !== counts.second) this.#rejections = { second, written: 0, counted: counts.counted };

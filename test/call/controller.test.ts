@@ -967,6 +967,19 @@ t.test('rejections are written up to the rate, and the others counted', async (t
   });
 });
 
+t.test('an attempt at an emergency number that never became a call alarms, also past the rate', async (t) => {
+  await inWorld({ controller: { maxRejectionsPerSecond: 1 } }, async (world) => {
+    const ending = { code: 'emergency-number', detail: 'from-user' } as const;
+    for (const _ of [1, 2]) world.controller.reject({ trunk: 'north', source: '127.0.0.9', ending });
+    await world.time.settle();
+    t.match(
+      world.events.filter((event) => event.event === 'alarm'),
+      [1, 2].map(() => ({ alarm: 'emergency-dialled', callId: null, detail: 'north' })),
+    );
+    t.match(world.cdrs(), [{ ending: 'emergency-number', detail: 'from-user' }]);
+  });
+});
+
 t.test('rejections the journal refused are counted in the next that it takes', async (t) => {
   for (const behaviour of [{ ends: 'fails' }, { ends: 'throws' }] as const) {
     await inWorld({}, async (world) => {

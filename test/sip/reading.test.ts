@@ -346,6 +346,19 @@ t.test('what is no call is refused with its code', async (t) => {
   }
 });
 
+t.test('an emergency number is told as such, whatever else the INVITE lacks', async (t) => {
+  for (const [change, detail] of [
+    [{ headers: { From: undefined } }, 'from-user'],
+    [{ body: '' }, 'late-offer'],
+    [{ headers: { Require: '100rel' } }, 'require'],
+    [{ headers: { Contact: undefined } }, 'contact-missing'],
+  ] as const) {
+    t.same(readInvite(invite({ uri: 'sip:911@h', ...change })), {
+      refused: { code: 'emergency-number', detail },
+    });
+  }
+});
+
 t.test('what only looks odd is a call', async (t) => {
   const sources = facilityTrunk({
     caller: { from: 'header', header: 'X-Caller' },
