@@ -119,7 +119,10 @@ async function fillAndFree(
     }, reject);
   });
   t.strictSame(new Set(child.refused), new Set(['journal-write-failed']));
+  // Stopped, since a verifier that reads a file while it is cut back sees halves of two writes.
+  child.process.kill('SIGSTOP');
   const during = await verifyJournal(dir);
+  child.process.kill('SIGCONT');
   const bad = during.problems.filter((problem) => problem.code !== 'torn-tail');
   t.strictSame(bad, [], 'at most a write that is on its way');
   const before = child.acknowledged.size;
@@ -623,6 +626,15 @@ t.test('a damaged journal is not continued, and is left as it is', async (t) => 
       'last-segment',
       (copy) => change(copy, second, (all) => all.splice(-1)),
       { detail: 'segment-chain-broken', line: 1 },
+    ],
+    [
+      'an older segment with another last row, which is whole in itself',
+      'last-segment',
+      (copy) =>
+        change(copy, first, (all) =>
+          all.push(forge(all.pop() ?? '', (row) => Object.assign(row, { body: {} }))),
+        ),
+      { detail: 'segment-chain-broken', file: second, line: 1, seq: 13 },
     ],
     [
       'an older segment without its last newline',

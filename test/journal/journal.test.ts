@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { canonicalJson, type JsonObject, type JsonValue } from '../../src/journal/canonical.js';
+import { type JournalDisk, nodeDisk } from '../../src/journal/disk.js';
 import { JournalError } from '../../src/journal/errors.js';
 import { openJournal } from '../../src/journal/log.js';
 import type { JournalEvent } from '../../src/journal/options.js';
@@ -158,6 +159,10 @@ t.test('rows that arrive during an fdatasync share the next one', async (t) => {
   disk.release();
   await Promise.all([alone, ...others]);
   t.equal(disk.counts.datasync - first, 2, 'one for the row alone, one for 500');
+
+  const idle = disk.counts.datasync;
+  await Promise.all(Array.from({ length: 50 }, (_, n) => journal.append('test', { n })));
+  t.equal(disk.counts.datasync - idle, 1, 'one for 50 that come in one turn to an idle journal');
 
   const before = disk.counts.datasync;
   let appended = 0;
@@ -332,6 +337,28 @@ t.test('segments follow each other, and a reader follows a living writer through
   await journal.close();
 });
 
+t.test('a reader does not miss what a segment got between its end and the next one', async (t) => {
+  const dir = await newDirectory(t);
+  const journal = await openJournal(options(dir, { segmentRows: 10 }));
+  let lists = 0;
+  const disk: JournalDisk = {
+    ...nodeDisk,
+    // The second list is asked for when the first segment was read to its end.
+    async list(directory) {
+      lists += 1;
+      if (lists === 2) for (let n = 0; n < 12; n += 1) await journal.append('test', { n });
+      return nodeDisk.list(directory);
+    },
+  };
+  const seen: number[] = [];
+  for await (const row of readJournal(dir, {}, disk)) seen.push(row.seq);
+  t.strictSame(
+    seen,
+    Array.from({ length: 15 }, (_, index) => index + 1),
+  );
+  await journal.close();
+});
+
 t.test('one writer for a directory', async (t) => {
   const dir = await newDirectory(t);
   const journal = await openJournal(options(dir));
@@ -474,6 +501,28 @@ t.test(
     t.match(await verifyJournal(dir), { ok: true, problems: [] });
   },
 );
+
+t.test('a disk that was just found broken is left alone for a while', async (t) => {
+  const dir = await newDirectory(t);
+  const disk = new FaultyDisk();
+  const journal = await openJournal(options(dir, { fs: disk, retryPauseMs: 60_000 }));
+  disk.before = (call) => {
+    if (call === 'write' || call === 'truncate') throw systemError('EIO');
+    return undefined;
+  };
+  t.equal(await codeOf(journal.append('test', {})), 'journal-write-failed');
+  await until(() => disk.counts.truncate === 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  const calls = { ...disk.counts };
+  t.equal(await codeOf(journal.append('test', {})), 'journal-write-failed');
+  t.strictSame(disk.counts, calls, 'it was not even asked');
+  disk.before = () => undefined;
+  await journal.close();
+  t.match((await rows(dir)).slice(-2), [
+    { kind: 'recovered', body: { code: 'EIO', refused: 2 } },
+    { kind: 'closed' },
+  ]);
+});
 
 t.test('a new segment that cannot be made is taken back', async (t) => {
   for (const failing of ['open', 'write', 'datasync', 'syncDirectory'] as const) {
