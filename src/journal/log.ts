@@ -45,8 +45,8 @@ export interface Journal {
  * Opens the journal in a directory, or begins one, as its only writer.
  *
  * Rejects with `journal-locked`, `journal-damaged` (see {@link reopen}), `journal-misconfigured`, or
- * `journal-write-failed` when the directory cannot even be read or locked. A disk that is merely full does not
- * stop it: the journal opens unhealthy, refuses rows, and recovers by itself.
+ * `journal-write-failed` when the directory cannot be read or locked, or a torn tail cannot be saved. Apart from
+ * that, a full disk does not stop it: the journal opens unhealthy, refuses rows, and recovers by itself.
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const settings = settingsFrom(options);

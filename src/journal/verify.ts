@@ -122,7 +122,11 @@ interface Run {
   line: number;
 }
 
-/** Reads a journal from its first byte to its last, in bounded memory. Rejects only when the directory cannot be listed. */
+/**
+ * Reads a journal from its first byte to its last, in bounded memory. Rejects only when the directory cannot
+ * be listed. It may run beside a living writer, where a `torn-tail` in the last segment can be a write on its way,
+ * and a write that is being taken back can look like damage at the very end: verify again before believing it.
+ */
 export async function verifyJournal(dir: string, options: VerifyOptions = {}): Promise<Verification> {
   const run = newRun(options);
   const names = (await readdir(dir)).sort();

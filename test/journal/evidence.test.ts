@@ -154,7 +154,7 @@ t.test('a real limit on the size of files', async (t) => {
 function tryToMount(path: string): string | undefined {
   if (process.getuid?.() !== 0) return 'mounting a small disk needs root';
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'none', path], { stdio: 'ignore' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'none', path], { stdio: 'ignore' });
     return undefined;
   } catch {
     return 'this machine does not let us mount a small disk';
@@ -169,7 +169,8 @@ t.test('a really full disk', async (t) => {
     return;
   }
   t.teardown(() => execFileSync('umount', ['-l', disk]));
-  await writeFile(join(disk, 'ballast'), Buffer.alloc(100_000));
+  // Removing it gives the writer more room than it can fill before it is killed.
+  await writeFile(join(disk, 'ballast'), Buffer.alloc(3_900_000));
   const dir = join(disk, 'journal');
   const child = startWriter(t, dir, 32_768);
   await fillAndFree(t, child, dir, () => rm(join(disk, 'ballast')));

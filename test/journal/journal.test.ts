@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -452,10 +452,12 @@ t.test('a failed fdatasync loses the batch and is never tried again on the same 
   // What was durable is changed under the writer: it must notice before it goes on.
   const path = join(dir, '00000001.jsonl');
   const good = await readFile(path);
+  const flipped = Buffer.from(good);
+  flipped[200] = (flipped[200] ?? 0) ^ 1;
   syncs = 0;
   disk.before = (call) => {
     if (call !== 'datasync' || syncs++ > 0) return undefined;
-    return writeFile(path, Buffer.from(good).fill(0x30, 200, 201)).then(() => {
+    return writeFile(path, flipped).then(() => {
       throw systemError('EIO');
     });
   };
@@ -464,6 +466,23 @@ t.test('a failed fdatasync loses the batch and is never tried again on the same 
   t.equal(journal.healthy().ok, false);
   await journal.close();
   t.ok((await readFile(path)).length <= good.length, 'nothing was appended to a damaged file');
+
+  // And when it was cut short, which truncating it to its length would hide.
+  const shrunk = await newDirectory(t);
+  const cut = new FaultyDisk();
+  const third = await openJournal(options(shrunk, { fs: cut }));
+  await third.append('test', { n: 1 });
+  cut.before = (call) => {
+    if (call !== 'write') return undefined;
+    return truncate(join(shrunk, '00000001.jsonl'), 300).then(() => {
+      throw systemError('ENOSPC');
+    });
+  };
+  t.equal(await codeOf(third.append('test', { n: 2 })), 'journal-write-failed');
+  cut.before = () => undefined;
+  t.equal(await codeOf(third.append('test', { n: 3 })), 'journal-write-failed');
+  await third.close();
+  t.equal((await stat(join(shrunk, '00000001.jsonl'))).size, 300);
 });
 
 t.test(
