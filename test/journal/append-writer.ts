@@ -12,6 +12,7 @@ const journal = await openJournal({
   nodeId: 'controller-1',
   segmentBytes: Number(segmentBytes),
   retryPauseMs: 20,
+  appendDeadlineMs: 60_000,
 });
 process.stdout.write('open\n');
 

@@ -16,8 +16,9 @@ export async function newDirectory(t: Test, where: 'disk' | 'memory' = 'disk'): 
   return dir;
 }
 
+/** The deadline is far off unless a test is about it, because a test machine may be busy. */
 export function options(dir: string, more: Partial<JournalOptions> = {}): JournalOptions {
-  return { dir, nodeId: 'controller-1', ...more };
+  return { dir, nodeId: 'controller-1', appendDeadlineMs: 60_000, ...more };
 }
 
 export async function rows(dir: string, filter: RowFilter = {}): Promise<JournalRow[]> {

@@ -247,7 +247,7 @@ t.test('an append that is too late is refused, and marked when it got to the dis
   const disk = new HeldDisk();
   const events: JournalEvent[] = [];
   const journal = await openJournal(
-    options(dir, { fs: disk, appendDeadlineMs: 30, onEvent: (event) => events.push(event) }),
+    options(dir, { fs: disk, appendDeadlineMs: 400, onEvent: (event) => events.push(event) }),
   );
   const before = journal.head().seq;
   disk.hold();
