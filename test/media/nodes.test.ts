@@ -478,6 +478,31 @@ t.test(
     fake.answer = (_message, reply) => reply;
     await until('it is deleted once more', () => sent().length > before);
 
+    const counted = await anchor();
+    const party = (ssrc: number, packets: number) => ({
+      medias: [
+        {
+          streams: [
+            { SSRC: ssrc, stats: { packets } },
+            { SSRC: 9, stats: { packets: 99 } },
+          ],
+        },
+      ],
+    });
+    fake.answer = (message, reply) =>
+      message.command === 'delete'
+        ? {
+            result: 'ok',
+            tags: { caller: party(7, 40), called: party(8, 50) },
+            SSRC: { 7: { 'cumulative loss': 3 }, 8: {} },
+          }
+        : reply;
+    t.strictSame(await counted.release(), {
+      packets: { caller: 40, called: 50 },
+      lost: { caller: 3, called: 0 },
+    });
+    fake.answer = (_message, reply) => reply;
+
     const busy = await anchor();
     const works: Promise<unknown>[] = [
       busy.reoffer('caller', caller.sdp()),
