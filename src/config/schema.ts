@@ -11,7 +11,12 @@ const name = z
   .regex(/^[a-z0-9][a-z0-9-]{0,47}$/, 'must be 1-48 of a-z, 0-9 and hyphen, starting with a letter or digit');
 const port = z.int().min(1).max(65535);
 const seconds = (max: number) => z.number().positive().max(max);
-const address = z.union([z.ipv4(), z.ipv6()]);
+/** An IPv6 address as sockets show it, in lower case and shortest form: addresses are compared as text. */
+const isCanonical = (text: string): boolean =>
+  !text.includes(':') || new URL(`http://[${text}]`).hostname === `[${text}]`;
+const address = z
+  .union([z.ipv4(), z.ipv6()], 'must be an IPv4 or IPv6 address')
+  .refine(isCanonical, 'an IPv6 address must be written in its shortest form, in lower case');
 const loopback = z.union([z.ipv4().regex(/^127\./, 'must be a loopback address'), z.literal('::1')]);
 const headerName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be a header name');
 const path = z.string().min(1).max(1024);
@@ -22,7 +27,8 @@ const neverCopied = new Set(
   (
     'via from to call-id cseq contact max-forwards route record-route content-length content-type require supported ' +
     'proxy-require replaces join refer-to referred-by p-asserted-identity p-preferred-identity remote-party-id ' +
-    'diversion history-info authorization proxy-authorization identity privacy reason target-dialog'
+    'diversion history-info authorization proxy-authorization identity identity-info privacy reason target-dialog ' +
+    'content-encoding content-disposition content-language session-expires min-se rseq rack expires event'
   ).split(' '),
 );
 
@@ -201,8 +207,9 @@ const carrierTrunk = z
       .describe('How long to wait for a first ringing or final response before the next trunk is tried.'),
     copyHeaders: z
       .array(
+        // One letter is a compact form (RFC 3261 section 7.3.3): another name for a header that may be in the set.
         headerName.refine(
-          (header) => !neverCopied.has(header.toLowerCase()),
+          (header) => header.length > 1 && !neverCopied.has(header.toLowerCase()),
           'this header may never be copied',
         ),
       )
