@@ -163,7 +163,8 @@ export const cdrRow = (record: CallRecord, ending: Ending): JsonObject => {
     detail: ending.detail ?? null,
     disposition: row.disposition,
     fault: row.fault,
-    status: row.status,
+    // The final response the caller's side got: a call that was up was answered, however it ended.
+    status: connected === undefined ? row.status : 200,
     cause: row.cause,
     arrivedAt: isoTime(record.leg.receivedAt),
     durationMs: Math.round(times.ended ?? 0),

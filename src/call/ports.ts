@@ -69,6 +69,11 @@ interface Anchored {
   /** In-dialog offer/answer, always on the same node. Rejects with MediaError. */
   reoffer(from: Party, offer: Sdp): Promise<Sdp>;
   reanswer(from: Party, answer: Sdp): Promise<Sdp>;
+  /**
+   * Undoes a reoffer whose answer will not come (the other party refused it): the node goes back to what both had
+   * agreed to before. Does nothing where no reoffer is open. Rejects with MediaError.
+   */
+  restore(): Promise<void>;
   /** RTP packets received so far from both parties; null where the node did not answer. */
   packets(): Promise<number | null>;
   /** Deletes the call on the node at once (no delete delay). Idempotent. */
@@ -99,6 +104,11 @@ export interface RecordedAnchor extends Anchored {
   readonly pool: 'recorded';
   /** Takes the called party's answer and starts the recording in the same command. */
   answerAndRecord(decision: Monitored, answer: Sdp): Promise<RecordingClaim>;
+  /**
+   * Every 'address port' each party has named for its RTP so far. The node records what strangers send too, though
+   * it does not pass it on: only packets from these belong into the recording.
+   */
+  sources(): { readonly caller: readonly string[]; readonly called: readonly string[] };
 }
 
 export type Anchor = PrivateAnchor | RecordedAnchor;

@@ -274,6 +274,7 @@ const mediaNode = z
       .strictObject({ host: z.string().min(1).describe('Host.'), port: port.describe('Port.') })
       .describe('rtpengine’s CLI port, for attestation.'),
     mediaAddress: address.describe('The address its SDP names; no other may appear in what we send.'),
+    pid: z.int().min(2).optional().describe('Its process id, where it is a child of this process.'),
     pidFile: path
       .optional()
       .describe('Its pid file, where it runs on this host: lets attestation look at the process itself.'),
@@ -296,6 +297,13 @@ const media = z
       .min(1)
       .default(['PCMU', 'PCMA'])
       .describe('Audio codecs that may be offered.'),
+    peerNetworks: z
+      .array(z.union([z.cidrv4(), z.cidrv6()]))
+      .min(1)
+      .max(256)
+      .describe(
+        'Networks the parties’ media may come from and go to. A description that names another is refused.',
+      ),
     attestSeconds: seconds(300).default(5).describe('How often each node is attested.'),
   })
   .describe('Media servers, in two pools that never mix.');

@@ -1,6 +1,7 @@
 import type { AnswerPolicy, ReceivedInvite, Ring } from './answer-policy.js';
 import type { Line } from './line.js';
-import { PhoneCall, sdpHeaders } from './phone-call.js';
+import { PhoneCall } from './phone-call.js';
+import { sdpHeaders } from './responses.js';
 import type { RtpEndpoint } from './rtp.js';
 import { dialogOfRequest, type ExtraHeaders, withExtra } from './sip-dialog.js';
 import { parseCseq, type SipRequest } from './sip-message.js';
@@ -144,6 +145,10 @@ export class IncomingCall extends PhoneCall {
         throw new Error(`unknown policy ${JSON.stringify(never)}`);
       }
     }
+  }
+
+  get established(): boolean {
+    return this.#state === 'answered';
   }
 
   async giveUp(): Promise<void> {

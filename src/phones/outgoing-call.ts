@@ -1,5 +1,6 @@
 import type { Answer, Line } from './line.js';
-import { ALLOWED, answerOf, nobodyAnswered, PhoneCall, type SdpChoice } from './phone-call.js';
+import { PhoneCall, type SdpChoice } from './phone-call.js';
+import { ALLOWED, answerOf, nobodyAnswered } from './responses.js';
 import type { RtpEndpoint } from './rtp.js';
 import type { ClientTransaction, OutgoingRequest } from './sip-client-transaction.js';
 import { type Dialog, dialogOfResponse, type ExtraHeaders, withExtra } from './sip-dialog.js';
@@ -151,6 +152,10 @@ export class OutgoingCall extends PhoneCall {
   override close(): void {
     this.#transaction.stop();
     super.close();
+  }
+
+  get established(): boolean {
+    return (this.#final?.status ?? 600) < 300;
   }
 
   async giveUp(): Promise<void> {

@@ -1,13 +1,13 @@
 import { CallMedia } from './call-media.js';
+import { Confirmation } from './confirmation.js';
 import type { Addressee, Answer, Line, Reply } from './line.js';
 import type { MessageMatch, PhoneMessage } from './message-log.js';
+import { ALLOWED, answerOf, nobodyAnswered, respondWith, sdpHeaders } from './responses.js';
 import type { RtpEndpoint } from './rtp.js';
 import type { OutgoingRequest } from './sip-client-transaction.js';
 import type { Dialog, ExtraHeaders, RequestParts } from './sip-dialog.js';
-import { withExtra } from './sip-dialog.js';
-import { parameter, parseCseq, SipHeaders, type SipRequest, type SipResponse, uriOf } from './sip-message.js';
+import { parameter, parseCseq, type SipRequest, type SipResponse } from './sip-message.js';
 import type { ResponseParts, ServerTransaction } from './sip-server-transaction.js';
-import { T2_MS } from './sip-wire.js';
 import { type Deadline, nowUs, WaitError, Waits } from './waiting.js';
 
 /** How a call ended, told once. */
@@ -45,7 +45,7 @@ export abstract class PhoneCall implements Addressee {
   readonly #requests: SipRequest[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #acks = new Map<number, OutgoingRequest>();
-  #unconfirmed: { cseq: number; timer: NodeJS.Timeout | undefined; takesAnswer: boolean } | undefined;
+  #confirmation: Confirmation | undefined;
   #ending: Ending | undefined;
   #byeSent = false;
   #byeReceived = false;
@@ -107,6 +107,7 @@ export abstract class PhoneCall implements Addressee {
 
   /** Sends BYE. The call is over at once; settles with the answer to the BYE. */
   hangUp({ headers, ...deadline }: Deadline & { headers?: ExtraHeaders } = {}): Promise<Answer> {
+    if (!this.established) return Promise.reject(new Error('not answered yet: cancel or reject it'));
     return this.#bye('bye', headers, deadline);
   }
 
@@ -199,10 +200,7 @@ export abstract class PhoneCall implements Addressee {
 
   receiveAck(ack: SipRequest): void {
     const cseq = parseCseq(ack.headers.get('cseq')).number;
-    if (this.#unconfirmed?.cseq === cseq) {
-      if (this.#unconfirmed.takesAnswer && ack.body !== '') this.media.takeAnswer(ack.body);
-      this.#stopConfirming();
-    }
+    if (this.#confirmation?.take(cseq) === true && ack.body !== '') this.media.takeAnswer(ack.body);
     this.#acksReceived++;
     this.waits.poke();
   }
@@ -263,8 +261,7 @@ export abstract class PhoneCall implements Addressee {
       this.line.transactions.acknowledge(known);
       return;
     }
-    const contact = response.headers.list('contact')[0];
-    if (contact !== undefined) dialog.target = uriOf(contact);
+    dialog.refreshTarget(response);
     let body = '';
     if (late) body = this.media.answer(response.body) ?? '';
     else if (response.body !== '') this.media.takeAnswer(response.body);
@@ -276,24 +273,10 @@ export abstract class PhoneCall implements Addressee {
 
   /** Sends 200 to an INVITE and repeats it until its ACK (RFC 3261 section 13.3.1.4); without one, hangs up. */
   protected accept(transaction: ServerTransaction, parts: ResponseParts, takesAnswer: boolean): void {
-    const cseq = parseCseq(transaction.request.headers.get('cseq')).number;
-    const { t1Ms, timeoutMs } = this.line.transactions;
-    this.#stopConfirming();
-    const unconfirmed = { cseq, takesAnswer, timer: undefined as NodeJS.Timeout | undefined };
-    this.#unconfirmed = unconfirmed;
-    const repeat = (waitMs: number, waitedMs: number): void => {
-      unconfirmed.timer = setTimeout(() => {
-        if (waitedMs + waitMs >= timeoutMs) {
-          this.#unconfirmed = undefined;
-          this.#bye('no-ack', undefined, {}).catch(() => undefined);
-          return;
-        }
-        transaction.respond(200, parts);
-        repeat(Math.min(waitMs * 2, T2_MS), waitedMs + waitMs);
-      }, waitMs);
-    };
-    transaction.respond(200, parts);
-    repeat(t1Ms, 0);
+    this.#confirmation?.stop();
+    this.#confirmation = new Confirmation(this.line.transactions, transaction, parts, takesAnswer, () => {
+      this.#bye('no-ack', undefined, {}).catch(() => undefined);
+    });
   }
 
   /** Has the 200 with this CSeq been acknowledged? */
@@ -306,7 +289,7 @@ export abstract class PhoneCall implements Addressee {
     this.#ending = { status: undefined, reason: undefined, atUs: nowUs(), ...ending };
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
-    this.#stopConfirming();
+    this.#confirmation?.stop();
     this.line.closeAudio(this.audio);
     this.waits.poke();
     this.line.release(this);
@@ -314,17 +297,15 @@ export abstract class PhoneCall implements Addressee {
 
   abstract giveUp(): Promise<void>;
 
-  #stopConfirming(): void {
-    clearTimeout(this.#unconfirmed?.timer);
-    this.#unconfirmed = undefined;
-  }
+  /** Has the INVITE been answered with 200? */
+  abstract get established(): boolean;
 
   #bye(how: 'bye' | 'no-ack', headers: ExtraHeaders | undefined, deadline: Deadline): Promise<Answer> {
     if (this.#byeSent)
       return Promise.reject(new WaitError('cannot-happen-any-more', 'BYE has been sent already'));
     this.need('BYE');
     this.#byeSent = true;
-    this.#stopConfirming();
+    this.#confirmation?.stop();
     const answer = this.request('BYE', headers === undefined ? {} : { headers }, deadline);
     const reason = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === 'reason')?.[1];
     this.end({ by: 'us', how, reason: typeof reason === 'string' ? reason : undefined });
@@ -376,7 +357,7 @@ export abstract class PhoneCall implements Addressee {
 
   #takeBye(transaction: ServerTransaction, reply: Reply | undefined): void {
     this.#byeReceived = true;
-    this.#stopConfirming();
+    this.#confirmation?.stop();
     // A BYE that was not answered in our favour does not matter here: the far end has hung up as well.
     if (this.glareBye && !this.#byeSent) this.#bye('bye', undefined, {}).catch(() => undefined);
     if (reply === undefined) transaction.respond(200);
@@ -390,7 +371,7 @@ export abstract class PhoneCall implements Addressee {
       transaction.respond(491);
       return;
     }
-    if (this.#unconfirmed !== undefined) {
+    if (this.#confirmation?.open === true) {
       // RFC 3261 section 14.2: an earlier INVITE is not finished.
       transaction.respond(500, { headers: [['Retry-After', '1']] });
       return;
@@ -401,18 +382,18 @@ export abstract class PhoneCall implements Addressee {
       transaction.respond(488);
       return;
     }
-    refreshTarget(dialog, request);
+    dialog.refreshTarget(request);
     this.accept(transaction, { headers: sdpHeaders(this.line.contact), body }, late);
   }
 
   #takeUpdate(transaction: ServerTransaction, dialog: Dialog): void {
     const { request } = transaction;
     if (request.body === '') {
-      refreshTarget(dialog, request);
+      dialog.refreshTarget(request);
       transaction.respond(200, { headers: [['Contact', this.line.contact]] });
       return;
     }
-    if (this.invitePending || this.#unconfirmed !== undefined) {
+    if (this.invitePending || this.#confirmation?.open === true) {
       transaction.respond(491);
       return;
     }
@@ -421,40 +402,7 @@ export abstract class PhoneCall implements Addressee {
       transaction.respond(488);
       return;
     }
-    refreshTarget(dialog, request);
+    dialog.refreshTarget(request);
     transaction.respond(200, { headers: sdpHeaders(this.line.contact), body });
   }
-}
-
-export const ALLOWED = 'INVITE, ACK, CANCEL, BYE, UPDATE, INFO, OPTIONS, REFER, NOTIFY, MESSAGE';
-
-export function sdpHeaders(contact: string): (readonly [string, string])[] {
-  return [
-    ['Contact', contact],
-    ['Content-Type', 'application/sdp'],
-  ];
-}
-
-function refreshTarget(dialog: Dialog, request: SipRequest): void {
-  const contact = request.headers.list('contact')[0];
-  if (contact !== undefined) dialog.target = uriOf(contact);
-}
-
-export function answerOf(response: SipResponse): Answer {
-  const { status, reason, headers, body } = response;
-  return { status, reason, headers, body, response };
-}
-
-export function nobodyAnswered(): Answer {
-  return { status: 408, reason: 'nobody answered', headers: new SipHeaders(), body: '', response: undefined };
-}
-
-/** Sends the reply a test asked for, or nothing. */
-export function respondWith(transaction: ServerTransaction, reply: Reply): void {
-  if (reply === 'silent') return;
-  transaction.respond(reply.status, {
-    ...(reply.reason !== undefined && { reason: reply.reason }),
-    ...(reply.body !== undefined && { body: reply.body }),
-    headers: withExtra([], reply.headers),
-  });
 }

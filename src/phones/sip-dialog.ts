@@ -1,5 +1,12 @@
 import type { OutgoingRequest } from './sip-client-transaction.js';
-import { parameter, type SipRequest, type SipResponse, targetOf, uriOf } from './sip-message.js';
+import {
+  parameter,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+  targetOf,
+  uriOf,
+} from './sip-message.js';
 import { freshToken } from './sip-wire.js';
 
 /** Extra header fields; one that a phone writes itself (except From, To, Via and CSeq) is replaced. */
@@ -77,6 +84,12 @@ export class Dialog {
   /** The CSeq number of the last request sent. */
   get localCseq(): number {
     return this.#localCseq;
+  }
+
+  /** A re-INVITE, an UPDATE or the answer to one may move the far end (RFC 3261 section 12.2). */
+  refreshTarget(message: SipMessage): void {
+    const contact = message.headers.list('contact')[0];
+    if (contact !== undefined) this.target = uriOf(contact);
   }
 
   /** The next request of this dialog, or with `cseq` the ACK of an earlier one. */

@@ -4,7 +4,7 @@ import { IncomingCall } from './incoming-call.js';
 import type { Addressee, Answer, Line, Reply } from './line.js';
 import { MessageLog, type MessageMatch, type PhoneMessage } from './message-log.js';
 import { type CallOptions, OutgoingCall } from './outgoing-call.js';
-import { ALLOWED, answerOf, nobodyAnswered, respondWith } from './phone-call.js';
+import { ALLOWED, answerOf, nobodyAnswered, respondWith } from './responses.js';
 import { openRtp, type RtpEndpoint } from './rtp.js';
 import { type ExtraHeaders, withExtra } from './sip-dialog.js';
 import { parameter, type SipRequest } from './sip-message.js';
@@ -27,6 +27,11 @@ export interface PhoneOptions {
   readonly codecs?: readonly CodecName[];
   /** T1 of RFC 3261, default 500 ms; transactions give up after 64 times that. */
   readonly t1Ms?: number;
+  /**
+   * How long finished transactions and calls are remembered for repetitions, default 64·T1 (timers D and J). Under load
+   * that is most of the memory; where nothing stands still for long, 5000 (above T2) is enough.
+   */
+  readonly lingerMs?: number;
   /** How many messages `messages` keeps, default 1000; 0 for load, then errors show none. */
   readonly keepMessages?: number;
   /** Calls take RTP only from the address in the far end's SDP. */
@@ -72,8 +77,10 @@ export class Phone implements Line {
     this.log = new MessageLog(options.keepMessages ?? 1000);
     this.#waits = new Waits(() => this.log.tail());
     this.log.onMessage = () => this.#waits.poke();
+    const t1Ms = options.t1Ms ?? 500;
     this.transactions = new Transactions(
-      options.t1Ms ?? 500,
+      t1Ms,
+      options.lingerMs ?? 64 * t1Ms,
       this.log,
       (transaction) => this.#takeRequest(transaction),
       (ack) => this.#callOf(ack)?.receiveAck(ack),

@@ -29,6 +29,7 @@ export class Transactions implements Wire {
 
   constructor(
     t1Ms: number,
+    lingerMs: number,
     log: MessageLog,
     onRequest: (transaction: ServerTransaction) => void,
     onAck: (ack: SipRequest) => void,
@@ -36,7 +37,7 @@ export class Transactions implements Wire {
     this.t1Ms = t1Ms;
     this.timeoutMs = 64 * t1Ms;
     this.#log = log;
-    this.#linger = new Linger(this.timeoutMs);
+    this.#linger = new Linger(lingerMs);
     this.#onRequest = onRequest;
     this.#onAck = onAck;
   }

@@ -1,0 +1,43 @@
+import type { Clock, Emit } from '../call/ports.js';
+import type { NodeAttestation, Pool } from './attestation.js';
+
+export interface MediaNodeOptions {
+  readonly name: string;
+  readonly pool: Pool;
+  readonly ng: { readonly host: string; readonly port: number };
+  /** rtpengine's command line interface, for the attestation. */
+  readonly cli?: { readonly host: string; readonly port: number };
+  /** The node's process where it runs on this host. */
+  readonly pid?: number;
+  /** File that holds the pid, where a supervisor may restart the node. */
+  readonly pidFile?: string;
+  /** Recorded nodes only: the recording folder. */
+  readonly spool?: string;
+  /** The one address that may appear in the SDP this node makes. */
+  readonly mediaAddress: string;
+}
+
+export interface NodeTiming {
+  /** The whole wait for one NG command. */
+  readonly commandMs: number;
+  readonly pingMs: number;
+  readonly pingDeadlineMs: number;
+  /** Pings in a row without a reply after which a node is down. */
+  readonly lossThreshold: number;
+  readonly attestMs: number;
+}
+
+export const defaultTiming: NodeTiming = {
+  commandMs: 1000,
+  pingMs: 1000,
+  pingDeadlineMs: 500,
+  lossThreshold: 2,
+  attestMs: 5000,
+};
+
+export interface NodeCircumstances {
+  readonly emit: Emit;
+  readonly clock: Clock;
+  readonly timing: NodeTiming;
+  readonly onAttestation: (attestation: NodeAttestation) => void;
+}

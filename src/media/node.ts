@@ -1,0 +1,280 @@
+import { MediaError, type MediaTotals, type Party } from '../call/ports.js';
+import type { CallId } from '../core/leg.js';
+import type { Pool } from './attestation.js';
+import { Attester } from './attester.js';
+import { type Bencodable, type BencodeDict, dictAt, integerAt, isDict, isList } from './bencode.js';
+import {
+  answerCommand,
+  blockCommand,
+  deleteCommand,
+  offerCommand,
+  pingCommand,
+  queryCommand,
+  statisticsCommand,
+  unblockCommand,
+} from './commands.js';
+import { NgSocket } from './ng-socket.js';
+import type { MediaNodeOptions, NodeCircumstances } from './node-options.js';
+
+/** A call as its node sees it. */
+export interface CallOnNode {
+  lost(why: string): void;
+}
+
+/** What a query or a delete says about a call. */
+export interface CallFacts {
+  readonly tags: readonly string[];
+  readonly packets: number;
+  readonly totals: MediaTotals;
+}
+
+/** Calls whose deletion failed and is tried again, and how many at a time. */
+const MAX_REAPED = 10_000;
+const REAPED_AT_ONCE = 32;
+
+const readReason = (reply: BencodeDict, command: Bencodable | undefined): MediaError => {
+  const reason = String(reply['error-reason'] ?? '');
+  if (/^Unknown call-id/i.test(reason)) return new MediaError('node-error', 'call-unknown');
+  if (/session limit|Ran out of ports|load limit/i.test(reason))
+    return new MediaError('node-refused', 'node-full');
+  if (/parse SDP|Incomplete SDP/i.test(reason))
+    return new MediaError(command === 'answer' ? 'answer-unusable' : 'offer-unusable', 'sdp-malformed');
+  return new MediaError('node-error', 'command-failed');
+};
+
+const firstStream = (tag: BencodeDict | null): BencodeDict | null => {
+  const medias = tag?.medias;
+  const media = isList(medias) ? medias[0] : undefined;
+  const streams = isDict(media) ? media.streams : undefined;
+  const stream = isList(streams) ? streams[0] : undefined;
+  return isDict(stream) ? stream : null;
+};
+
+/** Packets lost on the way from a party, as its peer's RTCP told the node; 0 where no RTCP came. */
+const lostOf = (reply: BencodeDict, tag: BencodeDict | null): number => {
+  const sources = tag?.SSRC ?? firstStream(tag)?.SSRC;
+  const all = dictAt(reply, 'SSRC');
+  let lost = 0;
+  for (const source of isList(sources) ? sources : []) {
+    const id = isDict(source) ? source.SSRC : source;
+    lost += integerAt(dictAt(all, String(id)), 'cumulative loss') ?? 0;
+  }
+  return lost;
+};
+
+const readFacts = (reply: BencodeDict): CallFacts => {
+  const tags = dictAt(reply, 'tags');
+  const packets = (party: Party): number =>
+    integerAt(dictAt(firstStream(dictAt(tags, party)), 'stats'), 'packets') ?? 0;
+  const lost = (party: Party): number => lostOf(reply, dictAt(tags, party));
+  const totals = {
+    packets: { caller: packets('caller'), called: packets('called') },
+    lost: { caller: lost('caller'), called: lost('called') },
+  };
+  return {
+    tags: Object.keys(tags ?? {}),
+    packets: totals.packets.caller + totals.packets.called,
+    totals,
+  };
+};
+
+/**
+ * One rtpengine. What may be sent to it is decided by `gate` of its kind, on the last step before the socket; there
+ * is no method that takes a command or a flag from outside.
+ */
+export abstract class MediaNode {
+  abstract readonly pool: Pool;
+  readonly name: string;
+  readonly mediaAddress: string;
+  readonly attester: Attester;
+  readonly #circumstances: NodeCircumstances;
+  readonly #ng: NgSocket;
+  readonly #pingNg: NgSocket;
+  readonly #gate: (message: BencodeDict) => void;
+  readonly #calls = new Map<CallId, CallOnNode>();
+  readonly #toReap = new Set<CallId>();
+  #state: 'starting' | 'up' | 'down' = 'starting';
+  #missed = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #pinging = false;
+  #closed = false;
+
+  constructor(
+    options: MediaNodeOptions,
+    circumstances: NodeCircumstances,
+    gate: (message: BencodeDict) => void,
+  ) {
+    const { emit, timing } = circumstances;
+    this.name = options.name;
+    this.mediaAddress = options.mediaAddress;
+    this.#circumstances = circumstances;
+    this.#gate = gate;
+    const address = { node: options.name, host: options.ng.host, port: options.ng.port, emit };
+    this.#ng = new NgSocket({ ...address, deadlineMs: timing.commandMs });
+    // Pings have a socket of their own, so that a full queue of commands does not look like a dead node.
+    this.#pingNg = new NgSocket({ ...address, deadlineMs: timing.pingDeadlineMs, emit: () => undefined });
+    this.attester = new Attester(options, circumstances, {
+      statistics: () => this.#send(statisticsCommand, this.#pingNg),
+      restarted: (why) => this.loseCalls(why),
+      lost: (why) => this.attestationLost(why),
+      up: () => this.#state === 'up',
+    });
+  }
+
+  /** May take new calls. */
+  get usable(): boolean {
+    return this.#state === 'up' && this.attester.attested;
+  }
+
+  get up(): boolean {
+    return this.#state === 'up';
+  }
+
+  get load(): number {
+    return this.#calls.size;
+  }
+
+  /** The pid of the node's process on this host, or null. */
+  get pid(): number | null {
+    return this.attester.pid;
+  }
+
+  /** Looks at the node for the first time, then goes on by timers. */
+  async start(): Promise<void> {
+    await this.#ping();
+    await this.attester.start();
+    if (this.#closed) return;
+    this.#timer = setInterval(() => void this.#ping(), this.#circumstances.timing.pingMs);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.attester.close();
+    this.#ng.close();
+    this.#pingNg.close();
+  }
+
+  enter(callId: CallId, call: CallOnNode): void {
+    if (this.#calls.has(callId)) throw new MediaError('node-error', 'call-known');
+    this.#calls.set(callId, call);
+  }
+
+  leave(callId: CallId): void {
+    this.#calls.delete(callId);
+  }
+
+  async offer(callId: CallId, from: Party, again: boolean, sdp: string): Promise<string> {
+    return this.#sdpOf(await this.command(offerCommand(callId, from, again, sdp, this.mediaAddress)));
+  }
+
+  /** `from` is the party that answers. */
+  async answer(callId: CallId, from: Party, sdp: string): Promise<string> {
+    return this.#sdpOf(await this.command(answerCommand(callId, from, sdp, this.mediaAddress)));
+  }
+
+  async block(callId: CallId): Promise<void> {
+    await this.command(blockCommand(callId));
+  }
+
+  async unblock(callId: CallId): Promise<void> {
+    await this.command(unblockCommand(callId));
+  }
+
+  async query(callId: CallId): Promise<CallFacts> {
+    return readFacts(await this.command(queryCommand(callId)));
+  }
+
+  /**
+   * Deletes a call, whoever else hangs on it. Null where the node did not know it. Where the node does not answer,
+   * the call is deleted as soon as it answers again, and this rejects.
+   */
+  async remove(callId: CallId): Promise<CallFacts | null> {
+    try {
+      const reply = await this.command(deleteCommand(callId, 'caller'));
+      if (!isDict(reply.tags)) return null;
+      const facts = readFacts(reply);
+      // A tag that is not ours keeps a branch of the call alive: delete what is left, by call-id alone.
+      if (facts.tags.some((tag) => tag !== 'caller' && tag !== 'called')) {
+        await this.command(deleteCommand(callId, null));
+      }
+      return facts;
+    } catch (error) {
+      if (this.#toReap.size < MAX_REAPED) this.#toReap.add(callId);
+      throw error;
+    }
+  }
+
+  protected abstract attestationLost(why: string): void;
+
+  /** Ends every call here: the node is gone, restarted or not to be trusted. */
+  protected loseCalls(why: string): void {
+    for (const call of [...this.#calls.values()]) call.lost(why);
+  }
+
+  /** Sends a command and turns the node's error into a MediaError. */
+  protected async command(message: BencodeDict): Promise<BencodeDict> {
+    try {
+      const reply = await this.#send(message, this.#ng);
+      if (reply.result !== 'ok') throw readReason(reply, message.command);
+      return reply;
+    } catch (error) {
+      // Do not wait for the next ping to find out whether the node is gone.
+      if (error instanceof MediaError && error.code.startsWith('node-')) void this.#ping();
+      throw error;
+    }
+  }
+
+  #send(message: BencodeDict, socket: NgSocket): Promise<BencodeDict> {
+    this.#gate(message);
+    return socket.ask(message);
+  }
+
+  #sdpOf(reply: BencodeDict): string {
+    const sdp = reply.sdp;
+    if (typeof sdp !== 'string' || sdp.length > 8_000) throw new MediaError('node-error', 'reply-malformed');
+    return sdp;
+  }
+
+  async #ping(): Promise<void> {
+    if (this.#pinging || this.#closed) return;
+    this.#pinging = true;
+    try {
+      const reply = await this.#send(pingCommand, this.#pingNg);
+      if (reply.result !== 'pong') throw new MediaError('node-error', 'reply-malformed');
+      this.#missed = 0;
+      this.#become('up', 'answers');
+      if (this.#toReap.size > 0) void this.#reap();
+    } catch (error) {
+      this.#missed++;
+      const refused = error instanceof MediaError && error.code === 'node-refused';
+      if (refused || this.#missed >= this.#circumstances.timing.lossThreshold || this.#state === 'starting') {
+        this.#become('down', refused ? 'refused' : 'no-answer');
+      }
+    } finally {
+      this.#pinging = false;
+    }
+    this.attester.checkRestart();
+  }
+
+  #become(state: 'up' | 'down', why: string): void {
+    if (this.#closed || this.#state === state) return;
+    const first = this.#state === 'starting';
+    this.#state = state;
+    this.#circumstances.emit({ event: 'node-state', node: this.name, pool: this.pool, state, why });
+    if (state === 'down') {
+      this.attester.forget();
+      this.loseCalls(`node-${why}`);
+    } else if (!first) {
+      void this.attester.look();
+    }
+  }
+
+  /** Deletes calls that ended while the node did not answer. */
+  async #reap(): Promise<void> {
+    const some = [...this.#toReap].slice(0, REAPED_AT_ONCE);
+    for (const callId of some) this.#toReap.delete(callId);
+    await Promise.all(some.map((callId) => this.remove(callId).catch(() => undefined)));
+  }
+}

@@ -1,0 +1,225 @@
+import { BlockList, isIP, isIPv4 } from 'node:net';
+import { parse, type SessionDescription } from 'sdp-transform';
+import { MediaError } from '../call/ports.js';
+
+/**
+ * What comes from a party is parsed to check it, and then goes to the media node as the text it was: writing parsed
+ * SDP again loses digits of large session ids and breaks unknown lines (facts: reliability F13).
+ */
+
+/** Details of `offer-unusable` and `answer-unusable`: stable, fit for a Warning header. */
+export const sdpDetails = [
+  'sdp-too-long',
+  'sdp-malformed',
+  'audio-missing',
+  'audio-rejected',
+  'stream-not-allowed',
+  'protocol-not-allowed',
+  'encryption-not-allowed',
+  'address-missing',
+  'address-malformed',
+  'address-not-allowed',
+  'port-not-allowed',
+  'codec-not-allowed',
+  'offer-pending',
+] as const;
+export type SdpDetail = (typeof sdpDetails)[number];
+
+export type SdpUse = 'offer' | 'answer' | 'reoffer' | 'reanswer';
+
+/** Which addresses a party may name for its media. */
+export interface PeerRules {
+  readonly address: (address: string) => boolean;
+  readonly port: (port: number) => boolean;
+}
+
+/** 'address port' a party sends its RTP from. */
+export type PeerSource = string;
+
+const MAX_CHARS = 8_000;
+const MAX_LINES = 200;
+const MAX_LINE = 1_000;
+const MAX_STREAMS = 8;
+const MAX_FORMATS = 32;
+
+class Unusable extends Error {
+  readonly detail: SdpDetail;
+  constructor(detail: SdpDetail) {
+    super(detail);
+    this.detail = detail;
+  }
+}
+
+// What no configuration can allow: unspecified, multicast, reserved and broadcast addresses.
+const never = new BlockList();
+never.addSubnet('0.0.0.0', 8);
+never.addSubnet('224.0.0.0', 4);
+never.addSubnet('240.0.0.0', 4);
+never.addAddress('::', 'ipv6');
+never.addSubnet('ff00::', 8, 'ipv6');
+
+// IPv4 in IPv6 clothes. A list of its own: BlockList would match every plain IPv4 address against it.
+const mapped = new BlockList();
+mapped.addSubnet('::ffff:0:0', 96, 'ipv6');
+
+// What must be allowed by name: a party who names our own host could have its RTP payload delivered to a control
+// port there, as a command (the cookie of an NG datagram may be any bytes, an RTP header too).
+const local = new BlockList();
+local.addSubnet('127.0.0.0', 8);
+local.addSubnet('169.254.0.0', 16);
+local.addAddress('::1', 'ipv6');
+local.addSubnet('fe80::', 10, 'ipv6');
+
+const holds = (list: BlockList, address: string): boolean =>
+  list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+
+/**
+ * Rules from configured networks ("192.0.2.0/24"; none means every unicast address but loopback and link-local) and
+ * from the control addresses that no media may ever be sent to. Throws on a malformed network.
+ */
+export const peerRules = (
+  networks: readonly string[] | null,
+  control: readonly { readonly host: string; readonly port: number }[],
+): PeerRules => {
+  const wanted = new BlockList();
+  for (const network of networks ?? []) {
+    const [address = '', bits = ''] = network.split('/');
+    if (isIP(address) === 0 || !/^\d{1,3}$/.test(bits)) throw new RangeError(`not a network: ${network}`);
+    wanted.addSubnet(address, Number(bits), isIPv4(address) ? 'ipv4' : 'ipv6');
+  }
+  const controlPorts = new Set(control.map(({ port }) => port));
+  return {
+    // Ports below 1024 are services'; the control ports of our nodes are refused on every address, so that no alias
+    // of a host slips through.
+    port: (port) => Number.isInteger(port) && port >= 1024 && port <= 65_535 && !controlPorts.has(port),
+    address: (address) => {
+      if (isIP(address) === 0 || holds(never, address)) return false;
+      if (isIP(address) === 6 && holds(mapped, address)) return false;
+      return networks === null ? !holds(local, address) : holds(wanted, address);
+    },
+  };
+};
+
+/** Bounds and shape of the text itself, before a parser sees it. */
+const checkText = (text: string): void => {
+  if (text.length > MAX_CHARS) throw new Unusable('sdp-too-long');
+  const lines = text.split(/\r?\n/);
+  if (lines.at(-1) === '') lines.pop();
+  if (lines.length > MAX_LINES) throw new Unusable('sdp-too-long');
+  const once = new Set<string>();
+  for (const line of lines) {
+    if (line.length > MAX_LINE) throw new Unusable('sdp-too-long');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+    if (!/^[a-z]=/.test(line) || /[\u0000-\u0008\u000a-\u001f\u007f\ufffd]/.test(line)) {
+      throw new Unusable('sdp-malformed');
+    }
+    // Two parsers may choose differently among repeated lines: what we check must be what the node uses.
+    if (line.startsWith('m=')) once.clear();
+    const kind = /^(?:[vosct]=|a=rtcp:)/.exec(line)?.[0];
+    if (kind !== undefined && kind !== 't=' && once.has(kind)) throw new Unusable('sdp-malformed');
+    if (kind !== undefined) once.add(kind);
+  }
+  if (lines[0] !== 'v=0' || !(lines[1] ?? '').startsWith('o=')) throw new Unusable('sdp-malformed');
+};
+
+const parsed = (text: string): SessionDescription => {
+  try {
+    return parse(text);
+  } catch {
+    throw new Unusable('sdp-malformed');
+  }
+};
+
+type Stream = SessionDescription['media'][number];
+
+const theAudio = (session: SessionDescription): Stream => {
+  if (session.media.length > MAX_STREAMS) throw new Unusable('sdp-too-long');
+  const live = session.media.filter((stream) => stream.port !== 0);
+  const audio = session.media[0];
+  if (audio === undefined || !session.media.some((stream) => stream.type === 'audio')) {
+    throw new Unusable('audio-missing');
+  }
+  // One audio stream, and it comes first. Other streams may only be there as refused (port 0): a stream we cannot
+  // put into the recording must not pass, and text or video cannot be put there.
+  if (live.some((stream) => stream !== audio) || audio.type !== 'audio') {
+    throw new Unusable('stream-not-allowed');
+  }
+  if (audio.port === 0) throw new Unusable('audio-rejected');
+  return audio;
+};
+
+/** One text for one address: IPv6 has many (RFC 5952). */
+const canonical = (address: string): string =>
+  isIPv4(address) ? address : new URL(`http://[${address}]`).hostname.slice(1, -1);
+
+const checkAddress = (
+  session: SessionDescription,
+  audio: Stream,
+  use: SdpUse,
+  rules: PeerRules,
+): PeerSource => {
+  const connection = audio.connection ?? session.connection;
+  if (connection === undefined) throw new Unusable('address-missing');
+  const address = connection.ip;
+  if (isIP(address) !== connection.version) throw new Unusable('address-malformed');
+  // RFC 2543 hold, still sent by old gateways; only in a dialog that already has a real address.
+  const hold = address === '0.0.0.0' && (use === 'reoffer' || use === 'reanswer');
+  if (!hold && !rules.address(address)) throw new Unusable('address-not-allowed');
+  const rtcp = audio.rtcp;
+  if (rtcp?.address !== undefined && rtcp.address !== address) throw new Unusable('address-not-allowed');
+  // Where nothing is said, RTCP goes to the next port (RFC 3550 section 11).
+  if (!rules.port(audio.port) || !rules.port(rtcp?.port ?? audio.port + 1)) {
+    throw new Unusable('port-not-allowed');
+  }
+  return `${canonical(address)} ${audio.port}`;
+};
+
+/** The codecs a recording can be made of, at their static payload types (RFC 3551 section 6). */
+const staticCodecs: Readonly<Record<number, string>> = { 0: 'PCMU', 8: 'PCMA' };
+
+const checkCodecs = (audio: Stream, answering: boolean): void => {
+  // A single format comes as a number.
+  const formats = String(audio.payloads ?? '')
+    .split(' ')
+    .filter((format) => format !== '');
+  if (formats.length > MAX_FORMATS || formats.some((format) => !/^\d{1,3}$/.test(format))) {
+    throw new Unusable('sdp-malformed');
+  }
+  let voices = 0;
+  for (const format of formats) {
+    const payload = Number(format);
+    const map = audio.rtp.find((row) => row.payload === payload);
+    const wanted = staticCodecs[payload];
+    const name = map?.codec.toUpperCase() ?? wanted;
+    const sound = wanted !== undefined && name === wanted && (map?.rate ?? 8000) === 8000;
+    if (sound) voices++;
+    // A static number with another codec's name would make the recording undecodable.
+    else if (wanted !== undefined) throw new Unusable('codec-not-allowed');
+    // An offer may hold more codecs, they are stripped; an answer may only choose among ours.
+    else if (answering && name !== 'TELEPHONE-EVENT') throw new Unusable('codec-not-allowed');
+  }
+  if (voices === 0) throw new Unusable('codec-not-allowed');
+};
+
+const checkAll = (text: string, use: SdpUse, rules: PeerRules): PeerSource => {
+  checkText(text);
+  const session = parsed(text);
+  const audio = theAudio(session);
+  if (audio.protocol !== 'RTP/AVP') throw new Unusable('protocol-not-allowed');
+  if (/^a=(?:crypto|fingerprint|key-mgmt):/m.test(text)) throw new Unusable('encryption-not-allowed');
+  checkCodecs(audio, use === 'answer' || use === 'reanswer');
+  return checkAddress(session, audio, use, rules);
+};
+
+/**
+ * Where the party sends its RTP from. Throws MediaError `offer-unusable` or `answer-unusable` with a stable detail;
+ * the text itself is never changed.
+ */
+export const checkSdp = (text: string, use: SdpUse, rules: PeerRules): PeerSource => {
+  try {
+    return checkAll(text, use, rules);
+  } catch (error) {
+    const detail = error instanceof Unusable ? error.detail : 'sdp-malformed';
+    throw new MediaError(use === 'offer' || use === 'reoffer' ? 'offer-unusable' : 'answer-unusable', detail);
+  }
+};

@@ -1,0 +1,112 @@
+import { readdirSync, readlinkSync } from 'node:fs';
+import { lstat, open, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { type JsonObject, RecordingError } from '../call/ports.js';
+import type { CallId } from '../core/leg.js';
+import { ownerOf } from './spool.js';
+
+/** The pcap of one call, proved to be the node's and in our spool. */
+export interface ProvedFile {
+  readonly path: string;
+  readonly dev: number;
+  readonly ino: number;
+  readonly evidence: JsonObject;
+}
+
+const MAX_FDS = 512;
+const POLL_MS = 5;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * True where the process holds the file open, false where not, null where it cannot be seen: another user's
+ * process, or one with so many files that looking through them would stall our own calls.
+ */
+export const holdsOpen = (pid: number | null, path: string): boolean | null => {
+  if (pid === null) return null;
+  try {
+    const fds = readdirSync(`/proc/${pid}/fd`);
+    if (fds.length > MAX_FDS) return null;
+    for (const fd of fds) {
+      try {
+        if (readlinkSync(`/proc/${pid}/fd/${fd}`) === path) return true;
+      } catch {
+        // Closed meanwhile.
+      }
+    }
+    return false;
+  } catch {
+    return null;
+  }
+};
+
+const magics = new Set(['d4c3b2a1', 'a1b2c3d4', '4d3cb2a1', 'a1b23c4d']);
+
+/** What is wrong with the file's beginning: nothing yet where the node has not flushed it (it does so every 4 KiB). */
+const wrongMagic = async (path: string, size: number): Promise<boolean> => {
+  if (size < 4) return false;
+  const file = await open(path, 'r');
+  try {
+    const bytes = Buffer.alloc(4);
+    await file.read(bytes, 0, 4, 0);
+    return !magics.has(bytes.toString('hex'));
+  } finally {
+    await file.close();
+  }
+};
+
+type Look = ProvedFile | { readonly code: string; readonly final: boolean };
+
+const lookOnce = async (path: string, pid: number | null): Promise<Look> => {
+  const stat = await lstat(path).catch(() => null);
+  if (stat === null) return { code: 'file-missing', final: false };
+  if (!stat.isFile() || stat.nlink !== 1) return { code: 'file-not-plain', final: true };
+  const owner = await ownerOf(pid);
+  if (owner !== null && stat.uid !== owner.uid) return { code: 'file-of-another', final: true };
+  if (await wrongMagic(path, stat.size)) return { code: 'file-not-pcap', final: true };
+  const held = holdsOpen(pid, path);
+  if (held === false) return { code: 'file-not-open', final: false };
+  const evidence = {
+    file: basename(path),
+    dev: stat.dev,
+    ino: stat.ino,
+    size: stat.size,
+    ownerUid: stat.uid,
+    heldOpen: held ?? 'not-seen',
+  };
+  return { path, dev: stat.dev, ino: stat.ino, evidence };
+};
+
+/**
+ * Proves that the node records this call into our spool: the file it named is there, plain, of its user, and open in
+ * its hands. The node's `ok` and even the path in its reply prove nothing (facts: rtpengine). Rejects with
+ * RecordingError.
+ */
+export const proveRecording = async (
+  claimed: string | null,
+  callId: CallId,
+  spool: string,
+  pid: number | null,
+  withinMs: number,
+): Promise<ProvedFile> => {
+  if (claimed === null) throw new RecordingError('no-path', 'the node named no file');
+  const folder = await realpath(join(spool, 'pcaps')).catch(() => null);
+  const theirs = await realpath(dirname(claimed)).catch(() => null);
+  if (folder === null || theirs !== folder) {
+    throw new RecordingError('path-outside-spool', 'the node named a file elsewhere');
+  }
+  const name = basename(claimed);
+  if (!name.startsWith(`${callId}-`) || !/^-[0-9a-f]{16}\.pcap$/.test(name.slice(callId.length))) {
+    throw new RecordingError('path-of-another-call', 'the node named a file of another call');
+  }
+  const path = join(folder, name);
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const look = await lookOnce(path, pid);
+    if ('path' in look) return look;
+    if (look.final || performance.now() >= end) {
+      throw new RecordingError(look.code, 'the file the node named is not a running recording');
+    }
+    await pause(POLL_MS);
+  }
+};

@@ -1,0 +1,118 @@
+import { constants } from 'node:fs';
+import { access, lstat, readFile, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A recorded node's spool as seen from here. */
+export interface SpoolOptions {
+  /** Name of the media node, as the media adapter calls it. */
+  readonly node: string;
+  /** The node's recording folder, on this host. */
+  readonly dir: string;
+  /** The node's process on this host; without it, what it may write is judged by the file alone. */
+  readonly pid?: number;
+  readonly pidFile?: string;
+}
+
+export const spoolCodes = [
+  'spool-missing',
+  'spool-read-only',
+  'spool-unreadable',
+  'spool-unwritable',
+  'spool-full',
+  'spool-unresponsive',
+  'node-file-limit',
+] as const;
+export type SpoolCode = (typeof spoolCodes)[number];
+
+/** Folders rtpengine makes in its recording folder. */
+export const spoolFolders = ['pcaps', 'tmp', 'metadata'] as const;
+
+export interface Owner {
+  readonly uid: number;
+  readonly gids: readonly number[];
+}
+
+/** Which user a process writes files as; null where that cannot be seen. */
+export const ownerOf = async (pid: number | null): Promise<Owner | null> => {
+  if (pid === null) return null;
+  try {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    const numbers = (name: string): number[] =>
+      (new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '').split(/\s+/).map(Number);
+    // The fourth id of each line is the one the file system asks for (proc(5)).
+    const uid = numbers('Uid')[3];
+    const gid = numbers('Gid')[3];
+    if (uid === undefined || gid === undefined) return null;
+    return { uid, gids: [gid, ...numbers('Groups')] };
+  } catch {
+    return null;
+  }
+};
+
+/** True where the mode bits let this user make files in the folder. Access lists are not looked at. */
+const mayWrite = (stat: { mode: number; uid: number; gid: number }, owner: Owner): boolean => {
+  if (owner.uid === 0) return true;
+  const shift = stat.uid === owner.uid ? 6 : owner.gids.includes(stat.gid) ? 3 : 0;
+  return ((stat.mode >> shift) & 0o3) === 0o3;
+};
+
+/** Smallest RLIMIT_FSIZE a recording node may run with: about a day of a call. */
+const MIN_FILE_LIMIT = 2 ** 31;
+const MIN_FREE_FILES = 1_000;
+
+const judge = async (dir: string, pid: number | null, minFreeBytes: number): Promise<SpoolCode | null> => {
+  const owner = await ownerOf(pid);
+  for (const folder of ['', ...spoolFolders]) {
+    const path = join(dir, folder);
+    const stat = await lstat(path).catch(() => null);
+    // The spool itself may be a link to where the disk is; what rtpengine made in it is not.
+    if (stat === null || !(stat.isDirectory() || (folder === '' && stat.isSymbolicLink())))
+      return 'spool-missing';
+    try {
+      await access(path, constants.W_OK);
+    } catch (error) {
+      // For root, only a read-only file system fails here.
+      if ((error as NodeJS.ErrnoException).code === 'EROFS') return 'spool-read-only';
+    }
+    if (owner !== null && folder !== '' && !mayWrite(stat, owner)) return 'spool-unwritable';
+    if (
+      await access(path, constants.R_OK | constants.X_OK).then(
+        () => false,
+        () => true,
+      )
+    )
+      return 'spool-unreadable';
+  }
+  const space = await statfs(dir);
+  if (space.bavail * space.bsize < minFreeBytes) return 'spool-full';
+  if (space.files > 0 && space.ffree < MIN_FREE_FILES) return 'spool-full';
+  if (pid !== null) {
+    const limits = await readFile(`/proc/${pid}/limits`, 'utf8').catch(() => '');
+    const soft = /^Max file size +(\d+)/m.exec(limits)?.[1];
+    if (soft !== undefined && Number(soft) < MIN_FILE_LIMIT) return 'node-file-limit';
+  }
+  return null;
+};
+
+/**
+ * Why this spool cannot take a recording, or null where nothing speaks against it. A file system that does not
+ * answer in time is as bad as a full one. The final word is always the file of the call itself.
+ */
+export const judgeSpool = async (
+  dir: string,
+  pid: number | null,
+  minFreeBytes: number,
+  withinMs: number,
+): Promise<SpoolCode | null> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<SpoolCode>((resolve) => {
+    timer = setTimeout(() => resolve('spool-unresponsive'), withinMs);
+  });
+  try {
+    return await Promise.race([judge(dir, pid, minFreeBytes), late]);
+  } catch {
+    return 'spool-unreadable';
+  } finally {
+    clearTimeout(timer);
+  }
+};

@@ -1,0 +1,92 @@
+import { randomInt } from 'node:crypto';
+import dgram from 'node:dgram';
+import { createServer, type Server } from 'node:net';
+import { StackError } from './program.js';
+
+const listen = (host: string, port: number): Promise<Server | null> =>
+  new Promise((resolve) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once('error', () => resolve(null));
+    server.listen({ host, port, exclusive: true }, () => {
+      server.unref();
+      resolve(server);
+    });
+  });
+
+const portOf = (server: Server): number => {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+};
+
+const close = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+
+export const freeTcpPort = async (host: string): Promise<number> => {
+  const server = await listen(host, 0);
+  if (server === null) throw new StackError('no-free-ports', `no TCP port is free on ${host}`);
+  const port = portOf(server);
+  await close(server);
+  return port;
+};
+
+const bindUdp = (host: string, port: number): Promise<number | null> =>
+  new Promise((resolve) => {
+    const socket = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
+    socket.once('error', () => {
+      socket.close();
+      resolve(null);
+    });
+    socket.bind({ address: host, port, exclusive: true }, () => {
+      const bound = socket.address().port;
+      socket.close(() => resolve(bound));
+    });
+  });
+
+export const freeUdpPort = async (host: string): Promise<number> => {
+  const port = await bindUdp(host, 0);
+  if (port === null) throw new StackError('no-free-ports', `no UDP port is free on ${host}`);
+  return port;
+};
+
+/** A range of UDP ports nobody else of us takes while it is held. */
+export interface PortRange {
+  readonly min: number;
+  readonly max: number;
+  release(): Promise<void>;
+}
+
+// Below the range the kernel takes ephemeral ports from (32768 up), so a short-lived socket cannot fall into it.
+const LOWEST = 10_000;
+const HIGHEST = 32_000;
+
+/**
+ * Holds a free even range of UDP ports. The TCP port of the same number as the first one, held open by this
+ * process, is the lock: it works between processes and a crash lets go of it.
+ */
+export const holdPortRange = async (host: string, size: number): Promise<PortRange> => {
+  // Ranges are aligned to their rounded size, so two ranges are either the same or apart.
+  const stride = 2 ** Math.ceil(Math.log2(Math.max(size, 16)));
+  const slots = Math.floor((HIGHEST - LOWEST) / stride);
+  const first = randomInt(Math.max(slots, 1));
+  for (let tried = 0; tried < slots; tried++) {
+    const min = LOWEST + ((first + tried) % slots) * stride;
+    const locks: Server[] = [];
+    const release = async (): Promise<void> => {
+      await Promise.all(locks.map(close));
+    };
+    // Every sixteenth port is a lock, so that ranges of different sizes cannot overlap unseen either.
+    let free = true;
+    for (let port = min; free && port < min + stride; port += 16) {
+      const lock = await listen('127.0.0.1', port);
+      if (lock === null) free = false;
+      else locks.push(lock);
+    }
+    if (free && (await bindUdp(host, min)) !== null && (await bindUdp(host, min + size - 2)) !== null) {
+      return { min, max: min + size - 1, release };
+    }
+    await release();
+  }
+  throw new StackError(
+    'no-free-ports',
+    `no free range of ${size} UDP ports between ${LOWEST} and ${HIGHEST}`,
+  );
+};

@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto';
+import dgram from 'node:dgram';
+import { mkdir } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { type Child, type ChildExit, startChild, untilReady } from './child.js';
+import { freeTcpPort, freeUdpPort, holdPortRange } from './free-ports.js';
+import { ownsPort } from './owns-port.js';
+import { placeFor } from './place.js';
+import { chooseUser } from './run-as.js';
+
+export interface RtpengineOptions {
+  /** `recorded` gets a spool; `private` gets none, and may not write a byte to any file. */
+  readonly kind: 'recorded' | 'private';
+  /** Folder for this node's files; a recorded node's spool is `dir/name`, unless that is out of its reach. */
+  readonly dir: string;
+  readonly name: string;
+  /** Loopback address for media. Default 127.0.0.1. */
+  readonly interface?: string;
+  /** RTP ports. Default: a free range of `portCount`. */
+  readonly portMin?: number;
+  readonly portMax?: number;
+  /** Size of the free range, four ports a call. Default 256. */
+  readonly portCount?: number;
+  readonly ngPort?: number;
+  readonly cliPort?: number;
+  /** Seconds without any RTP after which a call is dropped. Default 60. */
+  readonly timeout?: number;
+  /** The same for held calls. Default 3600. */
+  readonly silentTimeout?: number;
+  /** Longest life of a call in seconds. Default 14400. */
+  readonly finalTimeout?: number;
+  /** Seconds an offer may stay unanswered. Default 180. */
+  readonly offerTimeout?: number;
+  readonly maxSessions?: number;
+  /** Recorded only: use this folder as the spool instead of `dir/name`. */
+  readonly spool?: string;
+  /** Default 5 (notices and worse). */
+  readonly logLevel?: number;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface RunningRtpengine extends Child {
+  readonly kind: 'recorded' | 'private';
+  readonly ng: Address;
+  readonly cli: Address;
+  /** Address in the SDP this node makes. */
+  readonly mediaAddress: string;
+  readonly ports: { readonly min: number; readonly max: number };
+  /** Real path of the spool; undefined for a private node. */
+  readonly spool: string | undefined;
+}
+
+/** One NG ping (bencoded by hand: this folder knows no other). */
+const pings = ({ host, port }: Address): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = dgram.createSocket('udp4');
+    const cookie = randomBytes(8).toString('hex');
+    const done = (up: boolean): void => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(up);
+    };
+    const timer = setTimeout(() => done(false), 200);
+    socket.once('error', () => done(false));
+    socket.once('message', (bytes) => done(bytes.toString('latin1').includes('pong')));
+    socket.connect(port, host, () => socket.send(`${cookie} d7:command4:pinge`));
+  });
+
+const connects = ({ host, port }: Address): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = createConnection({ host, port });
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+
+/** The options every node runs with: facts in docs/media.md say why each. */
+const commonArgs = (
+  options: RtpengineOptions,
+  ng: Address,
+  cli: Address,
+  ports: { min: number; max: number },
+): string[] => [
+  // Without this, Debian's /etc/rtpengine/rtpengine.conf would be read: it records, and wants the kernel module.
+  '--config-file=none',
+  '-f',
+  '-E',
+  '--table=-1',
+  `--interface=${options.interface ?? '127.0.0.1'}`,
+  `--listen-ng=${ng.host}:${ng.port}`,
+  `--listen-cli=${cli.host}:${cli.port}`,
+  `--port-min=${ports.min}`,
+  `--port-max=${ports.max}`,
+  // A deleted call would otherwise relay, and record, for 30 seconds more.
+  '--delete-delay=0',
+  // A stranger who sends to the port must not become the party (CVE-2025-53399 class).
+  '--endpoint-learning=off',
+  `--timeout=${options.timeout ?? 60}`,
+  `--silent-timeout=${options.silentTimeout ?? 3600}`,
+  `--final-timeout=${options.finalTimeout ?? 14_400}`,
+  `--offer-timeout=${options.offerTimeout ?? 180}`,
+  `--max-sessions=${options.maxSessions ?? -1}`,
+  '--num-threads=2',
+  '--media-num-threads=1',
+  `--log-level=${options.logLevel ?? 5}`,
+];
+
+/** Starts rtpengine in userspace on loopback. Rejects with StackError. */
+export const startRtpengine = async (options: RtpengineOptions): Promise<RunningRtpengine> => {
+  const user = await chooseUser(['rtpengine']);
+  const recorded = options.kind === 'recorded';
+  await mkdir(options.dir, { recursive: true });
+  const spool = recorded ? await placeFor(options.spool ?? join(options.dir, options.name), user) : undefined;
+  const mediaAddress = options.interface ?? '127.0.0.1';
+  const range =
+    options.portMin !== undefined && options.portMax !== undefined
+      ? { min: options.portMin, max: options.portMax, release: async () => undefined }
+      : await holdPortRange(mediaAddress, options.portCount ?? 256);
+  try {
+    const host = '127.0.0.1';
+    const ng = { host, port: options.ngPort ?? (await freeUdpPort(host)) };
+    const cli = { host, port: options.cliPort ?? (await freeTcpPort(host)) };
+    const recording = spool === undefined ? [] : [`--recording-dir=${spool}`, '--recording-method=pcap'];
+    const child = await startChild({
+      name: `rtpengine ${options.name}`,
+      program: 'rtpengine',
+      args: [...commonArgs(options, ng, cli, range), ...recording],
+      runAs: user,
+      cwd: '/',
+      // The second lock: not told not to record, but unable to write.
+      ...(recorded ? {} : { maxFileBytes: 0 }),
+    });
+    void child.exited.then(() => range.release());
+    const owns = (): boolean => ownsPort(child.pid, 'udp', ng.port) && ownsPort(child.pid, 'tcp', cli.port);
+    await untilReady(child, async () => owns() && (await pings(ng)) && (await connects(cli)));
+    const after = async (exit: Promise<ChildExit>): Promise<ChildExit> => {
+      const value = await exit;
+      await range.release();
+      return value;
+    };
+    return {
+      ...child,
+      stop: () => after(child.stop()),
+      kill: () => after(child.kill()),
+      kind: options.kind,
+      ng,
+      cli,
+      mediaAddress,
+      ports: { min: range.min, max: range.max },
+      spool,
+    };
+  } catch (error) {
+    await range.release();
+    throw error;
+  }
+};
