@@ -164,7 +164,7 @@ export const cdrRow = (record: CallRecord, ending: Ending): JsonObject => {
     disposition: row.disposition,
     fault: row.fault,
     // The final response the caller's side got: a call that was up was answered, however it ended.
-    status: connected === undefined ? row.status : 200,
+    status: times['connect-caller'] === undefined ? row.status : 200,
     cause: row.cause,
     arrivedAt: isoTime(record.leg.receivedAt),
     durationMs: Math.round(times.ended ?? 0),

@@ -414,6 +414,7 @@ export class World {
       open: () => this.act('open', callId, () => undefined),
       reoffer: () => Promise.resolve('node-offer'),
       reanswer: () => Promise.resolve('node-answer'),
+      restore: () => Promise.resolve(),
       packets: () => Promise.resolve(30),
       release: () => {
         this.closes('anchor', callId);
@@ -441,6 +442,7 @@ export class World {
       ...this.#anchored(callId),
       pool: 'recorded',
       node: 'recorded-1',
+      sources: () => ({ caller: [], called: [] }),
       answerAndRecord: () => Promise.reject(new Error('the fake recorder does not come here')),
     };
   }
