@@ -107,6 +107,7 @@ media:
         host: 127.0.0.1
         port: 9900
       mediaAddress: 192.0.2.50
+      pid: 4242
       pidFile: ./recorded.pid
       spool: ./spool
     - name: private-1
@@ -120,6 +121,9 @@ media:
       mediaAddress: 192.0.2.51
   codecs:
     - PCMA
+  peerNetworks:
+    - 192.0.2.0/24
+    - 2001:db8::/32
   attestSeconds: 2
 recording:
   directory: ./recordings
@@ -350,6 +354,7 @@ media:
   nodes:
     - { name: r, pool: recorded, ng: { host: a, port: 1 }, cli: { host: a, port: 2 }, mediaAddress: 192.0.2.5, spool: s }
     - { name: p, pool: private, ng: { host: a, port: 3 }, cli: { host: a, port: 4 }, mediaAddress: 192.0.2.6 }
+  peerNetworks: [192.0.2.0/24]
 `);
   t.match(config, {
     sip: { agent: 'embedded' },
@@ -413,6 +418,8 @@ t.test('what is wrong is told with its line, column and key', async (t) => {
     ['address: 127.0.0.3', '§address: 0.0.0.0', 'http.address', /loopback/],
     ['address: 127.0.0.3', '§address: 192.0.2.1', 'http.address', /loopback/],
     // Media nodes.
+    ['- 192.0.2.0/24', '- §192.0.2.0', 'media.peerNetworks[0]', /./],
+    ['- 192.0.2.0/24', '- §192.0.2.0/33', 'media.peerNetworks[0]', /./],
     ['port: 2224', 'port: 2223', 'media.nodes[1].ng', /another node/],
     ['port: 9901', 'port: 9900', 'media.nodes[1].cli', /another node/],
     ['pool: private\n', '§pool: both\n', 'media.nodes[1].pool', /recorded.*private/],
