@@ -36,7 +36,7 @@ export type AppEvent =
     }
   | {
       readonly event: 'call-effect-failed';
-      readonly callId: CallId;
+      readonly callId: CallId | null;
       readonly effect: string;
       readonly code: string;
     }

@@ -181,6 +181,11 @@ export interface Recorder {
     anchor: RecordedAnchor,
     totals: MediaTotals | null,
   ): Promise<SpoolFinding>;
+  /**
+   * After the media is released: removes what a monitored call left that was never connected. Nobody consented to
+   * a recording of a call that did not come about.
+   */
+  discard(callId: CallId): Promise<SpoolFinding>;
   /** After the media is released: looks for any file of this call in every spool. */
   verifyAbsence(callId: CallId): Promise<SpoolFinding>;
 }

@@ -35,6 +35,7 @@ export const endings = {
   'time-limit': row(480, 'Temporarily Unavailable', 16, 'completed', 'policy'),
   'recording-lost': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   'node-lost': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
+  'agent-lost': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   'ack-missing': row(408, 'Request Timeout', 102, 'failed', 'network'),
   shutdown: row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   // The caller left before the call was up.
@@ -55,7 +56,6 @@ export const endings = {
   'extension-required': row(420, 'Bad Extension', 111, 'refused', 'caller'),
   'caller-unidentified': row(403, 'Forbidden', 21, 'refused', 'caller'),
   'transfer-refused': row(403, 'Forbidden', 21, 'refused', 'policy'),
-  'loop-detected': row(482, 'Loop Detected', 25, 'refused', 'network'),
   'offer-missing': row(488, 'Not Acceptable Here', 65, 'refused', 'caller'),
   'offer-unusable': row(488, 'Not Acceptable Here', 65, 'refused', 'caller'),
   // Refused by the decision.

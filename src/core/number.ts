@@ -1,14 +1,31 @@
-import type { Brand } from './brand.js';
-export type E164 = Brand<string, 'E164'>;
-export type Extension = Brand<string, 'Extension'>;
-export interface NumberKey {
-  readonly e164: E164;
-  readonly extension: Extension | null;
-}
-export type NumberType = 'ordinary' | 'toll-free' | 'premium' | 'shared-cost';
-export type Dialled =
-  | { readonly kind: 'number'; readonly key: NumberKey; readonly type: NumberType }
-  | { readonly kind: 'emergency'; readonly code: string }
-  | { readonly kind: 'service'; readonly code: string; readonly service: string }
-  | { readonly kind: 'hotline'; readonly code: string; readonly key: NumberKey }
-  | { readonly kind: 'unparseable'; readonly reason: string };
+/**
+ * Telephone numbers: what a caller dials and what a list holds become the same key, or are
+ * refused. The only part of `core` that uses a library, libphonenumber-js, and the only place
+ * that does.
+ */
+
+export type { DialPlanProblem } from './number/check-plan.js';
+export { checkDialPlan } from './number/check-plan.js';
+export type { E164, Extension, NumberKey } from './number/key.js';
+export {
+  numberKeyText,
+  parseE164,
+  parseExtension,
+  parseNumberKeyText,
+  toRequestUriUser,
+} from './number/key.js';
+export type { Malformed, MalformedReason, NumberPrefix, NumberRange } from './number/listed.js';
+export {
+  MAX_RANGE,
+  parseListedPrefix,
+  parseListedRange,
+  prefixCovers,
+  rangeCovers,
+} from './number/listed.js';
+export type { Dialled } from './number/parse.js';
+export { NORMALISER_VERSION, parseDialled, parseListed } from './number/parse.js';
+export type { DialPlan, ServiceClass } from './number/plan.js';
+export { NORTH_AMERICAN_PLAN, SERVICE_CLASSES } from './number/plan.js';
+export type { Unparseable, UnparseableReason } from './number/reasons.js';
+export { UNPARSEABLE } from './number/reasons.js';
+export type { NumberType } from './number/resolve.js';

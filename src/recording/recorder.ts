@@ -192,6 +192,17 @@ class Recording implements SpoolRecorder {
     }
   }
 
+  async discard(callId: CallId): Promise<SpoolFinding> {
+    const running = this.#running.get(callId);
+    if (running !== undefined) {
+      running.watch?.stop();
+      this.#running.delete(callId);
+      const spool = this.#options.spools.find(({ dir }) => dir === running.spool);
+      if (spool !== undefined) this.#beginUnproved(callId, spool);
+    }
+    return this.verifyAbsence(callId);
+  }
+
   async verifyAbsence(callId: CallId): Promise<SpoolFinding> {
     const spool = this.#unproved.get(callId);
     if (spool !== undefined) await this.#removeUnproved(callId, spool);

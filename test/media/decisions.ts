@@ -40,7 +40,7 @@ export const legOf = (callId: CallId): Leg => ({
     phone: null,
   },
   caller: some(parseCallerId('4711')),
-  dialled: { kind: 'number', key, type: 'ordinary' },
+  dialled: { kind: 'number', key, type: 'ordinary', region: 'US' },
   receivedAt: Date.now() as Leg['receivedAt'],
 });
 

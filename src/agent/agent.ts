@@ -1,0 +1,199 @@
+import { Answers } from './answers.js';
+import type { AppConnection, AppMessage } from './app-connection.js';
+import { appLost } from './app-loss.js';
+import { AppServer } from './app-server.js';
+import type { ClientTransactionDeps } from './client-transaction.js';
+import { type Clock, systemClock, Timers } from './clock.js';
+import type { Context } from './context.js';
+import { Dialogs } from './dialog.js';
+import { DialogRequests } from './dialog-requests.js';
+import { type AgentEvent, type AgentStats, Telemetry } from './events.js';
+import { Inbound } from './inbound.js';
+import { type AgentLimits, defaultLimits, defaultTimers, type SipTimers } from './limits.js';
+import { Outbound } from './outbound.js';
+import { Resolver } from './resolve.js';
+import { hasBreak, isToken } from './scan.js';
+import { type SipAddress, Transports } from './transports.js';
+
+export type { Clock } from './clock.js';
+export type { AgentEvent, AgentStats, DropReason, RefusalReason } from './events.js';
+export type { AgentLimits, SipTimers } from './limits.js';
+export { defaultLimits, defaultTimers } from './limits.js';
+export type { TransportName } from './transport.js';
+export type { SipAddress } from './transports.js';
+
+export interface AgentOptions {
+  /** Where applications connect; port 0 for any free one. Bind it to loopback: the protocol is not encrypted. */
+  readonly app: { readonly host: string; readonly port: number; readonly secret: string };
+  /** SIP addresses; at least one. */
+  readonly sip: readonly SipAddress[];
+  readonly limits?: Partial<AgentLimits>;
+  readonly timers?: Partial<SipTimers>;
+  /** Written as User-Agent and Server where the application writes none. */
+  readonly userAgent?: string;
+  /** Option tags that requests may require (RFC 3261 section 8.2.2.3); the agent itself implements none. */
+  readonly supported?: readonly string[];
+  readonly log?: (event: AgentEvent) => void;
+  readonly clock?: Clock;
+}
+
+export interface Agent {
+  readonly appPort: number;
+  /** The bound SIP addresses in the order of the options. */
+  readonly sip: readonly {
+    readonly transport: 'udp' | 'tcp';
+    readonly host: string;
+    readonly port: number;
+  }[];
+  stats(): AgentStats;
+  /** Closes every socket and stops every timer. Calls in progress are not ended: that is the application's decision. */
+  stop(): Promise<void>;
+}
+
+/** The messages an application may send besides `authenticate` (facts page, section 3). */
+function dispatch(context: Context, outbound: Outbound, app: AppConnection, message: AppMessage): void {
+  const { apps } = context;
+  const argument = message.tokens[0] ?? '';
+  switch (message.type) {
+    case 'sip':
+      outbound.sip(app, message);
+      return;
+    case 'route':
+      if (argument.length > 64 || !isToken(argument.replace(':', '-')))
+        app.refuse(message.id, 'invalid verb');
+      else if (apps.addRoute(app, argument.toLowerCase())) app.answer(message.id, 'OK');
+      else app.refuse(message.id, 'too many routes');
+      return;
+    case 'remove_route':
+      apps.removeRoute(app, argument.toLowerCase());
+      app.answer(message.id, 'OK');
+      return;
+    case 'ping':
+      app.answer(message.id, 'OK|pong');
+      return;
+    case 'authenticate':
+      app.answer(message.id, 'OK');
+      return;
+    case 'proxy':
+      app.refuse(message.id, 'proxy is not supported');
+      return;
+    default:
+      app.closeWith(message.id, 'Unknown message type');
+  }
+}
+
+function checkOptions(options: AgentOptions): void {
+  if (options.sip.length === 0) throw new Error('agent: no SIP address');
+  if (options.app.secret === '' || /[|\r\n]/.test(options.app.secret)) {
+    throw new Error('agent: the secret must not be empty and must not hold "|" or line ends');
+  }
+  if (options.userAgent !== undefined && hasBreak(options.userAgent)) throw new Error('agent: bad userAgent');
+}
+
+/**
+ * Starts a SIP agent that serves drachtio's application protocol: applications connect to `app` with drachtio-srf in
+ * client mode. Rejects if an address cannot be bound, with everything closed again.
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  checkOptions(options);
+  const limits: AgentLimits = { ...defaultLimits, ...options.limits };
+  const sip: SipTimers = { ...defaultTimers, ...options.timers };
+  const telemetry = new Telemetry(options.log);
+  const timers = new Timers(options.clock ?? systemClock, (error) => {
+    telemetry.log({
+      kind: 'internal-error',
+      where: 'timer',
+      name: error instanceof Error ? error.name : 'unknown',
+    });
+  });
+  let stopped = false;
+  // One message that the agent trips over must not end all calls; it is reported by the name of the error only.
+  const guarded = (where: 'network' | 'application', run: () => void): void => {
+    if (stopped) return;
+    try {
+      run();
+    } catch (error) {
+      telemetry.log({ kind: 'internal-error', where, name: error instanceof Error ? error.name : 'unknown' });
+    }
+  };
+  const transports = new Transports(limits, timers, telemetry, {
+    message: (text, flow, framing) => guarded('network', () => inbound.message(text, flow, framing)),
+  });
+  const apps = new AppServer({
+    limits,
+    timers,
+    telemetry,
+    secret: options.app.secret,
+    hostPorts: () => transports.listeners.map((l) => `${l.transport}/${l.hostPort}`).join(','),
+    message: (app, message) => guarded('application', () => dispatch(context, outbound, app, message)),
+    lost: (app) => guarded('application', () => appLost(context, answers, dialogRequests, app)),
+  });
+  const clientDeps: ClientTransactionDeps = {
+    timers,
+    sip,
+    send: (data, flow, onError) => transports.send(data, flow, onError),
+    probe: (flow, onRefused) => {
+      if (flow.listener.transport === 'udp')
+        transports.reachability.probe(flow.address, flow.port, onRefused);
+    },
+    ended: (transaction) => context.clientTransactions.delete(transaction.key),
+  };
+  const context: Context = {
+    limits,
+    sip,
+    timers,
+    telemetry,
+    transports,
+    resolver: new Resolver(limits, timers),
+    apps,
+    dialogs: new Dialogs(timers),
+    serverTransactions: new Map(),
+    clientTransactions: new Map(),
+    merged: new Map(),
+    requests: new Map(),
+    invites: new Map(),
+    clientDeps,
+    userAgent: options.userAgent,
+    supported: new Set((options.supported ?? []).map((tag) => tag.toLowerCase())),
+  };
+  const dialogRequests = new DialogRequests(context);
+  const answers = new Answers(context, dialogRequests);
+  const inbound = new Inbound(context, answers);
+  const outbound = new Outbound(context, answers, dialogRequests);
+
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    timers.stopAll();
+    await Promise.all([apps.stop(), transports.stop()]);
+    timers.stopAll();
+    for (const map of [context.serverTransactions, context.clientTransactions, context.merged]) map.clear();
+    context.requests.clear();
+    context.invites.clear();
+  };
+  let appPort = 0;
+  try {
+    for (const address of options.sip) await transports.listen(address);
+    appPort = await apps.listen(options.app.host, options.app.port);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    appPort,
+    sip: transports.listeners.map((l) => ({ transport: l.transport, host: l.address, port: l.port })),
+    stats: () => ({
+      serverTransactions: context.serverTransactions.size,
+      clientTransactions: context.clientTransactions.size,
+      pendingRequests: context.requests.size,
+      dialogs: context.dialogs.size,
+      tcpConnections: transports.tcp.size,
+      appConnections: apps.size,
+      timers: timers.size,
+      received: telemetry.received,
+      sent: telemetry.sent,
+      dropped: { ...telemetry.dropped },
+      refused: { ...telemetry.refused },
+    }),
+    stop,
+  };
+}

@@ -1,0 +1,166 @@
+import type { Socket } from 'node:net';
+import type { Timer, Timers } from './clock.js';
+import type { Dialog } from './dialog.js';
+import type { AgentEvent, Telemetry } from './events.js';
+import { FrameReader, frame } from './frame.js';
+import type { AgentLimits } from './limits.js';
+import { newId } from './random.js';
+import type { ServerRequest } from './server-request.js';
+
+export type CloseReason = (AgentEvent & { kind: 'app-closed' })['reason'];
+
+/** An INVITE of the application that has no final response yet. */
+export interface PendingInvite {
+  /** The application is gone: cancel the call. */
+  abandon(): void;
+}
+
+/** One message of the application: the leader's tokens after the message id, and the text below the leader line. */
+export interface AppMessage {
+  readonly id: string;
+  readonly type: string;
+  readonly tokens: readonly string[];
+  readonly text: string;
+}
+
+export interface AppConnectionDeps {
+  readonly limits: AgentLimits;
+  readonly timers: Timers;
+  readonly telemetry: Telemetry;
+  /** Compares the secret in constant time. */
+  secretFits(secret: string): boolean;
+  /** The answer to a good secret: host ports, version, local host ports. */
+  greeting(): string;
+  message(connection: AppConnection, message: AppMessage): void;
+  closed(connection: AppConnection, reason: CloseReason): void;
+}
+
+/** Before it is authenticated a connection may send no more than this in a frame: a secret and a few tags. */
+const greetingBytes = 4096;
+/** The leader line holds ids, a Call-ID and a proxy URI. */
+const maxLeader = 8192;
+
+/** One application connection. Nothing it says counts before a good `authenticate`. */
+export class AppConnection {
+  readonly number: number;
+  readonly dialogs = new Set<Dialog>();
+  readonly requests = new Set<ServerRequest>();
+  readonly invites = new Set<PendingInvite>();
+  authenticated = false;
+  readonly #socket: Socket;
+  readonly #deps: AppConnectionDeps;
+  readonly #reader: FrameReader;
+  #authTimer: Timer | undefined;
+  #corked = false;
+  #closed = false;
+
+  constructor(number: number, socket: Socket, deps: AppConnectionDeps) {
+    this.number = number;
+    this.#socket = socket;
+    this.#deps = deps;
+    this.#reader = new FrameReader(Math.min(greetingBytes, deps.limits.appFrameBytes), {
+      frame: (payload) => this.#frame(payload),
+      broken: () => {
+        deps.telemetry.drop('app-framing');
+        this.close('framing');
+      },
+    });
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true);
+    socket.on('data', (chunk) => this.#reader.push(chunk));
+    socket.on('error', () => this.close('error'));
+    socket.on('close', () => this.close('peer'));
+    this.#authTimer = deps.timers.start(deps.limits.appAuthMs, () => {
+      deps.telemetry.drop('app-auth');
+      deps.telemetry.log({ kind: 'app-refused', connection: number, reason: 'timeout' });
+      this.close('protocol');
+    });
+  }
+
+  get open(): boolean {
+    return !this.#closed;
+  }
+
+  /** Sends one payload (latin1 text). An application that does not read is cut off, not waited for. */
+  send(payload: string): void {
+    if (this.#closed) return;
+    const data = frame(payload);
+    if (this.#socket.writableLength + data.length > this.#deps.limits.outboundBytes) {
+      this.#deps.telemetry.drop('app-backpressure');
+      this.close('backpressure');
+      return;
+    }
+    if (!this.#corked) {
+      // What one turn of the event loop produces leaves in one write.
+      this.#corked = true;
+      this.#socket.cork();
+      setImmediate(() => {
+        this.#corked = false;
+        this.#socket.uncork();
+      });
+    }
+    this.#socket.write(data);
+  }
+
+  /** Answers a message of the application. */
+  answer(id: string, answer: string): void {
+    this.send(`${newId()}|response|${id}|${answer}`);
+  }
+
+  /** Answers NOK; the text is the agent's own and holds nothing of the message. */
+  refuse(id: string, text: string): void {
+    this.answer(id, 'NOK|' + text);
+  }
+
+  #frame(payload: string): void {
+    const end = payload.indexOf('\r\n');
+    const leader = end < 0 ? payload : payload.slice(0, end);
+    if (leader.length > maxLeader) {
+      this.close('protocol');
+      return;
+    }
+    const [id = '', type = '', ...tokens] = leader.split('|');
+    const message: AppMessage = { id, type, tokens, text: end < 0 ? '' : payload.slice(end + 2) };
+    if (this.authenticated) this.#deps.message(this, message);
+    else this.#authenticate(message);
+  }
+
+  #authenticate(message: AppMessage): void {
+    const { telemetry, limits, timers } = this.#deps;
+    const good = message.type === 'authenticate' && this.#deps.secretFits(message.tokens[0] ?? '');
+    if (good) {
+      this.#authTimer = timers.stop(this.#authTimer);
+      this.authenticated = true;
+      this.#reader.maxBytes = limits.appFrameBytes;
+      telemetry.log({ kind: 'app-authenticated', connection: this.number });
+      this.answer(message.id, 'OK|' + this.#deps.greeting());
+      return;
+    }
+    const secret = message.type === 'authenticate';
+    telemetry.drop('app-auth');
+    telemetry.log({ kind: 'app-refused', connection: this.number, reason: secret ? 'secret' : 'order' });
+    this.closeWith(message.id, secret ? 'incorrect secret' : 'not authenticated');
+  }
+
+  /** Answers NO and closes. */
+  closeWith(id: string, text: string): void {
+    this.answer(id, 'NO|' + text);
+    this.#end('protocol');
+    this.#socket.end();
+    const timer = this.#deps.timers.start(this.#deps.limits.appAuthMs, () => this.#socket.destroy());
+    this.#socket.once('close', () => this.#deps.timers.stop(timer));
+  }
+
+  close(reason: CloseReason): void {
+    if (this.#closed) return;
+    this.#end(reason);
+    this.#socket.destroy();
+  }
+
+  #end(reason: CloseReason): void {
+    this.#closed = true;
+    this.#reader.stop();
+    this.#authTimer = this.#deps.timers.stop(this.#authTimer);
+    this.#deps.closed(this, reason);
+  }
+}

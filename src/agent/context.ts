@@ -1,0 +1,57 @@
+import type { AppConnection } from './app-connection.js';
+import type { AppServer } from './app-server.js';
+import type { ClientTransaction, ClientTransactionDeps } from './client-transaction.js';
+import type { Timers } from './clock.js';
+import type { Dialogs } from './dialog.js';
+import type { Telemetry } from './events.js';
+import type { AgentLimits, SipTimers } from './limits.js';
+import type { OutgoingInvite } from './outgoing-invite.js';
+import { newId } from './random.js';
+import type { Resolver } from './resolve.js';
+import type { ServerRequest } from './server-request.js';
+import type { ServerTransaction } from './server-transaction.js';
+import type { Flow } from './transport.js';
+import type { Transports } from './transports.js';
+import { peer, stamp } from './wire.js';
+
+/** What the layers of one agent share. Every map in it is bounded by the limits. */
+export interface Context {
+  readonly limits: AgentLimits;
+  readonly sip: SipTimers;
+  readonly timers: Timers;
+  readonly telemetry: Telemetry;
+  readonly transports: Transports;
+  readonly resolver: Resolver;
+  readonly apps: AppServer;
+  readonly dialogs: Dialogs;
+  readonly serverTransactions: Map<string, ServerTransaction>;
+  readonly clientTransactions: Map<string, ClientTransaction>;
+  /** Requests outside dialogs by From tag, Call-ID, CSeq: finds those that came twice by different ways (RFC 3261 8.2.2.2). */
+  readonly merged: Map<string, ServerTransaction>;
+  /** Requests that wait for an application, by transaction id. */
+  readonly requests: Map<string, ServerRequest>;
+  /** INVITEs of applications without a final response, by transaction id. */
+  readonly invites: Map<string, OutgoingInvite>;
+  readonly clientDeps: ClientTransactionDeps;
+  readonly userAgent: string | undefined;
+  /** Option tags accepted in Require. */
+  readonly supported: ReadonlySet<string>;
+}
+
+/** A SIP message for an application (facts page, section 4). `extra` are further tokens, each with its "|". */
+export function sendEvent(
+  context: Context,
+  app: AppConnection,
+  source: 'network' | 'application',
+  flow: Flow | undefined,
+  txnId: string,
+  dialogId: string,
+  text: string,
+  extra = '',
+): void {
+  const bytes = flow === undefined ? 0 : text.length;
+  const time = stamp(context.timers.clock.date());
+  app.send(
+    `${newId()}|sip|${source}|${bytes}|${peer(flow)}|${time}|${txnId}|${dialogId}|${extra}\r\n${text}`,
+  );
+}

@@ -1,0 +1,165 @@
+/** Why a message from the network or a connection was dropped without an answer. */
+export type DropReason =
+  | 'not-sip'
+  | 'malformed'
+  | 'too-large'
+  | 'keep-alive'
+  | 'malformed-response'
+  | 'stray-response'
+  | 'stray-ack'
+  | 'tcp-limit'
+  | 'tcp-framing'
+  | 'tcp-slow'
+  | 'tcp-idle'
+  | 'tcp-backpressure'
+  | 'app-limit'
+  | 'app-auth'
+  | 'app-framing'
+  | 'app-backpressure'
+  | 'send-failed';
+
+/** Why a request was answered by the agent itself instead of by an application. */
+export type RefusalReason =
+  | 'malformed'
+  | 'version'
+  | 'uri-scheme'
+  | 'too-large'
+  | 'max-forwards'
+  | 'extension'
+  | 'merged'
+  | 'no-dialog'
+  | 'cseq'
+  | 'glare'
+  | 'overload'
+  | 'no-app'
+  | 'unknown-method'
+  | 'app-lost'
+  | 'app-silent'
+  | 'orphan-dialog';
+
+export const dropReasons: readonly DropReason[] = [
+  'not-sip',
+  'malformed',
+  'too-large',
+  'keep-alive',
+  'malformed-response',
+  'stray-response',
+  'stray-ack',
+  'tcp-limit',
+  'tcp-framing',
+  'tcp-slow',
+  'tcp-idle',
+  'tcp-backpressure',
+  'app-limit',
+  'app-auth',
+  'app-framing',
+  'app-backpressure',
+  'send-failed',
+];
+
+export const refusalReasons: readonly RefusalReason[] = [
+  'malformed',
+  'version',
+  'uri-scheme',
+  'too-large',
+  'max-forwards',
+  'extension',
+  'merged',
+  'no-dialog',
+  'cseq',
+  'glare',
+  'overload',
+  'no-app',
+  'unknown-method',
+  'app-lost',
+  'app-silent',
+  'orphan-dialog',
+];
+
+/**
+ * What the agent reports of its own life. Events hold no message text, numbers or URIs:
+ * they may be logged anywhere.
+ */
+export type AgentEvent =
+  | { readonly kind: 'listening'; readonly transport: 'udp' | 'tcp' | 'app'; readonly port: number }
+  | { readonly kind: 'app-authenticated'; readonly connection: number }
+  | {
+      readonly kind: 'app-refused';
+      readonly connection: number;
+      readonly reason: 'secret' | 'order' | 'timeout' | 'limit';
+    }
+  | {
+      readonly kind: 'app-closed';
+      readonly connection: number;
+      readonly reason: 'peer' | 'framing' | 'backpressure' | 'protocol' | 'stop' | 'error';
+      readonly pendingRequests: number;
+      readonly pendingInvites: number;
+      readonly dialogs: number;
+    }
+  | {
+      readonly kind: 'dialog-ended-by-agent';
+      readonly cause: 'ack-timeout' | 'cancel-race' | 'fork' | 'app-lost' | 'orphan';
+    }
+  | { readonly kind: 'invite-expired'; readonly role: 'uac' | 'uas' }
+  | {
+      readonly kind: 'overload';
+      readonly what: 'transactions' | 'dialogs' | 'tcp-connections';
+      readonly over: boolean;
+    }
+  | { readonly kind: 'transport-error'; readonly transport: 'udp' | 'tcp' | 'app'; readonly code: string }
+  | {
+      readonly kind: 'internal-error';
+      readonly where: 'network' | 'application' | 'timer';
+      readonly name: string;
+    };
+
+/** A snapshot of the agent's gauges and counters. */
+export interface AgentStats {
+  readonly serverTransactions: number;
+  readonly clientTransactions: number;
+  readonly pendingRequests: number;
+  readonly dialogs: number;
+  readonly tcpConnections: number;
+  readonly appConnections: number;
+  readonly timers: number;
+  readonly received: number;
+  readonly sent: number;
+  readonly dropped: Readonly<Record<DropReason, number>>;
+  readonly refused: Readonly<Record<RefusalReason, number>>;
+}
+
+/** The counters behind AgentStats, and the way to the log. */
+export class Telemetry {
+  received = 0;
+  sent = 0;
+  readonly dropped: Record<DropReason, number>;
+  readonly refused: Record<RefusalReason, number>;
+  readonly #log: (event: AgentEvent) => void;
+  readonly #over = new Set<string>();
+
+  constructor(log: ((event: AgentEvent) => void) | undefined) {
+    this.#log = log ?? (() => undefined);
+    this.dropped = Object.fromEntries(dropReasons.map((r) => [r, 0])) as Record<DropReason, number>;
+    this.refused = Object.fromEntries(refusalReasons.map((r) => [r, 0])) as Record<RefusalReason, number>;
+  }
+
+  drop(reason: DropReason): void {
+    this.dropped[reason]++;
+  }
+
+  refuse(reason: RefusalReason): void {
+    this.refused[reason]++;
+  }
+
+  log(event: AgentEvent): void {
+    this.#log(event);
+  }
+
+  /** Logs the moment a bound is reached and the moment it is left, not every refusal in between. */
+  overload(what: 'transactions' | 'dialogs' | 'tcp-connections', over: boolean): void {
+    if (over === this.#over.has(what)) return;
+    if (over) this.#over.add(what);
+    else this.#over.delete(what);
+    this.#log({ kind: 'overload', what, over });
+  }
+}

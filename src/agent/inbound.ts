@@ -1,0 +1,293 @@
+import { mergeKeyOf, refusalInside, refusalOutside } from './admission.js';
+import type { Answers } from './answers.js';
+import type { AppConnection } from './app-connection.js';
+import { checkParts, checkRequest, type Parts } from './check.js';
+import { clientKey } from './client-transaction.js';
+import { responseHead, shortResponse, toBytes } from './compose.js';
+import { type Context, sendEvent } from './context.js';
+import type { Dialog } from './dialog.js';
+import type { RefusalReason } from './events.js';
+import { appText, parseMessage, type SipMessage } from './message.js';
+import { newId, newTag } from './random.js';
+import { Refusals, retryAfter } from './refusals.js';
+import { splitList } from './scan.js';
+import type { ServerRequest } from './server-request.js';
+import { ServerTransaction, type ServerTransactionDeps, serverKey } from './server-transaction.js';
+import { notified } from './subscribe.js';
+import type { Flow } from './transport.js';
+import { replyFlow } from './transports.js';
+import { parseAddrList } from './uri.js';
+import { receivedOn } from './wire.js';
+
+/** Methods of the standards: without an application for one of them the service is unavailable; others do not exist. */
+const knownMethods = new Set(
+  'INVITE ACK CANCEL BYE OPTIONS REGISTER PRACK UPDATE INFO SUBSCRIBE NOTIFY REFER MESSAGE PUBLISH'.split(
+    ' ',
+  ),
+);
+
+/**
+ * A CANCEL nobody sent: an application learns by it that an INVITE ended in another way, which its library has no
+ * other word for.
+ */
+function cancelText(invite: ServerRequest): string {
+  const lines = invite.head.lines.replace(/\r\nCSeq: [^\r]*\r\n/, `\r\nCSeq: ${invite.seq} CANCEL\r\n`);
+  return `CANCEL ${invite.uri} SIP/2.0\r\n${lines}To: ${invite.head.to}\r\nContent-Length: 0\r\n\r\n`;
+}
+
+/** What comes from the network, from the parsed message to the application or to the agent's own answer. */
+export class Inbound {
+  readonly #context: Context;
+  readonly #answers: Answers;
+  readonly #deps: ServerTransactionDeps;
+  readonly #refusals: Refusals;
+
+  constructor(context: Context, answers: Answers) {
+    this.#context = context;
+    this.#answers = answers;
+    this.#refusals = new Refusals(context);
+    const { serverTransactions, merged, timers, sip, transports } = context;
+    this.#deps = {
+      timers,
+      sip,
+      send: (data, to) => transports.send(data, to),
+      ended: (over) => {
+        serverTransactions.delete(over.key);
+        if (over.mergeKey !== undefined && merged.get(over.mergeKey) === over) merged.delete(over.mergeKey);
+      },
+    };
+  }
+
+  message(text: string, flow: Flow, framing: 'datagram' | 'stream'): void {
+    const { limits, telemetry } = this.#context;
+    const { message, fault } = parseMessage(text, limits, framing);
+    if (message === undefined) {
+      telemetry.drop(text.length <= 4 ? 'keep-alive' : 'not-sip');
+      return;
+    }
+    if (!message.isRequest) {
+      if (fault === undefined) this.#response(message, flow);
+      else telemetry.drop('malformed-response');
+      return;
+    }
+    if (fault !== undefined) {
+      const why: RefusalReason =
+        fault.status === 505 ? 'version' : fault.status === 400 ? 'malformed' : 'too-large';
+      this.#refusals.refuse(message, flow, { status: fault.status, reason: fault.reason, why }, true);
+      return;
+    }
+    const checked = checkRequest(message, limits);
+    if (checked.ok) {
+      this.#request(message, checked.parts, flow);
+      return;
+    }
+    const { status, reason } = checked.fault;
+    const why: RefusalReason = status === 416 ? 'uri-scheme' : 'malformed';
+    this.#refusals.refuse(message, flow, { status, reason, why }, true);
+  }
+
+  // ---- responses
+
+  #response(message: SipMessage, flow: Flow): void {
+    const { limits, telemetry, clientTransactions } = this.#context;
+    const checked = checkParts(message, limits);
+    if (!checked.ok) {
+      telemetry.drop('malformed-response');
+      return;
+    }
+    const { parts } = checked;
+    const transaction = clientTransactions.get(clientKey(parts.via.branch ?? '', parts.seqMethod));
+    if (transaction === undefined) telemetry.drop('stray-response');
+    else transaction.receive(message, parts, flow);
+  }
+
+  // ---- requests
+
+  #request(message: SipMessage, parts: Parts, flow: Flow): void {
+    const key = serverKey(parts, message.method, message.uri);
+    const transaction = this.#context.serverTransactions.get(key);
+    if (message.method === 'CANCEL') {
+      this.#cancel(message, parts, flow, transaction);
+    } else if (message.method === 'ACK') {
+      transaction?.acknowledge();
+      this.#ack(message, parts, flow, transaction);
+    } else if (transaction !== undefined) {
+      transaction.repeat();
+    } else if (parts.to.tag !== undefined) {
+      this.#inside(message, parts, flow, key, parts.to.tag);
+    } else {
+      this.#outside(message, parts, flow, key);
+    }
+  }
+
+  /** CANCEL is answered without a transaction of its own: the answer depends on nothing but the INVITE's (section 9.2). */
+  #cancel(message: SipMessage, parts: Parts, flow: Flow, transaction: ServerTransaction | undefined): void {
+    if (transaction === undefined || !transaction.invite) {
+      this.#refusals.refuse(message, flow, { status: 481, why: 'no-dialog' });
+      return;
+    }
+    const head = responseHead(message, parts.via, flow, false);
+    const { request } = transaction;
+    if (request !== undefined && request.toTag === '' && !request.tagged) request.toTag = newTag();
+    const tag = request === undefined || parts.to.tag !== undefined ? '' : request.toTag;
+    this.#context.transports.send(toBytes(shortResponse(head, 200, tag)), replyFlow(flow, parts.via));
+    if (request !== undefined) this.#answers.cancel(request, appText(message), flow);
+  }
+
+  /** An ACK that is for a 2xx: found by its dialog and CSeq, since its branch is a new one. */
+  #ack(message: SipMessage, parts: Parts, flow: Flow, transaction: ServerTransaction | undefined): void {
+    const { dialogs, telemetry } = this.#context;
+    const dialog = dialogs.match(parts.callId, parts.from.tag ?? '', parts.to.tag ?? '');
+    const awaiting = dialog?.awaiting;
+    if (dialog === undefined || awaiting?.seq !== parts.seq) {
+      // A repeated ACK for a 2xx comes here too, and is no concern of anybody.
+      if (transaction === undefined) telemetry.drop('stray-ack');
+      return;
+    }
+    awaiting.stop();
+    dialog.awaiting = undefined;
+    if (dialog.owner === undefined) return;
+    sendEvent(this.#context, dialog.owner, 'network', flow, awaiting.txnId, dialog.id, appText(message));
+  }
+
+  #outside(message: SipMessage, parts: Parts, flow: Flow, key: string): void {
+    const { apps, merged } = this.#context;
+    const refusal = refusalOutside(this.#context, message, parts);
+    if (refusal !== undefined) {
+      this.#refusals.refuse(message, flow, refusal);
+      return;
+    }
+    const app = apps.next(message.method);
+    if (app === undefined) {
+      const known = knownMethods.has(message.method);
+      this.#refusals.refuse(
+        message,
+        flow,
+        known ? { status: 503, why: 'no-app' } : { status: 501, why: 'unknown-method' },
+      );
+      return;
+    }
+    const request = this.#open(message, parts, flow, key, app, undefined);
+    const mergeKey = mergeKeyOf(parts, message.method);
+    request.transaction.mergeKey = mergeKey;
+    merged.set(mergeKey, request.transaction);
+    this.#hand(request, message, receivedOn(flow.listener));
+  }
+
+  #inside(message: SipMessage, parts: Parts, flow: Flow, key: string, toTag: string): void {
+    const { method } = message;
+    const dialog = this.#context.dialogs.match(parts.callId, parts.from.tag ?? '', toTag);
+    if (dialog === undefined) {
+      this.#refusals.refuse(message, flow, { status: 481, why: 'no-dialog' });
+      return;
+    }
+    const refusal = refusalInside(this.#context, dialog, message, parts.seq);
+    if (refusal !== undefined) {
+      this.#refusals.refuse(message, flow, refusal);
+      return;
+    }
+    if (method === 'BYE' && !dialog.confirmed) {
+      this.#earlyBye(message, parts, flow, dialog);
+      return;
+    }
+    const app = dialog.owner;
+    if (app === undefined) {
+      this.#orphaned(message, parts, flow, dialog);
+      return;
+    }
+    notified(this.#context, dialog, message);
+    const request = this.#open(message, parts, flow, key, app, dialog);
+    if (method === 'INVITE') dialog.inviteIn = true;
+    this.#hand(request, message, '');
+  }
+
+  /** A BYE before the answer ends the INVITE as a CANCEL would (section 15.1.2); only the caller may send it. */
+  #earlyBye(message: SipMessage, parts: Parts, flow: Flow, dialog: Dialog): void {
+    const { requests } = this.#context;
+    const invite = [...(dialog.owner?.requests ?? [])].find(
+      (r) => r.dialog === dialog && requests.has(r.txnId),
+    );
+    if (dialog.role === 'uac' || invite === undefined) {
+      this.#refusals.refuse(message, flow, { status: 481, why: 'no-dialog' });
+      return;
+    }
+    this.#ok(message, parts, flow);
+    this.#answers.cancel(invite, cancelText(invite), flow);
+  }
+
+  #ok(message: SipMessage, parts: Parts, flow: Flow): void {
+    const head = responseHead(message, parts.via, flow, false);
+    this.#context.transports.send(toBytes(shortResponse(head, 200, '')), replyFlow(flow, parts.via));
+  }
+
+  /**
+   * A request in a dialog whose application is gone. BYE is granted: the caller is hanging up and must not be kept.
+   * Anything else is refused with a status that leaves the dialog standing, for it may be taken over.
+   */
+  #orphaned(message: SipMessage, parts: Parts, flow: Flow, dialog: Dialog): void {
+    if (message.method === 'BYE') {
+      this.#context.dialogs.remove(dialog);
+      this.#ok(message, parts, flow);
+      return;
+    }
+    this.#refusals.refuse(message, flow, { status: 500, why: 'orphan-dialog', extra: retryAfter() });
+  }
+
+  /** Opens the transaction of a request and registers it for the application's answer. */
+  #open(
+    message: SipMessage,
+    parts: Parts,
+    flow: Flow,
+    key: string,
+    app: AppConnection,
+    dialog: Dialog | undefined,
+  ): ServerRequest {
+    const { serverTransactions, requests, timers, sip, limits, telemetry } = this.#context;
+    const reply = replyFlow(flow, parts.via);
+    const transaction = new ServerTransaction(key, message.method === 'INVITE', reply, this.#deps);
+    serverTransactions.set(key, transaction);
+    const request: ServerRequest = {
+      txnId: newId(),
+      method: message.method,
+      uri: message.uri,
+      seq: parts.seq,
+      callId: parts.callId,
+      fromTag: parts.from.tag ?? '',
+      transaction,
+      app,
+      flow,
+      reply,
+      head: responseHead(message, parts.via, flow, false),
+      from: message.get('from') ?? '',
+      tagged: parts.to.tag !== undefined,
+      toTag: '',
+      contact: parseAddrList(message.get('contact') ?? '')?.[0]?.uri,
+      recordRoutes: message.all('record-route').flatMap(splitList),
+      dialog,
+      lifetime: undefined,
+    };
+    transaction.request = request;
+    requests.set(request.txnId, request);
+    app.requests.add(request);
+    const invite = message.method === 'INVITE';
+    // The sender of anything but INVITE has given up after 64*T1, and must not be answered later (RFC 4320).
+    request.lifetime = timers.start(invite ? limits.inviteLifetimeMs : 64 * sip.t1, () => {
+      telemetry.refuse('app-silent');
+      if (!invite) {
+        this.#answers.forget(request);
+        transaction.terminate();
+        return;
+      }
+      telemetry.log({ kind: 'invite-expired', role: 'uas' });
+      this.#answers.cancel(request, cancelText(request), flow, 408);
+    });
+    return request;
+  }
+
+  /** Sends 100 Trying for INVITE at once, and the request to its application. */
+  #hand(request: ServerRequest, message: SipMessage, extra: string): void {
+    const { app, transaction, head, flow, txnId } = request;
+    if (transaction.invite) transaction.respond(100, toBytes(shortResponse(head, 100, '')));
+    sendEvent(this.#context, app, 'network', flow, txnId, request.dialog?.id ?? '', appText(message), extra);
+  }
+}

@@ -1,0 +1,291 @@
+import type { Answers } from './answers.js';
+import type { AppConnection, AppMessage } from './app-connection.js';
+import { headerText } from './compose.js';
+import type { Context } from './context.js';
+import { type Dialog, dialogId } from './dialog.js';
+import type { DialogRequests } from './dialog-requests.js';
+import { prepare } from './launch.js';
+import { type HeaderLine, parseMessage, type SipMessage } from './message.js';
+import { OutgoingInvite } from './outgoing-invite.js';
+import { OutgoingRequest } from './outgoing-request.js';
+import { newId, newTag } from './random.js';
+import { type NextHop, nextHop } from './resolve.js';
+import { decimal, isCallId, isToken, isUriText } from './scan.js';
+import { notified } from './subscribe.js';
+import { type Listener, ownContact } from './transport.js';
+import { parseAddrList, parseOneAddr, replaceLocalhost, schemeOf } from './uri.js';
+import { stamp } from './wire.js';
+
+/** Headers of a request that the agent writes itself, inside a dialog or out of it. */
+const ownHeaders = new Set([
+  'via',
+  'from',
+  'to',
+  'call-id',
+  'cseq',
+  'max-forwards',
+  'content-length',
+  'record-route',
+]);
+
+/** Requests that carry a Contact because they make a dialog or move its target. */
+const withContact = new Set(['INVITE', 'SUBSCRIBE', 'UPDATE', 'REFER', 'NOTIFY']);
+
+const unknownDialog = 'Server error: unable to find dialog for dialog id provided';
+
+/** A request of an application to be sent outside of dialogs, or why it cannot be. */
+interface Planned {
+  readonly listener: Listener;
+  readonly hop: NextHop;
+  readonly from: string;
+  readonly localTag: string;
+  readonly to: string;
+  readonly callId: string;
+  readonly seq: number;
+  readonly routes: string;
+  readonly maxForwards: string;
+}
+
+/** What applications send: responses, requests, ACK and CANCEL (facts page, sections 5 and 6). */
+export class Outbound {
+  readonly #context: Context;
+  readonly #answers: Answers;
+  readonly #dialogRequests: DialogRequests;
+
+  constructor(context: Context, answers: Answers, dialogRequests: DialogRequests) {
+    this.#context = context;
+    this.#answers = answers;
+    this.#dialogRequests = dialogRequests;
+  }
+
+  /** A `sip` frame. Whatever is wrong with it is answered NOK. */
+  sip(app: AppConnection, frame: AppMessage): void {
+    const { message, fault } = parseMessage(frame.text, this.#context.limits, 'frame');
+    if (message === undefined || fault !== undefined) {
+      app.refuse(frame.id, 'malformed message: ' + (fault?.reason ?? 'not SIP'));
+      return;
+    }
+    if (!message.isRequest) {
+      this.#answers.respond(app, frame, message);
+      return;
+    }
+    const [txnId = '', id = '', proxy = ''] = frame.tokens;
+    switch (message.method) {
+      case 'CANCEL':
+        this.#cancel(app, frame.id, txnId, message);
+        return;
+      case 'ACK':
+        this.#ack(app, frame.id, id, message);
+        return;
+      default:
+        if (id !== '') this.#inside(app, frame.id, this.#context.dialogs.get(id), message);
+        else this.#outside(app, frame.id, proxy, message);
+    }
+  }
+
+  #sent(app: AppConnection, id: string, txnId: string, peerTokens: string, text: string): void {
+    const time = stamp(this.#context.timers.clock.date());
+    app.answer(id, `OK|application|${text.length}|${peerTokens}|${time}|${txnId}|Msg sent:|\r\n${text}`);
+  }
+
+  /** The application's header lines, with `localhost` replaced, and the defaults of the facts page. */
+  #extra(message: SipMessage, listener: Listener): string | undefined {
+    const lines: HeaderLine[] = [];
+    for (const line of message.headers) {
+      if (ownHeaders.has(line.name) || !isToken(line.label)) continue;
+      const value = line.name === 'contact' ? ownContact(line.value, listener) : line.value;
+      lines.push({ ...line, value });
+    }
+    let extra = headerText(lines);
+    if (withContact.has(message.method) && !message.has('contact'))
+      extra += `Contact: ${listener.contact}\r\n`;
+    if (message.body !== '' && !message.has('content-type')) {
+      if (!message.body.startsWith('v=0')) return undefined;
+      extra += 'Content-Type: application/sdp\r\n';
+    }
+    const { userAgent } = this.#context;
+    if (userAgent !== undefined && !message.has('user-agent')) extra += `User-Agent: ${userAgent}\r\n`;
+    return extra;
+  }
+
+  /** Refuses a request over the bound; what is inside a dialog has a reserve. */
+  #full(app: AppConnection, id: string, reserve: number): boolean {
+    const { clientTransactions, limits } = this.#context;
+    if (clientTransactions.size < limits.transactions + reserve) return false;
+    app.refuse(id, 'too many transactions');
+    return true;
+  }
+
+  // ---- outside a dialog
+
+  #outside(app: AppConnection, id: string, proxy: string, message: SipMessage): void {
+    if (this.#full(app, id, 0)) return;
+    const plan = this.#plan(message, proxy);
+    if (typeof plan === 'string') {
+      app.refuse(id, plan);
+      return;
+    }
+    // Facts page, section 6: an application that gives the Call-ID and tag of a dialog means that dialog.
+    const existing = this.#context.dialogs.get(dialogId(plan.callId, plan.localTag));
+    if (existing?.confirmed === true) {
+      this.#inside(app, id, existing, message);
+      return;
+    }
+    const extra = this.#extra(message, plan.listener);
+    if (extra === undefined) {
+      app.refuse(id, 'missing content-type');
+      return;
+    }
+    const { method, uri, body } = message;
+    const fields = { ...plan, method, uri, extra, body };
+    const txnId = newId();
+    if (method === 'INVITE') {
+      const invite = new OutgoingInvite(this.#context, this.#dialogRequests, app, txnId, {
+        ...plan,
+        dialog: undefined,
+      });
+      const launch = prepare(this.#context, plan.listener, plan.hop, fields, invite);
+      this.#sent(app, id, txnId, launch.peer, launch.text);
+      invite.start(launch);
+      return;
+    }
+    const request = new OutgoingRequest(this.#context, app, txnId, method, plan.listener, undefined);
+    const launch = prepare(this.#context, plan.listener, plan.hop, fields, request);
+    this.#sent(app, id, txnId, launch.peer, launch.text);
+    request.start(launch);
+  }
+
+  /** Where an out-of-dialog request goes and what its mandatory headers are; a text if it cannot be sent. */
+  #plan(message: SipMessage, proxy: string): Planned | string {
+    const scheme = schemeOf(message.uri);
+    if (!isUriText(message.uri) || scheme === '') return 'invalid request-uri';
+    const firstRoute = message.get('route');
+    const route = firstRoute === undefined ? undefined : parseAddrList(firstRoute)?.[0]?.uri;
+    if (firstRoute !== undefined && route === undefined) return 'malformed Route';
+    const next = proxy !== '' ? proxy : (route ?? message.uri);
+    const hop = nextHop(next);
+    if (hop === undefined) {
+      return schemeOf(next).startsWith('sip')
+        ? 'requested protocol/transport not available'
+        : 'invalid request-uri';
+    }
+    const listener = this.#context.transports.choose(hop.transport, hop.host);
+    if (listener === undefined) return 'requested protocol/transport not available';
+
+    const fromValue = replaceLocalhost(
+      message.get('from') ?? `<sip:${listener.hostPort}>`,
+      listener.hostPort,
+    );
+    const from = parseOneAddr(fromValue);
+    const toValue = message.get('to') ?? `<${message.uri}>`;
+    if (from === undefined) return 'malformed From';
+    if (parseOneAddr(toValue) === undefined) return 'malformed To';
+    const contact = message.get('contact');
+    if (contact !== undefined && contact !== '*' && parseAddrList(contact) === undefined)
+      return 'malformed Contact';
+    const callId = message.get('call-id') ?? newId();
+    if (!isCallId(callId)) return 'malformed Call-ID';
+    const cseq = message.get('cseq');
+    const seq = cseq === undefined ? 1 : decimal(cseq.split(' ', 1)[0] ?? '');
+    if (seq === undefined || seq >= 2 ** 31) return 'malformed CSeq';
+    const maxForwards = decimal(message.get('max-forwards') ?? '70');
+    if (maxForwards === undefined || maxForwards > 255) return 'malformed Max-Forwards';
+    const localTag = from.tag ?? newTag();
+    return {
+      listener,
+      hop,
+      from: from.tag === undefined ? `${fromValue};tag=${localTag}` : fromValue,
+      localTag,
+      to: toValue,
+      callId,
+      seq,
+      routes: message
+        .all('route')
+        .map((value) => `Route: ${value}\r\n`)
+        .join(''),
+      maxForwards: String(maxForwards),
+    };
+  }
+
+  // ---- inside a dialog
+
+  #inside(app: AppConnection, id: string, dialog: Dialog | undefined, message: SipMessage): void {
+    if (dialog === undefined || dialog.ended) {
+      app.refuse(id, unknownDialog);
+      return;
+    }
+    const { method } = message;
+    if (this.#full(app, id, this.#context.limits.transactionsReserved)) return;
+    if (method === 'INVITE' && (dialog.inviteOut || dialog.inviteIn)) {
+      app.refuse(id, 'INVITE in progress in this dialog');
+      return;
+    }
+    const way = this.#dialogRequests.way(dialog);
+    const extra = this.#extra(message, way?.listener ?? dialog.listener);
+    if (way === undefined || extra === undefined) {
+      app.refuse(
+        id,
+        way === undefined ? 'requested protocol/transport not available' : 'missing content-type',
+      );
+      return;
+    }
+    // A dialog whose application is gone belongs to whoever takes care of it (facts page, section 4: ids are stable
+    // across connections).
+    if (dialog.owner === undefined) this.#context.dialogs.assign(dialog, app);
+    const txnId = newId();
+    if (method === 'INVITE') {
+      const invite = new OutgoingInvite(this.#context, this.#dialogRequests, app, txnId, {
+        seq: dialog.localSeq + 1,
+        callId: dialog.callId,
+        localTag: dialog.localTag,
+        listener: dialog.listener,
+        dialog,
+      });
+      const launch = this.#dialogRequests.prepare(dialog, method, extra, message.body, invite);
+      if (launch === undefined) return;
+      this.#sent(app, id, txnId, launch.peer, launch.text);
+      invite.start(launch);
+      return;
+    }
+    notified(this.#context, dialog, message);
+    const request = new OutgoingRequest(this.#context, app, txnId, method, dialog.listener, dialog);
+    const launch = this.#dialogRequests.prepare(dialog, method, extra, message.body, request);
+    if (launch === undefined) return;
+    this.#sent(app, id, txnId, launch.peer, launch.text);
+    request.start(launch);
+  }
+
+  #ack(app: AppConnection, id: string, dialogId: string, message: SipMessage): void {
+    const dialog = this.#context.dialogs.get(dialogId);
+    if (dialog === undefined) {
+      app.refuse(id, unknownDialog);
+      return;
+    }
+    const { accepted } = dialog;
+    if (accepted === undefined || accepted.acked) {
+      app.refuse(id, 'Server error: ACK for non-success final response is automatically generated by server');
+      return;
+    }
+    const extra = this.#extra(message, dialog.listener);
+    if (extra === undefined) {
+      app.refuse(id, 'missing content-type');
+      return;
+    }
+    const text = accepted.acknowledge(extra, message.body);
+    this.#sent(app, id, newId(), '||', text);
+  }
+
+  #cancel(app: AppConnection, id: string, txnId: string, message: SipMessage): void {
+    const invite = this.#context.invites.get(txnId);
+    if (invite === undefined) {
+      app.refuse(id, 'unable to cancel unknown transaction id');
+      return;
+    }
+    // Only the reason of a CANCEL is the application's (RFC 3326); the rest is the INVITE's.
+    const reasons = message.headers.filter((line) => line.name === 'reason' || line.name === 'x-reason');
+    const extra = headerText(reasons);
+    const text = invite.cancelText(extra);
+    this.#sent(app, id, newId(), '||', text);
+    invite.cancel(extra);
+  }
+}

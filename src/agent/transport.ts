@@ -1,0 +1,64 @@
+import { networkInterfaces } from 'node:os';
+import type { TcpConnection } from './tcp.js';
+import { bracket, replaceLocalhost } from './uri.js';
+
+export type TransportName = 'udp' | 'tcp';
+
+/** A bound SIP address. */
+export interface Listener {
+  readonly transport: TransportName;
+  /** The address it is bound to. */
+  readonly address: string;
+  readonly port: number;
+  /** host:port as it is written into Via, Contact and in place of `localhost`. */
+  readonly hostPort: string;
+  /** The default Contact header value. */
+  readonly contact: string;
+  readonly ipv6: boolean;
+}
+
+/** The way a message came, or the way it is to go. */
+export interface Flow {
+  readonly listener: Listener;
+  readonly address: string;
+  readonly port: number;
+  /** The TCP connection, if there is one already. */
+  readonly connection: TcpConnection | undefined;
+}
+
+/** Called once if the message could not be handed to the network. */
+export type OnSendError = (code: string) => void;
+
+/** Takes what came from the network. */
+export interface NetworkSink {
+  /** `text` is latin1; `framing` says how its end was found; `last` if the connection is to be closed after the answer. */
+  message(text: string, flow: Flow, framing: 'datagram' | 'stream'): void;
+}
+
+function firstExternal(ipv6: boolean): string {
+  for (const list of Object.values(networkInterfaces())) {
+    for (const info of list ?? []) {
+      if (!info.internal && info.family === (ipv6 ? 'IPv6' : 'IPv4')) return info.address;
+    }
+  }
+  return ipv6 ? '::1' : '127.0.0.1';
+}
+
+/** Describes a bound socket. A wildcard address is advertised as the first address that is not loopback. */
+export function describeListener(
+  transport: TransportName,
+  address: string,
+  port: number,
+  advertised: string | undefined,
+): Listener {
+  const ipv6 = address.includes(':');
+  const wildcard = address === '0.0.0.0' || address === '::';
+  const host = advertised ?? (wildcard ? firstExternal(ipv6) : address);
+  const hostPort = `${bracket(host)}:${port}`;
+  const contact = `<sip:${hostPort}${transport === 'tcp' ? ';transport=tcp' : ''}>`;
+  return { transport, address, port, hostPort, contact, ipv6 };
+}
+
+/** An application's Contact value with `localhost` replaced by the listener, so that the far end's requests reach it. */
+export const ownContact = (value: string, listener: Listener): string =>
+  replaceLocalhost(value, listener.hostPort, listener.transport === 'tcp' ? ';transport=tcp' : '');

@@ -1,0 +1,18 @@
+import type { Flow, Listener } from './transport.js';
+
+/** hh:mm:ss.usec as drachtio writes it. */
+export function stamp(date: Date): string {
+  const two = (n: number): string => (n < 10 ? '0' : '') + n;
+  const ms = String(date.getMilliseconds()).padStart(3, '0');
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}000`;
+}
+
+/** The receivedOn tokens, on new requests outside a dialog only. */
+export const receivedOn = (listener: Listener): string => {
+  const colon = listener.hostPort.lastIndexOf(':');
+  return `${listener.hostPort.slice(0, colon)}|${listener.port}|`;
+};
+
+/** Where a message came from or went, as the three tokens protocol, address and port. */
+export const peer = (flow: Flow | undefined): string =>
+  flow === undefined ? '||' : `${flow.listener.transport}|${flow.address}|${flow.port}`;

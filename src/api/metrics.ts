@@ -1,0 +1,162 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { AppEvent } from '../call/events.js';
+
+/** A metric as docs/metrics.md lists it. */
+export interface MetricDoc {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** All metrics of the product. They follow from the same typed events as the log, so the two cannot disagree. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly docs: MetricDoc[] = [];
+
+  readonly #calls = this.#counter('sallyport_calls_total', 'Calls ended, by verdict and ending.', [
+    'verdict',
+    'ending',
+  ]);
+  readonly #rejected = this.#counter(
+    'sallyport_rejected_total',
+    'Attempts refused before they were calls, by ending.',
+    ['ending'],
+  );
+  readonly #decisions = this.#counter(
+    'sallyport_decisions_total',
+    'Decisions, by verdict, first reason and row of the table.',
+    ['verdict', 'reason', 'row'],
+  );
+  readonly #phases = this.#histogram(
+    'sallyport_call_phase_seconds',
+    'Time from the INVITE to the beginning of a phase.',
+    ['phase'],
+  );
+  readonly #alarms = this.#counter('sallyport_alarms_total', 'Alarms raised, by code.', ['alarm']);
+  readonly #lookups = this.#histogram(
+    'sallyport_list_lookup_seconds',
+    'Time of a list look-up, by outcome.',
+    ['outcome'],
+  );
+  readonly #armed = this.#gauge('sallyport_lists_armed', '1 while the lists are armed.', []);
+  readonly #epoch = this.#gauge('sallyport_lists_epoch', 'The epoch last armed.', []);
+  readonly #ng = this.#histogram(
+    'sallyport_ng_command_seconds',
+    'Time of a media command, by node, command and outcome.',
+    ['node', 'command', 'outcome'],
+  );
+  readonly #nodes = this.#gauge('sallyport_media_node_up', '1 while a media node answers and is attested.', [
+    'node',
+    'pool',
+  ]);
+  readonly #journal = this.#histogram(
+    'sallyport_journal_append_seconds',
+    'Time until a row was durable, by kind and outcome.',
+    ['kind', 'outcome'],
+  );
+  readonly #trunks = this.#gauge('sallyport_trunk_up', '1 while a carrier trunk answers.', ['trunk']);
+  readonly #agent = this.#gauge('sallyport_agent_up', '1 while the SIP agent is connected.', []);
+  readonly #faults = this.#counter('sallyport_faults_total', 'Failures of parts, by place and code.', [
+    'where',
+    'code',
+  ]);
+  readonly #recordings = this.#counter('sallyport_recordings_total', 'Recordings finished.', []);
+  readonly #underWay: Gauge<string>;
+
+  constructor(callsUnderWay: () => number) {
+    this.docs.push({
+      name: 'sallyport_calls_under_way',
+      type: 'gauge',
+      labels: [],
+      help: 'Calls under way.',
+    });
+    this.#underWay = new Gauge({
+      name: 'sallyport_calls_under_way',
+      help: 'Calls under way.',
+      registers: [this.registry],
+      collect() {
+        this.set(callsUnderWay());
+      },
+    });
+    collectDefaultMetrics({ register: this.registry });
+    void this.#underWay;
+  }
+
+  observe(event: AppEvent): void {
+    switch (event.event) {
+      case 'call-ended':
+        this.#calls.inc({ verdict: event.verdict, ending: event.ending });
+        return;
+      case 'call-rejected':
+        this.#rejected.inc({ ending: event.ending });
+        return;
+      case 'call-decided':
+        this.#decisions.inc({ verdict: event.verdict, reason: event.reason, row: String(event.row) });
+        return;
+      case 'call-phase':
+        this.#phases.observe({ phase: event.phase }, event.ms / 1000);
+        return;
+      case 'alarm':
+        this.#alarms.inc({ alarm: event.alarm });
+        return;
+      case 'list-lookup':
+        this.#lookups.observe({ outcome: event.outcome }, event.ms / 1000);
+        return;
+      case 'lists-armed':
+        this.#armed.set(1);
+        this.#epoch.set(event.epoch);
+        return;
+      case 'lists-disarmed':
+        this.#armed.set(0);
+        return;
+      case 'ng-command':
+        this.#ng.observe(
+          { node: event.node, command: event.command, outcome: event.outcome },
+          event.ms / 1000,
+        );
+        return;
+      case 'node-state':
+        this.#nodes.set({ node: event.node, pool: event.pool }, event.state === 'up' ? 1 : 0);
+        return;
+      case 'journal-append':
+        this.#journal.observe({ kind: event.kind, outcome: event.outcome }, event.ms / 1000);
+        return;
+      case 'trunk-state':
+        this.#trunks.set({ trunk: event.trunk }, event.state === 'up' ? 1 : 0);
+        return;
+      case 'agent-state':
+        this.#agent.set(event.state === 'up' ? 1 : 0);
+        return;
+      case 'fault':
+        this.#faults.inc({ where: event.where, code: event.code });
+        return;
+      case 'call-effect-failed':
+        this.#faults.inc({ where: event.effect, code: event.code });
+        return;
+      case 'recording-finished':
+        this.#recordings.inc();
+        return;
+      default:
+        // Everything else is for the log alone.
+        return;
+    }
+  }
+
+  #counter(name: string, help: string, labels: string[]): Counter<string> {
+    this.docs.push({ name, type: 'counter', labels, help });
+    return new Counter({ name, help, labelNames: labels, registers: [this.registry] });
+  }
+
+  #gauge(name: string, help: string, labels: string[]): Gauge<string> {
+    this.docs.push({ name, type: 'gauge', labels, help });
+    return new Gauge({ name, help, labelNames: labels, registers: [this.registry] });
+  }
+
+  #histogram(name: string, help: string, labels: string[]): Histogram<string> {
+    this.docs.push({ name, type: 'histogram', labels, help });
+    return new Histogram({ name, help, labelNames: labels, buckets: seconds, registers: [this.registry] });
+  }
+}

@@ -1,0 +1,26 @@
+import type { Effect } from '../core/call.js';
+import type { CallRun } from './call-run.js';
+import { codeOf, withDeadline } from './deadline.js';
+import type { AlarmCode } from './events.js';
+
+/** Runs one step under its bound and notes when it was done, for the CDR's delays. */
+export const timed = async <T>(
+  run: CallRun,
+  effect: Effect['type'],
+  ms: number,
+  promise: Promise<T>,
+  late?: (value: T) => void,
+): Promise<T> => {
+  const value = await withDeadline(effect, ms, promise, late);
+  run.record.times[effect] = run.elapsed();
+  return value;
+};
+
+export const failed = (run: CallRun, effect: Effect['type'], error: unknown): string => {
+  const code = codeOf(error);
+  run.parts.emit({ event: 'call-effect-failed', callId: run.callId, effect, code });
+  return code;
+};
+
+export const alarm = (run: CallRun, alarm: AlarmCode, detail: string): void =>
+  run.parts.emit({ event: 'alarm', alarm, callId: run.callId, detail });

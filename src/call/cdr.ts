@@ -1,0 +1,228 @@
+import type { Decision } from '../core/decision.js';
+import { type Ending, endingRow } from '../core/ending.js';
+import type { Leg } from '../core/leg.js';
+import type { ListAnswers } from '../core/lists.js';
+import { type Dialled, numberKeyText } from '../core/number.js';
+import type { Circumstances } from '../core/policy.js';
+import type { DialAttempt, JsonObject, MediaTotals } from './ports.js';
+
+/**
+ * The rows a call leaves in the journal. The journal is evidence and may hold numbers; logs may not (I11).
+ * Calls to anonymous hotlines keep no identity of the caller (28 CFR 115.51(b), facts: field section 3).
+ */
+
+const dialledJson = (dialled: Dialled): JsonObject => {
+  switch (dialled.kind) {
+    case 'number':
+      return { kind: 'number', number: numberKeyText(dialled.key), type: dialled.type };
+    case 'hotline':
+      return { kind: 'hotline', code: dialled.code, number: numberKeyText(dialled.key) };
+    case 'emergency':
+      return { kind: 'emergency', code: dialled.code };
+    case 'service':
+      return { kind: 'service', service: dialled.service };
+    case 'unparseable':
+      return { kind: 'unparseable', reason: dialled.reason };
+    default: {
+      const never: never = dialled;
+      return never;
+    }
+  }
+};
+
+/** Whether this was a call to a hotline: connected, or tried and refused. */
+const isAnonymous = (leg: Leg, decision: Decision): boolean => {
+  switch (decision.verdict) {
+    case 'monitored':
+      return false;
+    case 'private':
+      return decision.class === 'hotline';
+    case 'refused':
+      return (
+        leg.dialled.kind === 'hotline' ||
+        decision.reasons.some((one) => one.code === 'privileged-lockdown' && one.detail === 'hotline')
+      );
+    default: {
+      const never: never = decision;
+      return never;
+    }
+  }
+};
+
+const legJson = (leg: Leg, decision: Decision | null): JsonObject => {
+  const { trunk, facility, unit, phone } = leg.origin;
+  // Ended before anyone could know whether this is a hotline: who called is kept, and not what was dialled.
+  if (decision === null) return { trunk, facility, unit, phone, caller: leg.caller, dialled: null };
+  const dialled = dialledJson(leg.dialled);
+  return isAnonymous(leg, decision)
+    ? { trunk, facility, dialled }
+    : { trunk, facility, unit, phone, caller: leg.caller, dialled };
+};
+
+const decisionJson = (decision: Decision): JsonObject => ({
+  verdict: decision.verdict,
+  reasons: decision.reasons.map((reason) => ({ code: reason.code, detail: reason.detail ?? null })),
+  epoch: decision.epoch === null ? null : { id: decision.epoch.id, digest: decision.epoch.digest },
+  policy: decision.policy,
+  ...(decision.verdict === 'private' ? { class: decision.class } : {}),
+  ...(decision.verdict === 'refused' ? { ending: decision.ending } : {}),
+});
+
+const answerJson = (
+  answer: ListAnswers[keyof Pick<ListAnswers, 'privileged' | 'snapshot' | 'pending' | 'block' | 'allow'>],
+): JsonObject => {
+  switch (answer.state) {
+    case 'listed':
+      return { state: 'listed', entries: answer.entries.map((entry) => entry.id) };
+    case 'absent':
+      return { state: 'absent' };
+    case 'unknown':
+      return { state: 'unknown', why: answer.why };
+    default: {
+      const never: never = answer;
+      return never;
+    }
+  }
+};
+
+/** The row that must be durable before anything is connected: the decision with everything it depended on. */
+export const decisionRow = (
+  leg: Leg,
+  row: number,
+  decision: Decision,
+  answers: ListAnswers,
+  circumstances: Circumstances,
+): JsonObject => ({
+  callId: leg.callId,
+  ...legJson(leg, decision),
+  row,
+  ...decisionJson(decision),
+  lists: {
+    heartbeatAgeMs: answers.heartbeatAgeMs === null ? null : Math.round(answers.heartbeatAgeMs),
+    privileged: answerJson(answers.privileged),
+    snapshot: answerJson(answers.snapshot),
+    pending: answerJson(answers.pending),
+    block: answerJson(answers.block),
+    allow: answerJson(answers.allow),
+  },
+  circumstances: { ...circumstances },
+});
+
+/** RFC 3339 in UTC, or null for what is no time: a clock that fails must not cost the row. */
+export const isoTime = (ms: number): string | null => {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
+};
+
+/** What a call gathers for its CDR while it lives. Times are ms since the INVITE arrived. */
+export interface CallRecord {
+  readonly leg: Leg;
+  decision: Decision | null;
+  readonly times: Record<string, number>;
+  node: string | null;
+  attempts: readonly DialAttempt[];
+  trunk: string | null;
+  totals: MediaTotals | null;
+  armed: JsonObject | null;
+  spool: JsonObject | null;
+}
+
+export const newRecord = (leg: Leg): CallRecord => ({
+  leg,
+  decision: null,
+  times: {},
+  node: null,
+  attempts: [],
+  trunk: null,
+  totals: null,
+  armed: null,
+  spool: null,
+});
+
+const span = (times: Record<string, number>, from: string, to: string): number | null => {
+  const a = times[from];
+  const b = times[to];
+  return a === undefined || b === undefined ? null : Math.round((b - a) * 1000) / 1000;
+};
+
+/** How long the parties could hear each other: from the opening to the start of the ending, not of its clean-up. */
+export const connectedMs = (record: CallRecord): number => {
+  const { 'open-media': opened, ended } = record.times;
+  return opened === undefined || ended === undefined ? 0 : Math.max(0, Math.round(ended - opened));
+};
+
+/** The CDR: one for every attempt, refusals included. `durationMs` is from the INVITE to the start of the ending. */
+export const cdrRow = (record: CallRecord, ending: Ending): JsonObject => {
+  const row = endingRow(ending.code);
+  const { times } = record;
+  return {
+    callId: record.leg.callId,
+    ...legJson(record.leg, record.decision),
+    ...(record.decision === null ? { verdict: 'undecided' } : decisionJson(record.decision)),
+    ending: ending.code,
+    detail: ending.detail ?? null,
+    disposition: row.disposition,
+    fault: row.fault,
+    // The final response the caller's side got: a call that was up was answered, however it ended.
+    status: times['connect-caller'] === undefined ? row.status : 200,
+    cause: row.cause,
+    arrivedAt: isoTime(record.leg.receivedAt),
+    durationMs: Math.round(times.ended ?? 0),
+    connectedMs: connectedMs(record),
+    // Post-dial delay, split by step (RFC 6076 section 4.3 for the whole).
+    delay: {
+      lookUp: span(times, 'arrived', 'look-up-and-decide'),
+      journal: span(times, 'look-up-and-decide', 'journal-decision'),
+      ready: span(times, 'journal-decision', 'ready-recorder'),
+      anchor: span(
+        times,
+        times['ready-recorder'] === undefined ? 'journal-decision' : 'ready-recorder',
+        'anchor',
+      ),
+      ring: span(times, 'anchor', 'rang'),
+      answer: span(times, 'anchor', 'dial'),
+      arm: span(times, 'dial', record.decision?.verdict === 'monitored' ? 'arm' : 'answer-media'),
+      connect: span(
+        times,
+        record.decision?.verdict === 'monitored' ? 'arm' : 'answer-media',
+        'connect-caller',
+      ),
+      open: span(times, 'connect-caller', 'open-media'),
+    },
+    node: record.node,
+    carrier: record.trunk,
+    attempts: record.attempts.map((attempt) => ({ ...attempt, ms: Math.round(attempt.ms) })),
+    media:
+      record.totals === null
+        ? null
+        : { packets: { ...record.totals.packets }, lost: { ...record.totals.lost } },
+    armed: record.armed,
+    spool: record.spool,
+  };
+};
+
+const essentials = [
+  'callId',
+  'trunk',
+  'facility',
+  'verdict',
+  'ending',
+  'disposition',
+  'fault',
+  'status',
+  'cause',
+  'arrivedAt',
+  'durationMs',
+  'connectedMs',
+] as const;
+
+/** What is left of a CDR the journal will never take as it is (too large, not JSON): better than none. */
+export const reducedCdr = (cdr: JsonObject, code: string): JsonObject => {
+  const kept: Record<string, string | number | null> = { reduced: code };
+  for (const key of essentials) {
+    const value = cdr[key];
+    if (typeof value === 'string') kept[key] = value.slice(0, 64);
+    else kept[key] = typeof value === 'number' && Number.isFinite(value) ? value : null;
+  }
+  return kept;
+};

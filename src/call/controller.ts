@@ -1,0 +1,258 @@
+import { type Ending, endingRow } from '../core/ending.js';
+import { CallRun } from './call-run.js';
+import { isoTime, reducedCdr } from './cdr.js';
+import { codeOf, DeadlineError, withDeadline } from './deadline.js';
+import { type CallBounds, type CallParts, defaultBounds } from './parts.js';
+import type { CallerLeg, JsonObject } from './ports.js';
+
+export interface ControllerOptions {
+  /** Most calls under way at once; beyond it new calls are refused as overloaded. */
+  readonly maxCalls: number;
+  /** Most CDRs kept in memory while the journal cannot write; beyond it every call is ended. */
+  readonly maxUnwrittenCdrs: number;
+  /** Most CDRs a second for attempts refused before they were calls (unknown trunks); the rest are counted. */
+  readonly maxRejectionsPerSecond: number;
+  readonly bounds?: Partial<CallBounds>;
+}
+
+/** An attempt refused before it became a call: an unknown trunk, a malformed request. It has no leg to decide. */
+export interface Rejection {
+  readonly trunk: string | null;
+  readonly source: string;
+  readonly ending: Ending;
+}
+
+/** What the outside may know of a call under way: no number, no caller. */
+export interface CallView {
+  readonly callId: string;
+  readonly trunk: string;
+  readonly facility: string;
+  readonly phase: string;
+  readonly verdict: string;
+  readonly elapsedMs: number;
+}
+
+/** A CDR that is not in the journal yet, and an append of it that has not settled. */
+interface Unwritten {
+  cdr: JsonObject;
+  pending: Promise<unknown> | null;
+  reduced: boolean;
+}
+
+/** Codes with which the journal refuses a row for what it is: trying it again is no use. */
+const hopeless = new Set(['row-invalid', 'row-too-large']);
+
+type Given = Omit<CallParts, 'bounds' | 'concurrentCalls' | 'unwritten'>;
+
+/** Every call of this process: takes new ones, knows those under way, ends them all at a shutdown. */
+export class Controller {
+  readonly #parts: CallParts;
+  readonly #options: ControllerOptions;
+  readonly #calls = new Map<string, CallRun>();
+  readonly #perCaller = new Map<string, number>();
+  readonly #unwritten: Unwritten[] = [];
+  #writing: Promise<void> | null = null;
+  #retry: NodeJS.Timeout | null = null;
+  #accepting = true;
+  #stopped = false;
+  #rejections = { second: 0, written: 0, counted: 0 };
+  readonly #idle: (() => void)[] = [];
+
+  constructor(given: Given, options: ControllerOptions) {
+    this.#options = options;
+    this.#parts = {
+      ...given,
+      bounds: { ...defaultBounds, ...options.bounds },
+      concurrentCalls: (caller) => (this.#perCaller.get(caller) ?? 1) - 1,
+      unwritten: (cdr, pending) => this.#keep(cdr, pending),
+    };
+  }
+
+  /** Why a new call cannot be taken now, or null. Asked before a leg is made, so that refusing is cheap. */
+  refusal(): Ending | null {
+    if (!this.#accepting) return { code: 'shutdown', detail: 'draining' };
+    if (this.#calls.size >= this.#options.maxCalls) return { code: 'overloaded', detail: 'calls' };
+    if (this.#unwritten.length > 0) return { code: 'journal-unavailable', detail: 'cdr-backlog' };
+    return null;
+  }
+
+  take(caller: CallerLeg): void {
+    const { leg } = caller;
+    this.#parts.emit({ event: 'call-arrived', callId: leg.callId, trunk: leg.origin.trunk });
+    const run = new CallRun(caller, this.#parts, (ended) => this.#ended(ended));
+    this.#calls.set(leg.callId, run);
+    this.#perCaller.set(leg.caller, (this.#perCaller.get(leg.caller) ?? 0) + 1);
+    run.start();
+  }
+
+  /** Writes the CDR of an attempt that never became a call; a flood of them is counted, not written. */
+  reject(rejection: Rejection): void {
+    const { ending, trunk } = rejection;
+    this.#parts.emit({ event: 'call-rejected', trunk, ending: ending.code, detail: ending.detail ?? null });
+    if (ending.code === 'emergency-number') {
+      const detail = trunk ?? 'trunk-unknown';
+      this.#parts.emit({ event: 'alarm', alarm: 'emergency-dialled', callId: null, detail });
+    }
+    const second = Math.floor(this.#parts.clock.mono() / 1000);
+    const counts = this.#rejections;
+    if (second !== counts.second) this.#rejections = { second, written: 0, counted: counts.counted };
+    if (this.#rejections.written >= this.#options.maxRejectionsPerSecond) {
+      this.#rejections.counted += 1;
+      return;
+    }
+    this.#rejections.written += 1;
+    const row = endingRow(ending.code);
+    const uncounted = this.#rejections.counted;
+    this.#rejections.counted = 0;
+    const body: JsonObject = {
+      callId: null,
+      trunk,
+      source: rejection.source,
+      verdict: 'undecided',
+      ending: ending.code,
+      detail: ending.detail ?? null,
+      disposition: row.disposition,
+      fault: row.fault,
+      status: row.status,
+      cause: row.cause,
+      arrivedAt: isoTime(this.#parts.clock.wall()),
+      uncounted,
+    };
+    void this.#writeRejection(body, uncounted);
+  }
+
+  /** Never rejects: a row the journal refuses is counted in the next one, with those it counted itself. */
+  async #writeRejection(body: JsonObject, counted: number): Promise<void> {
+    try {
+      await this.#parts.journal.append('cdr', body);
+    } catch (error) {
+      this.#rejections.counted += counted + 1;
+      this.#parts.emit({ event: 'fault', where: 'rejection-cdr', code: codeOf(error) });
+    }
+  }
+
+  /** The connection to the SIP agent is gone: every call under way ends, and both legs are told once it is back. */
+  agentLost(): void {
+    for (const run of [...this.#calls.values()]) run.feed({ type: 'agent-lost' });
+  }
+
+  calls(): readonly CallView[] {
+    return [...this.#calls.values()].map((run) => ({
+      callId: run.callId,
+      trunk: run.caller.leg.origin.trunk,
+      facility: run.caller.leg.origin.facility,
+      phase: run.state.phase,
+      verdict: run.record.decision?.verdict ?? 'undecided',
+      elapsedMs: Math.round(run.elapsed()),
+    }));
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** Stops taking calls, lets those under way finish for a while, then ends them all and waits for their CDRs. */
+  async stop(drainMs: number, forceMs = 10_000): Promise<void> {
+    this.#accepting = false;
+    this.#parts.emit({ event: 'controller-stopping', callsUp: this.#calls.size });
+    if (drainMs > 0) await this.#whenIdle(drainMs);
+    for (const run of [...this.#calls.values()]) run.feed({ type: 'shutdown' });
+    await this.#whenIdle(forceMs);
+    const { emit } = this.#parts;
+    if (this.#calls.size > 0) emit({ event: 'fault', where: 'controller-stop', code: 'calls-left' });
+    this.#stopped = true;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
+    // The first may have been under way already, with a failure from before.
+    await this.#writeBacklog();
+    if (this.#unwritten.length > 0) await this.#writeBacklog();
+    if (this.#unwritten.length > 0) emit({ event: 'fault', where: 'cdr-backlog', code: 'lost-at-stop' });
+  }
+
+  #whenIdle(ms: number): Promise<void> {
+    if (this.#calls.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#idle.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #ended(run: CallRun): void {
+    const { leg } = run.caller;
+    this.#calls.delete(leg.callId);
+    const left = (this.#perCaller.get(leg.caller) ?? 1) - 1;
+    if (left > 0) this.#perCaller.set(leg.caller, left);
+    else this.#perCaller.delete(leg.caller);
+    if (this.#calls.size === 0) for (const idle of this.#idle.splice(0)) idle();
+  }
+
+  /** Keeps a CDR the journal refused. No new call is taken meanwhile; past the bound the calls in progress end. */
+  #keep(cdr: JsonObject, pending: Promise<unknown> | null): void {
+    this.#unwritten.push({ cdr, pending, reduced: false });
+    if (this.#unwritten.length > this.#options.maxUnwrittenCdrs) {
+      this.#parts.emit({
+        event: 'alarm',
+        alarm: 'journal-unhealthy',
+        callId: null,
+        detail: 'cdr-backlog-full',
+      });
+      for (const run of [...this.#calls.values()]) run.feed({ type: 'shutdown' });
+    }
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
+    if (this.#stopped) return;
+    this.#retry ??= setTimeout(() => {
+      this.#retry = null;
+      void this.#writeBacklog();
+    }, 500);
+  }
+
+  /** Never rejects: what cannot be written stays. One writer at a time, for two would write one row twice. */
+  #writeBacklog(): Promise<void> {
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = null;
+    });
+    return this.#writing;
+  }
+
+  async #writeAll(): Promise<void> {
+    for (let first = this.#unwritten[0]; first !== undefined; first = this.#unwritten[0]) {
+      const code = await this.#tryToWrite(first);
+      if (code === null) {
+        this.#unwritten.shift();
+        continue;
+      }
+      this.#parts.emit({ event: 'call-effect-failed', callId: null, effect: 'write-cdr', code });
+      if (!hopeless.has(code)) {
+        this.#retryLater();
+        return;
+      }
+      // One row the journal never takes must not keep all others, and every new call, out for ever.
+      if (first.reduced) {
+        this.#unwritten.shift();
+        this.#parts.emit({ event: 'fault', where: 'cdr-backlog', code });
+      } else {
+        first.cdr = reducedCdr(first.cdr, code);
+        first.reduced = true;
+      }
+    }
+  }
+
+  /** Null once the row is durable, else why not. An append still under way is waited for, never made twice. */
+  async #tryToWrite(kept: Unwritten): Promise<string | null> {
+    const { journal, bounds } = this.#parts;
+    try {
+      kept.pending ??= journal.append('cdr', kept.cdr);
+      await withDeadline('write-cdr', bounds.journalMs, kept.pending);
+      return null;
+    } catch (error) {
+      if (!(error instanceof DeadlineError)) kept.pending = null;
+      return codeOf(error);
+    }
+  }
+}

@@ -1,0 +1,184 @@
+import type { CallEvent } from '../core/call.js';
+import type { Connectable, Monitored, Private } from '../core/decision.js';
+import type { Ending } from '../core/ending.js';
+import { alarm, failed, timed } from './bounded.js';
+import type { CallRun } from './call-run.js';
+import { codeOf } from './deadline.js';
+import { closing } from './effects-end.js';
+import { type Anchor, type DialOutcome, MediaError } from './ports.js';
+
+export const anchor = async (run: CallRun, decision: Connectable): Promise<CallEvent> => {
+  const { media, bounds } = run.parts;
+  const { offer } = run.caller;
+  const release = (made: Anchor): void => {
+    const work = async (): Promise<void> => void (await made.release());
+    void closing(run, 'release-media', work);
+  };
+  try {
+    let made: Anchor;
+    // The pool follows from the decision's type: no value can send a private call to a node that records.
+    if (decision.verdict === 'monitored') {
+      const work = media.anchorRecorded(run.callId, decision, offer);
+      made = run.recorded = await timed(run, 'anchor', bounds.anchorMs, work, release);
+    } else {
+      const work = media.anchorPrivate(run.callId, decision, offer);
+      made = await timed(run, 'anchor', bounds.anchorMs, work, release);
+    }
+    run.anchor = made;
+    made.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
+    run.record.node = made.node;
+    return { type: 'anchored' };
+  } catch (error) {
+    failed(run, 'anchor', error);
+    // An anchor that was made and cannot be watched is none: it is released here, for the call now has no media.
+    if (run.anchor !== null) release(run.anchor);
+    run.anchor = run.recorded = null;
+    return { type: 'anchor-failed', ending: mediaEnding(error, 'offer-unusable') };
+  }
+};
+
+const mediaEnding = (error: unknown, unusable: 'offer-unusable' | 'called-media-unusable'): Ending => {
+  if (!(error instanceof MediaError)) return { code: 'media-unavailable', detail: codeOf(error) };
+  switch (error.code) {
+    case 'offer-unusable':
+    case 'answer-unusable':
+    case 'foreign-address':
+      return { code: unusable, detail: error.detail };
+    case 'no-node':
+    case 'node-timeout':
+    case 'node-refused':
+    case 'node-error':
+    case 'unexpected-recording':
+      return { code: 'media-unavailable', detail: error.code };
+    default: {
+      const never: never = error.code;
+      return never;
+    }
+  }
+};
+
+/** Dials until there is an outcome. Feeds `answered` itself, for nobody may listen for the hang-up before that. */
+export const dial = async (run: CallRun, decision: Connectable): Promise<readonly CallEvent[]> => {
+  try {
+    const outcome = await dialled(run, decision);
+    if (outcome.state === 'failed') return [{ type: 'dial-failed', ending: outcome.ending }];
+    const { called } = outcome;
+    if (run.dialAbandoned) {
+      await closing(run, 'hang-up-called', () => called.hangUp({ code: 'called-no-answer' }));
+      return [];
+    }
+    run.record.times.dial = run.elapsed();
+    run.record.trunk = outcome.trunk;
+    run.called = called;
+    run.answerOfCalled = outcome.answer;
+    run.feed({ type: 'answered' });
+    // A called party that has gone already says so here, at once: before `answered` that would be a stray, and the
+    // caller would be connected to nobody.
+    called.onGone(() => run.feed({ type: 'called-gone' }));
+    return [];
+  } catch (error) {
+    return [{ type: 'dial-failed', ending: { code: 'internal-error', detail: failed(run, 'dial', error) } }];
+  }
+};
+
+const dialled = (run: CallRun, decision: Connectable): Promise<DialOutcome> => {
+  const { anchor } = run;
+  if (anchor === null) {
+    return Promise.resolve({ state: 'failed', ending: { code: 'internal-error', detail: 'no-anchor' } });
+  }
+  run.after(run.parts.policy.maxRingMs, () => run.feed({ type: 'ring-limit-reached' }));
+  const dialling = run.parts.dialer.dial(run.caller.leg, decision, anchor, () => {
+    run.record.times.rang ??= run.elapsed();
+    run.feed({ type: 'rang' });
+  });
+  run.dialling = dialling;
+  run.record.attempts = dialling.attempts;
+  return dialling.outcome;
+};
+
+/** Cancels, and gives the dialling up where no outcome comes of it: a call must come to its CDR. */
+export const cancelDial = (run: CallRun): void => {
+  run.after(run.parts.bounds.cancelMs, () => {
+    run.dialAbandoned = true;
+    run.feed({ type: 'dial-failed', ending: { code: 'carrier-failed', detail: 'cancel-unanswered' } });
+  });
+  run.dialling?.cancel();
+};
+
+export const arm = async (run: CallRun, decision: Monitored): Promise<CallEvent> => {
+  const { recorded, answerOfCalled } = run;
+  if (recorded === null || answerOfCalled === null) {
+    return { type: 'arm-failed', ending: { code: 'internal-error', detail: 'no-anchor' } };
+  }
+  try {
+    const work = run.parts.recorder.arm(decision, recorded, answerOfCalled);
+    const armed = await timed(run, 'arm', run.parts.bounds.armMs, work);
+    run.armed = armed;
+    run.answerForCaller = armed.answerForCaller;
+    run.record.armed = armed.proof;
+    run.parts.emit({ event: 'recording-armed', callId: run.callId, ms: run.elapsed() });
+    return { type: 'armed' };
+  } catch (error) {
+    failed(run, 'arm', error);
+    // Whatever else went wrong, a deadline included: the recording is not proved.
+    const ending: Ending =
+      error instanceof MediaError
+        ? mediaEnding(error, 'called-media-unusable')
+        : { code: 'recording-unproved', detail: codeOf(error) };
+    if (ending.code === 'recording-unproved') alarm(run, 'recording-unproved', ending.detail ?? '');
+    return { type: 'arm-failed', ending };
+  }
+};
+
+export const answerMedia = async (run: CallRun, decision: Private): Promise<CallEvent> => {
+  const { anchor, answerOfCalled } = run;
+  if (anchor === null || anchor.pool !== 'private' || answerOfCalled === null) {
+    return { type: 'media-answer-failed', ending: { code: 'internal-error', detail: 'no-anchor' } };
+  }
+  try {
+    const work = anchor.answer(decision, answerOfCalled);
+    run.answerForCaller = await timed(run, 'answer-media', run.parts.bounds.armMs, work);
+    return { type: 'media-answered' };
+  } catch (error) {
+    failed(run, 'answer-media', error);
+    return { type: 'media-answer-failed', ending: mediaEnding(error, 'called-media-unusable') };
+  }
+};
+
+export const connectCaller = async (run: CallRun): Promise<CallEvent> => {
+  const { answerForCaller } = run;
+  if (answerForCaller === null) return { type: 'caller-connect-failed', detail: 'no-answer' };
+  try {
+    // A dialog that comes after the deadline is one nobody would ever hang up.
+    const late = (): void =>
+      void closing(run, 'hang-up-caller', () => run.caller.hangUp({ code: 'internal-error' }));
+    const work = run.caller.connect(answerForCaller);
+    await timed(run, 'connect-caller', run.parts.bounds.connectMs, work, late);
+    return { type: 'caller-connected' };
+  } catch (error) {
+    return { type: 'caller-connect-failed', detail: failed(run, 'connect-caller', error) };
+  }
+};
+
+export const openMedia = async (run: CallRun): Promise<CallEvent> => {
+  const { anchor, called, caller } = run;
+  if (anchor === null || called === null) return { type: 'media-open-failed', detail: 'no-anchor' };
+  try {
+    run.parts.bridge.join(caller, called, anchor);
+    run.mayHaveFlowed = true;
+    await timed(run, 'open-media', run.parts.bounds.connectMs, anchor.open());
+    return { type: 'media-opened' };
+  } catch (error) {
+    return { type: 'media-open-failed', detail: failed(run, 'open-media', error) };
+  }
+};
+
+export const watch = (run: CallRun, decision: Connectable): void => {
+  const { policy } = run.parts;
+  const limit = decision.verdict === 'private' ? policy.maxPrivateCallMs : policy.maxCallMs;
+  run.after(limit, () => run.feed({ type: 'time-limit-reached' }));
+  run.armed?.watch((code) => {
+    alarm(run, 'recording-lost', code);
+    run.feed({ type: 'recording-lost', detail: code });
+  });
+};

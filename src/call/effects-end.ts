@@ -1,0 +1,103 @@
+import type { CallEvent, Effect } from '../core/call.js';
+import type { Ending } from '../core/ending.js';
+import { alarm, failed, timed } from './bounded.js';
+import type { CallRun } from './call-run.js';
+import { DeadlineError, withDeadline } from './deadline.js';
+import type { SpoolFinding } from './ports.js';
+
+/** Closing never fails: what could not be told is noted, and the ending goes on. */
+export const closing = async (
+  run: CallRun,
+  effect: Effect['type'],
+  work: () => Promise<void>,
+): Promise<void> => {
+  try {
+    await withDeadline(effect, run.parts.bounds.closeMs, work());
+  } catch (error) {
+    failed(run, effect, error);
+  }
+};
+
+export const releaseMedia = async (run: CallRun): Promise<CallEvent> => {
+  try {
+    if (run.anchor !== null) {
+      run.record.totals = await timed(run, 'release-media', run.parts.bounds.closeMs, run.anchor.release());
+    }
+  } catch (error) {
+    failed(run, 'release-media', error);
+  }
+  return { type: 'media-released' };
+};
+
+export const inspectSpool = async (run: CallRun): Promise<CallEvent> => {
+  try {
+    const late = (finding: SpoolFinding): void => {
+      // The CDR is written; the gravest alarm there is must come all the same.
+      if (finding.state === 'violation') violation(run);
+    };
+    note(run, await withDeadline('inspect-spool', run.parts.bounds.inspectMs, look(run), late));
+  } catch (error) {
+    const code = failed(run, 'inspect-spool', error);
+    if (run.mayHaveFlowed && run.armed !== null) alarm(run, 'recording-missing', code);
+    run.record.spool = { state: 'unknown', code };
+  }
+  return { type: 'spool-inspected' };
+};
+
+/** A monitored call that was up must have left its recording; every other call must have left nothing. */
+const look = (run: CallRun): Promise<SpoolFinding> => {
+  const { recorder } = run.parts;
+  const { decision } = run.record;
+  if (decision?.verdict !== 'monitored') return recorder.verifyAbsence(run.callId);
+  // A node that did not answer the opening may have done it: that recording is kept, not thrown away.
+  if (run.mayHaveFlowed && run.recorded !== null) {
+    return recorder.finish(run.caller.leg, decision, run.recorded, run.record.totals);
+  }
+  return recorder.discard(run.callId);
+};
+
+const note = (run: CallRun, finding: SpoolFinding): void => {
+  switch (finding.state) {
+    case 'recording-finished':
+      run.record.spool = {
+        state: finding.state,
+        file: finding.recording.file,
+        ...finding.recording.evidence,
+      };
+      run.parts.emit({
+        event: 'recording-finished',
+        callId: run.callId,
+        seconds: Number(finding.recording.evidence.seconds ?? 0),
+      });
+      return;
+    case 'recording-missing':
+      run.record.spool = { state: finding.state, code: finding.code, ...finding.evidence };
+      alarm(run, 'recording-missing', finding.code);
+      return;
+    case 'nothing-found':
+      run.record.spool = { state: finding.state, ...finding.evidence };
+      return;
+    case 'violation':
+      run.record.spool = { state: finding.state, ...finding.evidence };
+      violation(run);
+      return;
+    default:
+      finding satisfies never;
+  }
+};
+
+const violation = (run: CallRun): void =>
+  alarm(run, 'private-file-found', run.record.decision?.verdict ?? 'undecided');
+
+export const writeCdr = async (run: CallRun, ending: Ending): Promise<CallEvent> => {
+  const cdr = run.cdr(ending);
+  let append: Promise<unknown> | null = null;
+  try {
+    append = run.parts.journal.append('cdr', cdr);
+    await withDeadline('write-cdr', run.parts.bounds.journalMs, append);
+  } catch (error) {
+    failed(run, 'write-cdr', error);
+    run.parts.unwritten(cdr, error instanceof DeadlineError ? append : null);
+  }
+  return { type: 'cdr-written' };
+};

@@ -1,0 +1,220 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AppEvent } from '../call/events.js';
+import type { Config } from '../config/schema.js';
+import { type LocalSite, startLocal } from '../local.js';
+import { type Sallyport, startSallyport } from '../main.js';
+import { createPhone } from '../phones/sip-phone.js';
+import { fromRoot } from '../root.js';
+import { type DemoCall, type DemoStage, placeCall } from './demo-call.js';
+import { type Expected, faultsOf, monitored, privately, refused, tell, unprovable } from './demo-expect.js';
+import { FileWatch } from './demo-watch.js';
+import { News } from './news.js';
+import type { Terminal } from './output.js';
+import { exampleLists } from './run.js';
+
+const allowedNumber = '+1 212 555 0142';
+const attorneyNumber = '9 1 (212) 555-0111';
+const unlistedNumber = '2125550199';
+/** As dialled in a SIP URI: the visual separators of RFC 3966 without the spaces. */
+const dialString = (shown: string): string => shown.replaceAll(' ', '');
+
+/** Takes the privileged list out of Redis with redis-cli, as a stranger to the product would. */
+const truncatePrivileged = (site: LocalSite, prefix: string): number => {
+  const cli = (...args: string[]): string =>
+    execFileSync('redis-cli', ['-h', site.redis.host, '-p', String(site.redis.port), ...args], {
+      encoding: 'utf8',
+    });
+  const keys = cli('--scan', '--pattern', `${prefix}n:*`)
+    .split('\n')
+    .filter((key) => key !== '');
+  if (keys.length > 0) cli('DEL', ...keys);
+  return keys.length;
+};
+
+/** Runs the demo. True where everything was as expected. */
+export const demo = async (config: Config, json: boolean, terminal: Terminal): Promise<boolean> => {
+  const dir = fromRoot('var', 'demo');
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir, { recursive: true });
+  const say = (text: string): void => {
+    if (!json) terminal.out(text);
+  };
+  const { called, caller, close: closePhones } = await phones(config);
+  const carriers = config.trunks.carriers.map((trunk) => ({
+    ...trunk,
+    address: called.host,
+    port: called.port,
+  }));
+  const facilities = config.trunks.facilities.map((trunk) => ({ ...trunk, addresses: [caller.host] }));
+  say('starting Redis, one media node that records and one that cannot, on free loopback ports');
+  const site = await startLocal({
+    config: { ...config, trunks: { carriers, facilities }, log: { level: 'silent' } },
+    dir,
+  });
+  let sallyport: Sallyport | null = null;
+  try {
+    const published = await site.publish(await exampleLists(config));
+    await site.beat();
+    say(`published the example lists as epoch ${published.manifest.epoch}; starting the controller\n`);
+    const events: AppEvent[] = [];
+    const news = new News();
+    sallyport = await startSallyport(site.config, (event) => {
+      events.push(event);
+      news.tell();
+    });
+    const running = sallyport;
+    const unready = (): string =>
+      running
+        .checks()
+        .filter((check) => !check.ok)
+        .map((check) => `${check.name}: ${check.why}`)
+        .join(', ');
+    await news.until('the controller is ready', () => unready() === '', unready);
+    const udp = sallyport.sip.find((one) => one.transport === 'udp');
+    if (udp === undefined) throw new Error('the example configuration listens on no UDP port');
+    const spools = site.recorded.flatMap((node) => node.spool ?? []);
+    const stage: DemoStage = {
+      caller,
+      called,
+      sip: udp,
+      journal: site.config.journal.directory,
+      watch: new FileWatch(spools),
+      events,
+      talkMs: 2500,
+      ended: (count) =>
+        news.until(
+          `${count} calls have ended`,
+          () => events.filter((event) => event.event === 'call-ended').length >= count,
+        ),
+    };
+    const ok = await story({ site, sallyport, stage, spools, news, say, json, terminal, dir });
+    stage.watch.close();
+    return ok;
+  } finally {
+    await sallyport?.stop(0);
+    await closePhones();
+    await site.stop();
+  }
+};
+
+const phones = async (config: Config) => {
+  // Two addresses of the loopback network stand for the facility's exchange and the carrier.
+  const carrier = config.trunks.carriers[0];
+  const called = await createPhone({
+    name: 'called-party',
+    transport: 'udp',
+    host: carrier?.address ?? '127.0.0.2',
+    tone: 1000,
+  });
+  const caller = await createPhone({ name: '4711', transport: 'udp', host: '127.0.0.3', tone: 440 });
+  called.answerWith({ do: 'answer', ring: { afterMs: 50 }, afterMs: 300 });
+  return {
+    called,
+    caller,
+    close: async () => {
+      await caller.close();
+      await called.close();
+    },
+  };
+};
+
+interface Story {
+  readonly site: LocalSite;
+  readonly sallyport: Sallyport;
+  readonly stage: DemoStage;
+  readonly spools: readonly string[];
+  readonly news: News;
+  readonly say: (text: string) => void;
+  readonly json: boolean;
+  readonly terminal: Terminal;
+  readonly dir: string;
+}
+
+const story = async (given: Story): Promise<boolean> => {
+  const { site, sallyport, stage, spools, news, say } = given;
+  const calls: DemoCall[] = [];
+  let ok = true;
+  const act = async (title: string, name: string, shown: string, expected: Expected): Promise<void> => {
+    say(`${title}`);
+    const call = { ...(await placeCall(name, dialString(shown), stage)), dialled: shown };
+    const faults = faultsOf(call, expected);
+    calls.push(call);
+    ok &&= faults.length === 0;
+    if (!given.json) tell(call, faults, spools, given.terminal);
+  };
+
+  await act(
+    '(a) A number on the caller’s list: monitored, connected only once its recording is proved.',
+    'a-allowed',
+    allowedNumber,
+    monitored,
+  );
+  await act(
+    '(b) An attorney, listed as +12125550111 and dialled in another format: private, on a node that cannot record.',
+    'b-attorney',
+    attorneyNumber,
+    privately,
+  );
+  await act('(c) A number on no list: refused.', 'c-unlisted', unlistedNumber, refused(403));
+
+  const folders = spools.flatMap((spool) => [
+    spool,
+    join(spool, 'pcaps'),
+    join(spool, 'tmp'),
+    join(spool, 'metadata'),
+  ]);
+  const modes = folders.flatMap((folder) => {
+    try {
+      return [{ folder, mode: statSync(folder).mode & 0o7777 }];
+    } catch {
+      return [];
+    }
+  });
+  for (const { folder } of modes) chmodSync(folder, 0o555);
+  await act(
+    '(d) The allowed number again, with the spool made unwritable: not connected, for nothing may be silently unrecorded.',
+    'd-spool-unwritable',
+    allowedNumber,
+    unprovable,
+  );
+  for (const { folder, mode } of modes) chmodSync(folder, mode);
+
+  const removed = truncatePrivileged(site, site.config.lists.keyPrefix);
+  say(
+    `(e) The lists truncated in Redis behind the controller’s back (${removed} keys deleted with redis-cli).\n`,
+  );
+  await act(
+    '    The attorney: still private, from the local signed snapshot.',
+    'e-attorney-truncated',
+    attorneyNumber,
+    privately,
+  );
+  await act(
+    '    The allowed number: refused, for a newer privileged number could be among those that are gone.',
+    'e-allowed-truncated',
+    allowedNumber,
+    refused(503),
+  );
+  await site.publish(await exampleLists(site.config), { repair: true });
+  await sallyport.lists.refresh();
+  await news.until('the lists are armed again', () => sallyport.lists.armed().armed);
+  await act(
+    '    The lists published again and armed: the allowed number is connected, and recorded.',
+    'e-allowed-rearmed',
+    allowedNumber,
+    monitored,
+  );
+
+  const file = join(given.dir, 'report.json');
+  writeFileSync(file, `${JSON.stringify({ ok, calls }, null, 2)}\n`);
+  if (given.json) given.terminal.out(JSON.stringify({ ok, calls }));
+  say(
+    ok
+      ? `everything was as expected; the report is ${file}`
+      : `NOT everything was as expected; the report is ${file}`,
+  );
+  say(`the journal of it all: node dist/src/cli/main.js journal verify ${stage.journal}`);
+  return ok;
+};

@@ -1,0 +1,129 @@
+import type { Config } from '../config/schema.js';
+import { type RowFilter, readJournal } from '../journal/read.js';
+import { verifyJournal } from '../journal/verify.js';
+import { CommandError, columns, progress, type Terminal } from './output.js';
+
+/** `journal verify`: reads every row, and says what is wrong. Exit code 2 where the journal was changed. */
+export const journalVerify = async (dir: string, json: boolean, terminal: Terminal): Promise<void> => {
+  const bar = progress(terminal, 'rows verified');
+  const result = await verifyJournal(dir, { onProgress: (p) => bar.at(p.rows, null) });
+  bar.end();
+  if (json) terminal.out(JSON.stringify(result));
+  else {
+    terminal.out(`journal   ${dir}`);
+    terminal.out(
+      `rows      ${result.rows} in ${result.segments} segment(s), ${result.firstSeq} to ${result.lastSeq}`,
+    );
+    terminal.out(`head      ${result.headHash}`);
+    for (const problem of result.problems) {
+      terminal.out(
+        `${problem.severity.padEnd(9)} ${problem.file}:${problem.line} row ${problem.seq}: ${problem.code}: ${problem.message}`,
+      );
+    }
+    if (result.moreProblems > 0) terminal.out(`          and ${result.moreProblems} more problems`);
+    terminal.out(
+      result.ok ? 'verified  every row is where it was written' : 'NOT VERIFIED: see the problems above',
+    );
+  }
+  if (!result.ok) throw new CommandError('journal-not-verified', 'the journal does not verify', 2);
+};
+
+export interface ShowOptions {
+  readonly kind: string | undefined;
+  readonly call: string | undefined;
+  readonly since: string | undefined;
+  readonly last: string | undefined;
+}
+
+export const journalShow = async (
+  dir: string,
+  options: ShowOptions,
+  json: boolean,
+  terminal: Terminal,
+): Promise<void> => {
+  const filter: { -readonly [K in keyof RowFilter]: RowFilter[K] } = {};
+  if (options.kind !== undefined) filter.kinds = options.kind.split(',');
+  if (options.call !== undefined) filter.callId = options.call;
+  if (options.since !== undefined) filter.since = dateOf(options.since);
+  const last = options.last === undefined ? Number.POSITIVE_INFINITY : countOf(options.last);
+  const kept: { seq: number; at: string; kind: string; body: unknown }[] = [];
+  for await (const row of readJournal(dir, filter)) {
+    if (Number.isFinite(last)) {
+      kept.push(row);
+      if (kept.length > last) kept.shift();
+    } else print(row, json, terminal);
+  }
+  for (const row of kept) print(row, json, terminal);
+};
+
+const print = (
+  row: { seq: number; at: string; kind: string; body: unknown },
+  json: boolean,
+  terminal: Terminal,
+): void =>
+  terminal.out(
+    json
+      ? JSON.stringify(row)
+      : `${String(row.seq).padStart(7)}  ${row.at}  ${row.kind.padEnd(18)} ${JSON.stringify(row.body)}`,
+  );
+
+const dateOf = (text: string): Date => {
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime()))
+    throw new CommandError('date-invalid', `${text} is not a date; try 2026-11-21 or 2026-11-21T08:00:00Z`);
+  return date;
+};
+
+const countOf = (text: string): number => {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1)
+    throw new CommandError('count-invalid', `${text} is not a count`);
+  return count;
+};
+
+interface CdrBody {
+  readonly callId?: unknown;
+  readonly facility?: unknown;
+  readonly caller?: unknown;
+  readonly dialled?: { readonly kind?: unknown; readonly number?: unknown };
+  readonly verdict?: unknown;
+  readonly ending?: unknown;
+  readonly connectedMs?: unknown;
+  readonly spool?: { readonly state?: unknown } | null;
+}
+
+/** `calls --past`: the CDRs of the journal as a table. */
+export const pastCalls = async (
+  config: Config,
+  last: string | undefined,
+  json: boolean,
+  terminal: Terminal,
+): Promise<void> => {
+  const bound = last === undefined ? 50 : countOf(last);
+  const kept: { at: string; body: CdrBody }[] = [];
+  for await (const row of readJournal(config.journal.directory, { kinds: ['cdr'] })) {
+    kept.push(row as { at: string; body: CdrBody });
+    if (kept.length > bound) kept.shift();
+  }
+  if (json) {
+    for (const row of kept) terminal.out(JSON.stringify(row));
+    return;
+  }
+  const text = (value: unknown): string => (value === undefined || value === null ? '-' : String(value));
+  terminal.out(
+    columns([
+      ['ended', 'call', 'facility', 'caller', 'dialled', 'verdict', 'ending', 'seconds', 'spool'],
+      ...kept.map(({ at, body }) => [
+        at,
+        text(body.callId),
+        text(body.facility),
+        text(body.caller),
+        text(body.dialled?.number ?? body.dialled?.kind),
+        text(body.verdict),
+        text(body.ending),
+        (Number(body.connectedMs ?? 0) / 1000).toFixed(1),
+        text(body.spool?.state),
+      ]),
+    ]),
+  );
+};

@@ -1,0 +1,260 @@
+#!/usr/bin/env node
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { ConfigError, loadConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import { createRedisLists } from '../lists/redis-lists.js';
+import { listsOptionsOf, version } from '../main.js';
+import { fromRoot } from '../root.js';
+import { liveCalls } from './calls.js';
+import { demo } from './demo.js';
+import { withBlocks } from './doc-blocks.js';
+import { explainedText, explainNumber, tableText } from './explain.js';
+import { journalShow, journalVerify, pastCalls, type ShowOptions } from './journal.js';
+import {
+  type ListOptions,
+  listsCheck,
+  listsDiff,
+  listsHeartbeat,
+  listsKeygen,
+  listsPublish,
+  listsShow,
+} from './lists.js';
+import { CommandError, processTerminal } from './output.js';
+import { run, runLocal } from './run.js';
+
+const terminal = processTerminal;
+const configFile = (given: string | undefined): string => given ?? fromRoot('config', 'sallyport.yaml');
+const load = (options: { config?: string }): Config => loadConfig(configFile(options.config));
+
+const program = new Command('sallyport')
+  .description(
+    'SIP call controller for correctional facilities: every leg decided before it is connected, recorded or never recordable.',
+  )
+  .version(version)
+  .showHelpAfterError('(sallyport --help lists the commands)')
+  .configureHelp({ sortSubcommands: false });
+
+/** A command that reads the configuration file. */
+const withConfig = (command: Command): Command =>
+  command.option('-c, --config <file>', 'configuration file (default: config/sallyport.yaml)');
+const withJson = (command: Command): Command => command.option('--json', 'print JSON for programs', false);
+
+withConfig(program.command('run'))
+  .description('run the controller in the foreground')
+  .option(
+    '--local',
+    'start Redis, media nodes, example lists and an answering called party on this machine too',
+    false,
+  )
+  .action(async (options: { config?: string; local: boolean }) => {
+    const config = load(options);
+    await (options.local ? runLocal(config, terminal) : run(config, terminal));
+  });
+
+program
+  .command('demo')
+  .description(
+    'place real calls through a whole site on this machine and show what each party and the disk saw',
+  )
+  .option('--json', 'print the report instead of the story', false)
+  .action(async (options: { json: boolean }) => {
+    const ok = await demo(loadConfig(configFile(undefined)), options.json, terminal);
+    if (!ok) throw new CommandError('demo-failed', 'not everything was as expected', 1);
+  });
+
+withJson(program.command('check-config'))
+  .description('check a configuration file and say what is wrong, with file and line')
+  .argument('[file]', 'configuration file (default: config/sallyport.yaml)')
+  .action((file: string | undefined, options: { json: boolean }) => {
+    const path = configFile(file);
+    try {
+      const config = loadConfig(path);
+      const summary = {
+        ok: true,
+        facilities: Object.keys(config.facilities).length,
+        trunks: config.trunks.facilities.length,
+        carriers: config.trunks.carriers.length,
+        recordedNodes: config.media.nodes.filter((node) => node.pool === 'recorded').length,
+        privateNodes: config.media.nodes.filter((node) => node.pool === 'private').length,
+      };
+      terminal.out(
+        options.json
+          ? JSON.stringify(summary)
+          : `${path}: sound (${summary.facilities} facilities, ${summary.trunks} trunks in, ${summary.carriers} out, ${summary.recordedNodes} recorded and ${summary.privateNodes} private media nodes)`,
+      );
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      terminal.out(options.json ? JSON.stringify({ ok: false, problems: error.problems }) : error.message);
+      throw new CommandError(
+        'config-invalid',
+        `${error.problems.length} problem(s); the controller would refuse to start`,
+        2,
+      );
+    }
+  });
+
+withJson(withConfig(program.command('explain')))
+  .description('say how a number would be decided now, and why; --table prints the decision table')
+  .argument('[number]', 'what would be dialled: digits, a sip: or a tel: URI')
+  .option('--caller <id>', 'the caller')
+  .option('--trunk <name>', 'the facility trunk (default: the first)')
+  .option('--table', 'print the decision table', false)
+  .action(
+    async (
+      number: string | undefined,
+      options: { config?: string; caller?: string; trunk?: string; table: boolean; json: boolean },
+    ) => {
+      if (options.table) {
+        terminal.out(tableText());
+        return;
+      }
+      if (number === undefined || options.caller === undefined) {
+        throw new CommandError('usage', 'explain needs a number and --caller, or --table');
+      }
+      const config = load(options);
+      const lists = await createRedisLists({ ...listsOptionsOf(config), emit: () => undefined });
+      try {
+        await lists.refresh();
+        const explained = await explainNumber(config, lists, {
+          number,
+          caller: options.caller,
+          trunk: options.trunk,
+        });
+        if (options.json) {
+          const { decision, row, answers } = explained;
+          terminal.out(
+            JSON.stringify({
+              row,
+              verdict: decision.verdict,
+              reasons: decision.reasons,
+              epoch: decision.epoch,
+              policy: decision.policy,
+              answers,
+            }),
+          );
+        } else terminal.out(explainedText(explained));
+      } finally {
+        await lists.close();
+      }
+    },
+  );
+
+const lists = program
+  .command('lists')
+  .description('check, publish and look at the lists every leg is checked against');
+const withPlan = (command: Command): Command =>
+  command.option('--plan <name>', 'dial plan the files are read with', 'default');
+const listOptions = (options: { config?: string; plan?: string; json?: boolean }): ListOptions => ({
+  config: load(options),
+  plan: options.plan ?? 'default',
+  json: options.json === true,
+  terminal,
+});
+interface PublishFlags {
+  readonly config?: string;
+  readonly plan?: string;
+  readonly json?: boolean;
+  readonly key: string;
+  readonly approvedBy?: string[];
+  readonly state?: string;
+  readonly repair?: boolean;
+}
+const publishArguments = (options: PublishFlags) => ({
+  key: options.key,
+  approvedBy: options.approvedBy ?? [],
+  state: options.state,
+  repair: options.repair === true,
+});
+
+withJson(withPlan(withConfig(lists.command('check'))))
+  .description('read list files as a publication would, and say every fault with file, line and column')
+  .argument('<files...>', 'CSV or YAML list files')
+  .action((files: string[], options: PublishFlags) => listsCheck(files, listOptions(options)));
+withJson(withPlan(withConfig(lists.command('publish'))))
+  .description('publish list files as the next epoch: all of them, or nothing')
+  .argument('<files...>', 'CSV or YAML list files')
+  .requiredOption('--key <file>', 'private key of the publisher')
+  .requiredOption(
+    '--approved-by <names...>',
+    'who approved it; two names where the list shrinks past the guard',
+  )
+  .option('--state <file>', 'the publisher’s memory of its last publication')
+  .option('--repair', 'go on although what is in Redis is not genuine', false)
+  .action((files: string[], options: PublishFlags) =>
+    listsPublish(files, publishArguments(options), listOptions(options)),
+  );
+withJson(withPlan(withConfig(lists.command('diff'))))
+  .description('show what publishing these files would change')
+  .argument('<files...>', 'CSV or YAML list files')
+  .requiredOption('--key <file>', 'private key of the publisher')
+  .option('--state <file>', 'the publisher’s memory of its last publication')
+  .action((files: string[], options: PublishFlags) =>
+    listsDiff(files, publishArguments({ ...options, approvedBy: ['diff'] }), listOptions(options)),
+  );
+withJson(withConfig(lists.command('show')))
+  .description('show the epoch in Redis, and whether it is genuine')
+  .action((options: PublishFlags) => listsShow(listOptions(options)));
+withConfig(lists.command('heartbeat'))
+  .description('keep saying, signed, that the publication is genuine; run it beside the publisher')
+  .requiredOption('--key <file>', 'private key of the publisher')
+  .option('--every <seconds>', 'seconds between beats', '5')
+  .action((options: PublishFlags & { every: string }) =>
+    listsHeartbeat(options.key, Number(options.every), listOptions(options)),
+  );
+lists
+  .command('keygen')
+  .description('make a publisher’s key pair')
+  .argument('<file>', 'where to put the private key')
+  .action((file: string) => listsKeygen(file, terminal));
+
+const journal = program.command('journal').description('verify and read the journal');
+withJson(withConfig(journal.command('verify')))
+  .description('prove that no row was changed, cut, reordered or dropped')
+  .argument('[dir]', 'journal folder (default: that of the configuration)')
+  .action((dir: string | undefined, options: { config?: string; json: boolean }) =>
+    journalVerify(dir ?? load(options).journal.directory, options.json, terminal),
+  );
+withJson(withConfig(journal.command('show')))
+  .description('print rows')
+  .argument('[dir]', 'journal folder (default: that of the configuration)')
+  .option('--kind <kinds>', 'only these kinds, comma separated')
+  .option('--call <id>', 'only rows of this call')
+  .option('--since <date>', 'only rows since then')
+  .option('--last <count>', 'only the last rows')
+  .action((dir: string | undefined, options: ShowOptions & { config?: string; json: boolean }) =>
+    journalShow(dir ?? load(options).journal.directory, options, options.json, terminal),
+  );
+
+withJson(withConfig(program.command('calls')))
+  .description('list the calls under way, or --past ones from the journal')
+  .option('--past', 'ended calls', false)
+  .option('--last <count>', 'how many past calls (default 50)')
+  .action((options: { config?: string; json: boolean; past: boolean; last?: string }) =>
+    options.past
+      ? pastCalls(load(options), options.last, options.json, terminal)
+      : liveCalls(load(options), options.json, terminal),
+  );
+
+program
+  .command('docs', { hidden: true })
+  .description('write the generated tables into docs/')
+  .action(() => {
+    for (const name of readdirSync(fromRoot('docs')).filter((one) => one.endsWith('.md'))) {
+      const file = fromRoot('docs', name);
+      writeFileSync(file, withBlocks(readFileSync(file, 'utf8')));
+    }
+  });
+
+program.parseAsync().catch((error: unknown) => {
+  if (error instanceof CommandError) {
+    terminal.err(`sallyport: ${error.message} [${error.code}]`);
+    process.exitCode = error.exitCode;
+  } else if (error instanceof ConfigError) {
+    terminal.err(`${error.message}\nsallyport: the configuration is not sound [${error.code}]`);
+    process.exitCode = 2;
+  } else {
+    terminal.err(`sallyport: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    process.exitCode = 70;
+  }
+});

@@ -1,0 +1,90 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config/schema.js';
+import { readListFiles } from '../lists/files.js';
+import { startLocal } from '../local.js';
+import { startSallyport } from '../main.js';
+import { planOf } from '../options.js';
+import { createPhone } from '../phones/sip-phone.js';
+import { fromRoot } from '../root.js';
+import { CommandError, type Terminal } from './output.js';
+
+/** Resolves at the first SIGINT or SIGTERM. */
+const untilStopped = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+
+/** `run`: the controller in the foreground, on servers that run elsewhere. */
+export const run = async (config: Config, terminal: Terminal): Promise<void> => {
+  const sallyport = await startSallyport(config);
+  terminal.err(listening(sallyport, config));
+  await untilStopped();
+  terminal.err(
+    `stopping: up to ${config.controller.drainSeconds} s for calls in progress (signal again to end them now)`,
+  );
+  const again = untilStopped();
+  await Promise.race([sallyport.stop(), again.then(() => sallyport.stop(0))]);
+};
+
+const listening = (sallyport: Awaited<ReturnType<typeof startSallyport>>, config: Config): string =>
+  [
+    ...sallyport.sip.map((one) => `SIP      ${one.transport}  ${one.host}:${one.port}`),
+    `health   http://${config.http.address}:${sallyport.healthPort}/ready`,
+  ].join('\n');
+
+/** The example lists of the repository. */
+export const exampleLists = async (config: Config) => {
+  const dir = fromRoot('config', 'lists');
+  const files = readdirSync(dir)
+    .filter((name) => name.includes('.example.'))
+    .sort()
+    .map((name) => ({ path: join(dir, name) }));
+  const plan = Object.keys(config.dialPlans)[0] ?? 'default';
+  const read = await readListFiles(files, { plan: planOf(config, plan) });
+  const first = read.problems[0];
+  if (read.errors > 0)
+    throw new CommandError('lists-unsound', `${first?.file}:${first?.line}: ${first?.message}`);
+  return read.lists;
+};
+
+/**
+ * `run --local`: Redis, a media node of each pool, the example lists with their heartbeat and a called party that
+ * answers with a tone, all on this machine, and the controller in front of them. Ends all it started.
+ */
+export const runLocal = async (config: Config, terminal: Terminal): Promise<void> => {
+  const dir = fromRoot('var', 'local');
+  const site = await startLocal({ config, dir, fixedPorts: true });
+  try {
+    await site.publish(await exampleLists(config), { repair: true });
+    await site.beat();
+    const carrier = config.trunks.carriers[0];
+    if (carrier === undefined) throw new CommandError('no-carrier', 'the configuration has no carrier trunk');
+    const called = await createPhone({
+      name: 'called-party',
+      transport: carrier.transport,
+      host: carrier.address,
+      port: carrier.port,
+      tone: 1000,
+    });
+    called.answerWith({ do: 'answer', ring: { afterMs: 100 }, afterMs: 1500 });
+    const sallyport = await startSallyport(site.config);
+    const own = site.config.trunks.facilities[0];
+    terminal.err(
+      [
+        listening(sallyport, site.config),
+        `trunk    ${own?.name}: calls from ${own?.addresses.join(', ')}; every call is answered by a 1000 Hz tone`,
+        'try      as caller 4711: 2125550142 (monitored), 2125550111 (attorney: private), 2125550199 (refused)',
+        `recorded ${site.config.recording.directory}`,
+        `journal  ${site.config.journal.directory}`,
+        'stop     Ctrl-C',
+      ].join('\n'),
+    );
+    await untilStopped();
+    terminal.err('stopping');
+    await sallyport.stop(0);
+    await called.close();
+  } finally {
+    await site.stop();
+  }
+};

@@ -1,0 +1,235 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { checkDialPlan, type DialPlan } from '../core/number.js';
+import { type Config, configSchema } from './schema.js';
+
+/** One thing wrong with a configuration file, with the place where it stands. */
+export interface ConfigProblem {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  /** Path of the key, such as `trunks.carriers[0].port`. */
+  readonly key: string;
+  readonly message: string;
+}
+
+export class ConfigError extends Error {
+  readonly code = 'config-invalid';
+  readonly problems: readonly ConfigProblem[];
+  constructor(problems: readonly ConfigProblem[]) {
+    super(
+      problems
+        .map((p) => `${p.file}:${p.line}:${p.column}: ${p.key === '' ? '' : `${p.key}: `}${p.message}`)
+        .join('\n'),
+    );
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+type Path = readonly PropertyKey[];
+const keyText = (path: Path): string =>
+  path.reduce<string>(
+    (text, part) =>
+      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
+    '',
+  );
+
+const maxBytes = 4 * 1024 * 1024;
+
+/** Reads and checks a configuration file; throws ConfigError with every problem found. */
+export const loadConfig = (file: string): Config => {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    throw new ConfigError([{ file, line: 0, column: 0, key: '', message: `cannot be read (${why})` }]);
+  }
+  return parseConfig(text, file);
+};
+
+/** Checks configuration text. Paths in it are made absolute against the file's folder only where they begin with `./`. */
+export const parseConfig = (text: string, file: string): Config => {
+  if (text.length > maxBytes)
+    throw new ConfigError([{ file, line: 0, column: 0, key: '', message: 'is too large' }]);
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, strict: true });
+  const at = (offset: number): { line: number; column: number } => {
+    const position = lines.linePos(offset);
+    return { line: position.line, column: position.col };
+  };
+  if (document.errors.length > 0) {
+    throw new ConfigError(
+      document.errors.map((error) => ({
+        file,
+        ...at(error.pos[0]),
+        key: '',
+        message: error.message.split('\n', 1)[0] ?? 'is not YAML',
+      })),
+    );
+  }
+  const place = (path: Path): { line: number; column: number } =>
+    at(offsetOf(document.contents as Node | null, path));
+  const parsed = configSchema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  if (!parsed.success)
+    throw new ConfigError(parsed.error.issues.flatMap((issue) => problemsOf(issue, file, place)));
+  const crossed = crossCheck(parsed.data).map(({ path, message }) => ({
+    file,
+    ...place(path),
+    key: keyText(path),
+    message,
+  }));
+  if (crossed.length > 0) throw new ConfigError(crossed);
+  return absolute(parsed.data, dirname(resolve(file)));
+};
+
+/** Where the deepest part of the path that is in the document begins. */
+const offsetOf = (root: Node | null, path: Path): number => {
+  let node: unknown = root;
+  let offset = root?.range?.[0] ?? 0;
+  for (const part of path) {
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(part));
+      if (pair === undefined) break;
+      if (isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      const item: unknown = node.items[Number(part)];
+      if (item === undefined) break;
+      offset = (item as Node).range?.[0] ?? offset;
+      node = item;
+    } else break;
+  }
+  return offset;
+};
+
+const problemsOf = (
+  issue: z.core.$ZodIssue,
+  file: string,
+  place: (path: Path) => { line: number; column: number },
+): ConfigProblem[] => {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key];
+      return { file, ...place(path), key: keyText(path), message: 'is not a key we know' };
+    });
+  }
+  return [{ file, ...place(issue.path), key: keyText(issue.path), message: issue.message }];
+};
+
+interface Crossed {
+  readonly path: Path;
+  readonly message: string;
+}
+
+/** What no single key can say: names that must exist, addresses that must not overlap, pools that must not be empty. */
+const crossCheck = (config: Config): Crossed[] => {
+  const problems: Crossed[] = [];
+  for (const [name, plan] of Object.entries(config.dialPlans)) {
+    for (const problem of checkDialPlan(plan as DialPlan)) {
+      problems.push({ path: ['dialPlans', name, problem.path], message: problem.message });
+    }
+  }
+  for (const [name, facility] of Object.entries(config.facilities)) {
+    try {
+      new Intl.DateTimeFormat('en', { timeZone: facility.timeZone });
+    } catch {
+      problems.push({ path: ['facilities', name, 'timeZone'], message: 'is not a time zone' });
+    }
+  }
+  problems.push(...checkTrunks(config), ...checkNodes(config));
+  return problems;
+};
+
+const checkTrunks = (config: Config): Crossed[] => {
+  const problems: Crossed[] = [];
+  const names = new Set<string>();
+  const once = (name: string, path: Path): void => {
+    if (names.has(name)) problems.push({ path, message: `there is another trunk called ${name}` });
+    names.add(name);
+  };
+  const places = new Map<string, string>();
+  config.trunks.carriers.forEach((trunk, i) => {
+    once(trunk.name, ['trunks', 'carriers', i, 'name']);
+    places.set(trunk.address, trunk.name);
+  });
+  const carriers = new Set(config.trunks.carriers.map((trunk) => trunk.name));
+  config.trunks.facilities.forEach((trunk, i) => {
+    const at = (...rest: PropertyKey[]): Path => ['trunks', 'facilities', i, ...rest];
+    once(trunk.name, at('name'));
+    if (config.facilities[trunk.facility] === undefined)
+      problems.push({ path: at('facility'), message: 'is not under facilities' });
+    if (config.dialPlans[trunk.dialPlan] === undefined)
+      problems.push({ path: at('dialPlan'), message: 'is not under dialPlans' });
+    trunk.carriers.forEach((carrier, j) => {
+      if (!carriers.has(carrier))
+        problems.push({ path: at('carriers', j), message: 'is not under trunks.carriers' });
+    });
+    trunk.addresses.forEach((one, j) => {
+      const place = trunk.port === undefined ? one : `${one}:${trunk.port}`;
+      const other = places.get(place) ?? places.get(one);
+      if (other !== undefined)
+        problems.push({ path: at('addresses', j), message: `is an address of trunk ${other} too` });
+      places.set(place, trunk.name);
+    });
+  });
+  return problems;
+};
+
+const checkNodes = (config: Config): Crossed[] => {
+  const problems: Crossed[] = [];
+  for (const pool of ['recorded', 'private'] as const) {
+    if (!config.media.nodes.some((node) => node.pool === pool)) {
+      problems.push({ path: ['media', 'nodes'], message: `has no ${pool} node` });
+    }
+  }
+  // One process in both pools would make the whole separation a fiction.
+  const seen = new Map<string, number>();
+  config.media.nodes.forEach((node, i) => {
+    for (const [what, key] of [
+      ['ng', `${node.ng.host}:${node.ng.port}`],
+      ['cli', `${node.cli.host}:${node.cli.port}`],
+      ['name', node.name],
+    ] as const) {
+      const other = seen.get(key);
+      if (other !== undefined)
+        problems.push({ path: ['media', 'nodes', i, what], message: 'is that of another node too' });
+      seen.set(key, i);
+    }
+  });
+  return problems;
+};
+
+/** Relative paths are relative to the folder the process is started in; `./x` to the file's own folder. */
+const absolute = (config: Config, folder: string): Config => {
+  const path = (text: string): string => (text.startsWith('./') ? resolve(folder, text) : resolve(text));
+  const maybe = (text: string | undefined): string | undefined =>
+    text === undefined ? undefined : path(text);
+  const { agent } = config.sip;
+  return {
+    ...config,
+    sip: {
+      ...config.sip,
+      agent: agent === 'embedded' ? agent : { ...agent, secretFile: path(agent.secretFile) },
+    },
+    lists: {
+      ...config.lists,
+      publisherKeys: config.lists.publisherKeys.map(path),
+      snapshot: path(config.lists.snapshot),
+      redis: { ...config.lists.redis, passwordFile: maybe(config.lists.redis.passwordFile) },
+    },
+    media: {
+      ...config.media,
+      nodes: config.media.nodes.map((node) => ({
+        ...node,
+        spool: maybe(node.spool),
+        pidFile: maybe(node.pidFile),
+      })),
+    },
+    recording: { ...config.recording, directory: path(config.recording.directory) },
+    journal: { ...config.journal, directory: path(config.journal.directory) },
+  };
+};

@@ -1,0 +1,195 @@
+import type { CallEvent, Closing, Effect, EndingState, LiveState, Step } from './call-state.js';
+import type { Ending } from './ending.js';
+
+/**
+ * Ending a call: which parts are open follows from the phase alone, each is closed once, and a part whose effect
+ * is still under way is closed when its outcome arrives (a 200 that crosses our CANCEL, an anchor that comes late).
+ */
+interface Open {
+  readonly caller: 'waiting' | 'awaited' | 'up';
+  readonly called: 'none' | 'awaited' | 'up';
+  readonly media: 'none' | 'awaited' | 'held';
+  readonly row: 'closed' | 'awaited';
+}
+
+const open = (caller: Open['caller'], called: Open['called'], media: Open['media']): Open => ({
+  caller,
+  called,
+  media,
+  row: 'closed',
+});
+
+const openIn = (state: LiveState): Open => {
+  switch (state.phase) {
+    case 'new':
+    case 'looking-up':
+    case 'readying':
+      return open('waiting', 'none', 'none');
+    case 'journalling':
+      return { ...open('waiting', 'none', 'none'), row: 'awaited' };
+    case 'anchoring':
+      return open('waiting', 'none', 'awaited');
+    case 'dialling':
+      return open('waiting', 'awaited', 'held');
+    case 'arming':
+    case 'answering':
+      return open('waiting', 'up', 'awaited');
+    case 'connecting':
+      return open('awaited', 'up', 'held');
+    case 'opening':
+      return open('up', 'up', 'awaited');
+    case 'connected':
+      return open('up', 'up', 'held');
+    default: {
+      const never: never = state;
+      return never;
+    }
+  }
+};
+
+/** What the event that ended the call has itself already closed or answered. */
+const closedBy = (event: CallEvent, was: Open): Open => {
+  switch (event.type) {
+    case 'decision-journalled':
+    case 'journal-failed':
+      return { ...was, row: 'closed' };
+    case 'anchor-failed':
+      return { ...was, media: 'none' };
+    case 'dial-failed':
+      return { ...was, called: 'none' };
+    // The node has the call although the command that failed was not its first: it must be deleted all the same.
+    case 'arm-failed':
+    case 'media-answer-failed':
+    case 'media-open-failed':
+      return { ...was, media: 'held' };
+    case 'called-gone':
+      return { ...was, called: 'none' };
+    default:
+      return was;
+  }
+};
+
+const decisionOf = (state: LiveState) => ('decision' in state ? state.decision : null);
+
+/** Enters the ending phase from any phase before it. */
+export const begin = (state: LiveState, ending: Ending, event: CallEvent): Step => {
+  const was = closedBy(event, openIn(state));
+  const effects: Effect[] = [];
+  const caller = closeCaller(was, event, ending, effects);
+  let called: Closing = 'closed';
+  if (was.called === 'up') {
+    effects.push({ type: 'hang-up-called', ending });
+    called = 'closing';
+  } else if (was.called === 'awaited') {
+    effects.push({ type: 'cancel-dial' });
+    called = 'awaited';
+  }
+  let media: Closing = was.media === 'awaited' ? 'awaited' : 'closed';
+  if (was.media === 'held') {
+    effects.push({ type: 'release-media' });
+    media = 'closing';
+  }
+  const next: EndingState = {
+    phase: 'ending',
+    decision: decisionOf(state),
+    ending,
+    caller,
+    called,
+    media,
+    spool: was.media === 'none' ? 'never' : 'due',
+    row: was.row,
+    cdr: 'due',
+  };
+  return settle(next, effects);
+};
+
+const closeCaller = (was: Open, event: CallEvent, ending: Ending, effects: Effect[]): Closing => {
+  switch (was.caller) {
+    case 'waiting':
+      // The agent itself answers a CANCEL with 487.
+      if (event.type === 'caller-gone') return 'closed';
+      effects.push({ type: 'refuse-caller', ending });
+      return 'closing';
+    case 'awaited':
+      // Connecting: a 200 is under way. Its outcome decides between BYE and a final response.
+      if (event.type !== 'caller-connect-failed') return 'awaited';
+      effects.push({ type: 'refuse-caller', ending });
+      return 'closing';
+    case 'up':
+      // A CANCEL that crossed our 200 ends nothing (RFC 3261 section 9.2): that caller still needs a BYE.
+      if (event.type === 'caller-gone' && event.how !== 'caller-cancelled') return 'closed';
+      effects.push({ type: 'hang-up-caller', ending });
+      return 'closing';
+    default: {
+      const never: never = was.caller;
+      return never;
+    }
+  }
+};
+
+/** Takes the outcomes of what was under way and the acknowledgements of what was closed. */
+export const endingStep = (state: EndingState, event: CallEvent): Step => {
+  const { ending } = state;
+  const on = (change: Partial<EndingState>, ...effects: Effect[]): Step =>
+    settle({ ...state, ...change }, effects);
+  const ignored: Step = { next: state, effects: [], stray: true };
+  switch (event.type) {
+    case 'decision-journalled':
+    case 'journal-failed':
+      return state.row === 'awaited' ? on({ row: 'closed' }) : ignored;
+    case 'anchored':
+    case 'armed':
+    case 'arm-failed':
+    case 'media-answered':
+    case 'media-answer-failed':
+    case 'media-opened':
+    case 'media-open-failed':
+      return state.media === 'awaited' ? on({ media: 'closing' }, { type: 'release-media' }) : ignored;
+    case 'anchor-failed':
+      return state.media === 'awaited' ? on({ media: 'closed', spool: 'never' }) : ignored;
+    case 'answered':
+      return state.called === 'awaited'
+        ? on({ called: 'closing' }, { type: 'hang-up-called', ending })
+        : ignored;
+    case 'dial-failed':
+      return state.called === 'awaited' ? on({ called: 'closed' }) : ignored;
+    case 'caller-connected':
+      return state.caller === 'awaited'
+        ? on({ caller: 'closing' }, { type: 'hang-up-caller', ending })
+        : ignored;
+    case 'caller-connect-failed':
+      return state.caller === 'awaited'
+        ? on({ caller: 'closing' }, { type: 'refuse-caller', ending })
+        : ignored;
+    case 'caller-closed':
+      return state.caller === 'closing' ? on({ caller: 'closed' }) : ignored;
+    case 'called-closed':
+      return state.called === 'closing' ? on({ called: 'closed' }) : ignored;
+    case 'media-released':
+      return state.media === 'closing' ? on({ media: 'closed' }) : ignored;
+    case 'spool-inspected':
+      return state.spool === 'looking' ? on({ spool: 'done' }) : ignored;
+    case 'cdr-written':
+      return state.cdr === 'writing'
+        ? { next: { phase: 'ended', ending, decision: state.decision }, effects: [], stray: false }
+        : ignored;
+    default:
+      return ignored;
+  }
+};
+
+/** Looks at the spool once the media is gone, and writes the CDR once all else is closed. */
+const settle = (state: EndingState, effects: Effect[]): Step => {
+  let next = state;
+  if (next.media === 'closed' && next.spool === 'due') {
+    next = { ...next, spool: 'looking' };
+    effects.push({ type: 'inspect-spool' });
+  }
+  const closed = next.caller === 'closed' && next.called === 'closed' && next.media === 'closed';
+  const looked = next.spool === 'never' || next.spool === 'done';
+  if (closed && looked && next.row === 'closed' && next.cdr === 'due') {
+    next = { ...next, cdr: 'writing' };
+    effects.push({ type: 'write-cdr', ending: next.ending });
+  }
+  return { next, effects, stray: false };
+};

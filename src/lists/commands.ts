@@ -1,0 +1,172 @@
+import type { Clock } from '../call/ports.js';
+import { type PrivilegedClass, privilegedClasses } from '../core/lists.js';
+import { type DialPlan, NORMALISER_VERSION } from '../core/number.js';
+import { type ListFile, type ReadLists, readListFiles } from './files.js';
+import { keyNames } from './layout.js';
+import { countOf, heartbeatSchema, type Manifest } from './manifest.js';
+import { type Preview, type Published, type PublishOptions, preview, publish } from './publish.js';
+import { PublishError } from './publish-error.js';
+import { Connection, type RedisEndpoint, RedisError } from './redis.js';
+import { openText, trustedKeys } from './signed.js';
+import { verifyRedis } from './verify.js';
+
+/**
+ * What an operator can do with lists. Everything returns data and prints nothing; the command line decides what to
+ * show. Numbers in problems and differences are for the operator's terminal, never for a log.
+ */
+
+export interface CheckReport {
+  readonly ok: boolean;
+  readonly read: Omit<ReadLists, 'lists'>;
+  readonly counts: {
+    readonly privileged: number;
+    readonly classes: Readonly<Record<PrivilegedClass, number>>;
+    readonly block: number;
+    readonly pending: number;
+    readonly allow: number;
+    readonly callers: number;
+  };
+}
+
+const reportOf = ({ lists, ...read }: ReadLists): CheckReport => {
+  const classes = Object.fromEntries(privilegedClasses.map((cls) => [cls, 0])) as Record<
+    PrivilegedClass,
+    number
+  >;
+  for (const item of lists.privileged) classes[item.class] += 1;
+  return {
+    ok: read.errors === 0,
+    read,
+    counts: {
+      privileged: lists.privileged.length,
+      classes,
+      block: lists.block.length,
+      pending: lists.pending.length,
+      allow: lists.allow.entries,
+      callers: lists.allow.owners,
+    },
+  };
+};
+
+/** Reads list files and says everything that is wrong with them. */
+export const checkLists = async (files: readonly ListFile[], plan: DialPlan): Promise<CheckReport> =>
+  reportOf(await readListFiles(files, { plan }));
+
+export type PublishFilesOptions = Omit<PublishOptions, 'normaliser'> & { readonly plan: DialPlan };
+
+const soundLists = async (files: readonly ListFile[], plan: DialPlan): Promise<ReadLists> => {
+  const read = await readListFiles(files, { plan });
+  if (read.errors === 0) return read;
+  throw new BadRowsError(reportOf(read));
+};
+
+/** Some row is at fault, so nothing at all was published. */
+export class BadRowsError extends PublishError {
+  readonly report: CheckReport;
+  constructor(report: CheckReport) {
+    super('bad-rows', `${report.read.errors} errors in the list files`);
+    this.name = 'BadRowsError';
+    this.report = report;
+  }
+}
+
+/** Publishes list files as the next epoch. Throws PublishError; BadRowsError with the report where a row is bad. */
+export const publishLists = async (
+  files: readonly ListFile[],
+  options: PublishFilesOptions,
+): Promise<{ readonly report: CheckReport; readonly published: Published }> => {
+  const { plan, ...rest } = options;
+  const read = await soundLists(files, plan);
+  const published = await publish(read.lists, { ...rest, normaliser: NORMALISER_VERSION });
+  return { report: reportOf(read), published };
+};
+
+/** What publishing these files would change. Writes nothing. Throws PublishError. */
+export const diffLists = async (
+  files: readonly ListFile[],
+  options: PublishFilesOptions,
+): Promise<Preview> => {
+  const { plan, ...rest } = options;
+  const read = await soundLists(files, plan);
+  return preview(read.lists, { ...rest, normaliser: NORMALISER_VERSION });
+};
+
+export interface ShowOptions {
+  readonly redis: RedisEndpoint;
+  readonly keyPrefix: string;
+  readonly publisherKeys: readonly string[];
+  readonly maxListAgeMs?: number;
+  readonly clock: Clock;
+}
+
+export type Shown =
+  | {
+      readonly state: 'genuine';
+      readonly epoch: number;
+      readonly digest: string;
+      readonly publishedAt: number;
+      readonly approvedBy: readonly string[];
+      readonly normaliser: string;
+      readonly privileged: number;
+      readonly classes: Readonly<Record<PrivilegedClass, number>>;
+      readonly block: number;
+      readonly pending: number;
+      readonly allow: number;
+      readonly callers: number;
+      /** Age of the heartbeat in ms; null where there is none that is genuine. */
+      readonly heartbeatAgeMs: number | null;
+      /** Whether a controller would serve this now. */
+      readonly fresh: boolean;
+    }
+  | { readonly state: 'unusable'; readonly why: string };
+
+const heartbeatAge = async (
+  connection: Connection,
+  key: string,
+  manifest: Manifest,
+  options: ShowOptions,
+): Promise<number | null> => {
+  const text = await connection.string(key, 8192);
+  if (text === null) return null;
+  const opened = openText(trustedKeys(options.publisherKeys), 'heartbeat', text, heartbeatSchema);
+  if (opened.state !== 'genuine' || opened.body.epoch !== manifest.epoch) return null;
+  return options.clock.wall() - opened.body.at;
+};
+
+/** The publication in Redis, verified whole as a controller would. Never rejects on account of Redis. */
+export const showLists = async (options: ShowOptions): Promise<Shown> => {
+  const connection = new Connection(options.redis, 5_000);
+  const keys = keyNames(options.keyPrefix);
+  try {
+    await connection.open();
+    const result = await verifyRedis(connection, keys, trustedKeys(options.publisherKeys), () => false);
+    if (result.state === 'moved') return { state: 'unusable', why: 'being-published' };
+    if (result.state === 'mismatch') return { state: 'unusable', why: result.why };
+    const { manifest } = result.epoch;
+    const age = await heartbeatAge(connection, keys.heartbeat, manifest, options);
+    const classes = Object.fromEntries(
+      privilegedClasses.map((cls) => [cls, countOf(manifest, cls)]),
+    ) as Record<PrivilegedClass, number>;
+    return {
+      state: 'genuine',
+      epoch: manifest.epoch,
+      digest: manifest.digest,
+      publishedAt: manifest.publishedAt,
+      approvedBy: manifest.approvedBy,
+      normaliser: manifest.normaliser,
+      privileged: Object.values(classes).reduce((total, count) => total + count, 0),
+      classes,
+      block: manifest.parts.block.entries,
+      pending: manifest.parts.pending.entries,
+      allow: manifest.allow.entries,
+      callers: manifest.allow.callers,
+      heartbeatAgeMs: age,
+      fresh: age !== null && age <= (options.maxListAgeMs ?? 60_000),
+    };
+  } catch (error) {
+    if (error instanceof RedisError) return { state: 'unusable', why: error.code };
+    throw error;
+  } finally {
+    connection.close();
+  }
+};

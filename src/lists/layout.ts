@@ -1,0 +1,82 @@
+import { createHash, createHmac } from 'node:crypto';
+import type { EntryId } from '../core/lists.js';
+
+/**
+ * How a publication lies in Redis. Everything hangs under one prefix:
+ *
+ * | key | type | holds |
+ * | --- | --- | --- |
+ * | `head` | string | `<epoch> <sha256 of the manifest text>`: the flip of this one key publishes |
+ * | `manifest:<epoch>` | string | signed manifest (manifest.ts) |
+ * | `tombstones:<epoch>` | string | removed privileged entries, digest in the manifest |
+ * | `heartbeat` | string | signed heartbeat |
+ * | `lock` | string | token of the publisher at work |
+ * | `n:<bucket>` | hash | index of privileged, blocked and pending numbers: field = digits, value = rows (rows.ts) |
+ * | `allow:<facility>:<caller>` | hash | field = number, value = epochs in which it is allowed |
+ *
+ * Every row carries the epochs [from, to) in which it counts, so that a publication is written beside the one
+ * being served and becomes visible all at once.
+ */
+export interface KeyNames {
+  readonly prefix: string;
+  readonly head: string;
+  readonly heartbeat: string;
+  readonly lock: string;
+  readonly allowAll: string;
+  manifest(epoch: number): string;
+  tombstones(epoch: number): string;
+  bucket(bucket: number): string;
+  allow(facility: string, caller: string): string;
+}
+
+/**
+ * A prime, so that neighbouring numbers spread. 500,000 entries make about 61 a bucket: below the 128 up to which
+ * Redis keeps a hash as a listpack, which is what makes the index small.
+ */
+export const bucketCount = 8191;
+
+/** Stands for the whole facility where a caller's id would be; no caller id can be a star. */
+export const wholeFacility = '*';
+
+// No glob characters: the prefix is part of a SCAN pattern.
+const prefixShape = /^[A-Za-z0-9:_{}.-]{0,64}$/;
+const digitsShape = /^[1-9][0-9]{0,14}$/;
+
+/** Throws a RangeError on a prefix that could not be used safely in a pattern. */
+export const keyNames = (prefix: string): KeyNames => {
+  if (!prefixShape.test(prefix))
+    throw new RangeError('key prefix: only A-Z a-z 0-9 : _ { } . - , at most 64');
+  return {
+    prefix,
+    head: `${prefix}head`,
+    heartbeat: `${prefix}heartbeat`,
+    lock: `${prefix}lock`,
+    allowAll: `${prefix}allow:*`,
+    manifest: (epoch) => `${prefix}manifest:${epoch}`,
+    tombstones: (epoch) => `${prefix}tombstones:${epoch}`,
+    bucket: (bucket) => `${prefix}n:${bucket}`,
+    allow: (facility, caller) => `${prefix}allow:${facility}:${caller}`,
+  };
+};
+
+/** The digits of an E.164 number without its plus sign; null where it is not 1 to 15 digits without a leading 0. */
+export const digitsOf = (e164: string): string | null => {
+  const digits = e164.startsWith('+') ? e164.slice(1) : e164;
+  return digitsShape.test(digits) ? digits : null;
+};
+
+/** At most 15 digits are exact in a double, so the remainder is exact too. */
+export const bucketOf = (digits: string): number => Number(digits) % bucketCount;
+
+export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/**
+ * Id of an entry. Keyed with the publication's salt: numbers are few enough to try them all, so that a bare digest
+ * in a journal would be the number itself to whoever wants to know.
+ */
+export const entryId = (salt: string, content: string): EntryId =>
+  createHmac('sha256', salt).update(content).digest('base64url').slice(0, 16) as EntryId;
+
+/** The field of a number in an allow list. */
+export const allowField = (digits: string, extension: string | null): string =>
+  extension === null ? digits : `${digits};${extension}`;

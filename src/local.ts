@@ -1,0 +1,163 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from './call/ports.js';
+import type { Config } from './config/schema.js';
+import type { WallMs } from './core/leg.js';
+import { NORMALISER_VERSION } from './core/number.js';
+import type { ListSet } from './lists/entries.js';
+import { type HeartbeatPublisher, startHeartbeat } from './lists/heartbeat.js';
+import { type Published, type PublishOptions, publish } from './lists/publish.js';
+import { generatePublisherKey, type PublisherKey, publisherKey } from './lists/signed.js';
+import { type RunningRedis, startRedis } from './stack/redis.js';
+import { type RunningRtpengine, startRtpengine } from './stack/rtpengine.js';
+
+export interface LocalOptions {
+  readonly config: Config;
+  /** Folder for everything the site writes. */
+  readonly dir: string;
+  /** Media nodes of each pool; default one. */
+  readonly nodes?: { readonly recorded: number; readonly private: number };
+  /** RTP ports of each node, four a call; default 256. */
+  readonly portCount?: number;
+  /** Keep the configured ports (for `npm start`); without it every port is a free one. */
+  readonly fixedPorts?: boolean;
+  readonly heartbeatMs?: number;
+  /** Use this folder as the first recorded node's spool. */
+  readonly spool?: string;
+}
+
+/** Redis, media nodes and a publisher of lists on this machine, and the configuration that points to them. */
+export interface LocalSite {
+  readonly config: Config;
+  readonly redis: RunningRedis;
+  readonly recorded: readonly RunningRtpengine[];
+  readonly private: readonly RunningRtpengine[];
+  readonly publisher: PublisherKey;
+  publish(lists: ListSet, options?: Partial<PublishOptions>): Promise<Published>;
+  /** Starts the publisher's heartbeat; without it the lists are stale within a minute. */
+  beat(): Promise<HeartbeatPublisher>;
+  stop(): Promise<void>;
+}
+
+const clock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
+
+/** The publisher's key pair under `dir/keys`, made on first use. */
+const keysIn = async (dir: string): Promise<{ readonly key: PublisherKey; readonly publicFile: string }> => {
+  const privateFile = join(dir, 'keys', 'publisher.pem');
+  const publicFile = join(dir, 'keys', 'publisher.pub.pem');
+  if (!existsSync(privateFile) || !existsSync(publicFile)) {
+    await mkdir(join(dir, 'keys'), { recursive: true });
+    const { privatePem, publicPem } = generatePublisherKey();
+    await writeFile(privateFile, privatePem, { mode: 0o600 });
+    await writeFile(publicFile, publicPem);
+    await chmod(privateFile, 0o600);
+  }
+  return { key: publisherKey(readFileSync(privateFile, 'utf8')), publicFile };
+};
+
+export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
+  const { config, dir, fixedPorts = false } = options;
+  await mkdir(dir, { recursive: true });
+  const { key, publicFile } = await keysIn(dir);
+  const stops: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const one of stops.splice(0).reverse()) await one().catch(() => undefined);
+  };
+  try {
+    const redis = await startRedis({
+      dir: join(dir, 'redis'),
+      ...(fixedPorts ? { port: config.lists.redis.port } : {}),
+    });
+    stops.push(() => redis.stop());
+    const node = async (kind: 'recorded' | 'private', index: number): Promise<RunningRtpengine> => {
+      const configured = config.media.nodes.filter((one) => one.pool === kind)[index];
+      const started = await startRtpengine({
+        kind,
+        dir,
+        name: `${kind}-${index + 1}`,
+        portCount: options.portCount ?? 256,
+        ...(fixedPorts && configured !== undefined
+          ? { ngPort: configured.ng.port, cliPort: configured.cli.port }
+          : {}),
+        ...(kind === 'recorded' && index === 0 && options.spool !== undefined
+          ? { spool: options.spool }
+          : {}),
+      });
+      stops.push(() => started.stop());
+      return started;
+    };
+    const wanted = options.nodes ?? { recorded: 1, private: 1 };
+    const recorded: RunningRtpengine[] = [];
+    const privates: RunningRtpengine[] = [];
+    for (let i = 0; i < wanted.recorded; i++) recorded.push(await node('recorded', i));
+    for (let i = 0; i < wanted.private; i++) privates.push(await node('private', i));
+    const listing = {
+      redis: { host: redis.host, port: redis.port },
+      keyPrefix: config.lists.keyPrefix,
+      key,
+      clock,
+    };
+    return {
+      config: overlaid(config, dir, fixedPorts, redis, [...recorded, ...privates], publicFile),
+      redis,
+      recorded,
+      private: privates,
+      publisher: key,
+      publish: (lists, more) =>
+        publish(lists, {
+          ...listing,
+          approvedBy: ['local'],
+          normaliser: NORMALISER_VERSION,
+          statePath: join(dir, 'publisher.json'),
+          ...more,
+        }),
+      beat: async () => {
+        const beating = await startHeartbeat({ ...listing, everyMs: options.heartbeatMs ?? 5000 });
+        stops.push(() => beating.stop());
+        return beating;
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+};
+
+/** The configuration with what really runs in the place of what was configured. */
+const overlaid = (
+  config: Config,
+  dir: string,
+  fixedPorts: boolean,
+  redis: RunningRedis,
+  nodes: readonly RunningRtpengine[],
+  publicFile: string,
+): Config => ({
+  ...config,
+  sip: {
+    ...config.sip,
+    listen: fixedPorts ? config.sip.listen : config.sip.listen.map((one) => ({ ...one, port: 0 })),
+  },
+  lists: {
+    ...config.lists,
+    redis: { host: redis.host, port: redis.port, db: 0 },
+    publisherKeys: [publicFile],
+    snapshot: join(dir, 'snapshot.json'),
+  },
+  media: {
+    ...config.media,
+    nodes: nodes.map((node) => ({
+      name: `${node.kind}-${nodes.filter((one) => one.kind === node.kind).indexOf(node) + 1}`,
+      pool: node.kind,
+      ng: { ...node.ng },
+      cli: { ...node.cli },
+      mediaAddress: node.mediaAddress,
+      pid: node.pid,
+      ...(node.spool === undefined ? {} : { spool: node.spool }),
+    })),
+  },
+  recording: { ...config.recording, directory: join(dir, 'recordings') },
+  journal: { ...config.journal, directory: join(dir, 'journal') },
+  http: { ...config.http, port: fixedPorts ? config.http.port : 0 },
+});

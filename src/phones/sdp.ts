@@ -1,0 +1,155 @@
+import { type CodecName, payloadTypes } from './g711.js';
+import { EVENT_PAYLOAD_TYPE } from './rtp.js';
+
+export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+
+/** What a phone needs to know of the far end's session description. */
+export interface RemoteSdp {
+  readonly text: string;
+  /** Where to send audio. */
+  readonly address: string;
+  readonly port: number;
+  readonly direction: Direction;
+  /** The codecs this phone knows, in the far end's order. */
+  readonly codecs: readonly CodecName[];
+  /** The payload type the far end wants for telephone-event. */
+  readonly eventType: number | undefined;
+  /** Every address anywhere in the description (o=, c=, a=rtcp, a=candidate), for tests of what was told. */
+  readonly addresses: readonly string[];
+  /** All m= lines, for the answer must have as many (RFC 3264 section 6). */
+  readonly mediaLines: readonly string[];
+}
+
+const directions: readonly string[] = ['sendrecv', 'sendonly', 'recvonly', 'inactive'];
+
+const isDirection = (name: string): name is Direction => directions.includes(name);
+
+const knownCodecs = Object.keys(payloadTypes) as CodecName[];
+
+function addressesIn(lines: readonly string[]): string[] {
+  const found = new Set<string>();
+  for (const line of lines) {
+    const address =
+      /^(?:c=|o=.* )IN IP[46] ([^\s/]+)/.exec(line)?.[1] ??
+      /^a=rtcp:\d+ IN IP[46] (\S+)/.exec(line)?.[1] ??
+      /^a=candidate:\S+ \d+ \S+ \d+ (\S+)/.exec(line)?.[1];
+    if (address !== undefined) found.add(address);
+    const related = / raddr (\S+)/.exec(line)?.[1];
+    if (related !== undefined) found.add(related);
+  }
+  return [...found];
+}
+
+/** The lines before the first m= line, and those of the first audio section. */
+function sections(lines: readonly string[]): { session: string[]; audio: string[] } {
+  const firstMedia = lines.findIndex((line) => line.startsWith('m='));
+  const audioStart = lines.findIndex((line) => line.startsWith('m=audio '));
+  const next = lines.findIndex((line, index) => index > audioStart && line.startsWith('m='));
+  return {
+    session: lines.slice(0, firstMedia < 0 ? lines.length : firstMedia),
+    audio: audioStart < 0 ? [] : lines.slice(audioStart, next < 0 ? lines.length : next),
+  };
+}
+
+/** Reads a description; undefined when it has no audio section that makes sense. */
+export function parseSdp(text: string): RemoteSdp | undefined {
+  const lines = text.split('\n').map((line) => line.trimEnd());
+  const { session, audio } = sections(lines);
+  const media = /^m=audio (\d+)(?:\/\d+)? \S+ (.+)$/.exec(audio[0] ?? '');
+  if (media === null) return undefined;
+  const value = (prefix: string): string | undefined => {
+    const line = [...audio, ...session].find((candidate) => candidate.startsWith(prefix));
+    return line?.slice(prefix.length);
+  };
+  const address = value('c=IN IP4 ')?.split('/')[0];
+  if (address === undefined) return undefined;
+  const types = (media[2] ?? '').split(' ').map(Number);
+  const event = audio.find((line) => /^a=rtpmap:\d+ telephone-event\/8000/i.test(line));
+  const direction = [...audio, ...session].map((line) => line.slice(2)).find(isDirection) ?? 'sendrecv';
+  return {
+    text,
+    address,
+    port: Number(media[1]),
+    direction,
+    codecs: types.flatMap((type) => knownCodecs.filter((codec) => payloadTypes[codec] === type)),
+    eventType: event === undefined ? undefined : Number(/\d+/.exec(event)?.[0]),
+    addresses: addressesIn(lines),
+    mediaLines: lines.filter((line) => line.startsWith('m=')),
+  };
+}
+
+/** What this phone says of itself. */
+export interface LocalMedia {
+  readonly host: string;
+  readonly port: number;
+  readonly codecs: readonly CodecName[];
+  readonly direction: Direction;
+  /** Stays the same during a call; the version grows with each description (RFC 3264 section 8). */
+  readonly sessionId: number;
+  readonly version: number;
+}
+
+function audioSection(
+  media: LocalMedia,
+  codecs: readonly CodecName[],
+  eventType: number | undefined,
+): string[] {
+  const types = codecs.map((codec) => payloadTypes[codec]);
+  const eventLines =
+    eventType === undefined ? [] : [`a=rtpmap:${eventType} telephone-event/8000`, `a=fmtp:${eventType} 0-16`];
+  return [
+    `m=audio ${media.port} RTP/AVP ${[...types, ...(eventType === undefined ? [] : [eventType])].join(' ')}`,
+    ...codecs.map((codec) => `a=rtpmap:${payloadTypes[codec]} ${codec}/8000`),
+    ...eventLines,
+    'a=ptime:20',
+    `a=${media.direction}`,
+  ];
+}
+
+function sessionLines(media: LocalMedia): string[] {
+  return [
+    'v=0',
+    `o=- ${media.sessionId} ${media.version} IN IP4 ${media.host}`,
+    's=-',
+    `c=IN IP4 ${media.host}`,
+    't=0 0',
+  ];
+}
+
+const write = (lines: readonly string[]): string => lines.join('\r\n') + '\r\n';
+
+/** An offer of all codecs of the phone, and of keys as events. */
+export function offerSdp(media: LocalMedia): string {
+  return write([...sessionLines(media), ...audioSection(media, media.codecs, EVENT_PAYLOAD_TYPE)]);
+}
+
+/** The first codec of the far end that the phone has too. */
+export function sharedCodec(media: Pick<LocalMedia, 'codecs'>, remote: RemoteSdp): CodecName | undefined {
+  return remote.codecs.find((codec) => media.codecs.includes(codec));
+}
+
+/** What may be answered at most to an offered direction (RFC 3264 section 6.1), seen from the one who answers. */
+export function answerDirection(offered: Direction, own: Direction): Direction {
+  const sends =
+    (own === 'sendrecv' || own === 'sendonly') && (offered === 'sendrecv' || offered === 'recvonly');
+  const receives =
+    (own === 'sendrecv' || own === 'recvonly') && (offered === 'sendrecv' || offered === 'sendonly');
+  if (sends) return receives ? 'sendrecv' : 'sendonly';
+  return receives ? 'recvonly' : 'inactive';
+}
+
+/** The answer with one codec; undefined when none is shared (488). Other media than the first audio is refused (port 0). */
+export function answerSdp(media: LocalMedia, offer: RemoteSdp): string | undefined {
+  const codec = sharedCodec(media, offer);
+  if (codec === undefined) return undefined;
+  const direction = answerDirection(offer.direction, media.direction);
+  let audioDone = false;
+  const lines = offer.mediaLines.flatMap((line) => {
+    if (line.startsWith('m=audio ') && !audioDone) {
+      audioDone = true;
+      return audioSection({ ...media, direction }, [codec], offer.eventType);
+    }
+    return [line.replace(/^(m=\S+) \S+/, '$1 0')];
+  });
+  return write([...sessionLines(media), ...lines]);
+}

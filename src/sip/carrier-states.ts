@@ -1,0 +1,71 @@
+import type { Emit } from '../call/ports.js';
+import type { TrunkId } from '../core/leg.js';
+import type { Drachtio } from './drachtio.js';
+import type { CarrierTrunk, TrunkTable } from './trunk.js';
+
+/** Which carrier trunks answer: learned by OPTIONS and by INVITEs nobody answered. */
+export class CarrierStates {
+  readonly #table: TrunkTable;
+  readonly #emit: Emit;
+  readonly #down = new Set<TrunkId>();
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  constructor(table: TrunkTable, emit: Emit) {
+    this.#table = table;
+    this.#emit = emit;
+  }
+
+  /** Sends OPTIONS to each trunk at its interval (RFC 3261 section 11); two in a row without answer mean down. */
+  start(drachtio: Drachtio): void {
+    for (const carrier of this.#table.carriers) {
+      if (carrier.keepaliveSeconds <= 0) continue;
+      let missed = 0;
+      const host = carrier.address.includes(':') ? `[${carrier.address}]` : carrier.address;
+      const uri = `sip:${host}:${carrier.port}`;
+      const probe = async (): Promise<void> => {
+        const deadline = Math.min(carrier.keepaliveSeconds * 1000, 4000);
+        const status = await drachtio.ping(uri, `${uri};transport=${carrier.transport}`, deadline);
+        // Any answer shows the trunk is alive, except those that say it takes no calls.
+        if (status !== 0 && status !== 408 && status !== 503) {
+          missed = 0;
+          this.#set(carrier, true, 'options');
+        } else if (++missed >= 2) {
+          this.#set(carrier, false, status === 0 ? 'no-answer' : `sip-${status}`);
+        }
+      };
+      this.#timers.push(setInterval(() => void probe(), carrier.keepaliveSeconds * 1000));
+    }
+  }
+
+  stop(): void {
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+  }
+
+  failed(carrier: CarrierTrunk, why: string): void {
+    // Without OPTIONS nothing would ever find the trunk up again.
+    if (carrier.keepaliveSeconds > 0) this.#set(carrier, false, why);
+  }
+
+  /** The named trunks in their order, those that are down last: a wrong guess costs a delay, never a call. */
+  inOrder(names: readonly TrunkId[]): readonly CarrierTrunk[] {
+    const known = names.flatMap((name) => this.#table.carrier(name) ?? []);
+    return [
+      ...known.filter((one) => !this.#down.has(one.name)),
+      ...known.filter((one) => this.#down.has(one.name)),
+    ];
+  }
+
+  view(): readonly { readonly trunk: string; readonly up: boolean }[] {
+    return this.#table.carriers.map((carrier) => ({
+      trunk: carrier.name,
+      up: !this.#down.has(carrier.name),
+    }));
+  }
+
+  #set(carrier: CarrierTrunk, up: boolean, why: string): void {
+    if (up === !this.#down.has(carrier.name)) return;
+    if (up) this.#down.delete(carrier.name);
+    else this.#down.add(carrier.name);
+    this.#emit({ event: 'trunk-state', trunk: carrier.name, state: up ? 'up' : 'down', why });
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The part of drachtio-srf 5 we use, as it really behaves. Its own types lack options, events and errors, and are
+ * wrong in places (facts: drachtio 11.12); these are what its source does.
+ */
+export interface SrfMessage {
+  readonly method: string;
+  readonly uri: string;
+  readonly body: string | undefined;
+  readonly status: number;
+  readonly reason: string;
+  readonly raw: string | undefined;
+  get(name: string): string | undefined;
+  has(name: string): boolean;
+}
+
+export interface SrfRequest extends SrfMessage {
+  readonly source: 'network' | 'application';
+  readonly source_address: string;
+  readonly source_port: number;
+  readonly protocol: string;
+  on(event: 'cancel', listener: (cancel: SrfMessage) => void): void;
+  on(event: 'response', listener: (response: SrfMessage, ack: () => void) => void): void;
+  cancel(options: { headers?: Record<string, string> }, done: (error: unknown) => void): void;
+}
+
+export interface SrfSendOptions {
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+export interface SrfResponse {
+  readonly finalResponseSent: boolean;
+  send(status: number, reason: string, options?: SrfSendOptions, sent?: (error: unknown) => void): void;
+}
+
+export interface SrfDialog {
+  readonly id: string;
+  readonly socket: { readonly destroyed: boolean };
+  readonly remote: { readonly sdp: string };
+  readonly local: { sdp: string };
+  handle(request: SrfRequest, response: SrfResponse): void;
+  on(event: 'destroy', listener: (bye: SrfMessage, reason: string | undefined) => void): void;
+  destroy(options: { headers?: Record<string, string> }, done: (error: unknown) => void): void;
+  request(
+    options: { method: string; headers?: Record<string, string>; body?: string },
+    done: (error: unknown, response: SrfMessage) => void,
+  ): void;
+}
+
+export interface SrfClient {
+  request(
+    options: { method: string; stackDialogId: string; headers?: Record<string, string> },
+    done: (error: unknown, request: SrfRequest | undefined) => void,
+  ): void;
+}
+
+export interface SrfInstance {
+  connect(options: {
+    host: string;
+    port: number;
+    secret: string;
+    enablePing?: boolean;
+    pingInterval?: number;
+    reconnect?: { retryMaxDelay: number };
+  }): void;
+  disconnect(): void;
+  on(event: 'connect', listener: (error: unknown, hostport: string) => void): void;
+  on(event: 'error', listener: (error: unknown) => void): void;
+  on(event: 'close' | 'reconnecting', listener: () => void): void;
+  use(method: string, handler: (request: SrfRequest, response: SrfResponse) => void): void;
+  invite(handler: (request: SrfRequest, response: SrfResponse) => void): void;
+  options(handler: (request: SrfRequest, response: SrfResponse) => void): void;
+  createUAS(
+    request: SrfRequest,
+    response: SrfResponse,
+    options: { localSdp: string; headers?: Record<string, string> },
+    done: (error: unknown, dialog: SrfDialog) => void,
+  ): void;
+  createUAC(
+    uri: string,
+    options: { localSdp: string; headers?: Record<string, string>; proxy?: string },
+    progress: {
+      cbRequest: (error: unknown, request: SrfRequest) => void;
+      cbProvisional: (response: SrfMessage) => void;
+    },
+    done: (error: unknown, dialog: SrfDialog) => void,
+  ): void;
+  request(
+    uri: string,
+    options: { method: string; headers?: Record<string, string>; proxy?: string },
+    done: (error: unknown, request: SrfRequest) => void,
+  ): void;
+  readonly _app: { readonly client: SrfClient };
+}

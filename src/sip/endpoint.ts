@@ -1,0 +1,124 @@
+import type { CallerLeg, Clock, Emit } from '../call/ports.js';
+import { type Ending, endingRow } from '../core/ending.js';
+import type { CallId, Leg } from '../core/leg.js';
+import { SipBridge } from './bridge.js';
+import { SipCallerLeg } from './caller-leg.js';
+import { CarrierStates } from './carrier-states.js';
+import { SipDialer } from './dialer.js';
+import { Drachtio, type IncomingInvite } from './drachtio.js';
+import { legFromInvite } from './leg-from-invite.js';
+import { refusalHeaders } from './refusal.js';
+import { type FacilityTrunk, type Source, type Trunk, TrunkTable } from './trunk.js';
+
+/** What the SIP side needs of the controller of calls. */
+export interface CallTaker {
+  /** Why no call can be taken now, or null. */
+  refusal(): Ending | null;
+  take(caller: CallerLeg): void;
+  reject(rejection: {
+    readonly trunk: string | null;
+    readonly source: string;
+    readonly ending: Ending;
+  }): void;
+  agentLost(): void;
+}
+
+export interface EndpointOptions {
+  readonly agent: { readonly host: string; readonly port: number; readonly secret: string };
+  readonly trunks: readonly Trunk[];
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly newCallId: () => CallId;
+}
+
+/** Everything SIP: admits INVITEs by trunk, reads them into legs, and gives the controller its dialer and bridge. */
+export class SipEndpoint {
+  readonly dialer: SipDialer;
+  readonly bridge: SipBridge;
+  readonly carriers: CarrierStates;
+  readonly #options: EndpointOptions;
+  readonly #table: TrunkTable;
+  readonly #drachtio: Drachtio;
+  /** The INVITEs of calls under way, for the headers that may be copied; gone with the leg. */
+  readonly #invites = new WeakMap<Leg, { readonly invite: IncomingInvite; readonly trunk: FacilityTrunk }>();
+  #taker: CallTaker | null = null;
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    this.#table = new TrunkTable(options.trunks);
+    this.carriers = new CarrierStates(this.#table, options.emit);
+    this.bridge = new SipBridge(options.emit);
+    this.#drachtio = new Drachtio({
+      ...options.agent,
+      onInvite: (invite) => this.#invite(invite),
+      health: (source) => this.#health(source),
+      onState: (state, why) => {
+        options.emit({ event: 'agent-state', state, why });
+        if (state === 'down') this.#taker?.agentLost();
+      },
+    });
+    this.dialer = new SipDialer({
+      drachtio: this.#drachtio,
+      carriers: this.carriers,
+      emit: options.emit,
+      trunkOf: (leg) => this.#invites.get(leg)?.trunk ?? null,
+      headerOf: (leg, name) => this.#invites.get(leg)?.invite.header(name),
+    });
+  }
+
+  /** Connects to the agent; from then on calls go to the taker. */
+  async start(taker: CallTaker, deadlineMs = 5000): Promise<void> {
+    this.#taker = taker;
+    await this.#drachtio.connect(deadlineMs);
+    this.carriers.start(this.#drachtio);
+  }
+
+  get up(): boolean {
+    return this.#drachtio.up;
+  }
+
+  stop(): void {
+    this.carriers.stop();
+    this.#drachtio.close();
+  }
+
+  /** OPTIONS from a trunk is its health check; to anybody else we are not there. */
+  #health(source: Source): { readonly status: number; readonly phrase: string } {
+    if (this.#table.of(source) === null) return { status: 403, phrase: 'Forbidden' };
+    const refusal = this.#taker?.refusal() ?? { code: 'shutdown' };
+    return refusal === null ? { status: 200, phrase: 'OK' } : { status: 503, phrase: 'Service Unavailable' };
+  }
+
+  #invite(invite: IncomingInvite): void {
+    const taker = this.#taker;
+    const trunk = this.#table.of(invite.source);
+    const turnAway = (ending: Ending): void => {
+      const { status, phrase } = endingRow(ending.code);
+      const headers: Record<string, string> = { ...refusalHeaders(ending) };
+      // RFC 3261 section 8.2.2.3: 420 names what is not supported.
+      if (status === 420) headers.Unsupported = token(invite.header('Require') ?? '');
+      invite.respond(status, phrase, headers);
+      taker?.reject({ trunk: trunk?.name ?? null, source: invite.source.address, ending });
+    };
+    if (trunk === null || trunk.kind === 'carrier') {
+      // Calls are outgoing only: a carrier is not a trunk calls come from.
+      turnAway({ code: 'trunk-unknown', detail: trunk === null ? 'address' : 'carrier' });
+      return;
+    }
+    const refusal = taker === null ? ({ code: 'shutdown' } as const) : taker.refusal();
+    if (refusal !== null || taker === null) {
+      turnAway(refusal ?? { code: 'shutdown' });
+      return;
+    }
+    const read = legFromInvite(invite, trunk, this.#options.newCallId(), this.#options.clock.wall());
+    if ('refused' in read) {
+      turnAway(read.refused);
+      return;
+    }
+    this.#invites.set(read.leg, { invite, trunk });
+    taker.take(new SipCallerLeg(read.leg, read.offer, invite));
+  }
+}
+
+/** Option tags as the caller wrote them, as long as they are tokens (RFC 3261 section 25.1). */
+const token = (text: string): string => (/^[A-Za-z0-9.!%*_+`'~, -]{1,200}$/.test(text) ? text : 'unknown');

@@ -1,0 +1,88 @@
+import type { FacilityId, TrunkId } from '../core/leg.js';
+import type { DialPlan } from '../core/number.js';
+
+/** How a facility trunk says who calls. */
+export type CallerSource =
+  | { readonly from: 'from-user' }
+  | { readonly from: 'header'; readonly header: string };
+
+/** A trunk towards a facility's phones: an ATA, a PBX. Calls come only from here. */
+export interface FacilityTrunk {
+  readonly kind: 'facility';
+  readonly name: TrunkId;
+  readonly facility: FacilityId;
+  /** Source addresses, and a port where the trunk always sends from one. */
+  readonly addresses: readonly string[];
+  readonly port: number | null;
+  readonly transports: readonly Transport[];
+  readonly caller: CallerSource;
+  readonly unitHeader: string | null;
+  readonly phoneHeader: string | null;
+  readonly plan: DialPlan;
+  /** Carrier trunks to try, in order. */
+  readonly carriers: readonly TrunkId[];
+  /** What the called party sees: the facility's own number, never the caller's. */
+  readonly presentedNumber: string;
+}
+
+/** A trunk towards the carrier. Calls go only to here. */
+export interface CarrierTrunk {
+  readonly kind: 'carrier';
+  readonly name: TrunkId;
+  readonly address: string;
+  readonly port: number;
+  readonly transport: Transport;
+  /** Seconds between OPTIONS; 0 sends none and takes the trunk for up. */
+  readonly keepaliveSeconds: number;
+  /** How long to wait for a first response before the next trunk is tried, in ms. */
+  readonly firstResponseMs: number;
+  /** Headers of the caller's INVITE that are passed on. Nothing else is. */
+  readonly copyHeaders: readonly string[];
+}
+
+export type Transport = 'udp' | 'tcp';
+export type Trunk = FacilityTrunk | CarrierTrunk;
+
+export interface Source {
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: string;
+}
+
+/** Who a trunk is follows from where its packets come from, never from a header it sends (facts: reliability C6). */
+export class TrunkTable {
+  readonly #byAddress = new Map<string, Trunk[]>();
+  readonly #carriers = new Map<string, CarrierTrunk>();
+
+  constructor(trunks: readonly Trunk[]) {
+    for (const trunk of trunks) {
+      if (trunk.kind === 'carrier') this.#carriers.set(trunk.name, trunk);
+      for (const address of trunk.kind === 'carrier' ? [trunk.address] : trunk.addresses) {
+        const known = this.#byAddress.get(address);
+        if (known === undefined) this.#byAddress.set(address, [trunk]);
+        else known.push(trunk);
+      }
+    }
+  }
+
+  /** The trunk that sends from there; a trunk bound to a port wins over one that is not. */
+  of(source: Source): Trunk | null {
+    const known = this.#byAddress.get(source.address) ?? [];
+    const transport = source.protocol.toLowerCase();
+    const fits = known.filter((trunk) =>
+      trunk.kind === 'carrier'
+        ? trunk.transport === transport
+        : trunk.transports.some((one) => one === transport) &&
+          (trunk.port === null || trunk.port === source.port),
+    );
+    return fits.find((trunk) => trunk.kind === 'facility' && trunk.port !== null) ?? fits[0] ?? null;
+  }
+
+  carrier(name: TrunkId): CarrierTrunk | null {
+    return this.#carriers.get(name) ?? null;
+  }
+
+  get carriers(): readonly CarrierTrunk[] {
+    return [...this.#carriers.values()];
+  }
+}

@@ -1,0 +1,124 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import t from 'tap';
+import { fromRoot } from '../src/root.js';
+
+interface Import {
+  readonly file: string;
+  readonly from: string;
+  /** A path under src/ for our own files, else the package. */
+  readonly target: string;
+  readonly own: boolean;
+}
+
+const sources = (readdirSync(fromRoot('src'), { recursive: true }) as string[]).filter((name) =>
+  name.endsWith('.ts'),
+);
+const imports: readonly Import[] = sources.flatMap((file) => {
+  const text = readFileSync(fromRoot('src', file), 'utf8');
+  return [
+    ...text.matchAll(
+      /^(?:import|export)\s[^'"]*?from\s+['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm,
+    ),
+  ].map((match) => {
+    const from = match[1] ?? match[2] ?? match[3] ?? '';
+    const own = from.startsWith('.');
+    const target = own ? normalize(join(dirname(file), from)).replace(/\.js$/, '.ts') : from;
+    return { file, from, target, own };
+  });
+});
+const houseOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : file);
+
+/** What each house may import of ours: the arrows of the design, section 7. */
+const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
+  core: (target) => target.startsWith('core/'),
+  call: (target) => /^(core|call)\//.test(target),
+  agent: (target) => target.startsWith('agent/'),
+  phones: (target) => target.startsWith('phones/'),
+  sip: (target) => /^(core|sip)\//.test(target) || /^call\/(ports|events)\.ts$/.test(target),
+  media: (target) =>
+    /^(core|media)\//.test(target) || /^call\/(ports|events)\.ts$/.test(target) || target === 'root.ts',
+  recording: (target) =>
+    /^(core|recording)\//.test(target) || /^call\/(ports|events)\.ts$/.test(target) || target === 'root.ts',
+  lists: (target) =>
+    /^(core|lists)\//.test(target) || /^call\/(ports|events)\.ts$/.test(target) || target === 'root.ts',
+  journal: (target) => target.startsWith('journal/'),
+  stack: (target) => target.startsWith('stack/') || target === 'root.ts',
+  config: (target) => /^(core|config)\//.test(target),
+  api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller)\.ts$/.test(target),
+};
+/** The one house that may touch each library. */
+const owners: Readonly<Record<string, RegExp>> = {
+  'drachtio-srf': /^sip\/drachtio\.ts$/,
+  'sdp-transform': /^media\//,
+  ioredis: /^lists\//,
+  pino: /^log\.ts$/,
+  'prom-client': /^api\/metrics\.ts$/,
+  'libphonenumber-js/max': /^core\/number/,
+  yaml: /^(config|lists)\//,
+  zod: /^(config|lists)\//,
+  'csv-parse/sync': /^lists\//,
+  'csv-parse': /^lists\//,
+  commander: /^cli\//,
+};
+
+t.test('the arrows point down only', async (t) => {
+  t.ok(sources.length > 60, `${sources.length} files were seen`);
+  t.ok(imports.length > 200, `${imports.length} imports were seen`);
+  const wrong = imports.filter((one) => {
+    if (!one.own) return false;
+    const rule = mayImport[houseOf(one.file)];
+    return rule !== undefined && !rule(one.target);
+  });
+  t.same(
+    wrong.map((one) => `${one.file} imports ${one.target}`),
+    [],
+  );
+  for (const house of Object.keys(mayImport))
+    t.ok(
+      sources.some((file) => file.startsWith(`${house}/`)),
+      `there is a house ${house}`,
+    );
+});
+
+t.test('core touches nothing of the world', async (t) => {
+  const wrong = imports.filter(
+    (one) => one.file.startsWith('core/') && !one.own && !/^libphonenumber-js/.test(one.from),
+  );
+  t.same(wrong, []);
+  const impure = sources
+    .filter((file) => file.startsWith('core/'))
+    .filter((file) =>
+      /\b(Date\.now|Math\.random|process\.|setTimeout|console\.\w+\(|await )/.test(
+        readFileSync(fromRoot('src', file), 'utf8'),
+      ),
+    );
+  t.same(impure, []);
+});
+
+t.test('each library has one owner, and none is unknown', async (t) => {
+  for (const one of imports.filter((i) => !i.own && !i.from.startsWith('node:'))) {
+    const owner = owners[one.from];
+    t.ok(owner?.test(one.file), `${one.file} imports ${one.from}`);
+  }
+});
+
+t.test('a decision is made in one place', async (t) => {
+  const makers = sources.filter((file) => /\basDecided\b/.test(readFileSync(fromRoot('src', file), 'utf8')));
+  t.same(makers.sort(), ['core/decide.ts', 'core/decision.ts']);
+});
+
+t.test('only config and the command line read the environment', async (t) => {
+  const readers = sources.filter((file) =>
+    /\bprocess\.env\b/.test(readFileSync(fromRoot('src', file), 'utf8')),
+  );
+  t.same(
+    readers.filter((file) => !/^(config|cli|stack)\//.test(file)),
+    [],
+  );
+});
+
+t.test('the words of the house', async (t) => {
+  const never = /\b(whitelist|blacklist|inmate)/i;
+  for (const file of sources) t.notMatch(readFileSync(fromRoot('src', file), 'utf8'), never, file);
+});

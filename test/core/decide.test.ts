@@ -1,0 +1,255 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import t from 'tap';
+import { parse } from 'yaml';
+import { type DecisionInput, decide, decisionTable, explain } from '../../src/core/decide.js';
+import { endingCodes, endingOfStatus, endings } from '../../src/core/ending.js';
+import type { WallMs } from '../../src/core/leg.js';
+import {
+  type Answer,
+  type BlockEntry,
+  type EntryId,
+  type ListAnswers,
+  type PrivilegedClass,
+  type PrivilegedEntry,
+  privilegedClasses,
+  type UnknownWhy,
+  unknownWhys,
+} from '../../src/core/lists.js';
+import type { Dialled, NumberType } from '../../src/core/number.js';
+import { reasonCodes } from '../../src/core/reason.js';
+import { scheduleAt } from '../../src/core/schedule.js';
+import { fromRoot } from '../../src/root.js';
+import {
+  absent,
+  allowEntry,
+  answers,
+  dialledNumber,
+  input,
+  key,
+  leg,
+  listed,
+  now,
+  policy,
+  privilegedEntry,
+} from './samples.js';
+
+type Case = Readonly<Record<string, unknown>> & { readonly name: string };
+const cases = parse(readFileSync(fromRoot('test/core/cases/decision.yaml'), 'utf8')) as Case[];
+
+const unknown = (text: string): { state: 'unknown'; why: UnknownWhy } => ({
+  state: 'unknown',
+  why: text.slice('unknown:'.length) as UnknownWhy,
+});
+
+/** Turns the short words of the case file into an answer. */
+const answerOf = <E>(word: unknown, entry: (word: string) => E, fallback: Answer<E>): Answer<E> => {
+  if (word === undefined) return fallback;
+  const text = String(word);
+  if (text === 'absent') return absent;
+  if (text.startsWith('unknown:')) return unknown(text);
+  return listed(entry(text));
+};
+
+const dialledOf = (word: unknown, type: unknown): Dialled => {
+  switch (word) {
+    case 'emergency':
+      return { kind: 'emergency', code: '911' };
+    case 'service':
+      return { kind: 'service', code: '*67', service: 'star-code' };
+    case 'unparseable':
+      return { kind: 'unparseable', reason: 'empty', message: 'x' } as unknown as Dialled;
+    case 'hotline':
+      return { kind: 'hotline', code: '*77', key: key() };
+    default:
+      return { ...dialledNumber(), ...(type === undefined ? {} : { type: type as NumberType }) } as Dialled;
+  }
+};
+
+const inputOf = (c: Case): DecisionInput => {
+  const protectedAs = (word: string): PrivilegedEntry =>
+    privilegedEntry({
+      class: (c.class ?? 'attorney') as PrivilegedClass,
+      scope: String(c.scope ?? 'global'),
+      ...(word === 'expired' ? { validTo: now } : {}),
+      ...(word === 'future' ? { validFrom: (now + 1) as WallMs } : {}),
+    });
+  const block = (word: string): BlockEntry => ({
+    id: 'b1' as EntryId,
+    cause: 'facility',
+    expires: word === 'expired' ? now : null,
+  });
+  const all = c.all === undefined ? null : unknown(String(c.all));
+  const lists: ListAnswers = {
+    epoch: c.epoch === null || all !== null ? null : answers().epoch,
+    heartbeatAgeMs: c.heartbeatAgeMs === undefined ? 1000 : (c.heartbeatAgeMs as number | null),
+    privileged: all ?? answerOf(c.privileged, protectedAs, absent),
+    snapshot: answerOf(c.snapshot, protectedAs, absent),
+    pending: all ?? answerOf(c.pending, () => ({ id: 'q1' as EntryId }), absent),
+    block: all ?? answerOf(c.block, block, absent),
+    allow:
+      all ??
+      answerOf(
+        c.allow,
+        (word) => ({
+          ...allowEntry,
+          scope: word === 'facility' ? ('facility' as const) : ('caller' as const),
+        }),
+        listed(allowEntry),
+      ),
+  };
+  return input({
+    leg: leg({ dialled: dialledOf(c.dialled, c.type) }),
+    trunkEnabled: c.trunkEnabled !== false,
+    answers: lists,
+    circumstances: {
+      lockdown: (c.lockdown ?? 'off') as 'off' | 'on' | 'unknown',
+      schedule: (c.schedule ?? 'open') as 'open' | 'closed' | 'unknown',
+      suspended: c.suspended === true,
+      concurrentCalls: (c.concurrentCalls ?? 0) as number,
+      claimsPrivate: c.claimsPrivate === true,
+    },
+    policy: policy({
+      privilegedInLockdown: (c.privilegedInLockdown ?? 'private') as 'private' | 'refused',
+      hotlineInLockdown: (c.hotlineInLockdown ?? 'private') as 'private' | 'refused',
+    }),
+  });
+};
+
+t.test('the decision cases', async (t) => {
+  t.ok(cases.length >= 50, 'the case file was read');
+  for (const c of cases) {
+    const { decision, row } = explain(inputOf(c));
+    const got = {
+      row,
+      verdict: decision.verdict,
+      reason: decision.reasons[0].code,
+      ...(decision.verdict === 'refused' ? { ending: decision.ending, alarm: decision.alarm } : {}),
+    };
+    const wanted = {
+      row: c.row,
+      verdict: c.verdict,
+      reason: c.reason,
+      ...(c.verdict === 'refused' ? { ending: c.ending, alarm: c.alarm === true } : {}),
+    };
+    t.same(got, wanted, c.name);
+  }
+  const rows = new Set(cases.map((c) => c.row));
+  for (const row of decisionTable) t.ok(rows.has(row.order), `row ${row.order} has a case`);
+});
+
+const answer = <E>(entry: E): fc.Arbitrary<Answer<E>> =>
+  fc.oneof(
+    fc.constant<Answer<E>>(absent),
+    fc.constant<Answer<E>>(listed(entry)),
+    fc.constantFrom(...unknownWhys).map((why): Answer<E> => ({ state: 'unknown', why })),
+  );
+const anyInput: fc.Arbitrary<DecisionInput> = fc
+  .record({
+    trunkEnabled: fc.boolean(),
+    dialled: fc.constantFrom<Dialled>(
+      dialledNumber(),
+      { kind: 'hotline', code: '*77', key: key() },
+      { kind: 'emergency', code: '911' },
+      { kind: 'service', code: '*67', service: 'star-code' },
+      dialledOf('unparseable', undefined),
+    ),
+    privileged: fc.constantFrom(...privilegedClasses).chain((c) => answer(privilegedEntry({ class: c }))),
+    snapshot: fc.constantFrom(...privilegedClasses).chain((c) => answer(privilegedEntry({ class: c }))),
+    pending: answer({ id: 'q' as EntryId }),
+    block: answer<BlockEntry>({ id: 'b' as EntryId, cause: 'security', expires: null }),
+    allow: answer(allowEntry),
+    epoch: fc.boolean(),
+    heartbeatAgeMs: fc.option(fc.integer({ min: -10, max: 200_000 })),
+    lockdown: fc.constantFrom('off' as const, 'on' as const, 'unknown' as const),
+    schedule: fc.constantFrom('open' as const, 'closed' as const, 'unknown' as const),
+    suspended: fc.boolean(),
+    concurrentCalls: fc.nat({ max: 3 }),
+    claimsPrivate: fc.boolean(),
+    strict: fc.boolean(),
+  })
+  .map((r) =>
+    input({
+      leg: leg({ dialled: r.dialled }),
+      trunkEnabled: r.trunkEnabled,
+      answers: { ...r, epoch: r.epoch ? answers().epoch : null },
+      circumstances: r,
+      policy: policy(r.strict ? { privilegedInLockdown: 'refused', hotlineInLockdown: 'refused' } : {}),
+    }),
+  );
+
+t.test('properties of every decision', async (t) => {
+  let connected = 0;
+  fc.assert(
+    fc.property(anyInput, (given) => {
+      const { answers: a, circumstances } = given;
+      const decision = decide(given);
+      const privileged = a.privileged.state === 'listed' || a.snapshot.state === 'listed';
+      const anyUnknown = [a.privileged, a.snapshot, a.pending, a.block, a.allow].some(
+        (one) => one.state === 'unknown',
+      );
+      if (decision.verdict !== 'refused') connected += 1;
+      if (decision.verdict === 'monitored') {
+        if (privileged) throw new Error('a privileged number was to be recorded');
+        if (anyUnknown) throw new Error('connected although a list was unknown');
+        if (a.allow.state !== 'listed') throw new Error('connected although not allowed');
+        if (a.epoch === null || a.heartbeatAgeMs === null || a.heartbeatAgeMs > 60_000)
+          throw new Error('connected on stale lists');
+        if (circumstances.lockdown !== 'off' || circumstances.schedule !== 'open')
+          throw new Error('connected when closed');
+        if (circumstances.claimsPrivate || a.pending.state === 'listed')
+          throw new Error('a claim was recorded');
+      }
+      if (decision.verdict === 'private' && !privileged)
+        throw new Error('private without a privileged entry');
+      const readable = given.leg.dialled.kind === 'number' || given.leg.dialled.kind === 'hotline';
+      if (decision.verdict !== 'refused' && !(readable && given.trunkEnabled))
+        throw new Error('connected the unreadable');
+      if (
+        privileged &&
+        readable &&
+        given.trunkEnabled &&
+        circumstances.lockdown === 'off' &&
+        decision.verdict !== 'private'
+      ) {
+        throw new Error('a privileged number was not private');
+      }
+      if (!reasonCodes.includes(decision.reasons[0].code)) throw new Error('an unknown reason');
+      if (decision.verdict === 'refused' && !endingCodes.includes(decision.ending))
+        throw new Error('an unknown ending');
+    }),
+    { numRuns: 30_000 },
+  );
+  t.ok(connected > 100, `the property saw ${connected} connected calls`);
+});
+
+t.test('endings classify every SIP status', async (t) => {
+  for (let status = 300; status < 700; status++) t.ok(endings[endingOfStatus(status)], `${status}`);
+  t.equal(endingOfStatus(486), 'called-busy');
+  t.equal(endingOfStatus(404), 'called-number-unknown');
+  t.equal(endingOfStatus(302), 'called-redirected');
+  t.equal(endingOfStatus(503), 'carrier-failed');
+});
+
+t.test('schedules follow the facility’s own clock', async (t) => {
+  const at = (iso: string): WallMs => Date.parse(iso) as WallMs;
+  const day = [{ from: '08:00', to: '22:00' }];
+  const night = [{ from: '22:00', to: '06:00' }];
+  t.equal(scheduleAt(day, 'America/New_York', at('2026-01-15T12:59:59Z')), 'closed');
+  t.equal(scheduleAt(day, 'America/New_York', at('2026-01-15T13:00:00Z')), 'open');
+  t.equal(scheduleAt(day, 'America/New_York', at('2026-07-15T12:00:00Z')), 'open', 'summer time');
+  t.equal(scheduleAt(night, 'UTC', at('2026-01-15T23:00:00Z')), 'open');
+  t.equal(scheduleAt(night, 'UTC', at('2026-01-15T05:59:00Z')), 'open');
+  t.equal(scheduleAt(night, 'UTC', at('2026-01-15T06:00:00Z')), 'closed');
+  // 8 March 2026: 02:00 to 03:00 does not exist in New York; 1 November: 01:00 to 02:00 comes twice.
+  const gap = [{ from: '02:00', to: '03:00' }];
+  t.equal(scheduleAt(gap, 'America/New_York', at('2026-03-08T06:59:00Z')), 'closed');
+  t.equal(scheduleAt(gap, 'America/New_York', at('2026-03-08T07:00:00Z')), 'closed');
+  const twice = [{ from: '01:00', to: '02:00' }];
+  t.equal(scheduleAt(twice, 'America/New_York', at('2026-11-01T05:30:00Z')), 'open');
+  t.equal(scheduleAt(twice, 'America/New_York', at('2026-11-01T06:30:00Z')), 'open');
+  t.equal(scheduleAt([{ from: '00:00', to: '24:00' }], 'UTC', at('2026-01-15T23:59:59Z')), 'open');
+  t.equal(scheduleAt(day, 'Mars/Olympus', at('2026-01-15T13:00:00Z')), 'unknown');
+  t.equal(scheduleAt(day, 'UTC', Number.NaN as WallMs), 'unknown');
+  t.equal(scheduleAt([], 'UTC', now), 'closed', 'no hours, no calls');
+});

@@ -1,0 +1,140 @@
+import { existsSync, readFileSync } from 'node:fs';
+import t from 'tap';
+import { heardMs, hears } from '../../src/phones/goertzel.js';
+import { readWav } from '../../src/phones/wav.js';
+import { openSite } from '../site/site.js';
+
+t.test('the main job, with real SIP, Redis, media and audio', async (t) => {
+  const site = await openSite(t);
+  const { called } = site;
+  called.answerWith({ do: 'answer', ring: {}, afterMs: 50 });
+
+  await t.test(
+    'an allowed number is monitored: both hear each other, and both channels are on the disk',
+    async (t) => {
+      const call = await site.call('2125550142');
+      await call.answered();
+      const other = await called.incomingCall({ nth: 1 });
+      await call.audio.untilHears(1000);
+      await other.audio.untilHears(440);
+      await call.hangUp();
+      await site.ended(1);
+      const [callId = ''] = site.callIds();
+      const cdr = await site.cdr(callId);
+      t.match(cdr, {
+        verdict: 'monitored',
+        ending: 'caller-hung-up',
+        disposition: 'completed',
+        status: 200,
+        node: 'recorded-1',
+      });
+      t.equal(cdr.spool.state, 'recording-finished');
+      t.ok(existsSync(cdr.spool.file), 'the WAV is there');
+      const { channels, sampleRate } = readWav(readFileSync(cdr.spool.file));
+      const [left = new Int16Array(), right = new Int16Array()] = channels;
+      t.equal(sampleRate, 8000);
+      t.ok(hears(left, 440) && heardMs(left, 1000) === 0, 'the caller alone is left');
+      t.ok(hears(right, 1000) && heardMs(right, 440) === 0, 'the called party alone is right');
+      t.ok(
+        site.watch.named(callId).some((file) => file.endsWith('.pcap')),
+        'the watcher does see files of recorded calls',
+      );
+      t.equal(
+        called.invites.at(-1)?.uri.split('@')[0],
+        'sip:+12125550142',
+        'the number dialled is the number decided',
+      );
+    },
+  );
+
+  await t.test(
+    'a privileged number, dialled in another format, is private: the disk sees nothing at all',
+    async (t) => {
+      const call = await site.call('9-1-(212)-555-0111');
+      await call.answered();
+      const other = await called.incomingCall({ nth: 2 });
+      await call.audio.untilHears(1000);
+      await other.audio.untilHears(440);
+      await other.hangUp();
+      await call.ended();
+      await site.ended(2);
+      const callId = site.callIds()[1] ?? '';
+      const cdr = await site.cdr(callId);
+      t.match(cdr, {
+        verdict: 'private',
+        class: 'attorney',
+        ending: 'called-hung-up',
+        node: 'private-1',
+        armed: null,
+      });
+      t.equal(cdr.spool.state, 'nothing-found');
+      t.same(site.watch.named(callId), [], 'no file of it, at any moment');
+      for (const told of [call.media.received, other.media.received].flat()) {
+        t.same(
+          [...new Set(told.addresses)],
+          [site.local.private[0]?.mediaAddress],
+          'only the node’s address was told',
+        );
+      }
+    },
+  );
+
+  await t.test('what is refused is refused with its own status, and nobody is dialled', async (t) => {
+    const dialledBefore = called.invites.length;
+    const cases = [
+      ['2125550199', 403, 'not-allowed'],
+      ['2125550143', 603, 'blocked'],
+      ['2125550170', 403, 'review-pending'],
+      ['911', 403, 'emergency-number'],
+      ['9911', 403, 'emergency-number'],
+      ['*67', 403, 'service-barred'],
+      ['*672125550142', 403, 'service-barred'],
+      ['411', 403, 'service-barred'],
+      ['2125550142,,123', 484, 'number-unparseable'],
+      ['%EF%BC%92125550142', 484, 'number-unparseable'],
+      ['212555014', 484, 'number-unparseable'],
+      ['2125550142%0D%0AX-Evil:%201', 484, 'number-unparseable'],
+      ['7042;phone-context=example.com', 484, 'number-unparseable'],
+    ] as const;
+    let count = site.endedCalls;
+    for (const [dialled, status, ending] of cases) {
+      const call = await site.call(dialled);
+      const final = await call.failed();
+      await site.ended(++count);
+      const cdr = await site.cdr(site.callIds().at(-1) ?? '');
+      t.match({ status: final.status, ending: cdr.ending }, { status, ending }, dialled);
+    }
+    t.equal(called.invites.length, dialledBefore, 'nobody was dialled');
+    t.ok(
+      site.events.some((event) => event.event === 'alarm' && event.alarm === 'emergency-dialled'),
+      '911 raises the alarm',
+    );
+  });
+
+  await t.test('percent-encoded digits are the number they spell', async (t) => {
+    const call = await site.call('%32%31%32%35%35%35%30%31%31%31');
+    await call.answered();
+    await call.hangUp();
+    await site.ended(site.endedCalls + 0);
+    await site.until('its CDR is written', () => site.sallyport.controller.size === 0);
+    t.match(await site.cdr(site.callIds().at(-1) ?? ''), { verdict: 'private' });
+  });
+
+  await t.test('a stranger’s call is refused, and nothing is dialled', async (t) => {
+    const before = called.invites.length;
+    const at = site.sip();
+    const call = await called.call({ to: `sip:2125550142@${at.host}:${at.port}`, via: at });
+    t.equal((await call.failed()).status, 403, 'a carrier may not call in');
+    await site.event('call-rejected', (event) => event.ending === 'trunk-unknown');
+    t.equal(called.invites.length, before);
+  });
+
+  await t.test('the journal verifies, and every call has one decision before its CDR', async (t) => {
+    const { verifyJournal } = await import('../../src/journal/verify.js');
+    t.ok((await verifyJournal(site.config.journal.directory)).ok);
+    for (const callId of site.callIds()) {
+      const kinds = (await site.rows({ callId, kinds: ['decision', 'cdr'] })).map((row) => row.kind);
+      t.same(kinds, ['decision', 'cdr'], callId);
+    }
+  });
+});

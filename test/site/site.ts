@@ -1,0 +1,320 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import type { Test } from 'tap';
+import type { AppEvent } from '../../src/call/events.js';
+import { parseConfig } from '../../src/config/load.js';
+import type { Config } from '../../src/config/schema.js';
+import type { CallerId, FacilityId } from '../../src/core/leg.js';
+import type { BlockCause, PrivilegedClass } from '../../src/core/lists.js';
+import { parseListed } from '../../src/core/number.js';
+import { readJournal } from '../../src/journal/read.js';
+import { AllowLists, type ListSet } from '../../src/lists/entries.js';
+import { type LocalOptions, type LocalSite, startLocal } from '../../src/local.js';
+import { type Sallyport, startSallyport } from '../../src/main.js';
+import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.js';
+import { createPhone, type Phone } from '../../src/phones/sip-phone.js';
+import { fromRoot } from '../../src/root.js';
+import { SpoolWatch } from './spool-watch.js';
+
+/** Who may call whom in a test: a whole site's lists in a few words. */
+export interface ListWords {
+  /** caller → numbers; '*' is the whole facility. */
+  readonly allow?: Readonly<Record<string, readonly string[]>>;
+  readonly privileged?: Readonly<Record<string, PrivilegedClass>>;
+  readonly block?: Readonly<Record<string, BlockCause>>;
+  readonly pending?: readonly string[];
+}
+
+export const numbers = {
+  allowed: '+12125550142',
+  attorney: '+12125550111',
+  hotline: '+12125550177',
+  blocked: '+12125550143',
+  pending: '+12125550170',
+  unlisted: '+12125550199',
+} as const;
+
+export const defaultLists: ListWords = {
+  allow: { '4711': [numbers.allowed, numbers.blocked], '*': ['+16465550190'] },
+  privileged: { [numbers.attorney]: 'attorney', [numbers.hotline]: 'hotline' },
+  block: { [numbers.blocked]: 'facility' },
+  pending: [numbers.pending],
+};
+
+export const listSet = (words: ListWords, config: Config): ListSet => {
+  const plan = config.dialPlans.default;
+  const key = (text: string) => {
+    const read = parseListed(text, plan as Parameters<typeof parseListed>[1]);
+    if (read.kind !== 'number') throw new Error(`not a number: ${text}`);
+    return read.key;
+  };
+  const allow = new AllowLists();
+  for (const [caller, list] of Object.entries(words.allow ?? {})) {
+    for (const number of list)
+      allow.add('north' as FacilityId, caller === '*' ? null : (caller as CallerId), key(number));
+  }
+  return {
+    allow,
+    privileged: Object.entries(words.privileged ?? {}).map(([number, cls]) => ({
+      target: { kind: 'number', key: key(number) },
+      class: cls,
+      scope: 'global',
+      validFrom: null,
+      validTo: null,
+    })),
+    block: Object.entries(words.block ?? {}).map(([number, cause]) => ({
+      key: key(number),
+      cause,
+      expires: null,
+      facility: null,
+    })),
+    pending: (words.pending ?? []).map((number) => ({ key: key(number) })),
+  };
+};
+
+export interface SiteOptions {
+  /** Changes to config/sallyport.yaml, after the phones' addresses are filled in. */
+  readonly config?: (config: Config) => Config;
+  readonly lists?: ListWords;
+  readonly local?: Partial<LocalOptions>;
+  /** Carrier phones, tried in this order; default one. */
+  readonly carriers?: number;
+  readonly transport?: 'udp' | 'tcp';
+  readonly t1Ms?: number;
+  /** Start Redis, media and lists, but leave starting the controller to the test. */
+  readonly controller?: boolean;
+}
+
+export interface Row {
+  readonly seq: number;
+  readonly kind: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into rows of every kind.
+  readonly body: any;
+}
+
+/** A whole site for one test: real Redis, real media nodes of both pools, the controller, and phones on both sides. */
+export class Site {
+  readonly dir: string;
+  readonly local: LocalSite;
+  readonly config: Config;
+  readonly caller: Phone;
+  readonly carriers: readonly Phone[];
+  readonly watch: SpoolWatch;
+  readonly events: AppEvent[] = [];
+  readonly #looks = new Set<() => void>();
+  #sallyport: Sallyport | null = null;
+
+  constructor(parts: {
+    dir: string;
+    local: LocalSite;
+    caller: Phone;
+    carriers: readonly Phone[];
+    watch: SpoolWatch;
+  }) {
+    this.dir = parts.dir;
+    this.local = parts.local;
+    this.config = parts.local.config;
+    this.caller = parts.caller;
+    this.carriers = parts.carriers;
+    this.watch = parts.watch;
+  }
+
+  get sallyport(): Sallyport {
+    if (this.#sallyport === null) throw new Error('the controller is not running');
+    return this.#sallyport;
+  }
+
+  /** The first carrier's phone: the called party. */
+  get called(): Phone {
+    const phone = this.carriers[0];
+    if (phone === undefined) throw new Error('the site has no carrier');
+    return phone;
+  }
+
+  async start(): Promise<void> {
+    this.#sallyport = await startSallyport(this.config, (event) => {
+      this.events.push(event);
+      for (const look of [...this.#looks]) look();
+    });
+    const { checks } = this.sallyport;
+    await this.until(
+      'the controller is ready',
+      () => checks().every((check) => check.ok),
+      () => JSON.stringify(checks()),
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#sallyport?.stop(0);
+    this.#sallyport = null;
+  }
+
+  sip(transport: 'udp' | 'tcp' = 'udp'): { readonly host: string; readonly port: number } {
+    const found = this.sallyport.sip.find((one) => one.transport === transport);
+    if (found === undefined) throw new Error(`no ${transport} listener`);
+    return found;
+  }
+
+  /** Places a call from the facility's phone to what is dialled, given as the user part of a SIP URI. */
+  call(
+    dialled: string,
+    options: Partial<CallOptions> & { readonly as?: string } = {},
+  ): Promise<OutgoingCall> {
+    const at = this.sip(this.caller.transport);
+    const { as = '4711', ...rest } = options;
+    return this.caller.call({
+      to: `sip:${dialled}@${at.host}:${at.port}`,
+      via: at,
+      from: `<sip:${as}@${this.caller.host}>`,
+      ...rest,
+    });
+  }
+
+  /** Call ids in the order the calls arrived. */
+  callIds(): readonly string[] {
+    return this.events.flatMap((event) => (event.event === 'call-arrived' ? [event.callId] : []));
+  }
+
+  get endedCalls(): number {
+    return this.events.filter((event) => event.event === 'call-ended').length;
+  }
+
+  /** Waits until so many calls in all have ended, each with its CDR. */
+  ended(count: number, deadlineMs = 20_000): Promise<void> {
+    return this.until(
+      `${count} calls have ended`,
+      () => this.endedCalls >= count,
+      () => `${this.endedCalls} have; ${JSON.stringify(this.sallyport.controller.calls())}`,
+      deadlineMs,
+    );
+  }
+
+  /** Waits until an event is there that the test recognises, and gives it. */
+  async event<E extends AppEvent['event']>(
+    kind: E,
+    fits: (event: Extract<AppEvent, { event: E }>) => boolean = () => true,
+    deadlineMs = 20_000,
+  ): Promise<Extract<AppEvent, { event: E }>> {
+    const find = () =>
+      this.events.find((one) => one.event === kind && fits(one as Extract<AppEvent, { event: E }>));
+    await this.until(
+      `an event ${kind}`,
+      () => find() !== undefined,
+      () =>
+        this.events
+          .slice(-10)
+          .map((one) => JSON.stringify(one))
+          .join('\n'),
+      deadlineMs,
+    );
+    return find() as Extract<AppEvent, { event: E }>;
+  }
+
+  until(
+    what: string,
+    condition: () => boolean,
+    state = (): string => '',
+    deadlineMs = 20_000,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (error?: Error): void => {
+        clearInterval(every);
+        clearTimeout(timer);
+        this.#looks.delete(look);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const look = (): void => {
+        if (condition()) done();
+      };
+      const every = setInterval(look, 25);
+      const timer = setTimeout(() => done(new Error(`waited in vain until ${what}: ${state()}`)), deadlineMs);
+      this.#looks.add(look);
+      look();
+    });
+  }
+
+  /** The journal's rows as they are on the disk now. */
+  async rows(
+    filter: { readonly callId?: string; readonly kinds?: readonly string[] } = {},
+  ): Promise<readonly Row[]> {
+    const rows: Row[] = [];
+    for await (const row of readJournal(this.config.journal.directory, filter)) rows.push(row as Row);
+    return rows;
+  }
+
+  /** The one CDR of a call. */
+  async cdr(callId: string): Promise<Row['body']> {
+    const rows = await this.rows({ callId, kinds: ['cdr'] });
+    if (rows.length !== 1) throw new Error(`${rows.length} CDRs of ${callId}`);
+    return rows[0]?.body;
+  }
+
+  publish(words: ListWords, more: Parameters<LocalSite['publish']>[1] = {}) {
+    return this.local.publish(listSet(words, this.config), more);
+  }
+}
+
+/** Starts a site and ends it, whatever happens, with the test. */
+export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site> => {
+  await mkdir(fromRoot('var'), { recursive: true });
+  const dir = mkdtempSync(fromRoot('var', 'test-'));
+  const closers: (() => unknown)[] = [() => rmSync(dir, { recursive: true, force: true })];
+  t.teardown(async () => {
+    for (const close of closers.reverse()) await close();
+  });
+  const transport = options.transport ?? 'udp';
+  const phone = { transport, ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }) } as const;
+  const caller = await createPhone({ name: 'caller', host: '127.0.1.1', tone: 440, ...phone });
+  closers.push(() => caller.close());
+  const carriers: Phone[] = [];
+  for (let i = 0; i < (options.carriers ?? 1); i++) {
+    const carrier = await createPhone({
+      name: `carrier-${i + 1}`,
+      host: `127.0.2.${i + 1}`,
+      tone: 1000,
+      ...phone,
+    });
+    closers.push(() => carrier.close());
+    carriers.push(carrier);
+  }
+  const example = parseConfig(
+    readFileSync(fromRoot('config', 'sallyport.yaml'), 'utf8'),
+    fromRoot('config', 'sallyport.yaml'),
+  );
+  const config: Config = {
+    ...example,
+    log: { level: 'silent' },
+    trunks: {
+      facilities: example.trunks.facilities.map((trunk) => ({
+        ...trunk,
+        addresses: [caller.host],
+        carriers: carriers.map((one) => one.name),
+      })),
+      carriers: carriers.map((one) => ({
+        name: one.name,
+        address: one.host,
+        port: one.port,
+        transport,
+        keepaliveSeconds: 0,
+        firstResponseSeconds: 15,
+        copyHeaders: [],
+      })),
+    },
+  };
+  const local = await startLocal({
+    config: options.config?.(config) ?? config,
+    dir,
+    heartbeatMs: 1000,
+    ...options.local,
+  });
+  closers.push(() => local.stop());
+  await local.publish(listSet(options.lists ?? defaultLists, config));
+  await local.beat();
+  const watch = await SpoolWatch.open([dir, ...local.recorded.flatMap((node) => node.spool ?? [])]);
+  closers.push(() => watch.close());
+  const site = new Site({ dir, local, caller, carriers, watch });
+  closers.push(() => site.stop());
+  if (options.controller !== false) await site.start();
+  return site;
+};
