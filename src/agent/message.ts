@@ -127,7 +127,7 @@ for (const [compact, name] of Object.entries(compactForms)) {
 }
 
 /** The canonical name of a header as it was written. */
-export const canonicalName = (label: string): string => knownNames.get(label) ?? label.toLowerCase();
+const canonicalName = (label: string): string => knownNames.get(label) ?? label.toLowerCase();
 
 /** The usual spelling of a header the agent writes; names it does not know stay as the application wrote them. */
 export const labelOf = (line: HeaderLine): string => labels.get(line.name) ?? line.label;
@@ -272,7 +272,7 @@ function parseHeaders(text: string, from: number, end: number, message: SipMessa
 }
 
 /** Content-Length of the message: a number, 'absent', or 'bad' (malformed, or several that differ). */
-export function contentLength(message: SipMessage): number | 'absent' | 'bad' {
+function contentLength(message: SipMessage): number | 'absent' | 'bad' {
   let length: number | 'absent' | 'bad' = 'absent';
   for (const line of message.headers) {
     if (line.name !== 'content-length') continue;
