@@ -134,7 +134,7 @@ const start = async (
   closers.push(() => media.close());
   await media.start();
 
-  const agent = await startAgentIfEmbedded(config, emit);
+  const agent = await startAgentIfEmbedded(config);
   if (agent !== null) closers.push(() => agent.agent.stop());
   const endpoint = new SipEndpoint({
     agent: agent?.at ?? remoteAgent(config),
@@ -226,15 +226,16 @@ interface EmbeddedAgent {
 }
 
 /** The embedded agent speaks drachtio's protocol on a free loopback port, with a secret made for this run. */
-const startAgentIfEmbedded = async (config: Config, emit: Emit): Promise<EmbeddedAgent | null> => {
+const startAgentIfEmbedded = async (config: Config): Promise<EmbeddedAgent | null> => {
   if (config.sip.agent !== 'embedded') return null;
   const secret = randomBytes(24).toString('base64url');
   const agent = await startAgent({
     app: { host: '127.0.0.1', port: 0, secret },
     sip: config.sip.listen.map((one) => ({ transport: one.transport, host: one.address, port: one.port })),
     userAgent: `Sallyport/${version}`,
+    // Beyond what the controller takes, an INVITE is turned away before it costs anything.
+    limits: { setups: config.controller.maxCalls },
   });
-  void emit;
   return { agent, at: { host: '127.0.0.1', port: agent.appPort, secret }, sip: agent.sip };
 };
 
