@@ -200,7 +200,7 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
     return ok;
   } finally {
     await sallyport?.stop(0);
-    closePhones();
+    await closePhones();
     await site.stop();
   }
 };
@@ -219,9 +219,9 @@ const phones = async (config: Config) => {
   return {
     called,
     caller,
-    close: () => {
-      caller.close();
-      called.close();
+    close: async () => {
+      await caller.close();
+      await called.close();
     },
   };
 };
