@@ -1,4 +1,4 @@
-/** What sipp describes of itself unless a scenario says otherwise; [media_ip] and [media_port] are filled in by sipp. */
+/** What sipp describes of itself unless a scenario says otherwise; [media_ip] and [rtpstream_audio_port] are filled in by sipp. */
 const description = (name: string, id: number): string =>
   [
     'v=0',
@@ -6,7 +6,7 @@ const description = (name: string, id: number): string =>
     `s=${name}`,
     'c=IN IP4 [media_ip]',
     't=0 0',
-    'm=audio [media_port] RTP/AVP 0 8 101',
+    'm=audio [rtpstream_audio_port] RTP/AVP 0 8 101',
     'a=rtpmap:0 PCMU/8000',
     'a=rtpmap:8 PCMA/8000',
     'a=rtpmap:101 telephone-event/8000',

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -39,7 +39,7 @@ export const runScenario = async (
     .flatMap((event) =>
       event.event === 'alarm' ? [event.alarm] : event.event === 'fault' ? [event.code] : [],
     );
-  t.same(alarms, scenario.alarms, 'the alarms');
+  t.same([...new Set(alarms)], scenario.alarms, 'the alarms');
   t.same(await mediaSessions(site), 0, 'no call is left on any media node');
 };
 
@@ -51,6 +51,9 @@ const play = async (
 ): Promise<ReadonlyMap<string, readonly LoggedMessage[]>> => {
   const dir = join(site.dir, `sipp-${scenario.name}`);
   await mkdir(dir, { recursive: true });
+  const speech = join(dir, 'speech.ulaw');
+  // One second of a square wave: µ-law bytes that are no silence.
+  writeFileSync(speech, Buffer.alloc(8000, Buffer.from([0x80, 0x80, 0x80, 0x80, 0x00, 0x00, 0x00, 0x00])));
   const playing = new Map<string, Sipp>();
   const silent = new Map<string, SilentCarrier>();
   const journalled = cdrsWritten(site);
@@ -62,7 +65,7 @@ const play = async (
         if (place.transport === 'udp') silent.set(name, await SilentCarrier.open(place.host, place.port));
         continue;
       }
-      const uas = new Sipp({ ...place, name, dir, xml: xmlOf(scenario, part, { answer }) });
+      const uas = new Sipp({ ...place, name, dir, xml: xmlOf(scenario, part, { answer, speech }) });
       playing.set(name, uas);
       await uas.listening();
     }
@@ -70,7 +73,7 @@ const play = async (
     const { transport } = scenario;
     const to = site.sip(transport);
     const port = await (transport === 'udp' ? freeUdpPort(host) : freeTcpPort(host));
-    const xml = xmlOf(scenario, scenario.caller, { dialled: scenario.dialled, offer });
+    const xml = xmlOf(scenario, scenario.caller, { dialled: scenario.dialled, offer, speech });
     playing.set('caller', new Sipp({ name: 'caller', dir, xml, host, port, transport, to }));
     for (const [name, sipp] of playing) {
       const code = await sipp.exited;
