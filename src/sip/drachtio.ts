@@ -334,7 +334,8 @@ export class Drachtio {
             };
             dialog.request(sending, (error, response) => {
               if (error !== null && error !== undefined) reject(asSipError(error));
-              else
+              // The library hands up provisional responses too (a phone that rings again at a re-INVITE): no outcome.
+              else if (response.status >= 200)
                 resolve({
                   status: response.status,
                   body: response.body ?? '',

@@ -6,11 +6,16 @@ import { openScenarioSite } from './runner/scenario-site.js';
 
 const wanted = process.env.SCENARIO;
 
+t.setTimeout(180_000);
+
 t.test('scenarios played by sipp on both sides', async (t) => {
   const { site, carriers } = await openScenarioSite(t);
   for (const scenario of readScenarios()) {
     if (wanted !== undefined && !scenario.name.includes(wanted)) continue;
-    await t.test(`${scenario.name}: ${scenario.Summary}`, (t) => runScenario(t, scenario, site, carriers));
+    const row = scenario.row === '' ? '' : ` (${scenario.row})`;
+    await t.test(`${scenario.name}${row}: ${scenario.Summary}`, (t) =>
+      runScenario(t, scenario, site, carriers),
+    );
   }
   await t.test('and nothing is left of any of them', (t) => checkNothingLeft(t, site));
 });

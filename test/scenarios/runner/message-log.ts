@@ -21,7 +21,8 @@ export const parseMessageLog = (log: string): readonly LoggedMessage[] => {
   // sipp counts bytes; latin1 makes a character of each.
   let rest = Buffer.from(log, 'latin1').toString('latin1');
   while (rest.trim() !== '') {
-    rest = rest.replace(/^\n+/, '');
+    // Over TCP sipp complains in here of reads that found nothing yet.
+    rest = rest.replace(/^(?:\n|(?:Problem EAGAIN|Exit problem event) on socket[^\n]*\n)+/, '');
     const head = headOf.exec(rest);
     if (head === null) throw new Error(`not a sipp message log: ${JSON.stringify(rest.slice(0, 200))}`);
     const length = Number(head[1] ?? head[2]);

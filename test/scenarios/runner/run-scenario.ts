@@ -13,6 +13,8 @@ import { type CarrierPlace, trunkHosts } from './scenario-site.js';
 import { SilentCarrier } from './silent-carrier.js';
 import { Sipp } from './sipp.js';
 
+let runs = 0;
+
 /** What one run left to look at. */
 interface Seen {
   readonly messages: ReadonlyMap<string, readonly LoggedMessage[]>;
@@ -49,7 +51,7 @@ const play = async (
   site: Site,
   carriers: ReadonlyMap<string, CarrierPlace>,
 ): Promise<ReadonlyMap<string, readonly LoggedMessage[]>> => {
-  const dir = join(site.dir, `sipp-${scenario.name}`);
+  const dir = join(site.dir, `sipp-${++runs}-${scenario.name}`);
   await mkdir(dir, { recursive: true });
   const speech = join(dir, 'speech.ulaw');
   // One second of a square wave: µ-law bytes that are no silence.
@@ -91,6 +93,8 @@ const play = async (
     }
   } finally {
     for (const sipp of playing.values()) await sipp.stop();
+    // Only a scenario that failed leaves a call; it must not make the next one fail too.
+    if (site.sallyport.controller.size > 0) site.sallyport.controller.agentLost();
     for (const carrier of silent.values()) await carrier.close();
   }
   return new Map([...playing].map(([name, sipp]) => [name, sipp.messages()]));

@@ -33,9 +33,9 @@ const schema = z.strictObject({
   carriers: z
     .partialRecord(z.enum(['c1', 'c2', 't1', 's1']), z.union([played, z.literal('silent')]))
     .default({}),
-  messages: z.partialRecord(z.enum(['caller', 'c1', 'c2', 't1']), z.array(item)),
+  messages: z.partialRecord(z.enum(['caller', 'c1', 'c2', 't1', 's1']), z.array(item)),
   /** Messages that must have come more than once. */
-  repeated: z.partialRecord(z.enum(['caller', 'c1', 'c2', 't1']), z.array(z.string())).default({}),
+  repeated: z.partialRecord(z.enum(['caller', 'c1', 'c2', 't1', 's1']), z.array(z.string())).default({}),
   /** The verdict of the one decision; `none` where there must be none. */
   decision: z.enum(['monitored', 'private', 'refused', 'none']),
   /** What the one CDR must hold; `none` where the agent itself turns the request away. */
@@ -46,7 +46,7 @@ const schema = z.strictObject({
   never: z.array(z.string()).default([]),
 });
 
-export type Scenario = z.infer<typeof schema> & { readonly name: string };
+export type Scenario = z.infer<typeof schema> & { readonly name: string; readonly row: string };
 export type Played = z.infer<typeof played>;
 export type Item = z.infer<typeof item>;
 export type OneMessage = z.infer<typeof oneMessage>;
@@ -54,17 +54,41 @@ export type Details = z.infer<typeof details>;
 
 const home = fromRoot('test', 'scenarios');
 
+/** `each` makes a scenario of every row: its values go into the {{placeholders}} of the rest of the file. */
+const variants = z.looseObject({
+  each: z.array(z.record(z.string(), z.union([z.string(), z.number()]))).optional(),
+});
+
+const readScenario = (name: string): readonly Scenario[] => {
+  const text = readFileSync(join(home, name, 'scenario.yaml'), 'utf8');
+  const { each = [{}], ...rest } = variants.parse(parse(text));
+  return each.map((row) => {
+    const read = schema.safeParse(filledIn(rest, row));
+    if (!read.success) throw new Error(`${name}/scenario.yaml: ${z.prettifyError(read.error)}`);
+    return { ...read.data, name, row: Object.values(row)[0]?.toString() ?? '' };
+  });
+};
+
+type Row = Readonly<Record<string, string | number>>;
+
+const filledIn = (value: unknown, row: Row): unknown => {
+  if (typeof value === 'string') {
+    // A value that is a placeholder and nothing else stays what it is in the row: a number, or a text.
+    const whole = /^\{\{([a-z][A-Za-z0-9-]*)\}\}$/.exec(value)?.[1];
+    return (whole === undefined ? undefined : row[whole]) ?? fill(value, row);
+  }
+  if (Array.isArray(value)) return value.map((one) => filledIn(one, row));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [fill(key, row), filledIn(one, row)]));
+};
+
 /** All scenarios, in the order of their names. */
 export const readScenarios = (): readonly Scenario[] =>
   readdirSync(home, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && existsSync(join(home, entry.name, 'scenario.yaml')))
     .map((entry) => entry.name)
     .sort()
-    .map((name) => {
-      const read = schema.safeParse(parse(readFileSync(join(home, name, 'scenario.yaml'), 'utf8')));
-      if (!read.success) throw new Error(`${name}/scenario.yaml: ${z.prettifyError(read.error)}`);
-      return { ...read.data, name };
-    });
+    .flatMap(readScenario);
 
 /** The sipp scenario somebody plays, with every {{placeholder}} filled in. */
 export const xmlOf = (scenario: Scenario, who: Played, facts: Readonly<Record<string, string>>): string => {
@@ -80,9 +104,9 @@ export const xmlOf = (scenario: Scenario, who: Played, facts: Readonly<Record<st
 const withBreak = (name: string, value: string): string => (name === 'headers' ? `\n${value.trim()}` : value);
 
 /** `{{name}}`, or `{{name:what stands there otherwise}}`. */
-const fill = (text: string, values: Readonly<Record<string, string>>): string =>
+const fill = (text: string, values: Row): string =>
   text.replace(/\{\{([a-z][A-Za-z0-9-]*)(?::([^}]*))?\}\}/g, (_, name: string, otherwise?: string) => {
     const value = values[name] ?? otherwise;
     if (value === undefined) throw new Error(`nothing to put in the place of {{${name}}}`);
-    return value;
+    return String(value);
   });
