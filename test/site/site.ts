@@ -12,7 +12,7 @@ import { AllowLists, type ListSet } from '../../src/lists/entries.js';
 import { type LocalOptions, type LocalSite, startLocal } from '../../src/local.js';
 import { type Sallyport, startSallyport } from '../../src/main.js';
 import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.js';
-import { createPhone, type Phone } from '../../src/phones/sip-phone.js';
+import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 import { fromRoot } from '../../src/root.js';
 import { SpoolWatch } from './spool-watch.js';
 
@@ -80,6 +80,8 @@ export interface SiteOptions {
   /** Carrier phones, tried in this order; default one. */
   readonly carriers?: number;
   readonly transport?: 'udp' | 'tcp';
+  /** Codecs of all phones; default PCMU. */
+  readonly codecs?: PhoneOptions['codecs'];
   /** T1 of the phones and of the agent, in ms; default 500. */
   readonly t1Ms?: number;
   /** Start Redis, media and lists, but leave starting the controller to the test. */
@@ -273,7 +275,11 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
     for (const close of closers.reverse()) await close();
   });
   const transport = options.transport ?? 'udp';
-  const phone = { transport, ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }) } as const;
+  const phone = {
+    transport,
+    ...(options.codecs === undefined ? {} : { codecs: options.codecs }),
+    ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }),
+  } as const;
   const caller = await createPhone({ name: 'caller', host: '127.0.1.1', tone: 440, ...phone });
   closers.push(() => caller.close());
   const carriers: Phone[] = [];
