@@ -9,6 +9,7 @@ import type { BlockCause, PrivilegedClass } from '../../src/core/lists.js';
 import { parseListed } from '../../src/core/number.js';
 import { readJournal } from '../../src/journal/read.js';
 import { AllowLists, type ListSet } from '../../src/lists/entries.js';
+import type { HeartbeatPublisher } from '../../src/lists/heartbeat.js';
 import { type LocalOptions, type LocalSite, startLocal } from '../../src/local.js';
 import { type Sallyport, startSallyport } from '../../src/main.js';
 import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.js';
@@ -81,6 +82,8 @@ export interface SiteOptions {
   readonly carriers?: number;
   readonly transport?: 'udp' | 'tcp';
   readonly t1Ms?: number;
+  /** Changes once the real ports and folders are filled in: what the controller is told of the site. */
+  readonly overlay?: (config: Config, dir: string) => Config;
   /** Start Redis, media and lists, but leave starting the controller to the test. */
   readonly controller?: boolean;
 }
@@ -100,6 +103,7 @@ export class Site {
   readonly caller: Phone;
   readonly carriers: readonly Phone[];
   readonly watch: SpoolWatch;
+  readonly heartbeat: HeartbeatPublisher;
   readonly events: AppEvent[] = [];
   readonly #looks = new Set<() => void>();
   #sallyport: Sallyport | null = null;
@@ -107,16 +111,19 @@ export class Site {
   constructor(parts: {
     dir: string;
     local: LocalSite;
+    config: Config;
     caller: Phone;
     carriers: readonly Phone[];
     watch: SpoolWatch;
+    heartbeat: HeartbeatPublisher;
   }) {
     this.dir = parts.dir;
     this.local = parts.local;
-    this.config = parts.local.config;
+    this.config = parts.config;
     this.caller = parts.caller;
     this.carriers = parts.carriers;
     this.watch = parts.watch;
+    this.heartbeat = parts.heartbeat;
   }
 
   get sallyport(): Sallyport {
@@ -131,11 +138,13 @@ export class Site {
     return phone;
   }
 
-  async start(): Promise<void> {
+  /** Starts the controller; with `ready: false` it does not wait until every part works. */
+  async start({ ready = true }: { readonly ready?: boolean } = {}): Promise<void> {
     this.#sallyport = await startSallyport(this.config, (event) => {
       this.events.push(event);
       for (const look of [...this.#looks]) look();
     });
+    if (!ready) return;
     const { checks } = this.sallyport;
     await this.until(
       'the controller is ready',
@@ -310,10 +319,11 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
   });
   closers.push(() => local.stop());
   await local.publish(listSet(options.lists ?? defaultLists, config));
-  await local.beat();
+  const heartbeat = await local.beat();
   const watch = await SpoolWatch.open([dir, ...local.recorded.flatMap((node) => node.spool ?? [])]);
   closers.push(() => watch.close());
-  const site = new Site({ dir, local, caller, carriers, watch });
+  const told = options.overlay?.(local.config, dir) ?? local.config;
+  const site = new Site({ dir, local, config: told, caller, carriers, watch, heartbeat });
   closers.push(() => site.stop());
   if (options.controller !== false) await site.start();
   return site;
