@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Test } from 'tap';
@@ -226,6 +228,27 @@ export class Nodes {
     return [...this.#now.keys()];
   }
 
+  /** Name of the node that has a call, asked of the nodes themselves. */
+  async of(callId: string): Promise<string> {
+    for (const [name, node] of this.#now) {
+      const calls = await callsOn(node).catch((): readonly string[] => []);
+      if (calls.includes(callId)) return name;
+    }
+    throw new Error(`no node has the call ${callId}`);
+  }
+
+  /** Waits until no node has any call. */
+  async untilEmpty(names: readonly string[] = this.names, deadlineMs = 20_000): Promise<void> {
+    const end = performance.now() + deadlineMs;
+    for (const name of names) {
+      for (;;) {
+        const calls = await callsOn(this.get(name)).catch((error: unknown) => [String(error)]);
+        if (calls.length === 0) break;
+        if (performance.now() > end) throw new Error(`${name} still has ${calls.join(', ')}`);
+      }
+    }
+  }
+
   /** Waits until the controller holds the node for usable, or not. */
   async until(name: string, usable: boolean, deadlineMs = 20_000): Promise<void> {
     const look = () => this.#site.sallyport.media.status().nodes.find((one) => one.name === name);
@@ -246,7 +269,7 @@ export class Nodes {
     await was.kill();
     const node = await startRtpengine({
       kind: was.kind,
-      dir: this.#site.local.recorded.length > 0 ? join(this.#site.dir, 'restarted') : this.#site.dir,
+      dir: join(this.#site.dir, 'restarted'),
       name,
       ngPort: was.ng.port,
       cliPort: was.cli.port,
@@ -294,4 +317,41 @@ export const rawNg = (
 export const callsOn = async (node: RunningRtpengine): Promise<readonly string[]> => {
   const { calls } = await rawNg(node.ng, { command: 'list', limit: '1000' });
   return isList(calls) ? calls.map(String) : [];
+};
+
+// ---- disks
+
+/**
+ * A small disk of its own, in memory; null where this process may not mount one. It lies under the system's temporary
+ * folder, which the servers' users can reach.
+ */
+export const smallDisk = (t: Test, kilobytes: number): string | null => {
+  const dir = mkdtempSync(join(tmpdir(), 'sallyport-disk-'));
+  chmodSync(dir, 0o755);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kilobytes}k,mode=0755`, 'tmpfs', dir], {
+      stdio: 'pipe',
+    });
+  } catch {
+    rmSync(dir, { recursive: true, force: true });
+    return null;
+  }
+  t.teardown(() => {
+    execFileSync('umount', ['-l', dir], { stdio: 'pipe' });
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return dir;
+};
+
+/** Fills the disk a folder lies on to the last byte; gives what empties it again. */
+export const fillDisk = (dir: string): (() => void) => {
+  const file = join(dir, 'filler');
+  for (const block of [65_536, 512]) {
+    try {
+      for (;;) writeFileSync(file, Buffer.alloc(block, 1), { flag: 'a' });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  }
+  return () => rmSync(file, { force: true });
 };
