@@ -85,6 +85,7 @@ export class Controller {
     }
     this.#rejections.written += 1;
     const row = endingRow(ending.code);
+    const uncounted = this.#rejections.counted;
     const body: JsonObject = {
       callId: null,
       trunk,
@@ -97,10 +98,12 @@ export class Controller {
       status: row.status,
       cause: row.cause,
       arrivedAt: new Date(this.#parts.clock.wall()).toISOString(),
-      uncounted: this.#rejections.counted,
+      uncounted,
     };
     this.#rejections.counted = 0;
     this.#parts.journal.append('cdr', body).catch((error: unknown) => {
+      // Not written, it is counted, so that the next row that can be written tells of it.
+      this.#rejections.counted += uncounted + 1;
       this.#parts.emit({ event: 'fault', where: 'rejection-cdr', code: codeOf(error) });
     });
   }
