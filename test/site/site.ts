@@ -107,6 +107,7 @@ export class Site {
   readonly events: AppEvent[] = [];
   readonly #looks = new Set<() => void>();
   #sallyport: Sallyport | null = null;
+  #at: { readonly host: string; readonly port: number } | null = null;
 
   constructor(parts: {
     dir: string;
@@ -153,12 +154,18 @@ export class Site {
     );
   }
 
-  async stop(): Promise<void> {
-    await this.#sallyport?.stop(0);
+  async stop(drainMs = 0): Promise<void> {
+    await this.#sallyport?.stop(drainMs);
     this.#sallyport = null;
   }
 
+  /** Sends calls there from now on: to an agent or a controller that the test started itself. */
+  callThrough(at: { readonly host: string; readonly port: number } | null): void {
+    this.#at = at;
+  }
+
   sip(transport: 'udp' | 'tcp' = 'udp'): { readonly host: string; readonly port: number } {
+    if (this.#at !== null) return this.#at;
     const found = this.sallyport.sip.find((one) => one.transport === transport);
     if (found === undefined) throw new Error(`no ${transport} listener`);
     return found;
