@@ -32,6 +32,12 @@ const levels: Readonly<Record<AppEvent['event'], 'debug' | 'info' | 'warn' | 'er
   fault: 'error',
 };
 
+/** A part that came back is news; only one that went is a warning. */
+const levelOf = (event: AppEvent): 'debug' | 'info' | 'warn' | 'error' => {
+  const back = 'state' in event && (event.state === 'up' || event.state === 'healthy');
+  return back ? 'info' : levels[event.event];
+};
+
 /**
  * The log: one line of JSON an event, on the given stream. Only typed events are written, and none of them has a
  * field for a number, a PIN or a message; redaction by pattern is no substitute (facts: libraries, pino).
@@ -47,5 +53,5 @@ export const createLog = (
     formatters: { level: (label: string) => ({ level: label }) },
   };
   const log = stream === undefined ? pino(options) : pino(options, stream);
-  return (event) => log[levels[event.event]](event);
+  return (event) => log[levelOf(event)](event);
 };

@@ -58,7 +58,7 @@ export class Answers {
     }
     const { status } = response;
     if (request.toTag === '' && !request.tagged && status > 100) {
-      request.toTag = parseOneAddr(response.get('to') ?? '')?.tag ?? newTag();
+      request.toTag = detach(parseOneAddr(response.get('to') ?? '')?.tag ?? newTag());
     }
     const text = this.#text(request, response);
     const data = toBytes(text);
@@ -214,8 +214,9 @@ export class Answers {
 
   /** Forgets a request without an answer, or after it. */
   forget(request: ServerRequest): void {
-    const { requests, timers } = this.#context;
+    const { requests, setups, timers } = this.#context;
     requests.delete(request.txnId);
+    setups.delete(request);
     request.app.requests.delete(request);
     request.transaction.request = undefined;
     request.lifetime = timers.stop(request.lifetime);

@@ -51,7 +51,8 @@ export const explainNumber = async (
     callId: 'caaaaaaaaaaaaaaaaaaaaaaaaaa' as CallId,
     origin: { trunk: trunk.name as TrunkId, facility: trunk.facility as FacilityId, unit: null, phone: null },
     caller,
-    dialled: parseDialled(question.number, planOf(config, trunk.dialPlan)),
+    // People write numbers with spaces; a phone cannot dial one.
+    dialled: parseDialled(question.number.replaceAll(' ', ''), planOf(config, trunk.dialPlan)),
     receivedAt: now,
   };
   const answers =
