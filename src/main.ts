@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Agent, startAgent } from './agent/agent.js';
+import { type Agent, type AgentStats, startAgent } from './agent/agent.js';
 import { type Check, type Health, startHealth } from './api/health.js';
 import { Metrics } from './api/metrics.js';
 import { Controller } from './call/controller.js';
@@ -36,6 +36,8 @@ export interface Sallyport {
     readonly port: number;
   }[];
   readonly healthPort: number;
+  /** Gauges and counters of the embedded agent; null with a drachtio-server. */
+  readonly agentStats: () => AgentStats | null;
   readonly checks: () => readonly Check[];
   /** Drains, ends what is left, and closes every part. */
   stop(drainMs?: number): Promise<void>;
@@ -184,6 +186,7 @@ const start = async (
     journal,
     sip: agent?.sip ?? [],
     healthPort: health.port,
+    agentStats: () => agent?.agent.stats() ?? null,
     checks,
     stop: (drainMs) =>
       stop(
