@@ -1,5 +1,6 @@
 import { Answers } from './answers.js';
 import type { AppConnection, AppMessage } from './app-connection.js';
+import { appLost } from './app-loss.js';
 import { AppServer } from './app-server.js';
 import type { ClientTransactionDeps } from './client-transaction.js';
 import { type Clock, systemClock, Timers } from './clock.js';
@@ -125,7 +126,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     secret: options.app.secret,
     hostPorts: () => transports.listeners.map((l) => `${l.transport}/${l.hostPort}`).join(','),
     message: (app, message) => guarded('application', () => dispatch(context, outbound, app, message)),
-    lost: (app) => guarded('application', () => inbound.appLost(app)),
+    lost: (app) => guarded('application', () => appLost(context, answers, dialogRequests, app)),
   });
   const clientDeps: ClientTransactionDeps = {
     timers,
@@ -157,7 +158,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   const dialogRequests = new DialogRequests(context);
   const answers = new Answers(context, dialogRequests);
-  const inbound = new Inbound(context, answers, dialogRequests);
+  const inbound = new Inbound(context, answers);
   const outbound = new Outbound(context, answers, dialogRequests);
 
   const stop = async (): Promise<void> => {

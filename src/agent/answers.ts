@@ -58,7 +58,7 @@ export class Answers {
     }
     const { status } = response;
     if (request.toTag === '' && !request.tagged && status > 100) {
-      request.toTag = parseOneAddr(response.get('to') ?? '')?.tag ?? newTag();
+      request.toTag = detach(parseOneAddr(response.get('to') ?? '')?.tag ?? newTag());
     }
     const text = this.#text(request, response);
     const data = toBytes(text);

@@ -25,6 +25,8 @@ interface SeenHeartbeat {
   readonly text: string;
   readonly opened: Opened<Heartbeat>;
   readonly firstSeenMono: number;
+  /** Its age when it was first seen, by the wall clock. */
+  readonly firstAgeMs: number;
 }
 
 export interface ArmingOptions {
@@ -54,6 +56,8 @@ export class Arming {
   readonly #options: ArmingOptions;
   #verified: VerifiedEpoch | null = null;
   #disarmed: string | null = null;
+  /** Every reason since the lists were last armed: reason codes, so they are few. */
+  readonly #reasons = new Set<string>();
   #highest: number;
   #heartbeat: SeenHeartbeat | null = null;
   #newestAt = 0;
@@ -71,7 +75,7 @@ export class Arming {
     return this.#highest;
   }
 
-  /** Why the lists were disarmed, or null. */
+  /** Why the lists are disarmed (the last reason found), or null. */
   get disarmed(): string | null {
     return this.#disarmed;
   }
@@ -80,18 +84,23 @@ export class Arming {
   arm(epoch: VerifiedEpoch): void {
     this.#verified = epoch;
     this.#disarmed = null;
+    this.#reasons.clear();
     this.#highest = Math.max(this.#highest, epoch.head.epoch);
   }
 
-  /** Latches: every later answer is unknown until `arm`. True where this is news. */
+  /** Latches: every later answer is unknown until `arm`. True where this reason is news. */
   disarm(why: string): boolean {
-    const news = this.#disarmed === null;
-    this.#disarmed ??= why;
+    const news = !this.#reasons.has(why);
+    this.#reasons.add(why);
+    this.#disarmed = why;
     return news;
   }
 
-  judge(headProbe: Probe, heartbeatProbe: Probe): Judgement {
-    const verified = this.#verified;
+  /**
+   * Judges one reply. `verified` is the epoch that was being served when Redis was asked: a reply that was under
+   * way while the next one was taken into service is late, not a step back.
+   */
+  judge(verified: VerifiedEpoch | null, headProbe: Probe, heartbeatProbe: Probe): Judgement {
     if (verified === null) {
       return unknown(headProbe.state === 'absent' && this.#disarmed === null ? 'no-epoch' : 'unarmed');
     }
@@ -100,7 +109,7 @@ export class Arming {
     const head = headProbe.state === 'value' ? parseHead(headProbe.text) : null;
     if (head === null) return unknown('malformed', 'head-malformed');
     // An old server, a restored backup or a replay: it may lack what was made privileged since.
-    if (head.epoch < this.#highest) return unknown('unarmed', 'epoch-regressed');
+    if (head.epoch < verified.head.epoch) return unknown('unarmed', 'epoch-regressed');
     if (head.epoch === verified.head.epoch && head.manifest !== verified.head.manifest) {
       return unknown('unarmed', 'manifest-replaced');
     }
@@ -121,22 +130,24 @@ export class Arming {
     if (heartbeat.at > now + maxFutureMs) return unknown('clock');
     if (heartbeat.at < this.#newestAt - maxRegressMs) return unknown('stale');
     this.#newestAt = Math.max(this.#newestAt, heartbeat.at);
-    const ageMs = this.#ageOf(heartbeat.at, seen.firstSeenMono);
+    const ageMs = this.#ageOf(heartbeat.at, seen);
     // Written so that NaN counts as too old.
     if (!(ageMs <= this.#options.maxListAgeMs)) return unknown('stale');
     return { state: 'serve', epoch: verified, headEpoch: head.epoch, heartbeatAgeMs: ageMs };
   }
 
-  /** The wall clock may be set back; the time since we first saw this heartbeat cannot. */
-  #ageOf(at: number, firstSeenMono: number): number {
+  /** The wall clock may be set back; what has passed since we first saw this heartbeat cannot. */
+  #ageOf(at: number, { firstSeenMono, firstAgeMs }: SeenHeartbeat): number {
     const { clock } = this.#options;
-    return Math.max(0, clock.wall() - at, clock.mono() - firstSeenMono);
+    return Math.max(0, clock.wall() - at, firstAgeMs + clock.mono() - firstSeenMono);
   }
 
   #open(text: string): SeenHeartbeat {
     if (this.#heartbeat?.text === text) return this.#heartbeat;
     const opened = openText(this.#options.trusted, 'heartbeat', text, heartbeatSchema);
-    const seen = { text, opened, firstSeenMono: this.#options.clock.mono() };
+    const { clock } = this.#options;
+    const firstAgeMs = opened.state === 'genuine' ? Math.max(0, clock.wall() - opened.body.at) : 0;
+    const seen = { text, opened, firstSeenMono: clock.mono(), firstAgeMs };
     // A forged text must not push the genuine one out and so reset its age.
     if (opened.state === 'genuine') this.#heartbeat = seen;
     return seen;

@@ -103,6 +103,11 @@ export class AllowLists {
     return [...new Set([...this.#plain.keys(), ...this.#extended.keys()])].sort();
   }
 
+  /** How many numbers one list has. */
+  count(owner: string): number {
+    return (this.#plain.get(owner)?.length ?? 0) + (this.#extended.get(owner)?.length ?? 0);
+  }
+
   /** The fields of one list, sorted. */
   fields(owner: string): readonly string[] {
     return this.#of(owner).map(String).sort();

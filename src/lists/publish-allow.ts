@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { AllowLists } from './entries.js';
 import type { KeyNames } from './layout.js';
 import type { WriteOp } from './publish-plan.js';
-import type { Connection } from './redis.js';
+import { type Connection, scripts } from './redis.js';
 import { type HashRead, readHashes } from './scan.js';
 import { collect, formatVersion, parseVersion, prepare, type Version, visibleAt } from './versions.js';
 
@@ -11,15 +11,33 @@ export interface AllowDiff {
   readonly removed: number;
 }
 
-/** Callers read in one call. */
+/** Lists read in one call, where only their marks are read and where all of them is. */
+const markBatch = 1000;
 const batch = 200;
 /** Memory of one allow list in Redis: half a million numbers of one facility. */
 const maxListBytes = 67_108_864;
 
-/** Digest over all allow lists, in order of owner and number. */
-export const digestAllow = (allow: AllowLists, owners: readonly string[]): string => {
+/**
+ * The field of a list that says what is in it: `<digest>:<epoch>`. It stands only in a list all of whose numbers
+ * are in force, so that a publication passes by a million unchanged lists without reading them. A mark of an epoch
+ * that never came, because its publication was interrupted, counts for nothing.
+ */
+const markField = '#';
+const markShape = /^([0-9]{1,9}) ([A-Za-z0-9_-]{22}):([1-9][0-9]{0,12})$/;
+
+/** Digest of every list, by owner, in order of owner. */
+export const allowDigests = (allow: AllowLists): ReadonlyMap<string, string> =>
+  new Map(
+    allow.sortedOwners().map((owner) => {
+      const text = `${owner} ${allow.fields(owner).join(' ')}`;
+      return [owner, createHash('sha256').update(text).digest('base64url').slice(0, 22)];
+    }),
+  );
+
+/** Digest over all allow lists. */
+export const digestAllow = (digests: ReadonlyMap<string, string>): string => {
   const hash = createHash('sha256');
-  for (const owner of owners) hash.update(`${owner} ${allow.fields(owner).join(' ')}\n`);
+  for (const [owner, digest] of digests) hash.update(`${owner} ${digest}\n`);
   return hash.digest('hex');
 };
 
@@ -42,6 +60,11 @@ const parseVersions = (value: string): readonly Version[] =>
 
 const formatVersions = (versions: readonly Version[]): string => versions.map(formatVersion).join(' ');
 
+interface Epochs {
+  readonly current: number;
+  readonly next: number;
+}
+
 interface Planned {
   readonly before: WriteOp[];
   readonly after: WriteOp[];
@@ -49,18 +72,25 @@ interface Planned {
   readonly removed: number;
 }
 
+const standing = (versions: readonly Version[]): boolean => versions.length === 1 && versions[0]?.to === null;
+
 const planList = (
   key: string,
   hash: HashRead,
   wanted: readonly string[],
-  current: number,
-  next: number,
+  digest: string | undefined,
+  { current, next }: Epochs,
 ): Planned => {
-  const before: WriteOp[] = hash.state === 'broken' ? [{ key, field: '', value: '' }] : [];
+  const stored = new Map(hash.state === 'fields' ? hash.fields : []);
+  // First of all the old mark goes: an interruption must not leave it beside half a change.
+  const before: WriteOp[] = hash.state === 'absent' ? [] : [{ key, field: markField, value: '' }];
+  if (hash.state === 'broken') before.unshift({ key, field: '', value: '' });
+  stored.delete(markField);
   const after: WriteOp[] = [];
   let added = 0;
   let removed = 0;
-  const stored = new Map(hash.state === 'fields' ? hash.fields : []);
+  let clean = true;
+  let cleanAfter = true;
   const wantedSet = new Set(wanted);
   for (const field of new Set([...stored.keys(), ...wanted])) {
     const value = stored.get(field) ?? '';
@@ -73,23 +103,58 @@ const planList = (
     if (formatVersions(prepared) !== value) before.push({ key, field, value: formatVersions(prepared) });
     const kept = collect(prepared, current);
     if (kept.length !== prepared.length) after.push({ key, field, value: formatVersions(kept) });
+    if (prepared.length > 0 && !standing(prepared)) clean = false;
+    if (kept.length > 0 && !standing(kept)) cleanAfter = false;
+  }
+  if (digest !== undefined && cleanAfter) {
+    (clean ? before : after).push({ key, field: markField, value: `${digest}:${next}` });
   }
   return { before, after, added, removed };
 };
 
+/** The owners whose list is not, by its mark, exactly the one wanted. */
+const changedOwners = async (
+  connection: Connection,
+  keys: KeyNames,
+  owners: readonly string[],
+  allow: AllowLists,
+  digests: ReadonlyMap<string, string>,
+  current: number,
+): Promise<readonly string[]> => {
+  const changed: string[] = [];
+  for (let first = 0; first < owners.length; first += markBatch) {
+    const some = owners.slice(first, first + markBatch);
+    const names = some.map((owner) => `${keys.prefix}allow:${owner}`);
+    const reply = await connection.run(scripts.marks, 'read', names, []);
+    const marks: readonly unknown[] = Array.isArray(reply) ? reply : [];
+    for (const [i, owner] of some.entries()) {
+      const mark = marks[i];
+      const read = typeof mark === 'string' ? markShape.exec(mark) : null;
+      const whole = read !== null && Number(read[1]) === allow.count(owner) + 1;
+      const same = whole && read[2] === digests.get(owner) && Number(read[3]) <= current;
+      if (!same) changed.push(owner);
+    }
+  }
+  return changed;
+};
+
 /**
- * Goes through all allow lists, stored and wanted, a few hundred at a time, and hands over what has to be written
- * before and after the flip. Only differences are written: a publication that changes one caller writes one caller.
+ * Goes through all allow lists, stored and wanted, and hands over what has to be written before and after the flip.
+ * Only differences are written, and only lists whose mark differs are read; with `thorough` all are read.
  */
 export const reconcileAllow = async (
   connection: Connection,
   keys: KeyNames,
   allow: AllowLists,
-  epochs: { readonly current: number; readonly next: number },
+  digests: ReadonlyMap<string, string>,
+  epochs: Epochs,
+  thorough: boolean,
   take: (before: readonly WriteOp[], after: readonly WriteOp[]) => Promise<void>,
 ): Promise<AllowDiff> => {
   const stored = await storedOwners(connection, keys);
-  const owners = [...new Set([...allow.sortedOwners(), ...stored])];
+  for (const owner of digests.keys()) stored.add(owner);
+  const all = [...stored];
+  const owners = thorough ? all : await changedOwners(connection, keys, all, allow, digests, epochs.current);
   let added = 0;
   let removed = 0;
   for (let first = 0; first < owners.length; first += batch) {
@@ -97,13 +162,8 @@ export const reconcileAllow = async (
     const names = some.map((owner) => `${keys.prefix}allow:${owner}`);
     const hashes = await readHashes(connection, names, maxListBytes);
     for (const [i, hash] of hashes.entries()) {
-      const planned = planList(
-        names[i] ?? '',
-        hash,
-        allow.fields(some[i] ?? ''),
-        epochs.current,
-        epochs.next,
-      );
+      const owner = some[i] ?? '';
+      const planned = planList(names[i] ?? '', hash, allow.fields(owner), digests.get(owner), epochs);
       added += planned.added;
       removed += planned.removed;
       await take(planned.before, planned.after);

@@ -17,7 +17,7 @@ import { maxValueBytes } from './rows.js';
 import { type TrustedKeys, trustedKeys } from './signed.js';
 import { Snapshot } from './snapshot.js';
 import { openHeartbeat } from './snapshot-file.js';
-import { type Verification, verifyRedis } from './verify.js';
+import { type Verification, type VerifiedEpoch, verifyRedis } from './verify.js';
 
 export interface RedisListsOptions {
   readonly redis: RedisEndpoint;
@@ -164,10 +164,8 @@ class ArmedRedisLists implements RedisLists {
     );
     const reading = Reading.of(plan, reply);
     if (reading === null) return this.#unknown('malformed', snapshot);
-    const judged = this.#judge(reading.head, reading.heartbeat);
+    const judged = this.#judge(verified, reading.head, reading.heartbeat);
     if (judged.state === 'unknown') return this.#unknown(judged.why, snapshot);
-    // The epoch changed while Redis was asked, so the canaries asked for may be those of the one before.
-    if (judged.epoch !== verified) return this.#unknown('unarmed', snapshot);
     const view: View = { serving: judged.epoch.head.epoch, head: judged.headEpoch };
     if (!reading.canariesSing(view)) return this.#suspect('canary-missing', 'unarmed', snapshot);
     const numbers = reading.numbers(view);
@@ -198,8 +196,8 @@ class ArmedRedisLists implements RedisLists {
 
   // ---- arming
 
-  #judge(head: Probe, heartbeat: Probe): Judgement {
-    const judged = this.#arming.judge(head, heartbeat);
+  #judge(verified: VerifiedEpoch | null, head: Probe, heartbeat: Probe): Judgement {
+    const judged = this.#arming.judge(verified, head, heartbeat);
     if (judged.state === 'unknown' && judged.suspect !== null) this.#disarm(judged.suspect);
     this.#why = judged.state === 'serve' ? null : (this.#arming.disarmed ?? judged.why);
     const served = this.#arming.verified?.head.epoch;
@@ -267,6 +265,7 @@ class ArmedRedisLists implements RedisLists {
 
   async #lookOnce(whole: boolean): Promise<void> {
     if (this.#closed) return;
+    const { verified } = this.#arming;
     try {
       const reply = await this.#background.run(
         scripts.lookup,
@@ -276,7 +275,7 @@ class ArmedRedisLists implements RedisLists {
       );
       const [head, heartbeat] = readProbes(reply, plainKeys) ?? [];
       if (head === undefined || heartbeat === undefined) throw new RedisError('malformed', 'odd reply');
-      this.#judge(head, heartbeat);
+      this.#judge(verified, head, heartbeat);
       if (whole || this.#isDue(head)) await this.#verify(heartbeat);
     } catch (error) {
       this.#why = this.#arming.disarmed ?? (error instanceof RedisError ? error.code : 'fault');
@@ -339,7 +338,7 @@ class ArmedRedisLists implements RedisLists {
     const wasDisarmed = this.#arming.disarmed !== null;
     this.#arming.arm(epoch);
     const saved = index === null ? Promise.resolve() : this.#snapshot.adopt(epoch, index, text);
-    this.#judge({ state: 'value', text: formatHead(epoch.head) }, beat);
+    this.#judge(epoch, { state: 'value', text: formatHead(epoch.head) }, beat);
     if (before?.text !== epoch.text || wasDisarmed) {
       this.#options.emit({ event: 'lists-armed', epoch: epoch.head.epoch });
     }

@@ -45,6 +45,7 @@ const script = (name: string): Script => {
 export const scripts = {
   lookup: script('lookup.lua'),
   scan: script('scan.lua'),
+  marks: script('marks.lua'),
   write: script('write.lua'),
   flip: script('flip.lua'),
   beat: script('beat.lua'),

@@ -31,6 +31,19 @@ const tombstoneMs = tombstoneDays * 86_400_000;
 const persistHeartbeatMs = 60_000;
 const maxFutureMs = 5_000;
 
+interface Seen {
+  readonly kept: KeptHeartbeat;
+  readonly seenMono: number;
+  /** Its age when it was seen, by the wall clock; negative where one of two clocks is wrong. */
+  readonly firstAgeMs: number;
+}
+
+const seenNow = (kept: KeptHeartbeat, clock: Clock): Seen => ({
+  kept,
+  seenMono: clock.mono(),
+  firstAgeMs: clock.wall() - kept.body.at,
+});
+
 type Held =
   | { readonly state: 'held'; readonly content: SnapshotContent }
   | { readonly state: 'unknown'; readonly why: UnknownWhy };
@@ -42,7 +55,7 @@ type Held =
 export class Snapshot {
   readonly #options: SnapshotOptions;
   #held: Held;
-  #heartbeat: { readonly kept: KeptHeartbeat; readonly seenMono: number } | null = null;
+  #heartbeat: Seen | null = null;
   #persistedAt = 0;
   #persisting = false;
   #highest = 0;
@@ -68,7 +81,7 @@ export class Snapshot {
     const newer = beside === null ? null : openHeartbeat(trusted, beside, content.epoch);
     const kept = newer !== null && newer.body.at > content.heartbeat.body.at ? newer : content.heartbeat;
     const snapshot = new Snapshot(options, { state: 'held', content });
-    snapshot.#heartbeat = { kept, seenMono: clock.mono() };
+    snapshot.#heartbeat = seenNow(kept, clock);
     snapshot.#highest = Math.max(
       content.epoch.head.epoch,
       beside === null ? 0 : (openHeartbeat(trusted, beside, null)?.body.epoch ?? 0),
@@ -89,22 +102,22 @@ export class Snapshot {
   #ageMs(): number {
     const { clock } = this.#options;
     if (this.#heartbeat === null) return Number.POSITIVE_INFINITY;
-    const { kept, seenMono } = this.#heartbeat;
-    return Math.max(clock.wall() - kept.body.at, clock.mono() - seenMono);
+    const { kept, seenMono, firstAgeMs } = this.#heartbeat;
+    return Math.max(clock.wall() - kept.body.at, firstAgeMs + clock.mono() - seenMono);
   }
 
   find(asked: Asked): Answer<PrivilegedEntry> {
     if (this.#held.state === 'unknown') return this.#held;
-    const ageMs = this.#ageMs();
-    if (ageMs < -maxFutureMs) return { state: 'unknown', why: 'clock' };
-    if (!(ageMs <= this.#options.maxAgeMs)) return { state: 'unknown', why: 'stale' };
+    // Only where no clock ever gave it an age: a clock set back later must not take protection away.
+    if ((this.#heartbeat?.firstAgeMs ?? 0) < -maxFutureMs) return { state: 'unknown', why: 'clock' };
+    if (!(this.#ageMs() <= this.#options.maxAgeMs)) return { state: 'unknown', why: 'stale' };
     const entries = this.#held.content.index.find(asked);
     return entries === null ? { state: 'unknown', why: 'malformed' } : listedOrAbsent(entries);
   }
 
   /**
-   * How many entries held here the new publication lacks without a tombstone. Zero is the only good answer. Reads
-   * in slices, so that calls go on beside it.
+   * How many entries held here the new publication lacks: no tombstone, and nothing that covers the same number in
+   * the same way. Zero is the only good answer. Reads in slices, so that calls go on beside it.
    */
   async missingIn(next: PrivilegedIndex, tombstones: readonly Tombstone[]): Promise<number> {
     if (this.#held.state === 'unknown' || this.#ageMs() > tombstoneMs) return 0;
@@ -113,10 +126,11 @@ export class Snapshot {
     let missing = 0;
     let read = 0;
     for (const [digits, bodies] of index.entries()) {
-      if (++read % 10_000 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (++read % 2_000 === 0) await new Promise((resolve) => setImmediate(resolve));
       if (index.sameAs(next, digits)) continue;
-      const there = new Set(next.bodies(digits).map(idOf));
-      missing += bodies.map(idOf).filter((id) => !there.has(id) && !buried.has(id)).length;
+      const there = new Set(next.bodies(digits).map((body) => readBody(body).covers));
+      const lost = bodies.map(readBody).filter(({ id, covers }) => !there.has(covers) && !buried.has(id));
+      missing += lost.length;
     }
     return missing;
   }
@@ -128,7 +142,7 @@ export class Snapshot {
     if (kept === null) return;
     const content = { epoch, index, heartbeat: kept };
     this.#held = { state: 'held', content };
-    this.#heartbeat = { kept, seenMono: clock.mono() };
+    this.#heartbeat = seenNow(kept, clock);
     this.#highest = Math.max(this.#highest, epoch.head.epoch);
     try {
       await saveSnapshot(path, content);
@@ -145,7 +159,7 @@ export class Snapshot {
     const { trusted, clock } = this.#options;
     const kept = openHeartbeat(trusted, text, epoch);
     if (kept === null || kept.body.at <= (this.#heartbeat?.kept.body.at ?? 0)) return;
-    this.#heartbeat = { kept, seenMono: clock.mono() };
+    this.#heartbeat = seenNow(kept, clock);
     if (this.#persisting || clock.mono() - this.#persistedAt < persistHeartbeatMs) return;
     this.#persistedAt = clock.mono();
     void this.flush();
@@ -175,7 +189,9 @@ export class Snapshot {
   }
 }
 
-const idOf = (body: string): string => {
+/** Id of a row, and what it covers of the digits it lies under. */
+const readBody = (body: string): { readonly id: string; readonly covers: string } => {
   const row: Row | null = parseBody(body);
-  return row?.id ?? '';
+  if (row?.part !== 'privileged') return { id: '', covers: '' };
+  return { id: row.id, covers: `${row.how} ${row.length ?? ''} ${row.extension ?? ''}` };
 };

@@ -74,11 +74,11 @@ const readTombstones = async (
   return parseTombstones(text);
 };
 
-/** Buckets in one call: about 2,000 rows, so that neither Redis nor this process is held up. */
+/** Buckets in one call: about 1,000 rows, so that neither Redis nor this process is held up. */
 const batchSize = (manifest: Manifest): number => {
   const { privileged, block, pending } = manifest.parts;
   const rows = privileged.rows + block.rows + pending.rows;
-  return Math.max(16, Math.min(1024, Math.floor((2000 * bucketCount) / Math.max(1, rows))));
+  return Math.max(16, Math.min(1024, Math.floor((1000 * bucketCount) / Math.max(1, rows))));
 };
 
 /** Digests of what an epoch shows in Redis; with the privileged rows where they are wanted. */

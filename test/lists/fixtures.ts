@@ -131,3 +131,12 @@ export const openLists = async (
   const alarms = () => events.flatMap((event) => (event.event === 'alarm' ? [event.alarm] : []));
   return { lists, events, clock, alarms };
 };
+
+/** A promise that a test settles itself. */
+export const gate = (): { readonly opened: Promise<void>; open(): void } => {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+};

@@ -1,0 +1,101 @@
+import { chooseCanaries } from './canaries.js';
+import { wholeDigest } from './digests.js';
+import { compileIndex, type IndexRows, type ListSet, TooManyRows } from './entries.js';
+import { sha256 } from './layout.js';
+import { type Canary, type Manifest, manifestSchema, maxTombstones, type Tombstone } from './manifest.js';
+import { digestAllow } from './publish-allow.js';
+import type { Before, PublishOptions } from './publish-before.js';
+import { PublishError } from './publish-error.js';
+import { countEntries, diffIndex, digestIndex, type IndexDiff, shrinkOf } from './publish-plan.js';
+import { tombstoneDays } from './snapshot.js';
+
+/** The new index and how it differs from the old one. */
+export interface Prepared {
+  readonly before: Before;
+  readonly next: number;
+  readonly rows: IndexRows;
+  readonly canaries: readonly Canary[];
+  readonly diff: IndexDiff;
+}
+
+export const prepareIndex = (before: Before, lists: ListSet, options: PublishOptions): Prepared => {
+  const next = before.current + 1;
+  try {
+    const plain = compileIndex(lists, [], before.salt);
+    const canaries = chooseCanaries(options.key.id, options.canaries ?? {}, (digits) => plain.has(digits));
+    const rows = compileIndex(lists, canaries, before.salt);
+    const all = new Set([...canaries, ...before.canaries].map(({ digits }) => digits));
+    // A canary of old may have become a real entry since; then it counts as one.
+    for (const digits of plain.keys()) all.delete(digits);
+    return { before, next, rows, canaries, diff: diffIndex(before.rows, rows, all) };
+  } catch (error) {
+    if (error instanceof TooManyRows) throw new PublishError('too-many-entries', error.message);
+    if (error instanceof RangeError) throw new PublishError('canaries-impossible', error.message);
+    throw error;
+  }
+};
+
+const approvers = (names: readonly string[]): readonly string[] => {
+  const seen = new Map(names.map((name) => [name.trim().toLowerCase(), name.trim()]));
+  seen.delete('');
+  return [...seen.values()];
+};
+
+/** The names that approved it. Throws PublishError 'approval-missing' or 'shrink-refused'. */
+export const checkApproval = (diff: IndexDiff, options: PublishOptions): readonly string[] => {
+  const names = approvers(options.approvedBy);
+  if (names.length === 0) throw new PublishError('approval-missing', 'nobody approved it');
+  const shrink = shrinkOf(diff, options.guardPercent ?? 2);
+  if (shrink !== null && names.length < 2) {
+    throw new PublishError('shrink-refused', `${shrink}; two different people must approve that`);
+  }
+  return names;
+};
+
+/** The tombstones of the last days and those of this publication. */
+export const makeTombstones = (prepared: Prepared, now: number): readonly Tombstone[] => {
+  const { before, next, diff } = prepared;
+  const oldest = now - tombstoneDays * 86_400_000;
+  const kept = before.tombstones.filter(({ at }) => at >= oldest);
+  const all = [...kept, ...diff.buried.map((id) => ({ epoch: next, at: now, id }))];
+  if (all.length > maxTombstones) {
+    throw new PublishError('too-many-removals', `more than ${maxTombstones} removals within a week`);
+  }
+  return all;
+};
+
+export const makeManifest = (
+  prepared: Prepared,
+  lists: ListSet,
+  owners: ReadonlyMap<string, string>,
+  options: PublishOptions,
+  approvedBy: readonly string[],
+  tombstones: string,
+): Manifest => {
+  const { before, next, rows, canaries, diff } = prepared;
+  const now = options.clock.wall();
+  const digests = digestIndex(rows);
+  const entries = countEntries(rows);
+  const allow = digestAllow(owners);
+  const part = (name: 'privileged' | 'block' | 'pending') => ({ ...digests[name], entries: entries[name] });
+  return manifestSchema.parse({
+    format: 1,
+    epoch: next,
+    digest: wholeDigest(digests, allow),
+    parts: { privileged: part('privileged'), block: part('block'), pending: part('pending') },
+    allow: { digest: allow, callers: owners.size, entries: lists.allow.entries },
+    classes: diff.classes,
+    canaries: [...canaries],
+    normaliser: options.normaliser,
+    salt: before.salt,
+    publishedAt: now,
+    effective: options.effective ?? now,
+    approvedBy: [...approvedBy],
+    previous:
+      before.manifest === null ? null : { epoch: before.manifest.epoch, digest: before.manifest.digest },
+    tombstones: {
+      digest: sha256(tombstones),
+      count: tombstones === '' ? 0 : tombstones.split('\n').length,
+    },
+  } satisfies Manifest);
+};

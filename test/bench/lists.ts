@@ -1,0 +1,140 @@
+import { join } from 'node:path';
+import type { ListQuestion } from '../../src/call/ports.js';
+import { AllowLists, type ListSet } from '../../src/lists/entries.js';
+import { type Published, publish } from '../../src/lists/publish.js';
+import { publisherKey } from '../../src/lists/signed.js';
+import {
+  caller,
+  facility,
+  key,
+  keys,
+  openLists,
+  prefix,
+  privileged,
+  question,
+  TestClock,
+} from '../lists/fixtures.js';
+import { RedisServer } from '../lists/redis-server.js';
+
+/**
+ * Measures a publication of many callers on a real Redis: time and memory of publishing, of publishing again with
+ * one change, of the first verification, and of a lookup. By hand:
+ *
+ *     node dist/test/bench/lists.js [callers = 100000] [numbers each = 20] [privileged = 50000]
+ *
+ * Read the results as ratios; the last lines scale them to a million callers and half a million protected numbers.
+ */
+const [callers = 100_000, each = 20, protectedNumbers = 50_000] = process.argv.slice(2).map(Number);
+
+const number = (n: number): string => `+1${2_000_000_000 + n}`;
+const mb = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} MB`;
+const show = (what: string, value: string): void => console.log(`${what.padEnd(46)} ${value}`);
+const resident = (): number => process.memoryUsage().rss;
+
+const makeLists = (extraCaller: boolean): ListSet => {
+  const allow = new AllowLists();
+  const north = facility('north');
+  for (let c = 0; c < callers; c++) {
+    const who = caller(`c${c}`);
+    // A spread of numbers as callers have them: hardly two on the same bucket of anything.
+    for (let i = 0; i < each; i++) allow.add(north, who, key(number((c * 7919 + i * 104_729) % 899_999_999)));
+  }
+  if (extraCaller) allow.add(north, caller('newcomer'), key(number(1)));
+  const items = Array.from({ length: protectedNumbers }, (_, i) => privileged(number(900_000_000 + i * 61)));
+  if (extraCaller) items.push(privileged(number(999_999_999), 'court'));
+  return { privileged: items, block: [], pending: [], allow };
+};
+
+const server = await RedisServer.start();
+const redis = server.client();
+const redisMemory = async (): Promise<number> =>
+  Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0);
+const run = (lists: ListSet): Promise<Published> =>
+  publish(lists, {
+    redis: server.endpoint,
+    keyPrefix: prefix,
+    key: publisherKey(keys.privatePem),
+    approvedBy: ['a', 'b'],
+    normaliser: 'bench',
+    clock: new TestClock(),
+  });
+const timed = async <T>(work: () => Promise<T> | T): Promise<readonly [number, T]> => {
+  const started = performance.now();
+  const result = await work();
+  return [performance.now() - started, result];
+};
+
+const [msMake, lists] = await timed(() => makeLists(false));
+show('lists in memory', `${msMake.toFixed(0)} ms, process ${mb(resident())}`);
+const empty = await redisMemory();
+const [msFirst, first] = await timed(() => run(lists));
+const used = (await redisMemory()) - empty;
+show(
+  'first publication',
+  `${(msFirst / 1000).toFixed(1)} s, ${first.written} fields, process ${mb(resident())}`,
+);
+show(
+  'Redis',
+  `${mb(used)}, ${(used / (callers + protectedNumbers)).toFixed(0)} B for each caller or protected number`,
+);
+const [msOpen, opened] = await timed(() => openLists(server, join(server.folder, 'snapshot')));
+show(
+  'controller: first verification and snapshot',
+  `${msOpen.toFixed(0)} ms, armed: ${opened.lists.armed().armed}`,
+);
+
+let worst = 0;
+let last = performance.now();
+const watch = setInterval(() => {
+  worst = Math.max(worst, performance.now() - last - 5);
+  last = performance.now();
+}, 5);
+const [msRefresh] = await timed(() => opened.lists.refresh());
+show(
+  'controller: verification again',
+  `${msRefresh.toFixed(0)} ms, event loop held up at most ${worst.toFixed(0)} ms`,
+);
+
+const [msChange, change] = await timed(async () => run(makeLists(true)));
+show('publication of two changes', `${(msChange / 1000).toFixed(1)} s, ${change.written} fields`);
+const asked: ListQuestion = question(number(999_999_999));
+const [msSeen, seen] = await timed(() => opened.lists.lookUp(asked));
+show('new protected number seen by the next call', `${msSeen.toFixed(1)} ms, ${seen.privileged.state}`);
+worst = 0;
+const [msFollow] = await timed(async () => {
+  while (opened.lists.epoch()?.id !== 2) await new Promise((resolve) => setTimeout(resolve, 5));
+});
+show(
+  'controller serves the new epoch after',
+  `${msFollow.toFixed(0)} ms, loop held up at most ${worst.toFixed(0)} ms`,
+);
+clearInterval(watch);
+
+const times: number[] = [];
+for (let i = 0; i < 5000; i++) {
+  const [ms] = await timed(() => opened.lists.lookUp(question(number((i * 7919) % 899_999_999), `c${i}`)));
+  times.push(ms);
+}
+times.sort((a, b) => a - b);
+show(
+  'lookup, one after the other',
+  `median ${times[2500]?.toFixed(2)} ms, 99 % ${times[4950]?.toFixed(2)} ms`,
+);
+const many = 20_000;
+const [msMany] = await timed(async () => {
+  for (let i = 0; i < many; i += 50) {
+    await Promise.all(
+      Array.from({ length: 50 }, (_, j) => opened.lists.lookUp(question(number(i + j), `c${i + j}`))),
+    );
+  }
+});
+show('lookups, fifty at a time', `${((many / msMany) * 1000).toFixed(0)} a second`);
+
+const scale = 1_000_000 / callers;
+show('scaled to 1,000,000 callers: Redis', mb(used * scale));
+show('scaled to 1,000,000 callers: first publication', `${((msFirst * scale) / 1000).toFixed(0)} s`);
+const protectedScale = 500_000 / protectedNumbers;
+show('scaled to 500,000 protected: verification', `${((msRefresh * protectedScale) / 1000).toFixed(1)} s`);
+await opened.lists.close();
+redis.disconnect();
+await server.stop();
