@@ -35,7 +35,7 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
   [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
 
 const at = (results: Results, subject: Name, rate: number): Rung[] =>
-  results.rungs.filter((rung) => rung.subject === subject && rung.rate === rate);
+  results.rungs.filter((rung) => rung.clean && rung.subject === subject && rung.rate === rate);
 
 const comparable = (results: Results): number[] =>
   [...new Set(results.rungs.map((rung) => rung.rate))].filter((rate) => results.plan.rates.includes(rate));
@@ -50,7 +50,7 @@ const summits = (results: Results, subject: Name): { best: number[]; topped: boo
     if (climbed.length === 0) continue;
     const clean = climbed.filter((rung) => rung.clean).map((rung) => rung.rate);
     best.push(clean.length === 0 ? 0 : Math.max(...clean));
-    const fell = climbed.find((rung) => !rung.clean);
+    const fell = climbed.find((rung) => !rung.clean && rung.attempt === 2);
     if (fell === undefined) topped = false;
     else first.push(fell);
   }
@@ -66,6 +66,14 @@ const fallText = (rung: Rung): string => {
     .slice(0, 2)
     .map(([what, times]) => `${times} × ${what}`);
   return `at ${rung.rate}/s: ${total(rung.failures)} of ${rung.calls} failed, ${rung.retransmissions} retransmissions${why.length > 0 ? ` (${why.join('; ')})` : ''}`;
+};
+
+const secondTries = ({ rungs }: Results): string => {
+  const saved = names.map((name) => {
+    const count = rungs.filter((rung) => rung.subject === name && rung.attempt === 2 && rung.clean).length;
+    return `${titles[name]} ${count}`;
+  });
+  return `Rungs that were clean only the second time: ${saved.join(', ')}.`;
 };
 
 const ladderTable = (results: Results): string =>
@@ -206,6 +214,18 @@ const leftoverText = ({ leftover }: Results): string => {
   ].join(' ');
 };
 
+const idleText = ({ idle }: Results): string =>
+  idle
+    .flatMap(({ subject, cpuUs }) =>
+      Object.entries(cpuUs)
+        .filter(([part]) => part !== 'caller' && part !== 'called')
+        .map(
+          ([part, us]) =>
+            `${titles[subject]}${part === 'process' ? '' : `'s ${part}`} ${tenth(us / 1000)} ms a second`,
+        ),
+    )
+    .join(', ');
+
 export const reportPage = (results: Results): string => {
   const { machine, plan } = results;
   const calls = results.rungs.reduce((sum, rung) => sum + rung.calls, 0);
@@ -234,18 +254,22 @@ counted. Calls start at an even rate, whether earlier ones were answered or not.
 
 ## Calls a second
 
-A ladder of rates up to the first that shows a failed call or a message sent twice, by whichever side.
+A ladder of rates up to the first that shows a failed call or a message sent twice, by whichever side, in each of two
+tries. ${secondTries(results)}
 
 ${ladderTable(results)}
 
 ## From INVITE to 200
+
+Clean rungs alone, here and below.
 
 ${latencyTable(results)}
 
 ## CPU a call
 
 User and system time in µs a call by process, from \`/proc/PID/stat\`, over the run of a rate until its last CDR. It
-includes what a process does while idle, and at low rates the waking of an idle core: compare equal rates only.
+includes what a process does while idle (${idleText(results)}), and at
+low rates the waking of an idle core: compare equal rates only.
 
 ${cpuTable(results)}
 

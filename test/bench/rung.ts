@@ -8,6 +8,8 @@ import type { Stack, Subject, SubjectReport } from './stack.js';
 export interface Rung {
   readonly subject: Subject['name'];
   readonly round: number;
+  /** 2 where the first try was not clean. */
+  readonly attempt: number;
   readonly rate: number;
   readonly calls: number;
   readonly failures: Readonly<Record<string, number>>;
@@ -63,6 +65,7 @@ export const runRung = async (
   stack: Stack,
   subject: Subject,
   round: number,
+  attempt: number,
   order: Pick<RunOrder, 'callsPerSecond' | 'seconds' | 'holdMs'>,
 ): Promise<Rung> => {
   await stack.called.ask('reset');
@@ -85,6 +88,7 @@ export const runRung = async (
   return {
     subject: subject.name,
     round,
+    attempt,
     rate: order.callsPerSecond,
     calls: run.calls,
     failures,
@@ -105,4 +109,24 @@ export const runRung = async (
     behindMs: run.behindMs,
     mishaps: own?.mishaps ?? {},
   };
+};
+
+/** What a subject costs while nobody calls. */
+export interface Idle {
+  readonly subject: Subject['name'];
+  /** CPU µs a second, by part. */
+  readonly cpuUs: Readonly<Record<string, number>>;
+}
+
+export const measureIdle = async (stack: Stack): Promise<Idle[]> => {
+  const before = stack.subjects.map(cpuOf);
+  const began = performance.now();
+  await pause(2000);
+  const seconds = (performance.now() - began) / 1000;
+  return stack.subjects.map((subject, i) => ({
+    subject: subject.name,
+    cpuUs: Object.fromEntries(
+      Object.entries(cpuOf(subject)).map(([name, us]) => [name, (us - (before[i]?.[name] ?? 0)) / seconds]),
+    ),
+  }));
 };
