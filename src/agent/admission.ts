@@ -25,7 +25,7 @@ function unsupported(message: SipMessage, supported: ReadonlySet<string>): Refus
 
 /** Why a new request outside dialogs is not taken, before anybody is asked about it. */
 export function refusalOutside(context: Context, message: SipMessage, parts: Parts): Refusal | undefined {
-  const { limits, serverTransactions, dialogs, telemetry, merged } = context;
+  const { limits, serverTransactions, dialogs, setups, telemetry, merged } = context;
   const { method } = message;
   const invite = method === 'INVITE';
   if (dialogOnly.has(method)) return { status: 481, why: 'no-dialog' };
@@ -36,9 +36,9 @@ export function refusalOutside(context: Context, message: SipMessage, parts: Par
   const extension = unsupported(message, context.supported);
   if (extension !== undefined) return extension;
   const full = serverTransactions.size >= limits.transactions;
-  const crowded = invite && dialogs.size >= limits.dialogs;
+  const crowded = invite && (dialogs.size >= limits.dialogs || setups.size >= limits.setups);
   telemetry.overload('transactions', full);
-  if (invite) telemetry.overload('dialogs', crowded);
+  if (invite) telemetry.overload('calls', crowded);
   return full || crowded ? { status: 503, why: 'overload', extra: retryAfter() } : undefined;
 }
 

@@ -151,6 +151,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     clientTransactions: new Map(),
     merged: new Map(),
     requests: new Map(),
+    setups: new Set(),
     invites: new Map(),
     clientDeps,
     userAgent: options.userAgent,
@@ -168,6 +169,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     timers.stopAll();
     for (const map of [context.serverTransactions, context.clientTransactions, context.merged]) map.clear();
     context.requests.clear();
+    context.setups.clear();
     context.invites.clear();
   };
   let appPort = 0;

@@ -214,8 +214,9 @@ export class Answers {
 
   /** Forgets a request without an answer, or after it. */
   forget(request: ServerRequest): void {
-    const { requests, timers } = this.#context;
+    const { requests, setups, timers } = this.#context;
     requests.delete(request.txnId);
+    setups.delete(request);
     request.app.requests.delete(request);
     request.transaction.request = undefined;
     request.lifetime = timers.stop(request.lifetime);

@@ -874,6 +874,24 @@ t.test('bounds: new requests are refused over them, dialogs keep working', async
   t.equal(b.agent.stats().dialogs, 0);
 });
 
+t.test('bounds: calls being set up; one that is answered makes room', async (t) => {
+  const b = await bench(t, { limits: { setups: 2 } });
+  const invites = [request({ port: b.peer.port }), request({ port: b.peer.port })];
+  const events: Frame[] = [];
+  for (const invite of invites) {
+    b.peer.send(invite, b.udp);
+    events.push(await b.app.event('INVITE'));
+  }
+  b.peer.send(request({ port: b.peer.port }), b.udp);
+  t.match((await b.peer.next('SIP/2.0 503')).text, 'Retry-After');
+  b.peer.send(request({ method: 'OPTIONS', port: b.peer.port }), b.udp);
+  await b.app.event('OPTIONS');
+  b.app.sip(events[0] === undefined ? '' : txnOf(events[0]), '', 'SIP/2.0 200 OK', [], sdp());
+  await b.peer.next('SIP/2.0 200');
+  b.peer.send(request({ port: b.peer.port }), b.udp);
+  await b.app.event('INVITE');
+});
+
 t.test('the application protocol: authentication first, framing, routes, bounds', async (t) => {
   const b = await bench(t, { limits: { appFrameBytes: 100_000, appConnections: 4, outboundBytes: 200_000 } });
   for (const first of [
