@@ -2,6 +2,7 @@ import type { Parts } from './check.js';
 import type { Context } from './context.js';
 import { type Dialog, dialogId } from './dialog.js';
 import type { SipMessage } from './message.js';
+import { jitter } from './random.js';
 import { type Refusal, retryAfter } from './refusals.js';
 import { decimal, splitList } from './scan.js';
 
@@ -61,6 +62,6 @@ export function refusalInside(
   if (extension !== undefined) return extension;
   if (message.method !== 'INVITE') return undefined;
   // Section 14.2: an INVITE on top of one in progress.
-  if (dialog.inviteIn) return { status: 500, why: 'glare', extra: retryAfter() };
+  if (dialog.inviteIn) return { status: 500, why: 'glare', extra: `Retry-After: ${jitter(0, 10)}\r\n` };
   return dialog.inviteOut ? { status: 491, why: 'glare' } : undefined;
 }

@@ -37,7 +37,7 @@ export type RefusalReason =
   | 'app-silent'
   | 'orphan-dialog';
 
-export const dropReasons: readonly DropReason[] = [
+const dropReasons: readonly DropReason[] = [
   'not-sip',
   'malformed',
   'too-large',
@@ -57,7 +57,7 @@ export const dropReasons: readonly DropReason[] = [
   'send-failed',
 ];
 
-export const refusalReasons: readonly RefusalReason[] = [
+const refusalReasons: readonly RefusalReason[] = [
   'malformed',
   'version',
   'uri-scheme',
