@@ -350,9 +350,9 @@ t.test('what happens within a call', async (t) => {
       const answer = talk.call.reinvite({ deadlineMs: 60_000 });
       await talk.other.requested('INVITE');
       const second = await talk.call.update({ sdp: 'offer' });
-    t.same([second.status, second.headers.get('retry-after')], [500, '1'], 'a second offer has to wait');
-    t.equal((await talk.other.update({ sdp: 'offer' })).status, 491, 'and one of the other side as well');
-    t.equal((await talk.other.reinvite()).status, 491, 'in whatever request');
+      t.same([second.status, second.headers.get('retry-after')], [500, '1'], 'a second offer has to wait');
+      t.equal((await talk.other.update({ sdp: 'offer' })).status, 491, 'and one of the other side as well');
+      t.equal((await talk.other.reinvite()).status, 491, 'in whatever request');
       const final = await answer;
       called.replyTo('re-INVITE', undefined);
       t.equal(final.status, 488);
