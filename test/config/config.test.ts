@@ -573,8 +573,7 @@ t.test('what is no YAML, or more than YAML, is refused with its place', async (t
     const { text: broken, line, column } = marked(source);
     const [problem] = problemsOf(broken);
     t.match(problem, { file, message }, name);
-    if (!/left open/.test(name))
-      t.same([problem?.line, problem?.column], [line, column], `${name}: place`);
+    if (!/left open/.test(name)) t.same([problem?.line, problem?.column], [line, column], `${name}: place`);
     t.ok((problem?.line ?? 0) >= 1 && (problem?.column ?? 0) >= 1, `${name}: a place`);
   }
   const twice = marked(change('maxCalls: 200', 'maxCalls: 200\n  §maxCalls: 300'));
