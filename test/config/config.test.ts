@@ -502,6 +502,9 @@ t.test('trunks that share an address are refused in whichever order they stand',
       name,
     );
   }
+  const three = problemsOf(withTrunks(trunk('a', a, '5070'), trunk('b', a, '5071'), trunk('c', a, '5071')));
+  t.match(three, [{ key: 'trunks.facilities[3].addresses[0]', message: 'is an address of trunk b too' }]);
+  t.equal(three.length, 1);
   t.equal(
     problemsOf(withTrunks(trunk('a', '192.0.2.9', '5070'))).length,
     1,
