@@ -38,8 +38,8 @@ t.test('the example lists are sound', async (t) => {
   );
   t.same(report.read.problems, []);
   t.ok(report.ok);
-  t.match(report.counts, { privileged: 7, block: 3, pending: 1, allow: 4, callers: 3 });
-  t.match(report.counts.classes, { attorney: 3, court: 1, hotline: 1, physician: 0 });
+  t.match(report.counts, { privileged: 12, block: 2, pending: 1, allow: 4, callers: 3 });
+  t.match(report.counts.classes, { attorney: 3, court: 1, hotline: 1, relay: 1 });
 });
 
 t.test('what is wrong in a CSV file is said with its line and field', async (t) => {

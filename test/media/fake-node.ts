@@ -7,8 +7,8 @@ export interface FakeNode {
   readonly ng: { readonly host: string; readonly port: number };
   readonly cli: { readonly host: string; readonly port: number };
   readonly commands: string[];
-  /** Changes or replaces the reply to a command. */
-  answer: (message: BencodeDict, reply: BencodeDict) => BencodeDict;
+  /** Changes or replaces the reply to a command; null leaves it unanswered. */
+  answer: (message: BencodeDict, reply: BencodeDict) => BencodeDict | null;
   params: Record<string, string>;
   close(): void;
 }
@@ -49,7 +49,7 @@ export const openFakeNode = async (): Promise<FakeNode> => {
     ng: { host: '127.0.0.1', port },
     cli: { host: '127.0.0.1', port: 0 },
     commands: [] as string[],
-    answer: (_message: BencodeDict, reply: BencodeDict): BencodeDict => reply,
+    answer: (_message: BencodeDict, reply: BencodeDict): BencodeDict | null => reply,
     params: {
       'recording-dir': '(null)',
       'listen-ng': `127.0.0.1:${port}`,
@@ -79,7 +79,8 @@ export const openFakeNode = async (): Promise<FakeNode> => {
     const message = decode(bytes.subarray(space + 1)) as BencodeDict;
     fake.commands.push(String(message.command));
     const reply = fake.answer(message, ordinary(message, message.command === 'offer' ? 30_000 : 30_002));
-    socket.send(Buffer.concat([bytes.subarray(0, space + 1), encode(reply)]), from.port, from.address);
+    if (reply !== null)
+      socket.send(Buffer.concat([bytes.subarray(0, space + 1), encode(reply)]), from.port, from.address);
   });
   return fake;
 };

@@ -6,6 +6,7 @@ import t from 'tap';
 import type { AppEvent } from '../../src/call/events.js';
 import type { PrivateAnchor } from '../../src/call/ports.js';
 import type { CallId } from '../../src/core/leg.js';
+import { judge, type NodeLook } from '../../src/media/attestation.js';
 import type { BencodeDict } from '../../src/media/bencode.js';
 import { createMedia, type MediaNodeOptions, type MediaPools } from '../../src/media/media.js';
 import { NgSocket } from '../../src/media/ng-socket.js';
@@ -367,6 +368,10 @@ t.test('re-offers: from both sides, refused, and at the same time', async (t) =>
   await t.rejects(call.reoffer('called', called.sdp({ formats: '0 101' })), { message: /offer-pending/ });
   await call.restore();
   await both('after a hold the other side refused');
+  const elsewhere = await phone(600);
+  await call.reoffer('caller', elsewhere.sdp());
+  await call.restore();
+  await both('after a move the other side refused');
   await call.restore();
 
   await call.reoffer('caller', caller.sdp());
@@ -432,6 +437,128 @@ t.test('a node that says what it must not', async (t) => {
     'a node that shows nothing any more loses its calls',
     () => lost.at(-1) === 'attestation-unseen',
   );
+});
+
+t.test(
+  'deletions: of what hangs on a call too, again where unanswered, and after everything else',
+  async (t) => {
+    const fake = await openFakeNode();
+    t.teardown(() => fake.close());
+    const node = {
+      name: 'fake',
+      pool: 'private',
+      ng: fake.ng,
+      cli: fake.cli,
+      mediaAddress: '127.0.0.1',
+    } as const;
+    const { media } = await poolsOf(t, [node]);
+    const caller = await phone(440);
+    const id = newCallId();
+    const anchor = async (): Promise<PrivateAnchor> => {
+      const call = await media.anchorPrivate(id, privateDecision(id), caller.sdp());
+      await call.answer(privateDecision(id), caller.sdp({ formats: '0' }));
+      fake.commands.length = 0;
+      return call;
+    };
+    const sent = (): string[] =>
+      fake.commands.filter((command) => command !== 'ping' && command !== 'statistics');
+
+    const listened = await anchor();
+    fake.answer = (message, reply) =>
+      message.command === 'delete' && 'from-tag' in message
+        ? { ...reply, tags: { caller: {}, x: {} } }
+        : reply;
+    await listened.release();
+    t.strictSame(sent(), ['delete', 'delete'], 'the second by call-id alone');
+
+    const unheard = await anchor();
+    fake.answer = (message, reply) => (message.command === 'delete' ? null : reply);
+    t.equal(await unheard.release(), null);
+    const before = sent().length;
+    fake.answer = (_message, reply) => reply;
+    await until('it is deleted once more', () => sent().length > before);
+
+    const counted = await anchor();
+    const party = (ssrc: number, packets: number) => ({
+      medias: [
+        {
+          streams: [
+            { SSRC: ssrc, stats: { packets } },
+            { SSRC: 9, stats: { packets: 99 } },
+          ],
+        },
+      ],
+    });
+    fake.answer = (message, reply) =>
+      message.command === 'delete'
+        ? {
+            result: 'ok',
+            tags: { caller: party(7, 40), called: party(8, 50) },
+            SSRC: { 7: { 'cumulative loss': 3 }, 8: {} },
+          }
+        : reply;
+    t.strictSame(await counted.release(), {
+      packets: { caller: 40, called: 50 },
+      lost: { caller: 3, called: 0 },
+    });
+    fake.answer = (_message, reply) => reply;
+
+    const busy = await anchor();
+    const works: Promise<unknown>[] = [
+      busy.reoffer('caller', caller.sdp()),
+      busy.restore(),
+      busy.reoffer('caller', caller.sdp()),
+    ];
+    const settled = Promise.allSettled(works);
+    await Promise.resolve();
+    await busy.release();
+    await settled;
+    t.equal(sent().at(-1), 'delete', 'nothing follows that would make the call anew');
+    await t.rejects(works[2] ?? Promise.resolve(), { message: /released/ });
+  },
+);
+
+t.test('one look, judged', async (t) => {
+  const params = new Map([
+    ['recording-dir', '(null)'],
+    ['listen-ng', '127.0.0.1:2223'],
+    ['redis-db', '-1'],
+    ['redis-write-db', '-1'],
+  ]);
+  const counts = ['startrec', 'startfwd', 'pub', 'subreq', 'subans', 'playmedia', 'playdtmf'];
+  const process = { pid: 7, startTime: 1, args: ['rtpengine'], maxFileBytes: { soft: '0', hard: '0' } };
+  const good: NodeLook = {
+    params,
+    process,
+    holdsNgPort: true,
+    statistics: {
+      statistics: { controlstatistics: Object.fromEntries(counts.map((name) => [`total${name}count`, 0])) },
+    },
+  };
+  const expected = { pool: 'private', ngPort: 2223, spool: null, foreignBefore: 0 } as const;
+  const look = (change: Partial<NodeLook>): string => {
+    const { verdict, failures } = judge({ ...good, ...change }, expected, false);
+    return [verdict, ...failures].join(' ');
+  };
+  const limited = (soft: string, hard: string): Partial<NodeLook> => ({
+    process: { ...process, maxFileBytes: { soft, hard } },
+  });
+  t.equal(look({}), 'attested');
+  t.equal(look(limited('0', 'unlimited')), 'failed process-may-write-files');
+  t.equal(look(limited('4096', '4096')), 'failed process-may-write-files');
+  t.equal(look({ process: { ...process, maxFileBytes: null } }), 'unseen');
+  t.equal(look({ process: 'unreadable' }), 'unseen');
+  t.equal(look({ process: 'gone' }), 'failed process-gone');
+  t.equal(look({ process: undefined }), 'attested');
+  t.equal(look({ params: undefined }), 'attested', 'the limit alone proves it too');
+  t.equal(look({ params: null }), 'unseen');
+  t.equal(look({ params: new Map([...params, ['recording-dir', '']]) }), 'failed records-although-private');
+  t.equal(look({ params: new Map([...params].slice(1)) }), 'unseen');
+  t.equal(look({ params: new Map([...params, ['redis-db', '0']]) }), 'failed redis-configured');
+  t.equal(look({ params: undefined, process: undefined }), 'failed nothing-to-see');
+  t.equal(look({ statistics: null }), 'unseen');
+  t.equal(look({ statistics: { statistics: {} } }), 'unseen');
+  t.equal(look({ holdsNgPort: false }), 'failed process-of-another-node');
 });
 
 t.test('configurations that could send a private call to a recorder are refused', async (t) => {

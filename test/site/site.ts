@@ -12,7 +12,7 @@ import { AllowLists, type ListSet } from '../../src/lists/entries.js';
 import { type LocalOptions, type LocalSite, startLocal } from '../../src/local.js';
 import { type Sallyport, startSallyport } from '../../src/main.js';
 import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.js';
-import { createPhone, type Phone } from '../../src/phones/sip-phone.js';
+import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 import { fromRoot } from '../../src/root.js';
 import { SpoolWatch } from './spool-watch.js';
 
@@ -80,6 +80,9 @@ export interface SiteOptions {
   /** Carrier phones, tried in this order; default one. */
   readonly carriers?: number;
   readonly transport?: 'udp' | 'tcp';
+  /** Codecs of all phones; default PCMU. */
+  readonly codecs?: PhoneOptions['codecs'];
+  /** T1 of the phones and of the agent, in ms; default 500. */
   readonly t1Ms?: number;
   /** Start Redis, media and lists, but leave starting the controller to the test. */
   readonly controller?: boolean;
@@ -102,6 +105,7 @@ export class Site {
   readonly watch: SpoolWatch;
   readonly events: AppEvent[] = [];
   readonly #looks = new Set<() => void>();
+  readonly #t1Ms: number;
   #sallyport: Sallyport | null = null;
 
   constructor(parts: {
@@ -110,6 +114,7 @@ export class Site {
     caller: Phone;
     carriers: readonly Phone[];
     watch: SpoolWatch;
+    t1Ms: number;
   }) {
     this.dir = parts.dir;
     this.local = parts.local;
@@ -117,6 +122,7 @@ export class Site {
     this.caller = parts.caller;
     this.carriers = parts.carriers;
     this.watch = parts.watch;
+    this.#t1Ms = parts.t1Ms;
   }
 
   get sallyport(): Sallyport {
@@ -132,9 +138,14 @@ export class Site {
   }
 
   async start(): Promise<void> {
-    this.#sallyport = await startSallyport(this.config, (event) => {
+    const observe = (event: AppEvent): void => {
       this.events.push(event);
       for (const look of [...this.#looks]) look();
+    };
+    this.#sallyport = await startSallyport(this.config, observe, {
+      t1: this.#t1Ms,
+      t2: 8 * this.#t1Ms,
+      t4: 10 * this.#t1Ms,
     });
     const { checks } = this.sallyport;
     await this.until(
@@ -264,7 +275,11 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
     for (const close of closers.reverse()) await close();
   });
   const transport = options.transport ?? 'udp';
-  const phone = { transport, ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }) } as const;
+  const phone = {
+    transport,
+    ...(options.codecs === undefined ? {} : { codecs: options.codecs }),
+    ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }),
+  } as const;
   const caller = await createPhone({ name: 'caller', host: '127.0.1.1', tone: 440, ...phone });
   closers.push(() => caller.close());
   const carriers: Phone[] = [];
@@ -313,7 +328,7 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
   await local.beat();
   const watch = await SpoolWatch.open([dir, ...local.recorded.flatMap((node) => node.spool ?? [])]);
   closers.push(() => watch.close());
-  const site = new Site({ dir, local, caller, carriers, watch });
+  const site = new Site({ dir, local, caller, carriers, watch, t1Ms: options.t1Ms ?? 500 });
   closers.push(() => site.stop());
   if (options.controller !== false) await site.start();
   return site;
