@@ -93,6 +93,9 @@ function checkOptions(options: AgentOptions): void {
 /**
  * Starts a SIP agent that serves drachtio's application protocol: applications connect to `app` with drachtio-srf in
  * client mode. Rejects if an address cannot be bound, with everything closed again.
+ *
+ * Not done, and answered NOK where an application asks for it: TLS, `proxy`, outbound mode, sending reliable provisional
+ * responses (receiving them works), session timers, NAPTR and SRV. Routes for `cdr:*` are taken, no events are sent.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   checkOptions(options);
@@ -151,6 +154,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     clientTransactions: new Map(),
     merged: new Map(),
     requests: new Map(),
+    setups: new Set(),
     invites: new Map(),
     clientDeps,
     userAgent: options.userAgent,
@@ -168,6 +172,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     timers.stopAll();
     for (const map of [context.serverTransactions, context.clientTransactions, context.merged]) map.clear();
     context.requests.clear();
+    context.setups.clear();
     context.invites.clear();
   };
   let appPort = 0;

@@ -168,6 +168,7 @@ export class Inbound {
       return;
     }
     const request = this.#open(message, parts, flow, key, app, undefined);
+    if (message.method === 'INVITE') this.#context.setups.add(request);
     const mergeKey = mergeKeyOf(parts, message.method);
     request.transaction.mergeKey = mergeKey;
     merged.set(mergeKey, request.transaction);

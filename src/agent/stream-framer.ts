@@ -22,7 +22,7 @@ function announcedLength(head: string): number | 'absent' | 'bad' {
   return found;
 }
 
-export interface StreamSink {
+interface StreamSink {
   /** One whole message as latin1 text. */
   message(text: string): void;
   /** A message whose end is not knowable (no or bad Content-Length): the last thing read from this stream. */

@@ -7,7 +7,8 @@ const neverCopied = new Set(
   (
     'via from to call-id cseq contact max-forwards route record-route content-length content-type require supported ' +
     'proxy-require replaces join refer-to referred-by p-asserted-identity p-preferred-identity remote-party-id ' +
-    'diversion history-info authorization proxy-authorization identity privacy reason target-dialog'
+    'diversion history-info authorization proxy-authorization identity identity-info privacy reason target-dialog ' +
+    'content-encoding content-disposition content-language session-expires min-se rseq rack expires event'
   ).split(' '),
 );
 
@@ -116,8 +117,9 @@ const carrierTrunk = z
       .describe('How long to wait for a first ringing or final response before the next trunk is tried.'),
     copyHeaders: z
       .array(
+        // One letter is a compact form (RFC 3261 section 7.3.3): another name for a header that may be in the set.
         headerName.refine(
-          (header) => !neverCopied.has(header.toLowerCase()),
+          (header) => header.length > 1 && !neverCopied.has(header.toLowerCase()),
           'this header may never be copied',
         ),
       )

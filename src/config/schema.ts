@@ -126,7 +126,12 @@ const mediaNode = z
       .strictObject({ host: z.string().min(1).describe('Host.'), port: port.describe('Port.') })
       .describe('rtpengine’s CLI port, for attestation.'),
     mediaAddress: address.describe('The address its SDP names; no other may appear in what we send.'),
-    pid: z.int().min(2).optional().describe('Its process id, where it is a child of this process.'),
+    pid: z
+      .int()
+      .min(2)
+      .max(4_194_304)
+      .optional()
+      .describe('Its process id, where it is a child of this process.'),
     pidFile: path
       .optional()
       .describe('Its pid file, where it runs on this host: lets attestation look at the process itself.'),

@@ -443,7 +443,7 @@ t.test('what was accepted holds no line end, and says the same again when writte
 t.test('linear time on hostile input', async (t) => {
   const time = (run: () => void): number => {
     let best = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 3; i++) {
       const start = performance.now();
       run();
       best = Math.min(best, performance.now() - start);
@@ -486,9 +486,9 @@ t.test('linear time on hostile input', async (t) => {
       };
     };
     const small = time(judge(40_000));
-    const large = time(judge(640_000));
-    // Sixteen times the input: linear is about 16, quadratic is 256. The floor keeps clock noise out.
-    t.ok(large < 64 * Math.max(small, 0.5), `${what}: ${small.toFixed(2)} ms, then ${large.toFixed(2)} ms`);
+    const large = time(judge(320_000));
+    // Eight times the input: quadratic is 64 times the time, and many seconds at this size. A busy machine is neither.
+    t.ok(large < Math.max(250, 30 * small), `${what}: ${small.toFixed(2)} ms, then ${large.toFixed(2)} ms`);
   }
 });
 

@@ -481,6 +481,10 @@ t.test(
     b.peer.send(response(bye, 200), b.udp);
     t.equal(b.app.events, 0);
     t.equal(b.agent.stats().dialogs, 1);
+    const stranger = { port: b.peer.port, callId: header(invite, 'Call-ID'), to: header(invite, 'From') };
+    b.peer.send(request({ ...stranger, method: 'INFO', fromTag: 'fork' }), b.udp);
+    await b.peer.next('SIP/2.0 481');
+    t.equal(b.app.events, 0, 'a request with the tag of the other leg is not of this dialog');
     b.clock.advance(64_000);
     t.equal(b.agent.stats().clientTransactions, 0);
 
@@ -851,6 +855,53 @@ t.test(
   },
 );
 
+t.test(
+  'a challenged BYE keeps the dialog; a later 200 replaces the one that waits for its ACK',
+  async (t) => {
+    const b = await bench(t);
+    const { invite, ok, echo } = await answeredCall(b);
+    // The ACK is lost and never comes again, but the caller goes on: the next INVITE settles the matter.
+    b.peer.send(inDialog(b, 'INVITE', invite, ok, 2), b.udp);
+    await b.peer.next('SIP/2.0 100');
+    const event = await b.app.event('INVITE');
+    b.app.sip(txnOf(event), dialogOf(event), 'SIP/2.0 200 OK', [], sdp(2));
+    await b.peer.inbox.next((m) => header(m.text, 'CSeq') === '2 INVITE' && m.text.startsWith('SIP/2.0 200'));
+    b.peer.send(inDialog(b, 'ACK', invite, ok, 2), b.udp);
+    t.equal(txnOf(await b.app.event('ACK')), txnOf(event));
+    b.clock.advance(40_000);
+    t.equal((await settled(b)).length, 0, 'nothing is repeated, nothing ended');
+    const bye = (): string => b.app.sip('', echo.tokens[11] ?? '', 'BYE sip:x SIP/2.0', []);
+    bye();
+    b.peer.send(response((await b.peer.next('BYE')).text, 401), b.udp);
+    await b.app.event('SIP/2.0 401');
+    t.equal(b.agent.stats().dialogs, 1);
+    bye();
+    b.peer.send(response((await b.peer.next('BYE')).text, 200), b.udp);
+    await b.app.event('SIP/2.0 200');
+    t.equal(b.agent.stats().dialogs, 0);
+  },
+);
+
+t.test('TCP: a stream that never pauses is not taken for a slow one', async (t) => {
+  const b = await bench(t);
+  const peer = await RawTcp.open(b.tcp);
+  const texts = [1, 2, 3, 4, 5].map((seq) =>
+    request({ method: 'PUBLISH', port: 5070, transport: 'TCP', seq }),
+  );
+  const stream = texts.join('');
+  let at = 0;
+  for (const [i, text] of texts.entries()) {
+    // Every piece ends within the next message.
+    const end = i + 1 === texts.length ? stream.length : at + text.length + (i === 0 ? 9 : 0);
+    peer.socket.write(stream.slice(at, end));
+    at = end;
+    await peer.next('SIP/2.0 503');
+    b.clock.advance(20_000);
+  }
+  t.equal(b.agent.stats().dropped['tcp-slow'], 0);
+  peer.socket.destroy();
+});
+
 t.test('bounds: new requests are refused over them, dialogs keep working', async (t) => {
   const b = await bench(t, { limits: { transactions: 5, transactionsReserved: 3, dialogs: 2 } });
   const { invite, ok } = await answeredCall(b);
@@ -872,6 +923,24 @@ t.test('bounds: new requests are refused over them, dialogs keep working', async
   b.app.sip(txnOf(event), dialogOf(event), 'SIP/2.0 200 OK', []);
   await b.peer.inbox.next((m) => m.text.startsWith('SIP/2.0 200') && m.text.includes('BYE'));
   t.equal(b.agent.stats().dialogs, 0);
+});
+
+t.test('bounds: calls being set up; one that is answered makes room', async (t) => {
+  const b = await bench(t, { limits: { setups: 2 } });
+  const invites = [request({ port: b.peer.port }), request({ port: b.peer.port })];
+  const events: Frame[] = [];
+  for (const invite of invites) {
+    b.peer.send(invite, b.udp);
+    events.push(await b.app.event('INVITE'));
+  }
+  b.peer.send(request({ port: b.peer.port }), b.udp);
+  t.match((await b.peer.next('SIP/2.0 503')).text, 'Retry-After');
+  b.peer.send(request({ method: 'OPTIONS', port: b.peer.port }), b.udp);
+  await b.app.event('OPTIONS');
+  b.app.sip(events[0] === undefined ? '' : txnOf(events[0]), '', 'SIP/2.0 200 OK', [], sdp());
+  await b.peer.next('SIP/2.0 200');
+  b.peer.send(request({ port: b.peer.port }), b.udp);
+  await b.app.event('INVITE');
 });
 
 t.test('the application protocol: authentication first, framing, routes, bounds', async (t) => {

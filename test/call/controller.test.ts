@@ -147,6 +147,7 @@ t.test('the CDR of a monitored call splits its time, and counts no tear-down as 
       policy: 'test',
       ending: 'called-hung-up',
       detail: null,
+      status: 200,
       disposition: 'completed',
       fault: 'none',
       cause: 16,
