@@ -358,6 +358,10 @@ t.test('re-offers: from both sides, refused, and at the same time', async (t) =>
     await until(what, () => caller.hears(1000) && called.hears(440));
   };
   await both('connected');
+  const elsewhere = await phone(600);
+  await call.reoffer('caller', elsewhere.sdp());
+  await call.restore();
+  await both('after a move the other side refused');
   const held = await call.reoffer('called', called.sdp({ formats: '0 101', direction: 'sendonly' }));
   t.match(held, /a=sendonly/);
   t.match(await call.reanswer('caller', caller.sdp({ direction: 'recvonly' })), /a=recvonly/);
@@ -370,10 +374,9 @@ t.test('re-offers: from both sides, refused, and at the same time', async (t) =>
   await t.rejects(call.reoffer('called', called.sdp({ formats: '0 101' })), { message: /offer-pending/ });
   await call.restore();
   await both('after a hold the other side refused');
-  const elsewhere = await phone(600);
   await call.reoffer('caller', elsewhere.sdp());
   await call.restore();
-  await both('after a move the other side refused');
+  await both('after a move refused once more');
   await call.restore();
 
   await call.reoffer('caller', caller.sdp());
@@ -435,6 +438,7 @@ t.test('a node that says what it must not', async (t) => {
   const ended = await blind.media.anchorPrivate(id, privateDecision(id), caller.sdp());
   ended.onLost((why) => lost.push(why));
   blind.fake.params = {};
+  await until('it is not used meanwhile', () => !blind.media.status().ready.private);
   await until(
     'a node that shows nothing any more loses its calls',
     () => lost.at(-1) === 'attestation-unseen',
