@@ -1,6 +1,6 @@
 import { chooseCanaries } from './canaries.js';
 import { wholeDigest } from './digests.js';
-import { compileIndex, type IndexRows, type ListSet, TooManyRows } from './entries.js';
+import { compileIndex, EmptyRange, type IndexRows, type ListSet, TooManyRows } from './entries.js';
 import { sha256 } from './layout.js';
 import { type Canary, type Manifest, manifestSchema, maxTombstones, type Tombstone } from './manifest.js';
 import { digestAllow } from './publish-allow.js';
@@ -30,6 +30,7 @@ export const prepareIndex = (before: Before, lists: ListSet, options: PublishOpt
     return { before, next, rows, canaries, diff: diffIndex(before.rows, rows, all) };
   } catch (error) {
     if (error instanceof TooManyRows) throw new PublishError('too-many-entries', error.message);
+    if (error instanceof EmptyRange) throw new PublishError('bad-rows', error.message);
     if (error instanceof RangeError) throw new PublishError('canaries-impossible', error.message);
     throw error;
   }
