@@ -144,6 +144,8 @@ const overlaid = (
     redis: { host: redis.host, port: redis.port, db: 0 },
     publisherKeys: [publicFile],
     snapshot: join(dir, 'snapshot.json'),
+    // Everything shares one machine here, builds and browsers included: its scheduler, not Redis, sets the delays.
+    deadlineMs: Math.max(config.lists.deadlineMs, 250),
   },
   media: {
     ...config.media,

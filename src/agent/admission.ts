@@ -2,6 +2,7 @@ import type { Parts } from './check.js';
 import type { Context } from './context.js';
 import { type Dialog, dialogId } from './dialog.js';
 import type { SipMessage } from './message.js';
+import { jitter } from './random.js';
 import { type Refusal, retryAfter } from './refusals.js';
 import { decimal, splitList } from './scan.js';
 
@@ -25,7 +26,7 @@ function unsupported(message: SipMessage, supported: ReadonlySet<string>): Refus
 
 /** Why a new request outside dialogs is not taken, before anybody is asked about it. */
 export function refusalOutside(context: Context, message: SipMessage, parts: Parts): Refusal | undefined {
-  const { limits, serverTransactions, dialogs, telemetry, merged } = context;
+  const { limits, serverTransactions, dialogs, setups, telemetry, merged } = context;
   const { method } = message;
   const invite = method === 'INVITE';
   if (dialogOnly.has(method)) return { status: 481, why: 'no-dialog' };
@@ -36,9 +37,9 @@ export function refusalOutside(context: Context, message: SipMessage, parts: Par
   const extension = unsupported(message, context.supported);
   if (extension !== undefined) return extension;
   const full = serverTransactions.size >= limits.transactions;
-  const crowded = invite && dialogs.size >= limits.dialogs;
+  const crowded = invite && (dialogs.size >= limits.dialogs || setups.size >= limits.setups);
   telemetry.overload('transactions', full);
-  if (invite) telemetry.overload('dialogs', crowded);
+  if (invite) telemetry.overload('calls', crowded);
   return full || crowded ? { status: 503, why: 'overload', extra: retryAfter() } : undefined;
 }
 
@@ -61,6 +62,6 @@ export function refusalInside(
   if (extension !== undefined) return extension;
   if (message.method !== 'INVITE') return undefined;
   // Section 14.2: an INVITE on top of one in progress.
-  if (dialog.inviteIn) return { status: 500, why: 'glare', extra: retryAfter() };
+  if (dialog.inviteIn) return { status: 500, why: 'glare', extra: `Retry-After: ${jitter(0, 10)}\r\n` };
   return dialog.inviteOut ? { status: 491, why: 'glare' } : undefined;
 }

@@ -1,5 +1,6 @@
 import { Answers } from './answers.js';
 import type { AppConnection, AppMessage } from './app-connection.js';
+import { appLost } from './app-loss.js';
 import { AppServer } from './app-server.js';
 import type { ClientTransactionDeps } from './client-transaction.js';
 import { type Clock, systemClock, Timers } from './clock.js';
@@ -92,6 +93,9 @@ function checkOptions(options: AgentOptions): void {
 /**
  * Starts a SIP agent that serves drachtio's application protocol: applications connect to `app` with drachtio-srf in
  * client mode. Rejects if an address cannot be bound, with everything closed again.
+ *
+ * Not done, and answered NOK where an application asks for it: TLS, `proxy`, outbound mode, sending reliable provisional
+ * responses (receiving them works), session timers, NAPTR and SRV. Routes for `cdr:*` are taken, no events are sent.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   checkOptions(options);
@@ -125,7 +129,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     secret: options.app.secret,
     hostPorts: () => transports.listeners.map((l) => `${l.transport}/${l.hostPort}`).join(','),
     message: (app, message) => guarded('application', () => dispatch(context, outbound, app, message)),
-    lost: (app) => guarded('application', () => inbound.appLost(app)),
+    lost: (app) => guarded('application', () => appLost(context, answers, dialogRequests, app)),
   });
   const clientDeps: ClientTransactionDeps = {
     timers,
@@ -150,6 +154,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     clientTransactions: new Map(),
     merged: new Map(),
     requests: new Map(),
+    setups: new Set(),
     invites: new Map(),
     clientDeps,
     userAgent: options.userAgent,
@@ -157,7 +162,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   const dialogRequests = new DialogRequests(context);
   const answers = new Answers(context, dialogRequests);
-  const inbound = new Inbound(context, answers, dialogRequests);
+  const inbound = new Inbound(context, answers);
   const outbound = new Outbound(context, answers, dialogRequests);
 
   const stop = async (): Promise<void> => {
@@ -167,6 +172,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     timers.stopAll();
     for (const map of [context.serverTransactions, context.clientTransactions, context.merged]) map.clear();
     context.requests.clear();
+    context.setups.clear();
     context.invites.clear();
   };
   let appPort = 0;

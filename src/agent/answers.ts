@@ -4,7 +4,8 @@ import { type Context, sendEvent } from './context.js';
 import { Dialog } from './dialog.js';
 import type { DialogRequests } from './dialog-requests.js';
 import type { RefusalReason } from './events.js';
-import type { HeaderLine, SipMessage } from './message.js';
+import type { HeaderLine } from './header-names.js';
+import type { SipMessage } from './message.js';
 import { newTag } from './random.js';
 import { detach, isToken } from './scan.js';
 import type { ServerRequest } from './server-request.js';
@@ -58,7 +59,7 @@ export class Answers {
     }
     const { status } = response;
     if (request.toTag === '' && !request.tagged && status > 100) {
-      request.toTag = parseOneAddr(response.get('to') ?? '')?.tag ?? newTag();
+      request.toTag = detach(parseOneAddr(response.get('to') ?? '')?.tag ?? newTag());
     }
     const text = this.#text(request, response);
     const data = toBytes(text);
@@ -214,8 +215,9 @@ export class Answers {
 
   /** Forgets a request without an answer, or after it. */
   forget(request: ServerRequest): void {
-    const { requests, timers } = this.#context;
+    const { requests, setups, timers } = this.#context;
     requests.delete(request.txnId);
+    setups.delete(request);
     request.app.requests.delete(request);
     request.transaction.request = undefined;
     request.lifetime = timers.stop(request.lifetime);

@@ -23,7 +23,7 @@ export interface AppMessage {
   readonly text: string;
 }
 
-export interface AppConnectionDeps {
+interface AppConnectionDeps {
   readonly limits: AgentLimits;
   readonly timers: Timers;
   readonly telemetry: Telemetry;

@@ -8,7 +8,7 @@ import type { AgentLimits } from './limits.js';
 /** drachtio-srf pings servers of v0.8.2 and later. */
 const version = 'v0.9.10-sallyport';
 
-export interface AppServerDeps {
+interface AppServerDeps {
   readonly limits: AgentLimits;
   readonly timers: Timers;
   readonly telemetry: Telemetry;

@@ -17,8 +17,6 @@ import { parseVia, type Via } from './via.js';
 /** What the transaction and dialog layers read of every message. */
 export interface Parts {
   readonly via: Via;
-  /** The value of the first Via line as received. */
-  readonly viaValue: string;
   readonly from: NameAddr;
   readonly to: NameAddr;
   readonly callId: string;
@@ -26,9 +24,7 @@ export interface Parts {
   readonly seqMethod: string;
 }
 
-export type Checked =
-  | { readonly ok: true; readonly parts: Parts }
-  | { readonly ok: false; readonly fault: Fault };
+type Checked = { readonly ok: true; readonly parts: Parts } | { readonly ok: false; readonly fault: Fault };
 
 const bad = (reason: string, status: Fault['status'] = 400): Checked => ({
   ok: false,
@@ -39,8 +35,8 @@ const bad = (reason: string, status: Fault['status'] = 400): Checked => ({
 const singletons: readonly string[] = ['from', 'to', 'call-id', 'cseq', 'max-forwards'];
 
 /**
- * Headers whose values must be addresses. From, To and Contact the agent needs itself; the others are checked because
- * the application's library reads them with a pattern that is cubic on malformed text.
+ * Headers of requests whose values must be addresses. From, To and Contact the agent needs itself; the others are
+ * checked because the application's library reads them with a pattern that is cubic on malformed text.
  */
 const addressHeaders = new Set([
   'contact',
@@ -55,6 +51,9 @@ const addressHeaders = new Set([
   'diversion',
 ]);
 
+/** Of responses only what the agent and the library read by themselves: a call should not fail for the rest. */
+const responseAddressHeaders = new Set(['contact', 'record-route']);
+
 function parseCSeq(value: string): { seq: number; method: string } | undefined {
   let i = 0;
   while (i < value.length && value.charCodeAt(i) !== SPACE && value.charCodeAt(i) !== TAB) i++;
@@ -66,8 +65,9 @@ function parseCSeq(value: string): { seq: number; method: string } | undefined {
 }
 
 function checkAddresses(message: SipMessage, uriBytes: number): string | undefined {
+  const checked = message.isRequest ? addressHeaders : responseAddressHeaders;
   for (const line of message.headers) {
-    if (!addressHeaders.has(line.name)) continue;
+    if (!checked.has(line.name)) continue;
     if (line.name === 'contact' && line.value === '*' && message.method === 'REGISTER') continue;
     const list = parseAddrList(line.value);
     if (list === undefined) return line.name;
@@ -113,7 +113,7 @@ export function checkParts(message: SipMessage, limits: AgentLimits): Checked {
   if (malformed !== undefined) return bad(`Malformed ${malformed}`);
   return {
     ok: true,
-    parts: { via, viaValue, from, to, callId, seq: cseq.seq, seqMethod: cseq.method },
+    parts: { via, from, to, callId, seq: cseq.seq, seqMethod: cseq.method },
   };
 }
 

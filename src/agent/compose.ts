@@ -1,4 +1,5 @@
-import { type HeaderLine, labelOf, type SipMessage } from './message.js';
+import { type HeaderLine, labelOf } from './header-names.js';
+import type { SipMessage } from './message.js';
 import type { Flow } from './transport.js';
 import { stampVia, type Via } from './via.js';
 

@@ -30,6 +30,8 @@ export interface Context {
   readonly merged: Map<string, ServerTransaction>;
   /** Requests that wait for an application, by transaction id. */
   readonly requests: Map<string, ServerRequest>;
+  /** New calls among the requests, against the limit of setups. */
+  readonly setups: Set<ServerRequest>;
   /** INVITEs of applications without a final response, by transaction id. */
   readonly invites: Map<string, OutgoingInvite>;
   readonly clientDeps: ClientTransactionDeps;

@@ -77,7 +77,7 @@ export class DialogRequests {
     const text = requestText('ACK', head, extra, body);
     const data = toBytes(text);
     let known: Flow | undefined;
-    const { context } = { context: this.#context };
+    const context = this.#context;
     withFlow(context, way.listener, way.hop, (flow) => {
       known = flow;
       if (flow !== undefined) context.transports.send(data, flow);
@@ -91,11 +91,15 @@ export class DialogRequests {
   }
 
   /** Sends BYE on the agent's own account. The dialog is gone at once (RFC 3261 section 15.1.1). */
-  bye(dialog: Dialog, extra = ''): string | undefined {
+  bye(dialog: Dialog, extra = ''): string {
     this.#context.dialogs.remove(dialog);
     const launch = this.prepare(dialog, 'BYE', extra, '', nobody);
     launch?.start();
-    return launch?.text;
+    if (launch !== undefined) return launch.text;
+    // The target cannot be reached with the agent's transports; the application must hear of the end all the same.
+    const { target, local, remote, callId, localSeq } = dialog;
+    const head = { uri: target, via: '', routes: '', from: local, to: remote, callId, seq: localSeq + 1 };
+    return requestText('BYE', head, extra, '');
   }
 
   /** Ends a dialog and tells its application with an `unsolicited` BYE (facts page, section 4). */
@@ -108,7 +112,7 @@ export class DialogRequests {
     const { owner } = dialog;
     const text = this.bye(dialog, `Reason: SIP;cause=200;text="${reason}"\r\n`);
     this.#context.telemetry.log({ kind: 'dialog-ended-by-agent', cause });
-    if (owner !== undefined && text !== undefined) {
+    if (owner !== undefined) {
       sendEvent(this.#context, owner, 'application', undefined, 'unsolicited', dialog.id, text);
     }
   }

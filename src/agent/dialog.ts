@@ -3,10 +3,10 @@ import type { Timer, Timers } from './clock.js';
 import type { Listener } from './transport.js';
 import { parseSipUri } from './uri.js';
 
-export type DialogKind = 'invite' | 'subscribe';
+type DialogKind = 'invite' | 'subscribe';
 
 /** A 2xx the agent sent and retransmits until its ACK comes. */
-export interface AwaitedAck {
+interface AwaitedAck {
   readonly seq: number;
   /** The transaction id of the INVITE, which the ACK's event carries (facts page, section 4). */
   readonly txnId: string;
@@ -99,7 +99,7 @@ export class Dialog {
 export const dialogId = (callId: string, fromTag: string): string => `${callId};from-tag=${fromTag}`;
 
 /** The URI of a Route value, which is always in brackets after it was checked. */
-export function routeUri(route: string): string {
+function routeUri(route: string): string {
   const open = route.indexOf('<');
   const close = route.indexOf('>', open);
   return open >= 0 && close > open ? route.slice(open + 1, close) : route;

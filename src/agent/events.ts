@@ -37,7 +37,7 @@ export type RefusalReason =
   | 'app-silent'
   | 'orphan-dialog';
 
-export const dropReasons: readonly DropReason[] = [
+const dropReasons: readonly DropReason[] = [
   'not-sip',
   'malformed',
   'too-large',
@@ -57,7 +57,7 @@ export const dropReasons: readonly DropReason[] = [
   'send-failed',
 ];
 
-export const refusalReasons: readonly RefusalReason[] = [
+const refusalReasons: readonly RefusalReason[] = [
   'malformed',
   'version',
   'uri-scheme',
@@ -103,7 +103,7 @@ export type AgentEvent =
   | { readonly kind: 'invite-expired'; readonly role: 'uac' | 'uas' }
   | {
       readonly kind: 'overload';
-      readonly what: 'transactions' | 'dialogs' | 'tcp-connections';
+      readonly what: 'transactions' | 'calls' | 'tcp-connections';
       readonly over: boolean;
     }
   | { readonly kind: 'transport-error'; readonly transport: 'udp' | 'tcp' | 'app'; readonly code: string }
@@ -156,7 +156,7 @@ export class Telemetry {
   }
 
   /** Logs the moment a bound is reached and the moment it is left, not every refusal in between. */
-  overload(what: 'transactions' | 'dialogs' | 'tcp-connections', over: boolean): void {
+  overload(what: 'transactions' | 'calls' | 'tcp-connections', over: boolean): void {
     if (over === this.#over.has(what)) return;
     if (over) this.#over.add(what);
     else this.#over.delete(what);

@@ -1,7 +1,7 @@
 /** A frame of the application protocol: decimal byte length, "#", payload (facts page, section 1). */
 export const frame = (payload: string): Buffer => Buffer.from(`${payload.length}#${payload}`, 'latin1');
 
-export interface FrameSink {
+interface FrameSink {
   /** One payload as latin1 text: one character is one byte. */
   frame(payload: string): void;
   /** Not a length, or a length over the bound: the stream cannot be read any further. */

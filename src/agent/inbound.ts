@@ -6,14 +6,14 @@ import { clientKey } from './client-transaction.js';
 import { responseHead, shortResponse, toBytes } from './compose.js';
 import { type Context, sendEvent } from './context.js';
 import type { Dialog } from './dialog.js';
-import type { DialogRequests } from './dialog-requests.js';
 import type { RefusalReason } from './events.js';
 import { appText, parseMessage, type SipMessage } from './message.js';
 import { newId, newTag } from './random.js';
 import { Refusals, retryAfter } from './refusals.js';
 import { splitList } from './scan.js';
 import type { ServerRequest } from './server-request.js';
-import { ServerTransaction, serverKey } from './server-transaction.js';
+import { ServerTransaction, type ServerTransactionDeps, serverKey } from './server-transaction.js';
+import { notified } from './subscribe.js';
 import type { Flow } from './transport.js';
 import { replyFlow } from './transports.js';
 import { parseAddrList } from './uri.js';
@@ -39,14 +39,23 @@ function cancelText(invite: ServerRequest): string {
 export class Inbound {
   readonly #context: Context;
   readonly #answers: Answers;
-  readonly #dialogRequests: DialogRequests;
+  readonly #deps: ServerTransactionDeps;
   readonly #refusals: Refusals;
 
-  constructor(context: Context, answers: Answers, dialogRequests: DialogRequests) {
+  constructor(context: Context, answers: Answers) {
     this.#context = context;
     this.#answers = answers;
-    this.#dialogRequests = dialogRequests;
     this.#refusals = new Refusals(context);
+    const { serverTransactions, merged, timers, sip, transports } = context;
+    this.#deps = {
+      timers,
+      sip,
+      send: (data, to) => transports.send(data, to),
+      ended: (over) => {
+        serverTransactions.delete(over.key);
+        if (over.mergeKey !== undefined && merged.get(over.mergeKey) === over) merged.delete(over.mergeKey);
+      },
+    };
   }
 
   message(text: string, flow: Flow, framing: 'datagram' | 'stream'): void {
@@ -159,6 +168,7 @@ export class Inbound {
       return;
     }
     const request = this.#open(message, parts, flow, key, app, undefined);
+    if (message.method === 'INVITE') this.#context.setups.add(request);
     const mergeKey = mergeKeyOf(parts, message.method);
     request.transaction.mergeKey = mergeKey;
     merged.set(mergeKey, request.transaction);
@@ -186,6 +196,7 @@ export class Inbound {
       this.#orphaned(message, parts, flow, dialog);
       return;
     }
+    notified(this.#context, dialog, message);
     const request = this.#open(message, parts, flow, key, app, dialog);
     if (method === 'INVITE') dialog.inviteIn = true;
     this.#hand(request, message, '');
@@ -232,18 +243,9 @@ export class Inbound {
     app: AppConnection,
     dialog: Dialog | undefined,
   ): ServerRequest {
-    const { serverTransactions, merged, requests, timers, sip, limits, transports, telemetry } =
-      this.#context;
+    const { serverTransactions, requests, timers, sip, limits, telemetry } = this.#context;
     const reply = replyFlow(flow, parts.via);
-    const transaction = new ServerTransaction(key, message.method === 'INVITE', reply, {
-      timers,
-      sip,
-      send: (data, to) => transports.send(data, to),
-      ended: (over) => {
-        serverTransactions.delete(over.key);
-        if (over.mergeKey !== undefined && merged.get(over.mergeKey) === over) merged.delete(over.mergeKey);
-      },
-    });
+    const transaction = new ServerTransaction(key, message.method === 'INVITE', reply, this.#deps);
     serverTransactions.set(key, transaction);
     const request: ServerRequest = {
       txnId: newId(),
@@ -288,28 +290,5 @@ export class Inbound {
     const { app, transaction, head, flow, txnId } = request;
     if (transaction.invite) transaction.respond(100, toBytes(shortResponse(head, 100, '')));
     sendEvent(this.#context, app, 'network', flow, txnId, request.dialog?.id ?? '', appText(message), extra);
-  }
-
-  /** The application's connection is gone: nothing of it stays unanswered. Its dialogs stay, without an owner. */
-  appLost(app: AppConnection): void {
-    for (const request of [...app.requests]) {
-      if (request.method === 'BYE') this.#answers.finish(request, 200, 'app-lost');
-      else this.#answers.finish(request, 503, 'app-lost');
-    }
-    for (const invite of [...app.invites]) invite.abandon();
-    const { dialogs, timers, limits } = this.#context;
-    for (const dialog of [...app.dialogs]) {
-      dialogs.assign(dialog, undefined);
-      const { accepted } = dialog;
-      if (accepted !== undefined && !accepted.acked) {
-        accepted.acknowledge('', '');
-        this.#dialogRequests.hangUp(dialog, 'app-lost', 'Application lost');
-        continue;
-      }
-      timers.stop(dialog.expiry);
-      dialog.expiry = timers.start(limits.orphanDialogMs, () => {
-        if (dialog.owner === undefined) this.#dialogRequests.hangUp(dialog, 'orphan', 'Application lost');
-      });
-    }
   }
 }

@@ -16,7 +16,7 @@ export interface Launch {
   start(onFlow?: (flow: Flow) => void): void;
 }
 
-export interface RequestFields {
+interface RequestFields {
   readonly method: string;
   readonly uri: string;
   /** Route header lines with their line ends. */

@@ -14,6 +14,8 @@ export interface AgentLimits {
   readonly transactions: number;
   /** Further server transactions reserved for requests inside dialogs, so that a flood cannot stop a BYE. */
   readonly transactionsReserved: number;
+  /** New calls that have no final response yet: the work in progress of the applications. */
+  readonly setups: number;
   /** Dialogs, early and confirmed. */
   readonly dialogs: number;
   /** SIP connections over TCP, both directions. */
@@ -50,6 +52,7 @@ export const defaultLimits: AgentLimits = {
   uriBytes: 2048,
   transactions: 50_000,
   transactionsReserved: 10_000,
+  setups: 10_000,
   dialogs: 50_000,
   tcpConnections: 1000,
   tcpIdleMs: 600_000,

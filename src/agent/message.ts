@@ -1,136 +1,6 @@
+import { canonicalName, type HeaderLine, labelOf } from './header-names.js';
 import type { AgentLimits } from './limits.js';
 import { COLON, isToken, SPACE, skipSpace, TAB, tokenEnd, trimSpace } from './scan.js';
-
-/** One header line: its canonical name, the name as it was written, and its unfolded value. */
-export interface HeaderLine {
-  /** Lower case, compact forms expanded. */
-  readonly name: string;
-  readonly label: string;
-  readonly value: string;
-}
-
-/** RFC 3261 section 7.3.3 and the IANA registry of compact forms. */
-const compactForms: Readonly<Record<string, string>> = {
-  a: 'accept-contact',
-  b: 'referred-by',
-  c: 'content-type',
-  d: 'request-disposition',
-  e: 'content-encoding',
-  f: 'from',
-  i: 'call-id',
-  j: 'reject-contact',
-  k: 'supported',
-  l: 'content-length',
-  m: 'contact',
-  n: 'identity-info',
-  o: 'event',
-  r: 'refer-to',
-  s: 'subject',
-  t: 'to',
-  u: 'allow-events',
-  v: 'via',
-  x: 'session-expires',
-  y: 'identity',
-};
-
-/** Names seen before, so that most headers need no case mapping. Bounded: unknown names are not remembered. */
-const knownNames = new Map<string, string>();
-const labels = new Map<string, string>();
-for (const label of [
-  ...[
-    'Via',
-    'From',
-    'To',
-    'Call-ID',
-    'CSeq',
-    'Contact',
-    'Max-Forwards',
-    'Content-Type',
-    'Content-Length',
-    'Route',
-  ],
-  ...[
-    'Record-Route',
-    'Allow',
-    'Supported',
-    'Require',
-    'Proxy-Require',
-    'Unsupported',
-    'User-Agent',
-    'Server',
-    'Expires',
-  ],
-  ...[
-    'Authorization',
-    'Proxy-Authorization',
-    'WWW-Authenticate',
-    'Proxy-Authenticate',
-    'Accept',
-    'Allow-Events',
-  ],
-  ...[
-    'Event',
-    'Subscription-State',
-    'Refer-To',
-    'Referred-By',
-    'Replaces',
-    'Reason',
-    'Retry-After',
-    'Date',
-    'RSeq',
-  ],
-  ...[
-    'RAck',
-    'Session-Expires',
-    'Min-SE',
-    'P-Asserted-Identity',
-    'P-Preferred-Identity',
-    'Privacy',
-    'Diversion',
-  ],
-  ...[
-    'History-Info',
-    'Remote-Party-ID',
-    'Subject',
-    'Timestamp',
-    'Warning',
-    'MIME-Version',
-    'Content-Disposition',
-  ],
-  ...[
-    'Content-Encoding',
-    'Content-Language',
-    'Accept-Encoding',
-    'Accept-Language',
-    'Alert-Info',
-    'Call-Info',
-  ],
-  ...[
-    'Error-Info',
-    'In-Reply-To',
-    'Info-Package',
-    'Recv-Info',
-    'Organization',
-    'Path',
-    'Priority',
-    'Service-Route',
-  ],
-]) {
-  const name = label.toLowerCase();
-  knownNames.set(label, name);
-  knownNames.set(name, name);
-  labels.set(name, label);
-}
-for (const [compact, name] of Object.entries(compactForms)) {
-  knownNames.set(compact, name);
-  knownNames.set(compact.toUpperCase(), name);
-}
-
-/** The canonical name of a header as it was written. */
-export const canonicalName = (label: string): string => knownNames.get(label) ?? label.toLowerCase();
-
-/** The usual spelling of a header the agent writes; names it does not know stay as the application wrote them. */
-export const labelOf = (line: HeaderLine): string => labels.get(line.name) ?? line.label;
 
 /** Why a message is not acceptable: the status a request is answered with, and a short text for the status line. */
 export interface Fault {
@@ -272,7 +142,7 @@ function parseHeaders(text: string, from: number, end: number, message: SipMessa
 }
 
 /** Content-Length of the message: a number, 'absent', or 'bad' (malformed, or several that differ). */
-export function contentLength(message: SipMessage): number | 'absent' | 'bad' {
+function contentLength(message: SipMessage): number | 'absent' | 'bad' {
   let length: number | 'absent' | 'bad' = 'absent';
   for (const line of message.headers) {
     if (line.name !== 'content-length') continue;
@@ -362,7 +232,7 @@ export function appText(message: SipMessage): string {
   for (const line of message.headers) {
     if (line.name === 'content-length' || line.label.includes('%')) continue;
     if (line.name === '__proto__' || line.name === 'constructor') continue;
-    text += `${line.label.length === 1 ? (labels.get(line.name) ?? line.name) : line.label}: ${line.value}\r\n`;
+    text += `${line.label.length === 1 ? labelOf(line) : line.label}: ${line.value}\r\n`;
   }
   return `${text}Content-Length: ${message.body.length}\r\n\r\n${message.body}`;
 }

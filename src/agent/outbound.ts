@@ -1,17 +1,18 @@
 import type { Answers } from './answers.js';
 import type { AppConnection, AppMessage } from './app-connection.js';
-import type { ClientUser } from './client-transaction.js';
-import { fabricated, headerText } from './compose.js';
-import { type Context, sendEvent } from './context.js';
+import { headerText } from './compose.js';
+import type { Context } from './context.js';
 import { type Dialog, dialogId } from './dialog.js';
 import type { DialogRequests } from './dialog-requests.js';
-import { type Launch, prepare } from './launch.js';
-import { appText, type HeaderLine, parseMessage, type SipMessage } from './message.js';
+import type { HeaderLine } from './header-names.js';
+import { prepare } from './launch.js';
+import { parseMessage, type SipMessage } from './message.js';
 import { OutgoingInvite } from './outgoing-invite.js';
+import { OutgoingRequest } from './outgoing-request.js';
 import { newId, newTag } from './random.js';
 import { type NextHop, nextHop } from './resolve.js';
 import { decimal, isCallId, isToken, isUriText } from './scan.js';
-import { SubscribeDialogs } from './subscribe.js';
+import { notified } from './subscribe.js';
 import { type Listener, ownContact } from './transport.js';
 import { parseAddrList, parseOneAddr, replaceLocalhost, schemeOf } from './uri.js';
 import { stamp } from './wire.js';
@@ -51,13 +52,11 @@ export class Outbound {
   readonly #context: Context;
   readonly #answers: Answers;
   readonly #dialogRequests: DialogRequests;
-  readonly #subscribe: SubscribeDialogs;
 
   constructor(context: Context, answers: Answers, dialogRequests: DialogRequests) {
     this.#context = context;
     this.#answers = answers;
     this.#dialogRequests = dialogRequests;
-    this.#subscribe = new SubscribeDialogs(context);
   }
 
   /** A `sip` frame. Whatever is wrong with it is answered NOK. */
@@ -91,10 +90,10 @@ export class Outbound {
   }
 
   /** The application's header lines, with `localhost` replaced, and the defaults of the facts page. */
-  #extra(message: SipMessage, listener: Listener, skip: ReadonlySet<string>): string | undefined {
+  #extra(message: SipMessage, listener: Listener): string | undefined {
     const lines: HeaderLine[] = [];
     for (const line of message.headers) {
-      if (skip.has(line.name) || !isToken(line.label)) continue;
+      if (ownHeaders.has(line.name) || !isToken(line.label)) continue;
       const value = line.name === 'contact' ? ownContact(line.value, listener) : line.value;
       lines.push({ ...line, value });
     }
@@ -110,9 +109,10 @@ export class Outbound {
     return extra;
   }
 
-  #full(app: AppConnection, id: string): boolean {
+  /** Refuses a request over the bound; what is inside a dialog has a reserve. */
+  #full(app: AppConnection, id: string, reserve: number): boolean {
     const { clientTransactions, limits } = this.#context;
-    if (clientTransactions.size < limits.transactions) return false;
+    if (clientTransactions.size < limits.transactions + reserve) return false;
     app.refuse(id, 'too many transactions');
     return true;
   }
@@ -120,7 +120,7 @@ export class Outbound {
   // ---- outside a dialog
 
   #outside(app: AppConnection, id: string, proxy: string, message: SipMessage): void {
-    if (this.#full(app, id)) return;
+    if (this.#full(app, id, 0)) return;
     const plan = this.#plan(message, proxy);
     if (typeof plan === 'string') {
       app.refuse(id, plan);
@@ -132,7 +132,7 @@ export class Outbound {
       this.#inside(app, id, existing, message);
       return;
     }
-    const extra = this.#extra(message, plan.listener, outsideSkip);
+    const extra = this.#extra(message, plan.listener);
     if (extra === undefined) {
       app.refuse(id, 'missing content-type');
       return;
@@ -150,11 +150,10 @@ export class Outbound {
       invite.start(launch);
       return;
     }
-    let launch: Launch | undefined;
-    const user = this.#plainUser(app, txnId, undefined, method, () => launch, plan.listener);
-    launch = prepare(this.#context, plan.listener, plan.hop, fields, user);
+    const request = new OutgoingRequest(this.#context, app, txnId, method, plan.listener, undefined);
+    const launch = prepare(this.#context, plan.listener, plan.hop, fields, request);
     this.#sent(app, id, txnId, launch.peer, launch.text);
-    launch.start();
+    request.start(launch);
   }
 
   /** Where an out-of-dialog request goes and what its mandatory headers are; a text if it cannot be sent. */
@@ -209,51 +208,6 @@ export class Outbound {
     };
   }
 
-  /** The receiver of the responses to a request that is no INVITE. */
-  #plainUser(
-    app: AppConnection,
-    txnId: string,
-    dialog: Dialog | undefined,
-    method: string,
-    launch: () => Launch | undefined,
-    listener: Listener,
-  ): ClientUser {
-    let settled = false;
-    let id = dialog?.id ?? '';
-    const { dialogs } = this.#context;
-    return {
-      response: (message, parts, flow) => {
-        if (settled || message.status === 100) return;
-        if (message.status >= 200) {
-          settled = true;
-          const challenged = message.status === 401 || message.status === 407;
-          if (method === 'BYE' && dialog !== undefined && !challenged) dialogs.remove(dialog);
-          if (message.status < 300) {
-            if (dialog !== undefined && method === 'UPDATE') {
-              dialog.target = parseAddrList(message.get('contact') ?? '')?.[0]?.uri ?? dialog.target;
-            }
-            const head = launch()?.head;
-            if (method === 'SUBSCRIBE' && dialog === undefined && head !== undefined) {
-              id = this.#subscribe.made(app, head, message, parts, listener).id;
-            }
-          }
-        }
-        sendEvent(this.#context, app, 'network', flow, txnId, id, appText(message));
-      },
-      failed: (failure) => {
-        if (settled) return;
-        settled = true;
-        if (method === 'BYE' && dialog !== undefined) dialogs.remove(dialog);
-        const head = launch()?.head;
-        if (head === undefined) return;
-        const text = fabricated(failure === 'timeout' ? 408 : 503, method, head);
-        sendEvent(this.#context, app, 'network', undefined, txnId, id, text);
-      },
-      ackFor: () => Buffer.alloc(0),
-      ended: () => undefined,
-    };
-  }
-
   // ---- inside a dialog
 
   #inside(app: AppConnection, id: string, dialog: Dialog | undefined, message: SipMessage): void {
@@ -262,12 +216,13 @@ export class Outbound {
       return;
     }
     const { method } = message;
+    if (this.#full(app, id, this.#context.limits.transactionsReserved)) return;
     if (method === 'INVITE' && (dialog.inviteOut || dialog.inviteIn)) {
       app.refuse(id, 'INVITE in progress in this dialog');
       return;
     }
     const way = this.#dialogRequests.way(dialog);
-    const extra = this.#extra(message, way?.listener ?? dialog.listener, insideSkip);
+    const extra = this.#extra(message, way?.listener ?? dialog.listener);
     if (way === undefined || extra === undefined) {
       app.refuse(
         id,
@@ -293,12 +248,12 @@ export class Outbound {
       invite.start(launch);
       return;
     }
-    let launch: Launch | undefined;
-    const user = this.#plainUser(app, txnId, dialog, method, () => launch, dialog.listener);
-    launch = this.#dialogRequests.prepare(dialog, method, extra, message.body, user);
+    notified(this.#context, dialog, message);
+    const request = new OutgoingRequest(this.#context, app, txnId, method, dialog.listener, dialog);
+    const launch = this.#dialogRequests.prepare(dialog, method, extra, message.body, request);
     if (launch === undefined) return;
     this.#sent(app, id, txnId, launch.peer, launch.text);
-    launch.start();
+    request.start(launch);
   }
 
   #ack(app: AppConnection, id: string, dialogId: string, message: SipMessage): void {
@@ -312,7 +267,7 @@ export class Outbound {
       app.refuse(id, 'Server error: ACK for non-success final response is automatically generated by server');
       return;
     }
-    const extra = this.#extra(message, dialog.listener, insideSkip);
+    const extra = this.#extra(message, dialog.listener);
     if (extra === undefined) {
       app.refuse(id, 'missing content-type');
       return;
@@ -335,6 +290,3 @@ export class Outbound {
     invite.cancel(extra);
   }
 }
-
-const outsideSkip: ReadonlySet<string> = new Set([...ownHeaders, 'route']);
-const insideSkip: ReadonlySet<string> = outsideSkip;

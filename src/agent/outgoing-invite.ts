@@ -31,6 +31,8 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
   readonly #dialogRequests: DialogRequests;
   readonly #listener: Listener;
   readonly #id: string;
+  readonly #callId: string;
+  readonly #localTag: string;
   #dialog: Dialog | undefined;
   #head: RequestHead | undefined;
   #branch = '';
@@ -57,7 +59,9 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     this.seq = fields.seq;
     this.#listener = fields.listener;
     this.#dialog = fields.dialog;
-    this.#id = fields.dialog?.id ?? dialogId(detach(fields.callId), detach(fields.localTag));
+    this.#callId = detach(fields.callId);
+    this.#localTag = detach(fields.localTag);
+    this.#id = fields.dialog?.id ?? dialogId(this.#callId, this.#localTag);
   }
 
   get acked(): boolean {
@@ -116,8 +120,8 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     const dialog = new Dialog({
       kind: 'invite',
       role: 'uac',
-      callId: detach(parts.callId),
-      localTag: detach(parts.from.tag ?? ''),
+      callId: this.#callId,
+      localTag: this.#localTag,
       remoteTag: detach(tag),
       local: detach(head?.from ?? message.get('from') ?? ''),
       remote: detach(message.get('to') ?? ''),
@@ -190,8 +194,8 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     const fork = new Dialog({
       kind: 'invite',
       role: 'uac',
-      callId: parts.callId,
-      localTag: parts.from.tag ?? '',
+      callId: this.#callId,
+      localTag: this.#localTag,
       remoteTag: tag,
       local: message.get('from') ?? '',
       remote: message.get('to') ?? '',

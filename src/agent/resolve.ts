@@ -21,7 +21,7 @@ export function nextHop(uri: string): NextHop | undefined {
   return parsed === undefined ? undefined : nextHopOf(parsed);
 }
 
-export function nextHopOf(uri: SipUri): NextHop | undefined {
+function nextHopOf(uri: SipUri): NextHop | undefined {
   if (uri.scheme === 'sips') return undefined;
   const transport = uri.transport ?? 'udp';
   if (transport !== 'udp' && transport !== 'tcp') return undefined;

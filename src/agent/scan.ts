@@ -38,13 +38,12 @@ export const EQUALS = 61;
 export const GREATER = 62;
 export const QUESTION = 63;
 export const AT = 64;
-export const BACKSLASH = 92;
+const BACKSLASH = 92;
 
 const has = (code: number, bit: number): boolean => ((classes[code] ?? 0) & bit) !== 0;
 
 export const isTokenCode = (code: number): boolean => has(code, TOKEN);
 export const isUriCode = (code: number): boolean => has(code, URI);
-export const isDigitCode = (code: number): boolean => has(code, DIGIT);
 
 function all(text: string, bit: number): boolean {
   if (text.length === 0) return false;
@@ -53,7 +52,7 @@ function all(text: string, bit: number): boolean {
 }
 
 export const isToken = (text: string): boolean => all(text, TOKEN);
-export const isDigits = (text: string): boolean => all(text, DIGIT);
+const isDigits = (text: string): boolean => all(text, DIGIT);
 export const isHostName = (text: string): boolean => all(text, HOST);
 export const isUriText = (text: string): boolean => all(text, URI);
 

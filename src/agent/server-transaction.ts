@@ -14,7 +14,7 @@ export interface ServerTransactionDeps {
 
 /**
  * The key of the server transaction a request belongs to (RFC 3261 section 17.2.3). A branch without the magic cookie,
- * or with nothing behind it (RFC 4475 section 3.1.2.9), is matched the old way by the fields of RFC 2543.
+ * or with nothing behind it (RFC 4475 section 3.2.1), is matched the old way by the fields of RFC 2543.
  */
 export function serverKey(parts: Parts, method: string, uri: string): string {
   const { via } = parts;

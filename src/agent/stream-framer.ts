@@ -22,7 +22,7 @@ function announcedLength(head: string): number | 'absent' | 'bad' {
   return found;
 }
 
-export interface StreamSink {
+interface StreamSink {
   /** One whole message as latin1 text. */
   message(text: string): void;
   /** A message whose end is not knowable (no or bad Content-Length): the last thing read from this stream. */
@@ -49,6 +49,10 @@ export class StreamFramer {
   #scan = 0;
   #need = 0;
   #closed = false;
+  /** Line ends since the last message: two are a keep-alive, one may belong to a sloppy sender's last message. */
+  #lineEnds = 0;
+  /** How many messages have been read. */
+  messages = 0;
 
   constructor(maxBytes: number, sink: StreamSink) {
     this.#maxBytes = maxBytes;
@@ -102,16 +106,17 @@ export class StreamFramer {
     this.#start += this.#need;
     this.#scan = this.#start;
     this.#need = 0;
+    this.messages++;
+    this.#lineEnds = 0;
     this.#sink.message(text);
     return true;
   }
 
   #skipLineEnds(): void {
-    let crlf = 0;
     while (this.#end - this.#start >= 2) {
       if (this.#buffer[this.#start] !== CR || this.#buffer[this.#start + 1] !== LF) break;
       this.#start += 2;
-      if (++crlf % 2 === 0) this.#sink.ping();
+      if (++this.#lineEnds % 2 === 0) this.#sink.ping();
     }
     if (this.#scan < this.#start) this.#scan = this.#start;
   }

@@ -26,6 +26,8 @@ const peerKey = (address: string, port: number): string => `${address} ${port}`;
 const plainAddress = (address: string): string =>
   address.startsWith('::ffff:') ? address.slice(7) : address;
 
+const pong = Buffer.from('\r\n');
+
 /** One SIP connection over TCP, accepted or made by the agent. */
 export class TcpConnection {
   readonly address: string;
@@ -67,7 +69,7 @@ export class TcpConnection {
         context.sink.message(head, this.#flow, 'stream');
         this.#close('tcp-framing', true);
       },
-      ping: () => this.#socket.write('\r\n'),
+      ping: () => this.write(pong, undefined),
       overflow: () => this.#close('too-large', false),
     });
     context.connections.add(this);
@@ -107,12 +109,14 @@ export class TcpConnection {
   #receive(chunk: Buffer): void {
     const { limits, timers } = this.#context;
     this.#lastTraffic = timers.clock.now();
-    const before = this.#framer.partial;
+    const before = this.#framer.messages;
     this.#framer.push(chunk);
     if (this.#state === 'closed') return;
-    if (!this.#framer.partial) this.#messageTimer = timers.stop(this.#messageTimer);
-    else if (!before || this.#messageTimer === undefined) {
-      timers.stop(this.#messageTimer);
+    // The time runs from the begin of each message, so a stream that never pauses is not cut.
+    if (!this.#framer.partial || this.#framer.messages !== before) {
+      this.#messageTimer = timers.stop(this.#messageTimer);
+    }
+    if (this.#framer.partial && this.#messageTimer === undefined) {
       this.#messageTimer = timers.start(limits.tcpMessageMs, () => this.#close('tcp-slow', false));
     }
   }

@@ -180,7 +180,11 @@ function parseParams(value: string, at: number): Params | undefined {
       }
       if (i === start) return undefined;
     }
-    if (name.length === 3 && name.toLowerCase() === 'tag') tag = value.slice(start, i);
+    if (name.length === 3 && name.toLowerCase() === 'tag') {
+      // A tag becomes part of the dialog id on the application's wire, so it must be the token it has to be.
+      tag = value.slice(start, i);
+      if (tokenEnd(tag, 0) !== tag.length) return undefined;
+    }
     i = skipSpace(value, i);
   }
   if (i < value.length && value.charCodeAt(i) !== COMMA) return undefined;

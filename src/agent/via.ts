@@ -9,7 +9,6 @@ import {
   SLASH,
   SPACE,
   skipSpace,
-  splitList,
   TAB,
   tokenEnd,
 } from './scan.js';
@@ -111,7 +110,7 @@ export function parseVia(value: string): Via | undefined {
 }
 
 /** True if the sender asks for symmetric response routing (RFC 3581 section 3). */
-export const wantsRport = (via: Via): boolean => via.params.some(([name]) => name === 'rport');
+const wantsRport = (via: Via): boolean => via.params.some(([name]) => name === 'rport');
 
 /**
  * The Via header value as a response must carry it: `received` if the sender's address is not what it wrote (RFC 3261
@@ -131,6 +130,3 @@ export function stampVia(value: string, via: Via, address: string, port: number)
   if (rport) out += ';rport=' + port;
   return out + value.slice(via.end);
 }
-
-/** How many Via values a header line holds. */
-export const countVias = (value: string): number => splitList(value).length;

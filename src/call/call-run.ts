@@ -1,8 +1,8 @@
 import { type CallEvent, type CallState, type Effect, newCall, step } from '../core/call.js';
 import type { Ending } from '../core/ending.js';
-import { type CallRecord, cdrRow, newRecord } from './cdr.js';
+import { type CallRecord, cdrRow, connectedMs, newRecord } from './cdr.js';
 import { codeOf } from './deadline.js';
-import { carryOut } from './effects.js';
+import { brokenDown, carryOut } from './effects.js';
 import type { CallParts } from './parts.js';
 import type { Anchor, Armed, CalledLeg, CallerLeg, Dialling, JsonObject, RecordedAnchor } from './ports.js';
 
@@ -22,6 +22,10 @@ export class CallRun {
   answerOfCalled: string | null = null;
   answerForCaller: string | null = null;
   armed: Armed | null = null;
+  /** True from the moment the node was asked to let media pass: what it recorded since then is kept. */
+  mayHaveFlowed = false;
+  /** The dialling was given up without an outcome: what still comes of it is hung up. */
+  dialAbandoned = false;
   /** The decision's row, until it is in the journal. */
   evidence: JsonObject | null = null;
 
@@ -50,7 +54,11 @@ export class CallRun {
   }
 
   start(): void {
-    this.caller.onGone((how) => this.feed({ type: 'caller-gone', how }));
+    try {
+      this.caller.onGone((how) => this.feed({ type: 'caller-gone', how }));
+    } catch (error) {
+      this.feed({ type: 'fault', detail: codeOf(error) });
+    }
     this.feed({ type: 'arrived' });
   }
 
@@ -72,17 +80,17 @@ export class CallRun {
   }
 
   /** A timer that dies with the call. */
-  after(ms: number, event: CallEvent): void {
+  after(ms: number, work: () => void): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      this.feed(event);
+      work();
     }, ms);
     this.#timers.add(timer);
   }
 
   /** The CDR as it stands. */
   cdr(ending: Ending) {
-    return cdrRow(this.record, ending, this.elapsed());
+    return cdrRow(this.record, ending);
   }
 
   #take(event: CallEvent): void {
@@ -96,6 +104,7 @@ export class CallRun {
       return;
     }
     if (result.next.phase !== before) {
+      if (result.next.phase === 'ending') this.record.times.ended = this.elapsed();
       emit({ event: 'call-phase', callId: this.callId, phase: result.next.phase, ms: this.elapsed() });
     }
     for (const effect of result.effects) this.#run(effect);
@@ -108,10 +117,11 @@ export class CallRun {
         for (const event of events) this.feed(event);
       },
       (error: unknown) => {
-        // carryOut answers every failure itself; reaching this is a fault of ours, and it ends the call.
+        // carryOut answers every failure itself; reaching this is a fault of ours, and it ends the call. Each
+        // effect is answered all the same, or an ending that waits for it would never come to its CDR.
         const code = codeOf(error);
         this.parts.emit({ event: 'call-effect-failed', callId: this.callId, effect: effect.type, code });
-        this.feed({ type: 'fault', detail: code });
+        for (const event of brokenDown(effect, code)) this.feed(event);
       },
     );
   }
@@ -119,14 +129,13 @@ export class CallRun {
   #finish(ending: Ending): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
-    const connected = this.record.times['open-media'];
     this.parts.emit({
       event: 'call-ended',
       callId: this.callId,
       verdict: this.record.decision?.verdict ?? 'undecided',
       ending: ending.code,
       detail: ending.detail ?? null,
-      connectedMs: connected === undefined ? 0 : this.elapsed() - connected,
+      connectedMs: connectedMs(this.record),
     });
     this.#onEnded(this);
   }

@@ -30,20 +30,34 @@ const dialledJson = (dialled: Dialled): JsonObject => {
   }
 };
 
-const isAnonymous = (decision: Decision | null): boolean =>
-  decision?.verdict === 'private' && decision.class === 'hotline';
+/** Whether this was a call to a hotline: connected, or tried and refused. */
+const isAnonymous = (leg: Leg, decision: Decision): boolean => {
+  switch (decision.verdict) {
+    case 'monitored':
+      return false;
+    case 'private':
+      return decision.class === 'hotline';
+    case 'refused':
+      return (
+        leg.dialled.kind === 'hotline' ||
+        decision.reasons.some((one) => one.code === 'privileged-lockdown' && one.detail === 'hotline')
+      );
+    default: {
+      const never: never = decision;
+      return never;
+    }
+  }
+};
 
-const legJson = (leg: Leg, decision: Decision | null): JsonObject =>
-  isAnonymous(decision)
-    ? { trunk: leg.origin.trunk, facility: leg.origin.facility, dialled: dialledJson(leg.dialled) }
-    : {
-        trunk: leg.origin.trunk,
-        facility: leg.origin.facility,
-        unit: leg.origin.unit,
-        phone: leg.origin.phone,
-        caller: leg.caller,
-        dialled: dialledJson(leg.dialled),
-      };
+const legJson = (leg: Leg, decision: Decision | null): JsonObject => {
+  const { trunk, facility, unit, phone } = leg.origin;
+  // Ended before anyone could know whether this is a hotline: who called is kept, and not what was dialled.
+  if (decision === null) return { trunk, facility, unit, phone, caller: leg.caller, dialled: null };
+  const dialled = dialledJson(leg.dialled);
+  return isAnonymous(leg, decision)
+    ? { trunk, facility, dialled }
+    : { trunk, facility, unit, phone, caller: leg.caller, dialled };
+};
 
 const decisionJson = (decision: Decision): JsonObject => ({
   verdict: decision.verdict,
@@ -94,6 +108,12 @@ export const decisionRow = (
   circumstances: { ...circumstances },
 });
 
+/** RFC 3339 in UTC, or null for what is no time: a clock that fails must not cost the row. */
+export const isoTime = (ms: number): string | null => {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
+};
+
 /** What a call gathers for its CDR while it lives. Times are ms since the INVITE arrived. */
 export interface CallRecord {
   readonly leg: Leg;
@@ -125,11 +145,16 @@ const span = (times: Record<string, number>, from: string, to: string): number |
   return a === undefined || b === undefined ? null : Math.round((b - a) * 1000) / 1000;
 };
 
-/** The CDR: one for every attempt, refusals included. */
-export const cdrRow = (record: CallRecord, ending: Ending, endedMs: number): JsonObject => {
+/** How long the parties could hear each other: from the opening to the start of the ending, not of its clean-up. */
+export const connectedMs = (record: CallRecord): number => {
+  const { 'open-media': opened, ended } = record.times;
+  return opened === undefined || ended === undefined ? 0 : Math.max(0, Math.round(ended - opened));
+};
+
+/** The CDR: one for every attempt, refusals included. `durationMs` is from the INVITE to the start of the ending. */
+export const cdrRow = (record: CallRecord, ending: Ending): JsonObject => {
   const row = endingRow(ending.code);
   const { times } = record;
-  const connected = times['open-media'];
   return {
     callId: record.leg.callId,
     ...legJson(record.leg, record.decision),
@@ -139,11 +164,11 @@ export const cdrRow = (record: CallRecord, ending: Ending, endedMs: number): Jso
     disposition: row.disposition,
     fault: row.fault,
     // The final response the caller's side got: a call that was up was answered, however it ended.
-    status: connected === undefined ? row.status : 200,
+    status: times['connect-caller'] === undefined ? row.status : 200,
     cause: row.cause,
-    arrivedAt: new Date(record.leg.receivedAt).toISOString(),
-    durationMs: Math.round(endedMs),
-    connectedMs: connected === undefined ? 0 : Math.round(endedMs - connected),
+    arrivedAt: isoTime(record.leg.receivedAt),
+    durationMs: Math.round(times.ended ?? 0),
+    connectedMs: connectedMs(record),
     // Post-dial delay, split by step (RFC 6076 section 4.3 for the whole).
     delay: {
       lookUp: span(times, 'arrived', 'look-up-and-decide'),
@@ -174,4 +199,30 @@ export const cdrRow = (record: CallRecord, ending: Ending, endedMs: number): Jso
     armed: record.armed,
     spool: record.spool,
   };
+};
+
+const essentials = [
+  'callId',
+  'trunk',
+  'facility',
+  'verdict',
+  'ending',
+  'disposition',
+  'fault',
+  'status',
+  'cause',
+  'arrivedAt',
+  'durationMs',
+  'connectedMs',
+] as const;
+
+/** What is left of a CDR the journal will never take as it is (too large, not JSON): better than none. */
+export const reducedCdr = (cdr: JsonObject, code: string): JsonObject => {
+  const kept: Record<string, string | number | null> = { reduced: code };
+  for (const key of essentials) {
+    const value = cdr[key];
+    if (typeof value === 'string') kept[key] = value.slice(0, 64);
+    else kept[key] = typeof value === 'number' && Number.isFinite(value) ? value : null;
+  }
+  return kept;
 };

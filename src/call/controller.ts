@@ -1,6 +1,7 @@
 import { type Ending, endingRow } from '../core/ending.js';
 import { CallRun } from './call-run.js';
-import { codeOf } from './deadline.js';
+import { isoTime, reducedCdr } from './cdr.js';
+import { codeOf, DeadlineError, withDeadline } from './deadline.js';
 import { type CallBounds, type CallParts, defaultBounds } from './parts.js';
 import type { CallerLeg, JsonObject } from './ports.js';
 
@@ -31,6 +32,16 @@ export interface CallView {
   readonly elapsedMs: number;
 }
 
+/** A CDR that is not in the journal yet, and an append of it that has not settled. */
+interface Unwritten {
+  cdr: JsonObject;
+  pending: Promise<unknown> | null;
+  reduced: boolean;
+}
+
+/** Codes with which the journal refuses a row for what it is: trying it again is no use. */
+const hopeless = new Set(['row-invalid', 'row-too-large']);
+
 type Given = Omit<CallParts, 'bounds' | 'concurrentCalls' | 'unwritten'>;
 
 /** Every call of this process: takes new ones, knows those under way, ends them all at a shutdown. */
@@ -39,9 +50,11 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #calls = new Map<string, CallRun>();
   readonly #perCaller = new Map<string, number>();
-  readonly #unwritten: JsonObject[] = [];
+  readonly #unwritten: Unwritten[] = [];
+  #writing: Promise<void> | null = null;
   #retry: NodeJS.Timeout | null = null;
   #accepting = true;
+  #stopped = false;
   #rejections = { second: 0, written: 0, counted: 0 };
   readonly #idle: (() => void)[] = [];
 
@@ -51,7 +64,7 @@ export class Controller {
       ...given,
       bounds: { ...defaultBounds, ...options.bounds },
       concurrentCalls: (caller) => (this.#perCaller.get(caller) ?? 1) - 1,
-      unwritten: (cdr) => this.#keep(cdr),
+      unwritten: (cdr, pending) => this.#keep(cdr, pending),
     };
   }
 
@@ -76,6 +89,10 @@ export class Controller {
   reject(rejection: Rejection): void {
     const { ending, trunk } = rejection;
     this.#parts.emit({ event: 'call-rejected', trunk, ending: ending.code, detail: ending.detail ?? null });
+    if (ending.code === 'emergency-number') {
+      const detail = trunk ?? 'trunk-unknown';
+      this.#parts.emit({ event: 'alarm', alarm: 'emergency-dialled', callId: null, detail });
+    }
     const second = Math.floor(this.#parts.clock.mono() / 1000);
     const counts = this.#rejections;
     if (second !== counts.second) this.#rejections = { second, written: 0, counted: counts.counted };
@@ -85,6 +102,8 @@ export class Controller {
     }
     this.#rejections.written += 1;
     const row = endingRow(ending.code);
+    const uncounted = this.#rejections.counted;
+    this.#rejections.counted = 0;
     const body: JsonObject = {
       callId: null,
       trunk,
@@ -96,13 +115,20 @@ export class Controller {
       fault: row.fault,
       status: row.status,
       cause: row.cause,
-      arrivedAt: new Date(this.#parts.clock.wall()).toISOString(),
-      uncounted: this.#rejections.counted,
+      arrivedAt: isoTime(this.#parts.clock.wall()),
+      uncounted,
     };
-    this.#rejections.counted = 0;
-    this.#parts.journal.append('cdr', body).catch((error: unknown) => {
+    void this.#writeRejection(body, uncounted);
+  }
+
+  /** Never rejects: a row the journal refuses is counted in the next one, with those it counted itself. */
+  async #writeRejection(body: JsonObject, counted: number): Promise<void> {
+    try {
+      await this.#parts.journal.append('cdr', body);
+    } catch (error) {
+      this.#rejections.counted += counted + 1;
       this.#parts.emit({ event: 'fault', where: 'rejection-cdr', code: codeOf(error) });
-    });
+    }
   }
 
   /** The connection to the SIP agent is gone: every call under way ends, and both legs are told once it is back. */
@@ -132,8 +158,15 @@ export class Controller {
     if (drainMs > 0) await this.#whenIdle(drainMs);
     for (const run of [...this.#calls.values()]) run.feed({ type: 'shutdown' });
     await this.#whenIdle(forceMs);
+    const { emit } = this.#parts;
+    if (this.#calls.size > 0) emit({ event: 'fault', where: 'controller-stop', code: 'calls-left' });
+    this.#stopped = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
+    // The first may have been under way already, with a failure from before.
     await this.#writeBacklog();
+    if (this.#unwritten.length > 0) await this.#writeBacklog();
+    if (this.#unwritten.length > 0) emit({ event: 'fault', where: 'cdr-backlog', code: 'lost-at-stop' });
   }
 
   #whenIdle(ms: number): Promise<void> {
@@ -157,37 +190,69 @@ export class Controller {
   }
 
   /** Keeps a CDR the journal refused. No new call is taken meanwhile; past the bound the calls in progress end. */
-  #keep(cdr: JsonObject): void {
-    this.#unwritten.push(cdr);
+  #keep(cdr: JsonObject, pending: Promise<unknown> | null): void {
+    this.#unwritten.push({ cdr, pending, reduced: false });
     if (this.#unwritten.length > this.#options.maxUnwrittenCdrs) {
+      this.#parts.emit({
+        event: 'alarm',
+        alarm: 'journal-unhealthy',
+        callId: null,
+        detail: 'cdr-backlog-full',
+      });
       for (const run of [...this.#calls.values()]) run.feed({ type: 'shutdown' });
     }
     this.#retryLater();
   }
 
   #retryLater(): void {
+    if (this.#stopped) return;
     this.#retry ??= setTimeout(() => {
       this.#retry = null;
       void this.#writeBacklog();
     }, 500);
   }
 
-  /** Never rejects: what cannot be written stays. */
-  async #writeBacklog(): Promise<void> {
-    for (let cdr = this.#unwritten[0]; cdr !== undefined; cdr = this.#unwritten[0]) {
-      try {
-        await this.#parts.journal.append('cdr', cdr);
+  /** Never rejects: what cannot be written stays. One writer at a time, for two would write one row twice. */
+  #writeBacklog(): Promise<void> {
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = null;
+    });
+    return this.#writing;
+  }
+
+  async #writeAll(): Promise<void> {
+    for (let first = this.#unwritten[0]; first !== undefined; first = this.#unwritten[0]) {
+      const code = await this.#tryToWrite(first);
+      if (code === null) {
         this.#unwritten.shift();
-      } catch (error) {
-        this.#parts.emit({
-          event: 'call-effect-failed',
-          callId: null,
-          effect: 'write-cdr',
-          code: codeOf(error),
-        });
-        if (this.#accepting) this.#retryLater();
+        continue;
+      }
+      this.#parts.emit({ event: 'call-effect-failed', callId: null, effect: 'write-cdr', code });
+      if (!hopeless.has(code)) {
+        this.#retryLater();
         return;
       }
+      // One row the journal never takes must not keep all others, and every new call, out for ever.
+      if (first.reduced) {
+        this.#unwritten.shift();
+        this.#parts.emit({ event: 'fault', where: 'cdr-backlog', code });
+      } else {
+        first.cdr = reducedCdr(first.cdr, code);
+        first.reduced = true;
+      }
+    }
+  }
+
+  /** Null once the row is durable, else why not. An append still under way is waited for, never made twice. */
+  async #tryToWrite(kept: Unwritten): Promise<string | null> {
+    const { journal, bounds } = this.#parts;
+    try {
+      kept.pending ??= journal.append('cdr', kept.cdr);
+      await withDeadline('write-cdr', bounds.journalMs, kept.pending);
+      return null;
+    } catch (error) {
+      if (!(error instanceof DeadlineError)) kept.pending = null;
+      return codeOf(error);
     }
   }
 }

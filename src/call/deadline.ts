@@ -26,7 +26,7 @@ export const withDeadline = <T>(
     promise.then(
       (value) => {
         clearTimeout(timer);
-        if (over) late?.(value);
+        if (over) closeLate(value, late);
         else resolve(value);
       },
       (error: unknown) => {
@@ -35,6 +35,15 @@ export const withDeadline = <T>(
       },
     );
   });
+
+/** Nobody waits for this any more, so an exception here would end the whole process and every call with it. */
+const closeLate = <T>(value: T, late: ((value: T) => void) | undefined): void => {
+  try {
+    late?.(value);
+  } catch {
+    // What cannot be closed here is the reaper's: the deadline itself was noted when it passed.
+  }
+};
 
 /** The stable code of an error: its own where it has one, else its class. Never its message. */
 export const codeOf = (error: unknown): string => {

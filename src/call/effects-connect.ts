@@ -4,12 +4,16 @@ import type { Ending } from '../core/ending.js';
 import { alarm, failed, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { codeOf } from './deadline.js';
-import { type Anchor, MediaError, RecordingError } from './ports.js';
+import { closing } from './effects-end.js';
+import { type Anchor, type DialOutcome, MediaError } from './ports.js';
 
 export const anchor = async (run: CallRun, decision: Connectable): Promise<CallEvent> => {
   const { media, bounds } = run.parts;
   const { offer } = run.caller;
-  const release = (made: Anchor): void => void made.release().catch(() => null);
+  const release = (made: Anchor): void => {
+    const work = async (): Promise<void> => void (await made.release());
+    void closing(run, 'release-media', work);
+  };
   try {
     let made: Anchor;
     // The pool follows from the decision's type: no value can send a private call to a node that records.
@@ -21,17 +25,19 @@ export const anchor = async (run: CallRun, decision: Connectable): Promise<CallE
       made = await timed(run, 'anchor', bounds.anchorMs, work, release);
     }
     run.anchor = made;
-    run.record.node = made.node;
     made.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
+    run.record.node = made.node;
     return { type: 'anchored' };
   } catch (error) {
     failed(run, 'anchor', error);
+    // An anchor that was made and cannot be watched is none: it is released here, for the call now has no media.
+    if (run.anchor !== null) release(run.anchor);
+    run.anchor = run.recorded = null;
     return { type: 'anchor-failed', ending: mediaEnding(error, 'offer-unusable') };
   }
 };
 
 const mediaEnding = (error: unknown, unusable: 'offer-unusable' | 'called-media-unusable'): Ending => {
-  if (error instanceof RecordingError) return { code: 'recording-unproved', detail: error.code };
   if (!(error instanceof MediaError)) return { code: 'media-unavailable', detail: codeOf(error) };
   switch (error.code) {
     case 'offer-unusable':
@@ -51,25 +57,52 @@ const mediaEnding = (error: unknown, unusable: 'offer-unusable' | 'called-media-
   }
 };
 
-export const dial = async (run: CallRun, decision: Connectable): Promise<CallEvent> => {
+/** Dials until there is an outcome. Feeds `answered` itself, for nobody may listen for the hang-up before that. */
+export const dial = async (run: CallRun, decision: Connectable): Promise<readonly CallEvent[]> => {
+  try {
+    const outcome = await dialled(run, decision);
+    if (outcome.state === 'failed') return [{ type: 'dial-failed', ending: outcome.ending }];
+    const { called } = outcome;
+    if (run.dialAbandoned) {
+      await closing(run, 'hang-up-called', () => called.hangUp({ code: 'called-no-answer' }));
+      return [];
+    }
+    run.record.times.dial = run.elapsed();
+    run.record.trunk = outcome.trunk;
+    run.called = called;
+    run.answerOfCalled = outcome.answer;
+    run.feed({ type: 'answered' });
+    // A called party that has gone already says so here, at once: before `answered` that would be a stray, and the
+    // caller would be connected to nobody.
+    called.onGone(() => run.feed({ type: 'called-gone' }));
+    return [];
+  } catch (error) {
+    return [{ type: 'dial-failed', ending: { code: 'internal-error', detail: failed(run, 'dial', error) } }];
+  }
+};
+
+const dialled = (run: CallRun, decision: Connectable): Promise<DialOutcome> => {
   const { anchor } = run;
-  if (anchor === null)
-    return { type: 'dial-failed', ending: { code: 'internal-error', detail: 'no-anchor' } };
-  run.after(run.parts.policy.maxRingMs, { type: 'ring-limit-reached' });
+  if (anchor === null) {
+    return Promise.resolve({ state: 'failed', ending: { code: 'internal-error', detail: 'no-anchor' } });
+  }
+  run.after(run.parts.policy.maxRingMs, () => run.feed({ type: 'ring-limit-reached' }));
   const dialling = run.parts.dialer.dial(run.caller.leg, decision, anchor, () => {
     run.record.times.rang ??= run.elapsed();
     run.feed({ type: 'rang' });
   });
   run.dialling = dialling;
-  const outcome = await dialling.outcome;
   run.record.attempts = dialling.attempts;
-  if (outcome.state === 'failed') return { type: 'dial-failed', ending: outcome.ending };
-  run.record.times.dial = run.elapsed();
-  run.record.trunk = outcome.trunk;
-  run.called = outcome.called;
-  run.answerOfCalled = outcome.answer;
-  outcome.called.onGone(() => run.feed({ type: 'called-gone' }));
-  return { type: 'answered' };
+  return dialling.outcome;
+};
+
+/** Cancels, and gives the dialling up where no outcome comes of it: a call must come to its CDR. */
+export const cancelDial = (run: CallRun): void => {
+  run.after(run.parts.bounds.cancelMs, () => {
+    run.dialAbandoned = true;
+    run.feed({ type: 'dial-failed', ending: { code: 'carrier-failed', detail: 'cancel-unanswered' } });
+  });
+  run.dialling?.cancel();
 };
 
 export const arm = async (run: CallRun, decision: Monitored): Promise<CallEvent> => {
@@ -86,8 +119,12 @@ export const arm = async (run: CallRun, decision: Monitored): Promise<CallEvent>
     run.parts.emit({ event: 'recording-armed', callId: run.callId, ms: run.elapsed() });
     return { type: 'armed' };
   } catch (error) {
-    const ending = mediaEnding(error, 'called-media-unusable');
     failed(run, 'arm', error);
+    // Whatever else went wrong, a deadline included: the recording is not proved.
+    const ending: Ending =
+      error instanceof MediaError
+        ? mediaEnding(error, 'called-media-unusable')
+        : { code: 'recording-unproved', detail: codeOf(error) };
     if (ending.code === 'recording-unproved') alarm(run, 'recording-unproved', ending.detail ?? '');
     return { type: 'arm-failed', ending };
   }
@@ -112,7 +149,11 @@ export const connectCaller = async (run: CallRun): Promise<CallEvent> => {
   const { answerForCaller } = run;
   if (answerForCaller === null) return { type: 'caller-connect-failed', detail: 'no-answer' };
   try {
-    await timed(run, 'connect-caller', run.parts.bounds.connectMs, run.caller.connect(answerForCaller));
+    // A dialog that comes after the deadline is one nobody would ever hang up.
+    const late = (): void =>
+      void closing(run, 'hang-up-caller', () => run.caller.hangUp({ code: 'internal-error' }));
+    const work = run.caller.connect(answerForCaller);
+    await timed(run, 'connect-caller', run.parts.bounds.connectMs, work, late);
     return { type: 'caller-connected' };
   } catch (error) {
     return { type: 'caller-connect-failed', detail: failed(run, 'connect-caller', error) };
@@ -124,6 +165,7 @@ export const openMedia = async (run: CallRun): Promise<CallEvent> => {
   if (anchor === null || called === null) return { type: 'media-open-failed', detail: 'no-anchor' };
   try {
     run.parts.bridge.join(caller, called, anchor);
+    run.mayHaveFlowed = true;
     await timed(run, 'open-media', run.parts.bounds.connectMs, anchor.open());
     return { type: 'media-opened' };
   } catch (error) {
@@ -134,7 +176,7 @@ export const openMedia = async (run: CallRun): Promise<CallEvent> => {
 export const watch = (run: CallRun, decision: Connectable): void => {
   const { policy } = run.parts;
   const limit = decision.verdict === 'private' ? policy.maxPrivateCallMs : policy.maxCallMs;
-  run.after(limit, { type: 'time-limit-reached' });
+  run.after(limit, () => run.feed({ type: 'time-limit-reached' }));
   run.armed?.watch((code) => {
     alarm(run, 'recording-lost', code);
     run.feed({ type: 'recording-lost', detail: code });

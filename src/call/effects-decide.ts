@@ -9,8 +9,11 @@ import { codeOf, withDeadline } from './deadline.js';
 export const lookUpAndDecide = async (run: CallRun): Promise<CallEvent> => {
   const { parts, caller } = run;
   const { leg } = caller;
-  const answers = await ask(run);
+  const asked = await ask(run);
   const now = parts.clock.wall();
+  // Without a time nobody can say which entries are in force: nothing the lists said may be used (design I4).
+  const noClock = { state: 'unknown', why: 'clock' } as const;
+  const answers = Number.isFinite(now) ? asked : allUnknown('clock', noClock);
   const around = parts.surroundings.of(leg, now);
   const circumstances = {
     ...around,

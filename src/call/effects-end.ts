@@ -2,13 +2,17 @@ import type { CallEvent, Effect } from '../core/call.js';
 import type { Ending } from '../core/ending.js';
 import { alarm, failed, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
-import { withDeadline } from './deadline.js';
+import { DeadlineError, withDeadline } from './deadline.js';
 import type { SpoolFinding } from './ports.js';
 
 /** Closing never fails: what could not be told is noted, and the ending goes on. */
-export const closing = async (run: CallRun, effect: Effect['type'], work: Promise<void>): Promise<void> => {
+export const closing = async (
+  run: CallRun,
+  effect: Effect['type'],
+  work: () => Promise<void>,
+): Promise<void> => {
   try {
-    await withDeadline(effect, run.parts.bounds.closeMs, work);
+    await withDeadline(effect, run.parts.bounds.closeMs, work());
   } catch (error) {
     failed(run, effect, error);
   }
@@ -27,12 +31,14 @@ export const releaseMedia = async (run: CallRun): Promise<CallEvent> => {
 
 export const inspectSpool = async (run: CallRun): Promise<CallEvent> => {
   try {
-    const finding = await withDeadline('inspect-spool', run.parts.bounds.inspectMs, look(run));
-    note(run, finding);
+    const late = (finding: SpoolFinding): void => {
+      // The CDR is written; the gravest alarm there is must come all the same.
+      if (finding.state === 'violation') violation(run);
+    };
+    note(run, await withDeadline('inspect-spool', run.parts.bounds.inspectMs, look(run), late));
   } catch (error) {
     const code = failed(run, 'inspect-spool', error);
-    if (run.record.times['open-media'] !== undefined && run.armed !== null)
-      alarm(run, 'recording-missing', code);
+    if (run.mayHaveFlowed && run.armed !== null) alarm(run, 'recording-missing', code);
     run.record.spool = { state: 'unknown', code };
   }
   return { type: 'spool-inspected' };
@@ -43,8 +49,8 @@ const look = (run: CallRun): Promise<SpoolFinding> => {
   const { recorder } = run.parts;
   const { decision } = run.record;
   if (decision?.verdict !== 'monitored') return recorder.verifyAbsence(run.callId);
-  const wasUp = run.record.times['open-media'] !== undefined;
-  if (wasUp && run.recorded !== null) {
+  // A node that did not answer the opening may have done it: that recording is kept, not thrown away.
+  if (run.mayHaveFlowed && run.recorded !== null) {
     return recorder.finish(run.caller.leg, decision, run.recorded, run.record.totals);
   }
   return recorder.discard(run.callId);
@@ -73,23 +79,25 @@ const note = (run: CallRun, finding: SpoolFinding): void => {
       return;
     case 'violation':
       run.record.spool = { state: finding.state, ...finding.evidence };
-      alarm(run, 'private-file-found', run.record.decision?.verdict ?? 'undecided');
+      violation(run);
       return;
     default:
       finding satisfies never;
   }
 };
 
+const violation = (run: CallRun): void =>
+  alarm(run, 'private-file-found', run.record.decision?.verdict ?? 'undecided');
+
 export const writeCdr = async (run: CallRun, ending: Ending): Promise<CallEvent> => {
+  const cdr = run.cdr(ending);
+  let append: Promise<unknown> | null = null;
   try {
-    await withDeadline(
-      'write-cdr',
-      run.parts.bounds.journalMs,
-      run.parts.journal.append('cdr', run.cdr(ending)),
-    );
+    append = run.parts.journal.append('cdr', cdr);
+    await withDeadline('write-cdr', run.parts.bounds.journalMs, append);
   } catch (error) {
     failed(run, 'write-cdr', error);
-    run.parts.unwritten(run.cdr(ending));
+    run.parts.unwritten(cdr, error instanceof DeadlineError ? append : null);
   }
   return { type: 'cdr-written' };
 };

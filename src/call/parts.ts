@@ -18,6 +18,8 @@ export interface CallBounds {
   readonly journalMs: number;
   readonly readyMs: number;
   readonly anchorMs: number;
+  /** From our cancel to the dialer's outcome; the agent's own bound is 64*T1, the dialer's 40 s. */
+  readonly cancelMs: number;
   readonly armMs: number;
   readonly connectMs: number;
   readonly closeMs: number;
@@ -29,6 +31,7 @@ export const defaultBounds: CallBounds = {
   journalMs: 3_000,
   readyMs: 2_000,
   anchorMs: 4_000,
+  cancelMs: 45_000,
   armMs: 5_000,
   connectMs: 5_000,
   closeMs: 5_000,
@@ -50,6 +53,9 @@ export interface CallParts {
   readonly bounds: CallBounds;
   /** Calls of this caller that are under way, the asking one not counted. */
   readonly concurrentCalls: (caller: string) => number;
-  /** Takes a CDR the journal could not write; it is written as soon as the journal can. */
-  readonly unwritten: (cdr: JsonObject) => void;
+  /**
+   * Takes a CDR the journal could not write; it is written as soon as the journal can. `pending` is an append of it
+   * that has not settled yet: it may still become durable.
+   */
+  readonly unwritten: (cdr: JsonObject, pending: Promise<unknown> | null) => void;
 }

@@ -8,8 +8,10 @@ import { type Sallyport, startSallyport } from '../main.js';
 import { createPhone } from '../phones/sip-phone.js';
 import { fromRoot } from '../root.js';
 import { type DemoCall, type DemoStage, placeCall } from './demo-call.js';
+import { type Expected, faultsOf, monitored, privately, refused, tell, unprovable } from './demo-expect.js';
 import { FileWatch } from './demo-watch.js';
-import { columns, type Terminal } from './output.js';
+import { News } from './news.js';
+import type { Terminal } from './output.js';
 import { exampleLists } from './run.js';
 
 const allowedNumber = '+1 212 555 0142';
@@ -17,114 +19,6 @@ const attorneyNumber = '9 1 (212) 555-0111';
 const unlistedNumber = '2125550199';
 /** As dialled in a SIP URI: the visual separators of RFC 3966 without the spaces. */
 const dialString = (shown: string): string => shown.replaceAll(' ', '');
-
-/** What a call must look like from outside; the demo fails where one does not. */
-interface Expected {
-  readonly verdict: string;
-  readonly status: (status: number) => boolean;
-  readonly recorded: boolean;
-  readonly heard: boolean;
-}
-const monitored: Expected = { verdict: 'monitored', status: (s) => s === 200, recorded: true, heard: true };
-const privately: Expected = { verdict: 'private', status: (s) => s === 200, recorded: false, heard: true };
-const refused = (status: number): Expected => ({
-  verdict: 'refused',
-  status: (s) => s === status,
-  recorded: false,
-  heard: false,
-});
-/** Decided as monitored, and then not connected because no recording could be proved. */
-const unprovable: Expected = { verdict: 'monitored', status: (s) => s >= 400, recorded: false, heard: false };
-
-const loud = (level: number): boolean => level > 0.5;
-const silent = (level: number): boolean => level < 0.01;
-
-/** Everything about the call that is not as expected, in words. */
-const faultsOf = (call: DemoCall, expected: Expected): readonly string[] => {
-  const faults: string[] = [];
-  const check = (ok: boolean, text: string): void => {
-    if (!ok) faults.push(text);
-  };
-  check(call.verdict === expected.verdict, `the verdict was ${call.verdict}, not ${expected.verdict}`);
-  check(expected.status(call.sipStatus), `the caller got SIP ${call.sipStatus}`);
-  check(call.journalSeq > 0, 'no decision is in the journal');
-  const { caller, called } = call.heard;
-  check(
-    expected.heard ? loud(caller.hz1000) : silent(caller.hz1000),
-    `the caller heard 1000 Hz at ${caller.hz1000}`,
-  );
-  check(
-    expected.heard ? loud(called.hz440) : silent(called.hz440),
-    `the called party heard 440 Hz at ${called.hz440}`,
-  );
-  check(
-    (call.recording !== null) === expected.recorded,
-    expected.recorded ? 'there is no recording' : 'there is a recording',
-  );
-  if (call.recording !== null) {
-    const { left, right } = call.recording;
-    check(loud(left.hz440) && silent(left.hz1000), 'the left channel is not the caller alone');
-    check(loud(right.hz1000) && silent(right.hz440), 'the right channel is not the called party alone');
-  }
-  if (!expected.recorded && expected.verdict !== 'monitored') {
-    check(call.spoolFilesForCall.length === 0, `the disk saw ${call.spoolFilesForCall.length} file(s) of it`);
-  }
-  return faults;
-};
-
-const bar = (level: number): string =>
-  `${'#'.repeat(Math.round(level * 10)).padEnd(10, '.')} ${level.toFixed(3)}`;
-
-const tell = (
-  call: DemoCall,
-  faults: readonly string[],
-  spools: readonly string[],
-  terminal: Terminal,
-): void => {
-  const short = (file: string): string =>
-    spools.reduce((text, spool, i) => text.replace(spool, `spool-${i + 1}`), file);
-  terminal.out(
-    columns([
-      ['', 'dialled', call.dialled],
-      [
-        '',
-        'decision',
-        `${call.verdict.toUpperCase()} because ${call.reasons.join(', ')} (journal row ${call.journalSeq})`,
-      ],
-      ['', 'caller got', `SIP ${call.sipStatus}; the call ended as ${call.ending}`],
-      ...(call.sipStatus === 200
-        ? [
-            ['', 'caller heard', `1000 Hz ${bar(call.heard.caller.hz1000)}`],
-            ['', 'called heard', ` 440 Hz ${bar(call.heard.called.hz440)}`],
-          ]
-        : []),
-      [
-        '',
-        'spool saw',
-        call.spoolFilesForCall.length === 0
-          ? 'nothing, at any moment'
-          : call.spoolFilesForCall.map(short).join('\n                 '),
-      ],
-      ...(call.recording === null
-        ? [['', 'recording', 'none']]
-        : [
-            ['', 'recording', call.recording.file],
-            [
-              '',
-              '  left',
-              `440 Hz ${bar(call.recording.left.hz440)}   1000 Hz ${bar(call.recording.left.hz1000)}`,
-            ],
-            [
-              '',
-              '  right',
-              `440 Hz ${bar(call.recording.right.hz440)}   1000 Hz ${bar(call.recording.right.hz1000)}`,
-            ],
-          ]),
-      ['', faults.length === 0 ? 'as expected' : 'NOT AS EXPECTED', faults.join('; ')],
-    ]),
-  );
-  terminal.out('');
-};
 
 /** Takes the privileged list out of Redis with redis-cli, as a stranger to the product would. */
 const truncatePrivileged = (site: LocalSite, prefix: string): number => {
@@ -200,7 +94,7 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
     return ok;
   } finally {
     await sallyport?.stop(0);
-    closePhones();
+    await closePhones();
     await site.stop();
   }
 };
@@ -219,9 +113,9 @@ const phones = async (config: Config) => {
   return {
     called,
     caller,
-    close: () => {
-      caller.close();
-      called.close();
+    close: async () => {
+      await caller.close();
+      await called.close();
     },
   };
 };
@@ -324,39 +218,3 @@ const story = async (given: Story): Promise<boolean> => {
   say(`the journal of it all: node dist/src/cli/main.js journal verify ${stage.journal}`);
   return ok;
 };
-
-/** Waits for conditions that events bring about; a look every 50 ms covers those that come without one. */
-class News {
-  readonly #waiting = new Set<() => void>();
-
-  tell(): void {
-    for (const look of [...this.#waiting]) look();
-  }
-
-  until(
-    what: string,
-    condition: () => boolean,
-    state = (): string => '',
-    deadlineMs = 30_000,
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const done = (error?: Error): void => {
-        clearInterval(every);
-        clearTimeout(timer);
-        this.#waiting.delete(look);
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      const look = (): void => {
-        if (condition()) done();
-      };
-      const every = setInterval(look, 50);
-      const timer = setTimeout(
-        () => done(new Error(`waited in vain until ${what} (${state()})`)),
-        deadlineMs,
-      );
-      this.#waiting.add(look);
-      look();
-    });
-  }
-}

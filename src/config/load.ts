@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { checkDialPlan, type DialPlan } from '../core/number.js';
 import { type Config, configSchema } from './schema.js';
@@ -61,9 +61,11 @@ export const parseConfig = (text: string, file: string): Config => {
     const position = lines.linePos(offset);
     return { line: position.line, column: position.col };
   };
-  if (document.errors.length > 0) {
+  // A warning is a value read otherwise than it is written, such as one with a tag nobody knows.
+  const faults = [...document.errors, ...document.warnings];
+  if (faults.length > 0) {
     throw new ConfigError(
-      document.errors.map((error) => ({
+      faults.map((error) => ({
         file,
         ...at(error.pos[0]),
         key: '',
@@ -73,7 +75,11 @@ export const parseConfig = (text: string, file: string): Config => {
   }
   const place = (path: Path): { line: number; column: number } =>
     at(offsetOf(document.contents as Node | null, path));
-  const parsed = configSchema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  const parsed = configSchema.safeParse(
+    plain(document, (offset, message) => {
+      throw new ConfigError([{ file, ...at(offset), key: '', message }]);
+    }),
+  );
   if (!parsed.success)
     throw new ConfigError(parsed.error.issues.flatMap((issue) => problemsOf(issue, file, place)));
   const crossed = crossCheck(parsed.data).map(({ path, message }) => ({
@@ -84,6 +90,21 @@ export const parseConfig = (text: string, file: string): Config => {
   }));
   if (crossed.length > 0) throw new ConfigError(crossed);
   return absolute(parsed.data, dirname(resolve(file)));
+};
+
+/** The document as plain values. Aliases are counted: a few lines of them can stand for gigabytes. */
+const plain = (document: Document.Parsed, fail: (offset: number, message: string) => never): unknown => {
+  visit(document, {
+    Alias: (_key, alias) => {
+      if (alias.resolve(document) === undefined)
+        fail(alias.range?.[0] ?? 0, 'is an alias of nothing above it');
+    },
+  });
+  try {
+    return document.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch {
+    return fail(0, 'has too many aliases, or an alias within what it stands for');
+  }
 };
 
 /** Where the deepest part of the path that is in the document begins. */
@@ -117,8 +138,21 @@ const problemsOf = (
       return { file, ...place(path), key: keyText(path), message: 'is not a key we know' };
     });
   }
-  return [{ file, ...place(issue.path), key: keyText(issue.path), message: issue.message }];
+  // One of several shapes: where only one is of the kind that was written, its own problems are the ones to tell.
+  if (issue.code === 'invalid_union') {
+    const meant = issue.errors.filter((inner) => !inner.some(isOfAnotherKind));
+    if (meant.length === 1) {
+      return (meant[0] ?? []).flatMap((inner) =>
+        problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, file, place),
+      );
+    }
+  }
+  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  return [{ file, ...place(issue.path), key: keyText(issue.path), message }];
 };
+
+const isOfAnotherKind = (issue: z.core.$ZodIssue): boolean =>
+  issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
 
 interface Crossed {
   readonly path: Path;
@@ -130,7 +164,7 @@ const crossCheck = (config: Config): Crossed[] => {
   const problems: Crossed[] = [];
   for (const [name, plan] of Object.entries(config.dialPlans)) {
     for (const problem of checkDialPlan(plan as DialPlan)) {
-      problems.push({ path: ['dialPlans', name, problem.path], message: problem.message });
+      problems.push({ path: ['dialPlans', name, ...planPath(plan, problem.path)], message: problem.message });
     }
   }
   for (const [name, facility] of Object.entries(config.facilities)) {
@@ -144,6 +178,15 @@ const crossCheck = (config: Config): Crossed[] => {
   return problems;
 };
 
+/** The place of a plan's problem, told as `speedDials.*77` or `emergency.0`. */
+const planPath = (plan: Config['dialPlans'][string], told: string): Path => {
+  const dot = told.indexOf('.');
+  if (dot < 0) return [told];
+  const [key, rest] = [told.slice(0, dot), told.slice(dot + 1)];
+  const isList = Array.isArray(Object.entries(plan).find(([name]) => name === key)?.[1]);
+  return [key, isList ? Number(rest) : rest];
+};
+
 const checkTrunks = (config: Config): Crossed[] => {
   const problems: Crossed[] = [];
   const names = new Set<string>();
@@ -151,29 +194,39 @@ const checkTrunks = (config: Config): Crossed[] => {
     if (names.has(name)) problems.push({ path, message: `there is another trunk called ${name}` });
     names.add(name);
   };
-  const places = new Map<string, string>();
+  // Who calls follows from the address alone, so no two trunks may share one: not even where one of them has a port
+  // and the other takes what comes from all others, for a phone system that changes its port would change its name.
+  const places = new Map<string, { readonly trunk: string; readonly ports: Set<number | undefined> }>();
+  const taken = (address: string, trunk: string, port: number | undefined): string | null => {
+    const known = places.get(address);
+    if (known === undefined) {
+      places.set(address, { trunk, ports: new Set([port]) });
+      return null;
+    }
+    const clash = port === undefined || known.ports.has(undefined) || known.ports.has(port);
+    known.ports.add(port);
+    return clash ? known.trunk : null;
+  };
   config.trunks.carriers.forEach((trunk, i) => {
     once(trunk.name, ['trunks', 'carriers', i, 'name']);
-    places.set(trunk.address, trunk.name);
+    if (!places.has(trunk.address)) taken(trunk.address, trunk.name, undefined);
   });
   const carriers = new Set(config.trunks.carriers.map((trunk) => trunk.name));
   config.trunks.facilities.forEach((trunk, i) => {
     const at = (...rest: PropertyKey[]): Path => ['trunks', 'facilities', i, ...rest];
     once(trunk.name, at('name'));
-    if (config.facilities[trunk.facility] === undefined)
+    if (!Object.hasOwn(config.facilities, trunk.facility))
       problems.push({ path: at('facility'), message: 'is not under facilities' });
-    if (config.dialPlans[trunk.dialPlan] === undefined)
+    if (!Object.hasOwn(config.dialPlans, trunk.dialPlan))
       problems.push({ path: at('dialPlan'), message: 'is not under dialPlans' });
     trunk.carriers.forEach((carrier, j) => {
       if (!carriers.has(carrier))
         problems.push({ path: at('carriers', j), message: 'is not under trunks.carriers' });
     });
     trunk.addresses.forEach((one, j) => {
-      const place = trunk.port === undefined ? one : `${one}:${trunk.port}`;
-      const other = places.get(place) ?? places.get(one);
-      if (other !== undefined)
+      const other = taken(one, trunk.name, trunk.port);
+      if (other !== null)
         problems.push({ path: at('addresses', j), message: `is an address of trunk ${other} too` });
-      places.set(place, trunk.name);
     });
   });
   return problems;

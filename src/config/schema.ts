@@ -1,30 +1,12 @@
 import { z } from 'zod';
-import { SERVICE_CLASSES } from '../core/number.js';
+import { dialPlan, trunks } from './schema-trunks.js';
+import { address, loopback, name, path, port, seconds, transport } from './shapes.js';
 
 /**
  * The one schema of the configuration file. Every object is strict: a key it does not know refuses to start, for a
  * mistyped key that is ignored is how a guard falls off. Descriptions are the reference: docs/configuration.md is
  * generated from them.
  */
-const name = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,47}$/, 'must be 1-48 of a-z, 0-9 and hyphen, starting with a letter or digit');
-const port = z.int().min(1).max(65535);
-const seconds = (max: number) => z.number().positive().max(max);
-const address = z.union([z.ipv4(), z.ipv6()]);
-const loopback = z.union([z.ipv4().regex(/^127\./, 'must be a loopback address'), z.literal('::1')]);
-const headerName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be a header name');
-const path = z.string().min(1).max(1024);
-const transport = z.enum(['udp', 'tcp']);
-
-/** Headers the dialog, the media or the identity of a call hangs on: never copied from one leg to the other. */
-const neverCopied = new Set(
-  (
-    'via from to call-id cseq contact max-forwards route record-route content-length content-type require supported ' +
-    'proxy-require replaces join refer-to referred-by p-asserted-identity p-preferred-identity remote-party-id ' +
-    'diversion history-info authorization proxy-authorization identity privacy reason target-dialog'
-  ).split(' '),
-);
 
 const controller = z
   .strictObject({
@@ -96,129 +78,6 @@ const sip = z
   })
   .describe('Signalling.');
 
-const dialPlan = z
-  .strictObject({
-    country: z
-      .string()
-      .regex(/^[A-Z]{2}$/)
-      .default('US')
-      .describe('ISO country whose national numbers are dialled.'),
-    outsideLinePrefix: z
-      .string()
-      .regex(/^\d{1,3}$/)
-      .optional()
-      .describe('Digits that ask for an outside line, such as `9`.'),
-    outsideLineRequired: z
-      .boolean()
-      .optional()
-      .describe('Refuse digits dialled without the outside line prefix.'),
-    internationalPrefixes: z
-      .array(z.string().regex(/^\d{1,6}$/))
-      .max(8)
-      .default(['011'])
-      .describe('What is dialled instead of `+`.'),
-    homeAreaCode: z
-      .string()
-      .regex(/^\d{2,5}$/)
-      .optional()
-      .describe('Area code of seven-digit local dialling; without it local numbers are refused.'),
-    trunkPrefix: z
-      .string()
-      .regex(/^\d$/)
-      .optional()
-      .describe('Outside North America: the digit every national number must begin with.'),
-    emergency: z
-      .array(z.string().regex(/^\d{2,6}$/))
-      .max(32)
-      .default(['911'])
-      .describe('Emergency codes besides 911, 112 and 999.'),
-    services: z
-      .record(z.string().max(16), z.enum(SERVICE_CLASSES))
-      .default({})
-      .describe('Short codes of this site and their class. All are refused.'),
-    speedDials: z
-      .record(z.string().max(16), z.string().max(64))
-      .default({})
-      .describe('Codes that dial one full number, such as `*77` for a hotline.'),
-    domains: z
-      .array(z.string().max(253))
-      .max(16)
-      .optional()
-      .describe('Domains in which a phone-context means this plan.'),
-  })
-  .describe('How digits are dialled at a site. The same plan reads the callers’ digits and the list files.');
-
-const facilityTrunk = z
-  .strictObject({
-    name: name.describe('Name of the trunk, for rows and metrics.'),
-    facility: name.describe('The facility its calls belong to.'),
-    addresses: z
-      .array(address)
-      .min(1)
-      .max(64)
-      .describe('Source addresses the trunk sends from. A packet from elsewhere is no call.'),
-    port: port.optional().describe('Source port, where the trunk always sends from one.'),
-    transports: z.array(transport).min(1).default(['udp', 'tcp']).describe('Transports it may use.'),
-    caller: z
-      .strictObject({
-        from: z
-          .enum(['from-user', 'header'])
-          .describe('`from-user`: the user part of From; `header`: a header of its own.'),
-        header: headerName.optional().describe('That header’s name; only with `from: header`.'),
-      })
-      .refine((caller) => (caller.from === 'header') === (caller.header !== undefined), {
-        message: 'header goes with from: header',
-      })
-      .default({ from: 'from-user' })
-      .describe('Where the trunk says who calls. It is believed because the trunk is known by its address.'),
-    unitHeader: headerName
-      .optional()
-      .describe('Header that names the housing unit; calls without it are refused.'),
-    phoneHeader: headerName.optional().describe('Header that names the phone; calls without it are refused.'),
-    dialPlan: name.default('default').describe('Name of a plan under `dialPlans`.'),
-    carriers: z.array(name).min(1).max(8).describe('Carrier trunks to try, in order.'),
-    presentedNumber: z
-      .string()
-      .regex(/^\+[1-9]\d{6,14}$/, 'must be an E.164 number with +')
-      .describe('The number the called party sees.'),
-  })
-  .describe('A trunk calls come from.');
-
-const carrierTrunk = z
-  .strictObject({
-    name: name.describe('Name of the trunk.'),
-    address: address.describe('Address to send to.'),
-    port: port.default(5060).describe('Port to send to.'),
-    transport: transport.default('udp').describe('`udp` or `tcp`.'),
-    keepaliveSeconds: z
-      .number()
-      .min(0)
-      .max(3600)
-      .default(30)
-      .describe('Seconds between OPTIONS; 0 sends none and takes the trunk for up.'),
-    firstResponseSeconds: seconds(60)
-      .default(15)
-      .describe('How long to wait for a first ringing or final response before the next trunk is tried.'),
-    copyHeaders: z
-      .array(
-        headerName.refine(
-          (header) => !neverCopied.has(header.toLowerCase()),
-          'this header may never be copied',
-        ),
-      )
-      .max(32)
-      .default([])
-      .describe('Headers of the caller’s INVITE passed on to this carrier. Nothing else is.'),
-  })
-  .describe('A trunk calls go to.');
-
-const trunks = z
-  .strictObject({
-    facilities: z.array(facilityTrunk).min(1).max(10_000).describe('Trunks calls come from.'),
-    carriers: z.array(carrierTrunk).min(1).max(100).describe('Trunks calls go to.'),
-  })
-  .describe('Who may call in, and where calls go.');
-
 const lists = z
   .strictObject({
     redis: z
@@ -267,7 +126,12 @@ const mediaNode = z
       .strictObject({ host: z.string().min(1).describe('Host.'), port: port.describe('Port.') })
       .describe('rtpengine’s CLI port, for attestation.'),
     mediaAddress: address.describe('The address its SDP names; no other may appear in what we send.'),
-    pid: z.int().min(2).optional().describe('Its process id, where it is a child of this process.'),
+    pid: z
+      .int()
+      .min(2)
+      .max(4_194_304)
+      .optional()
+      .describe('Its process id, where it is a child of this process.'),
     pidFile: path
       .optional()
       .describe('Its pid file, where it runs on this host: lets attestation look at the process itself.'),

@@ -45,8 +45,8 @@ export interface Journal {
  * Opens the journal in a directory, or begins one, as its only writer.
  *
  * Rejects with `journal-locked`, `journal-damaged` (see {@link reopen}), `journal-misconfigured`, or
- * `journal-write-failed` when the directory cannot even be read or locked. A disk that is merely full does not
- * stop it: the journal opens unhealthy, refuses rows, and recovers by itself.
+ * `journal-write-failed` when the directory cannot be read or locked, or a torn tail cannot be saved. Apart from
+ * that, a full disk does not stop it: the journal opens unhealthy, refuses rows, and recovers by itself.
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const settings = settingsFrom(options);
@@ -94,7 +94,6 @@ class DurableJournal implements Journal {
   readonly #release: () => Promise<void>;
   readonly #waiting: WaitingRows;
   readonly #origin: number;
-  #lastMono = -1;
   #closing: Promise<void> | undefined;
   /** The loop that writes; there is at most one. */
   #running: Promise<void> | undefined;
@@ -276,10 +275,9 @@ class DurableJournal implements Journal {
 
   #stamp(): Stamp {
     const { clock } = this.#settings;
-    this.#lastMono = Math.max(this.#lastMono + 1, Math.round(clock.monoUs() - this.#origin));
     const at = wallText(clock.wallMs());
     if (at === undefined) throw new JournalError('journal-write-failed', 'the wall clock is out of range');
-    return { at, mono: this.#lastMono };
+    return { at, mono: Math.max(0, Math.round(clock.monoUs() - this.#origin)) };
   }
 
   /** The files could not be brought in order: nobody waits for that. */

@@ -107,9 +107,11 @@ function parseRow(text: string): JournalRow | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { at, body, hash, kind, mono, node, prev, seq } = value as Partial<Record<keyof JournalRow, unknown>>;
+  const { at, batch, body, hash, kind, mono, node, prev, seq } = value as Partial<
+    Record<keyof JournalRow, unknown>
+  >;
   const texts = [at, hash, kind, node, prev].every((member) => typeof member === 'string');
-  const numbers = Number.isSafeInteger(seq) && Number.isSafeInteger(mono);
+  const numbers = [batch, mono, seq].every((member) => Number.isSafeInteger(member));
   const object = typeof body === 'object' && body !== null && !Array.isArray(body);
   return texts && numbers && object ? (value as JournalRow) : undefined;
 }

@@ -5,6 +5,11 @@ import type { JsonObject } from './canonical.js';
 export interface JournalRow {
   /** Wall time at which the row's batch was written, RFC 3339 UTC with milliseconds. */
   readonly at: string;
+  /**
+   * `seq` of the first row that was written by the same fdatasync. Whatever is in a file was acknowledged, or is of its
+   * last batch: this is how a torn tail is told from damage.
+   */
+  readonly batch: number;
   readonly body: JsonObject;
   /**
    * SHA-256, hex, of this line without its `hash` member and without the newline. It is the `prev` of the next
@@ -13,7 +18,7 @@ export interface JournalRow {
    */
   readonly hash: string;
   readonly kind: string;
-  /** Monotonic microseconds since this journal was opened. Rows written by one fdatasync share it; later ones have more. */
+  /** Monotonic microseconds since this journal was opened, when the row's batch was written. */
   readonly mono: number;
   readonly node: string;
   /** `hash` of the row before; 64 zeros for the first row of a node. */
@@ -54,6 +59,7 @@ export interface RowText {
  */
 export function composeRow(row: {
   at: string;
+  batch: number;
   body: string;
   kind: string;
   mono: number;
@@ -61,7 +67,7 @@ export function composeRow(row: {
   prev: string;
   seq: number;
 }): RowText {
-  const before = `{"at":"${row.at}","body":${row.body}`;
+  const before = `{"at":"${row.at}","batch":${row.batch},"body":${row.body}`;
   const after = `,"kind":"${row.kind}","mono":${row.mono},"node":"${row.node}","prev":"${row.prev}","seq":${row.seq}}`;
   const hash = digest('sha256', before + after, 'hex');
   return { line: `${before},"hash":"${hash}"${after}\n`, hash };
@@ -69,34 +75,37 @@ export function composeRow(row: {
 
 /** What the writer needs to know of a row that is on disk. */
 export interface ScannedRow {
+  readonly batch: number;
   readonly hash: string;
   readonly kind: string;
-  readonly mono: number;
   readonly node: string;
   readonly prev: string;
   readonly seq: number;
 }
 
 const HASH_MEMBER_BYTES = ',"hash":""'.length + 64;
+const FRONT = /^\{"at":"[0-9TZ:.-]{24}","batch":(\d{1,16}),"body":\{/;
+const FRONT_BYTES = 80;
 const TAIL =
-  /,"hash":"([0-9a-f]{64})","kind":"([a-z][a-z0-9.-]{0,63})","mono":(\d{1,16}),"node":"([A-Za-z0-9][A-Za-z0-9._-]{0,63})","prev":"([0-9a-f]{64})","seq":(\d{1,16})\}$/;
+  /,"hash":"([0-9a-f]{64})","kind":"([a-z][a-z0-9.-]{0,63})","mono":\d{1,16},"node":"([A-Za-z0-9][A-Za-z0-9._-]{0,63})","prev":"([0-9a-f]{64})","seq":(\d{1,16})\}$/;
 
 /**
- * Reads the fixed members off the end of a line and checks the line against its own hash; undefined when it
- * is not an intact row. The body is not parsed: its bytes are under the hash, and the writer only needs its end.
+ * Reads the fixed members off both ends of a line and checks the line against its own hash; undefined when it
+ * is not an intact row. The body is not parsed: its bytes are under the hash, and the writer has no need of it.
  */
 export function scanRow(line: Buffer): ScannedRow | undefined {
   const tailStart = Math.max(0, line.length - ROW_OVERHEAD);
   const match = TAIL.exec(line.toString('latin1', tailStart));
-  if (match === null) return undefined;
-  const [, hash = '', kind = '', mono = '', node = '', prev = '', seq = ''] = match;
+  const front = FRONT.exec(line.toString('latin1', 0, FRONT_BYTES));
+  if (match === null || front === null) return undefined;
+  const [, hash = '', kind = '', node = '', prev = '', seq = ''] = match;
   const cut = tailStart + match.index;
   const computed = createHash('sha256')
     .update(line.subarray(0, cut))
     .update(line.subarray(cut + HASH_MEMBER_BYTES))
     .digest('hex');
   if (computed !== hash) return undefined;
-  return { hash, kind, mono: Number(mono), node, prev, seq: Number(seq) };
+  return { batch: Number(front[1]), hash, kind, node, prev, seq: Number(seq) };
 }
 
 const SEGMENT_PATTERN = /^(\d{8})\.jsonl$/;

@@ -28,8 +28,8 @@ export interface SegmentScan {
 interface Tail {
   lines: number;
   nul: boolean;
-  /** `mono` of the intact rows in the tail, when they all have the same. */
-  mono: number | undefined;
+  /** The batch of the intact rows in the tail, when they all are of the same. */
+  batch: number | undefined;
   severalBatches: boolean;
 }
 
@@ -40,7 +40,7 @@ interface Tail {
  * A fault is **torn** when it can only come from the last batch, whose fdatasync never returned:
  * - one piece without a newline (a batch is written with its newlines, and acknowledged after all of it), or
  * - after a power cut, lines with NUL bytes in them, where the file had grown and the data had not arrived, and
- *   after them no intact row of more than one batch (`mono` is one per batch).
+ *   after them at most intact rows of the same batch.
  *
  * A complete line without NUL bytes whose hash is wrong is what an edit or a flipped bit leaves. It may have
  * been acknowledged, so it is damage, even at the very end.
@@ -51,7 +51,7 @@ export async function scanSegment(file: JournalFile, node: string, before: Head)
   let length = 0;
   let lastKind: string | undefined;
   let fault: Omit<Fault, 'torn'> | undefined;
-  const tail: Tail = { lines: 0, nul: false, mono: undefined, severalBatches: false };
+  const tail: Tail = { lines: 0, nul: false, batch: undefined, severalBatches: false };
   for await (const lines of readLines(file, 0, MAX_LINE_BYTES)) {
     for (const line of lines) {
       const row = line.terminated && !line.oversized ? scanRow(line.bytes) : undefined;
@@ -74,7 +74,7 @@ export async function scanSegment(file: JournalFile, node: string, before: Head)
     length,
     head,
     lastKind,
-    fault: fault === undefined ? undefined : { ...fault, torn: isTorn(tail) },
+    fault: fault === undefined ? undefined : { ...fault, torn: isTorn(tail, fault.seq) },
   };
 }
 
@@ -98,12 +98,15 @@ function noteTail(tail: Tail, line: Line, row: ScannedRow | undefined): void {
     tail.nul ||= line.bytes.includes(0);
     return;
   }
-  tail.severalBatches ||= tail.mono !== undefined && tail.mono !== row.mono;
-  tail.mono = row.mono;
+  tail.severalBatches ||= tail.batch !== undefined && tail.batch !== row.batch;
+  tail.batch = row.batch;
 }
 
-function isTorn(tail: Tail): boolean {
-  return tail.lines === 0 || (tail.nul && !tail.severalBatches);
+function isTorn(tail: Tail, faultSeq: number): boolean {
+  if (tail.lines === 0) return true;
+  // What came before the batch of the intact rows had been synced when that batch was written.
+  const ofLastBatch = !tail.severalBatches && (tail.batch ?? faultSeq) <= faultSeq;
+  return tail.nul && ofLastBatch;
 }
 
 /** The two ends of a finished segment. */

@@ -11,7 +11,7 @@ export interface Draft {
   readonly body: string;
 }
 
-/** When a batch is written: wall time as in the row, and monotonic microseconds, which rise from batch to batch. */
+/** When a batch is written: wall time as in the row, and monotonic microseconds. */
 export interface Stamp {
   readonly at: string;
   readonly mono: number;
@@ -168,6 +168,7 @@ export class SegmentWriter {
       seq += 1;
       const row = composeRow({
         at: stamp.at,
+        batch: this.#head.seq + 1,
         body: draft.body,
         kind: draft.kind,
         mono: stamp.mono,

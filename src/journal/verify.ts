@@ -86,13 +86,14 @@ const MAX_LINE = 1024 * 1024;
 const CHUNK = 256 * 1024;
 const PROGRESS_ROWS = 10_000;
 const SEGMENT_FILE = /^\d{8}\.jsonl$/;
-const MEMBERS = 'at,body,hash,kind,mono,node,prev,seq';
+const MEMBERS = 'at,batch,body,hash,kind,mono,node,prev,seq';
 const HEX_HASH = /^[0-9a-f]{64}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 interface Row {
   readonly at: string;
+  readonly batch: number;
   readonly body: Readonly<Record<string, unknown>>;
   readonly hash: string;
   readonly kind: string;
@@ -121,7 +122,11 @@ interface Run {
   line: number;
 }
 
-/** Reads a journal from its first byte to its last, in bounded memory. Rejects only when the directory cannot be listed. */
+/**
+ * Reads a journal from its first byte to its last, in bounded memory. Rejects only when the directory cannot
+ * be listed. It may run beside a living writer, where a `torn-tail` in the last segment can be a write on its way,
+ * and a write that is being taken back can look like damage at the very end: verify again before believing it.
+ */
 export async function verifyJournal(dir: string, options: VerifyOptions = {}): Promise<Verification> {
   const run = newRun(options);
   const names = (await readdir(dir)).sort();
@@ -303,7 +308,9 @@ function isRow(value: unknown): value is Row {
     NAME.test(row.node) &&
     typeof row.prev === 'string' &&
     HEX_HASH.test(row.prev) &&
-    Number.isSafeInteger(row.seq)
+    Number.isSafeInteger(row.seq) &&
+    Number.isSafeInteger(row.batch) &&
+    Number(row.batch) <= Number(row.seq)
   );
 }
 
@@ -325,7 +332,7 @@ interface CanonicalForms {
 }
 
 function canonicalForms(row: Row): CanonicalForms {
-  const before = `{"at":${JSON.stringify(row.at)},"body":${canonicalText(row.body)}`;
+  const before = `{"at":${JSON.stringify(row.at)},"batch":${row.batch},"body":${canonicalText(row.body)}`;
   const rest = [row.kind, row.mono, row.node, row.prev, row.seq].map((member) => JSON.stringify(member));
   const after = `,"kind":${rest[0]},"mono":${rest[1]},"node":${rest[2]},"prev":${rest[3]},"seq":${rest[4]}}`;
   return { whole: `${before},"hash":${JSON.stringify(row.hash)}${after}`, hashed: before + after };

@@ -13,7 +13,8 @@ export const otherParty = (party: Party): Party => (party === 'caller' ? 'called
 const description = (address: string): { readonly [key: string]: Bencodable } => ({
   // RTP from anywhere but the described address is dropped: together with --endpoint-learning=off, a stranger hears
   // and injects nothing (facts: reliability F8).
-  flags: ['strict-source', 'trust-address'],
+  // The node's own ports stay when a party moves to another: they tell the channels of a recording apart.
+  flags: ['strict-source', 'trust-address', 'port-latching'],
   // An old-style hold (0.0.0.0) is an address too, and ours goes there as well.
   replace: ['origin', 'session-connection', 'zero-address'],
   ICE: 'remove',

@@ -52,14 +52,8 @@ const firstStream = (tag: BencodeDict | null): BencodeDict | null => {
 
 /** Packets lost on the way from a party, as its peer's RTCP told the node; 0 where no RTCP came. */
 const lostOf = (reply: BencodeDict, tag: BencodeDict | null): number => {
-  const sources = tag?.SSRC ?? firstStream(tag)?.SSRC;
-  const all = dictAt(reply, 'SSRC');
-  let lost = 0;
-  for (const source of isList(sources) ? sources : []) {
-    const id = isDict(source) ? source.SSRC : source;
-    lost += integerAt(dictAt(all, String(id)), 'cumulative loss') ?? 0;
-  }
-  return lost;
+  const source = integerAt(firstStream(tag), 'SSRC');
+  return integerAt(dictAt(dictAt(reply, 'SSRC'), String(source)), 'cumulative loss') ?? 0;
 };
 
 const readFacts = (reply: BencodeDict): CallFacts => {

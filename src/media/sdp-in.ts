@@ -29,7 +29,8 @@ export type SdpUse = 'offer' | 'answer' | 'reoffer' | 'reanswer';
 
 /** Which addresses a party may name for its media. */
 export interface PeerRules {
-  readonly allowed: (address: string, port: number) => boolean;
+  readonly address: (address: string) => boolean;
+  readonly port: (port: number) => boolean;
 }
 
 /** 'address port' a party sends its RTP from. */
@@ -88,11 +89,12 @@ export const peerRules = (
   }
   const controlPorts = new Set(control.map(({ port }) => port));
   return {
-    allowed: (address, port) => {
+    // Ports below 1024 are services'; the control ports of our nodes are refused on every address, so that no alias
+    // of a host slips through.
+    port: (port) => Number.isInteger(port) && port >= 1024 && port <= 65_535 && !controlPorts.has(port),
+    address: (address) => {
       if (isIP(address) === 0 || holds(never, address)) return false;
       if (isIP(address) === 6 && holds(mapped, address)) return false;
-      // The control ports of our nodes are refused on every address, so that no alias of a host slips through.
-      if (controlPorts.has(port)) return false;
       return networks === null ? !holds(local, address) : holds(wanted, address);
     },
   };
@@ -146,6 +148,10 @@ const theAudio = (session: SessionDescription): Stream => {
   return audio;
 };
 
+/** One text for one address: IPv6 has many (RFC 5952). */
+const canonical = (address: string): string =>
+  isIPv4(address) ? address : new URL(`http://[${address}]`).hostname.slice(1, -1);
+
 const checkAddress = (
   session: SessionDescription,
   audio: Stream,
@@ -156,25 +162,26 @@ const checkAddress = (
   if (connection === undefined) throw new Unusable('address-missing');
   const address = connection.ip;
   if (isIP(address) !== connection.version) throw new Unusable('address-malformed');
-  if (!Number.isInteger(audio.port) || audio.port < 1024 || audio.port > 65_535) {
-    throw new Unusable('port-not-allowed');
-  }
   // RFC 2543 hold, still sent by old gateways; only in a dialog that already has a real address.
   const hold = address === '0.0.0.0' && (use === 'reoffer' || use === 'reanswer');
-  if (!hold && !rules.allowed(address, audio.port)) throw new Unusable('address-not-allowed');
+  if (!hold && !rules.address(address)) throw new Unusable('address-not-allowed');
   const rtcp = audio.rtcp;
   if (rtcp?.address !== undefined && rtcp.address !== address) throw new Unusable('address-not-allowed');
-  if (rtcp !== undefined && (rtcp.port < 1024 || (!hold && !rules.allowed(address, rtcp.port)))) {
+  // Where nothing is said, RTCP goes to the next port (RFC 3550 section 11).
+  if (!rules.port(audio.port) || !rules.port(rtcp?.port ?? audio.port + 1)) {
     throw new Unusable('port-not-allowed');
   }
-  return `${address} ${audio.port}`;
+  return `${canonical(address)} ${audio.port}`;
 };
 
 /** The codecs a recording can be made of, at their static payload types (RFC 3551 section 6). */
 const staticCodecs: Readonly<Record<number, string>> = { 0: 'PCMU', 8: 'PCMA' };
 
 const checkCodecs = (audio: Stream, answering: boolean): void => {
-  const formats = (audio.payloads ?? '').split(' ').filter((format) => format !== '');
+  // A single format comes as a number.
+  const formats = String(audio.payloads ?? '')
+    .split(' ')
+    .filter((format) => format !== '');
   if (formats.length > MAX_FORMATS || formats.some((format) => !/^\d{1,3}$/.test(format))) {
     throw new Unusable('sdp-malformed');
   }

@@ -13,28 +13,30 @@ export interface ProvedFile {
   readonly evidence: JsonObject;
 }
 
-const MAX_FDS = 512;
+/** Looking at one costs some microseconds, and our own calls wait meanwhile. */
+const MAX_LOOKS = 256;
 const POLL_MS = 5;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * True where the process holds the file open, false where not, null where it cannot be seen: another user's
- * process, or one with so many files that looking through them would stall our own calls.
+ * True where the process holds the file open, false where not, null where that was not seen: another user's process,
+ * or one with so many files that a look at the newest did not find it. A recording that nobody writes then shows by
+ * its size.
  */
 export const holdsOpen = (pid: number | null, path: string): boolean | null => {
   if (pid === null) return null;
   try {
     const fds = readdirSync(`/proc/${pid}/fd`);
-    if (fds.length > MAX_FDS) return null;
-    for (const fd of fds) {
+    const newest = fds.map(Number).sort((left, right) => right - left);
+    for (const fd of newest.slice(0, MAX_LOOKS)) {
       try {
         if (readlinkSync(`/proc/${pid}/fd/${fd}`) === path) return true;
       } catch {
         // Closed meanwhile.
       }
     }
-    return false;
+    return fds.length > MAX_LOOKS ? null : false;
   } catch {
     return null;
   }

@@ -136,7 +136,7 @@ class Joined {
     const reply = await this.#ask(to, 'INVITE', offer, {});
     if (reply === null || reply.status !== 200) {
       const status = reply === null || reply.status === 0 ? 408 : reply.status;
-      await this.#restore(from);
+      await this.#restore();
       // 408 and 481 end the other party's dialog (RFC 3261 section 14.1), not ours: it hears the failure.
       return request.respond(status, 'Not Accepted By The Other Party', {
         headers:
@@ -157,7 +157,7 @@ class Joined {
     } catch (error) {
       const detail = error instanceof MediaError ? error.detail : 'media';
       this.#refused(request.method, 488, error instanceof MediaError ? error.code : 'media');
-      await this.#restore('caller');
+      await this.#restore();
       request.respond(488, 'Not Acceptable Here', {
         headers: refusalHeaders({ code: 'offer-unusable', detail }),
       });
@@ -166,11 +166,9 @@ class Joined {
   }
 
   /** Takes the node back to what both parties last agreed on. */
-  async #restore(offerer: Party): Promise<void> {
-    const answerer = opposite(offerer);
+  async #restore(): Promise<void> {
     try {
-      await this.#anchor.reoffer(offerer, this.#agreed[offerer].heard);
-      await this.#anchor.reanswer(answerer, this.#agreed[answerer].heard);
+      await this.#anchor.restore();
     } catch {
       // A node that cannot be put back is found by its health check, which ends the call.
       this.#emit({ event: 'fault', where: 'bridge', code: 'restore-failed' });

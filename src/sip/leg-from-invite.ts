@@ -1,6 +1,6 @@
 import type { Ending } from '../core/ending.js';
 import { type CallId, type Leg, parseCallerId, type WallMs } from '../core/leg.js';
-import { parseDialled } from '../core/number.js';
+import { type Dialled, parseDialled } from '../core/number.js';
 import { parseNameAddr } from './name-addr.js';
 import type { FacilityTrunk } from './trunk.js';
 
@@ -25,6 +25,21 @@ export const legFromInvite = (
   callId: CallId,
   now: WallMs,
 ): ReadInvite => {
+  const dialled = parseDialled(invite.uri, trunk.plan);
+  const read = legOf(invite, trunk, callId, now, dialled);
+  // Somebody dialled an emergency number: that is what staff must hear, whatever else the INVITE lacks.
+  return 'refused' in read && dialled.kind === 'emergency'
+    ? refuse('emergency-number', read.refused.detail ?? read.refused.code)
+    : read;
+};
+
+const legOf = (
+  invite: InviteFacts,
+  trunk: FacilityTrunk,
+  callId: CallId,
+  now: WallMs,
+  dialled: Dialled,
+): ReadInvite => {
   const require = invite.header('Require');
   if (require !== undefined && require.trim() !== '') return refuse('extension-required', 'require');
   // RFC 3891: taking over another dialog would join parties nobody decided on (I7).
@@ -43,7 +58,7 @@ export const legFromInvite = (
     callId,
     origin: { trunk: trunk.name, facility: trunk.facility, unit, phone },
     caller,
-    dialled: parseDialled(invite.uri, trunk.plan),
+    dialled,
     receivedAt: now,
   };
   return { leg, offer: body.offer };
@@ -54,6 +69,11 @@ const offerOf = (invite: InviteFacts): { readonly offer: string } | { readonly r
   if (invite.body.length > maxOffer) return { refused: { code: 'offer-unusable', detail: 'offer-too-long' } };
   const type = (invite.header('Content-Type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (type !== 'application/sdp') return { refused: { code: 'offer-unusable', detail: 'content-type' } };
+  // RFC 3261 section 20.12: what is encoded is not the description we could check.
+  const encoding = invite.header('Content-Encoding')?.trim().toLowerCase() ?? '';
+  if (encoding !== '' && encoding !== 'identity') {
+    return { refused: { code: 'offer-unusable', detail: 'content-encoding' } };
+  }
   return { offer: invite.body };
 };
 

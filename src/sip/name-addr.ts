@@ -7,17 +7,24 @@ export interface NameAddr {
   readonly scheme: 'sip' | 'sips' | 'tel';
   /** The user part (sip) or the number (tel), still as sent; '' where there is none. */
   readonly user: string;
+  /** With the port where one is given; '' for tel. */
   readonly host: string;
 }
 
 const maxLength = 1024;
+
+// RFC 3261 section 25.1, less the characters that could be taken for the end of the URI or for another one.
+const userShape = /^[A-Za-z0-9_.!~*'()%&=+$?/-]*$/;
+const hostShape = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+// RFC 3966 section 3: digits, visual separators, and the letters a local number may hold.
+const telShape = /^[A-Za-z0-9+*#().-]+$/;
 
 /** Reads one name-addr or addr-spec; null where it is anything else. */
 export const parseNameAddr = (header: string): NameAddr | null => {
   if (header.length > maxLength) return null;
   for (let i = 0; i < header.length; i++) {
     const code = header.charCodeAt(i);
-    // Control characters never; bytes above ASCII only where a display name may hold them.
+    // Control characters never; characters above ASCII only where a display name may hold them.
     if (code < 0x20 && code !== 0x09) return null;
     if (code === 0x7f) return null;
   }
@@ -40,18 +47,23 @@ const enclosed = (text: string): string | null => {
     // Without brackets parameters belong to the header, not to the URI.
     if (at > 0) return null;
     const end = text.indexOf(';');
-    return end < 0 ? text : text.slice(0, end);
+    if (end < 0) return text;
+    return endsTheHeader(text.slice(end)) ? text.slice(0, end) : null;
   }
   // Between a display name and the bracket there may be only white space or a token display name.
   const between = text.slice(at, open);
   if (at > 0 && between.trim() !== '') return null;
-  if (between.includes('"') || between.includes(',') || between.includes(';')) return null;
+  // What looks like a second URI before the first is read differently by other parsers: then it is read by none.
+  if (/[",;:@>\\]/.test(between)) return null;
   const close = text.indexOf('>', open);
   if (close < 0) return null;
-  const after = text.slice(close + 1).trimStart();
-  if (after !== '' && after[0] !== ';') return null;
-  const uri = text.slice(open + 1, close);
-  return uri.includes('<') ? null : uri;
+  return endsTheHeader(text.slice(close + 1)) ? text.slice(open + 1, close) : null;
+};
+
+/** Whether nothing but parameters follows: a second address would be one nobody decided on. */
+const endsTheHeader = (rest: string): boolean => {
+  const after = rest.trimStart();
+  return after === '' || (after[0] === ';' && !/[<>,]/.test(after));
 };
 
 const parseAddrSpec = (uri: string): NameAddr | null => {
@@ -62,7 +74,7 @@ const parseAddrSpec = (uri: string): NameAddr | null => {
   if (scheme === 'tel') {
     const end = rest.indexOf(';');
     const number = end < 0 ? rest : rest.slice(0, end);
-    return number === '' ? null : { scheme, user: number, host: '' };
+    return telShape.test(number) ? { scheme, user: number, host: '' } : null;
   }
   if (scheme !== 'sip' && scheme !== 'sips') return null;
   const at = rest.indexOf('@');
@@ -74,5 +86,5 @@ const parseAddrSpec = (uri: string): NameAddr | null => {
   const user = semi < 0 ? userinfo : userinfo.slice(0, semi);
   const hostport = rest.slice(at + 1);
   const host = hostport.split(/[;?]/, 1)[0] ?? '';
-  return host === '' ? null : { scheme, user, host };
+  return userShape.test(user) && hostShape.test(host) ? { scheme, user, host } : null;
 };

@@ -1,6 +1,7 @@
 import { createConnection } from 'node:net';
 import { type Child, startChild, untilReady } from './child.js';
 import { freeTcpPort } from './free-ports.js';
+import { ownsPort } from './owns-port.js';
 import { placeFor } from './place.js';
 import { chooseUser } from './run-as.js';
 
@@ -55,6 +56,6 @@ export const startRedis = async (options: RedisOptions): Promise<RunningRedis> =
     runAs: user,
     cwd: dir,
   });
-  await untilReady(child, () => pings(host, port));
+  await untilReady(child, async () => ownsPort(child.pid, 'tcp', port) && (await pings(host, port)));
   return { ...child, host, port, dir };
 };

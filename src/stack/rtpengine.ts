@@ -5,6 +5,7 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { type Child, type ChildExit, startChild, untilReady } from './child.js';
 import { freeTcpPort, freeUdpPort, holdPortRange } from './free-ports.js';
+import { ownsPort } from './owns-port.js';
 import { placeFor } from './place.js';
 import { chooseUser } from './run-as.js';
 
@@ -137,7 +138,8 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
       ...(recorded ? {} : { maxFileBytes: 0 }),
     });
     void child.exited.then(() => range.release());
-    await untilReady(child, async () => (await pings(ng)) && (await connects(cli)));
+    const owns = (): boolean => ownsPort(child.pid, 'udp', ng.port) && ownsPort(child.pid, 'tcp', cli.port);
+    await untilReady(child, async () => owns() && (await pings(ng)) && (await connects(cli)));
     const after = async (exit: Promise<ChildExit>): Promise<ChildExit> => {
       const value = await exit;
       await range.release();

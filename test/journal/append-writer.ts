@@ -1,9 +1,8 @@
 /**
  * A process that appends until it is killed, for the tests that kill it or fill its disk:
  * `append-writer.js DIR SEGMENT_BYTES`. It prints `ack SEQ HASH N` after each acknowledgement and `no CODE`
- * after each refusal, a line each, straight to the pipe.
+ * after each refusal, a line each.
  */
-import { writeSync } from 'node:fs';
 import { JournalError } from '../../src/journal/errors.js';
 import { openJournal } from '../../src/journal/log.js';
 
@@ -13,15 +12,16 @@ const journal = await openJournal({
   nodeId: 'controller-1',
   segmentBytes: Number(segmentBytes),
   retryPauseMs: 20,
+  appendDeadlineMs: 60_000,
 });
-writeSync(1, 'open\n');
+process.stdout.write('open\n');
 
 async function one(n: number): Promise<void> {
   try {
     const { seq, hash } = await journal.append('test', { n, text: 'x'.repeat(n % 300) });
-    writeSync(1, `ack ${seq} ${hash} ${n}\n`);
+    process.stdout.write(`ack ${seq} ${hash} ${n}\n`);
   } catch (error) {
-    writeSync(1, `no ${error instanceof JournalError ? error.code : String(error)}\n`);
+    process.stdout.write(`no ${error instanceof JournalError ? error.code : String(error)}\n`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

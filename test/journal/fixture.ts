@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,14 +8,17 @@ import type { JournalOptions } from '../../src/journal/options.js';
 import { type RowFilter, readJournal } from '../../src/journal/read.js';
 import type { JournalRow } from '../../src/journal/row.js';
 
-export async function newDirectory(t: Test): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'sallyport-journal-'));
+/** A directory of its own for a test; in memory, where there is such a place, when durability is not what it is about. */
+export async function newDirectory(t: Test, where: 'disk' | 'memory' = 'disk'): Promise<string> {
+  const base = where === 'memory' && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const dir = await mkdtemp(join(base, 'sallyport-journal-'));
   t.teardown(() => rm(dir, { recursive: true, force: true }));
   return dir;
 }
 
+/** The deadline is far off unless a test is about it, because a test machine may be busy. */
 export function options(dir: string, more: Partial<JournalOptions> = {}): JournalOptions {
-  return { dir, nodeId: 'controller-1', ...more };
+  return { dir, nodeId: 'controller-1', appendDeadlineMs: 60_000, ...more };
 }
 
 export async function rows(dir: string, filter: RowFilter = {}): Promise<JournalRow[]> {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { canonicalJson, type JsonObject, type JsonValue } from '../../src/journal/canonical.js';
+import { type JournalDisk, nodeDisk } from '../../src/journal/disk.js';
 import { JournalError } from '../../src/journal/errors.js';
 import { openJournal } from '../../src/journal/log.js';
 import type { JournalEvent } from '../../src/journal/options.js';
@@ -159,6 +160,10 @@ t.test('rows that arrive during an fdatasync share the next one', async (t) => {
   await Promise.all([alone, ...others]);
   t.equal(disk.counts.datasync - first, 2, 'one for the row alone, one for 500');
 
+  const idle = disk.counts.datasync;
+  await Promise.all(Array.from({ length: 50 }, (_, n) => journal.append('test', { n })));
+  t.equal(disk.counts.datasync - idle, 1, 'one for 50 that come in one turn to an idle journal');
+
   const before = disk.counts.datasync;
   let appended = 0;
   const loop = async () => {
@@ -242,7 +247,7 @@ t.test('an append that is too late is refused, and marked when it got to the dis
   const disk = new HeldDisk();
   const events: JournalEvent[] = [];
   const journal = await openJournal(
-    options(dir, { fs: disk, appendDeadlineMs: 30, onEvent: (event) => events.push(event) }),
+    options(dir, { fs: disk, appendDeadlineMs: 400, onEvent: (event) => events.push(event) }),
   );
   const before = journal.head().seq;
   disk.hold();
@@ -332,6 +337,28 @@ t.test('segments follow each other, and a reader follows a living writer through
   await journal.close();
 });
 
+t.test('a reader does not miss what a segment got between its end and the next one', async (t) => {
+  const dir = await newDirectory(t);
+  const journal = await openJournal(options(dir, { segmentRows: 10 }));
+  let lists = 0;
+  const disk: JournalDisk = {
+    ...nodeDisk,
+    // The second list is asked for when the first segment was read to its end.
+    async list(directory) {
+      lists += 1;
+      if (lists === 2) for (let n = 0; n < 12; n += 1) await journal.append('test', { n });
+      return nodeDisk.list(directory);
+    },
+  };
+  const seen: number[] = [];
+  for await (const row of readJournal(dir, {}, disk)) seen.push(row.seq);
+  t.strictSame(
+    seen,
+    Array.from({ length: 15 }, (_, index) => index + 1),
+  );
+  await journal.close();
+});
+
 t.test('one writer for a directory', async (t) => {
   const dir = await newDirectory(t);
   const journal = await openJournal(options(dir));
@@ -341,7 +368,7 @@ t.test('one writer for a directory', async (t) => {
   const stale = [
     `lock.4194304.1.${boot}.0123456789ab`,
     `lock.${process.pid}.1.${boot}.0123456789ab`,
-    `lock.${process.pid}.1.0000-an-earlier-boot.0123456789ab`,
+    `lock.${process.pid}.1.00000000-0000.0123456789ab`,
     'lock.4194304...0123456789ab',
   ];
   for (const name of stale) {
@@ -365,7 +392,9 @@ t.test('one writer for a directory', async (t) => {
     t.ok(open.length <= 1, `of four that find a stale lock, ${open.length} have it`);
     await Promise.all(open.map((one) => one.close()));
   }
-  t.strictSame((await readdir(dir)).sort(), ['00000001.jsonl'], 'and nothing is left behind');
+  await (await openJournal(options(dir))).close();
+  t.strictSame(await readdir(dir), ['00000001.jsonl'], 'and nothing is left behind');
+  t.ok((await verifyJournal(dir)).ok);
 });
 
 t.test('a write that fails in the middle of a line leaves no trace', async (t) => {
@@ -423,10 +452,12 @@ t.test('a failed fdatasync loses the batch and is never tried again on the same 
   // What was durable is changed under the writer: it must notice before it goes on.
   const path = join(dir, '00000001.jsonl');
   const good = await readFile(path);
+  const flipped = Buffer.from(good);
+  flipped[200] = (flipped[200] ?? 0) ^ 1;
   syncs = 0;
   disk.before = (call) => {
     if (call !== 'datasync' || syncs++ > 0) return undefined;
-    return writeFile(path, Buffer.from(good).fill(0x30, 200, 201)).then(() => {
+    return writeFile(path, flipped).then(() => {
       throw systemError('EIO');
     });
   };
@@ -435,6 +466,23 @@ t.test('a failed fdatasync loses the batch and is never tried again on the same 
   t.equal(journal.healthy().ok, false);
   await journal.close();
   t.ok((await readFile(path)).length <= good.length, 'nothing was appended to a damaged file');
+
+  // And when it was cut short, which truncating it to its length would hide.
+  const shrunk = await newDirectory(t);
+  const cut = new FaultyDisk();
+  const third = await openJournal(options(shrunk, { fs: cut }));
+  await third.append('test', { n: 1 });
+  cut.before = (call) => {
+    if (call !== 'write') return undefined;
+    return truncate(join(shrunk, '00000001.jsonl'), 300).then(() => {
+      throw systemError('ENOSPC');
+    });
+  };
+  t.equal(await codeOf(third.append('test', { n: 2 })), 'journal-write-failed');
+  cut.before = () => undefined;
+  t.equal(await codeOf(third.append('test', { n: 3 })), 'journal-write-failed');
+  await third.close();
+  t.equal((await stat(join(shrunk, '00000001.jsonl'))).size, 300);
 });
 
 t.test(
@@ -472,6 +520,28 @@ t.test(
     t.match(await verifyJournal(dir), { ok: true, problems: [] });
   },
 );
+
+t.test('a disk that was just found broken is left alone for a while', async (t) => {
+  const dir = await newDirectory(t);
+  const disk = new FaultyDisk();
+  const journal = await openJournal(options(dir, { fs: disk, retryPauseMs: 60_000 }));
+  disk.before = (call) => {
+    if (call === 'write' || call === 'truncate') throw systemError('EIO');
+    return undefined;
+  };
+  t.equal(await codeOf(journal.append('test', {})), 'journal-write-failed');
+  await until(() => disk.counts.truncate === 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  const calls = { ...disk.counts };
+  t.equal(await codeOf(journal.append('test', {})), 'journal-write-failed');
+  t.strictSame(disk.counts, calls, 'it was not even asked');
+  disk.before = () => undefined;
+  await journal.close();
+  t.match((await rows(dir)).slice(-2), [
+    { kind: 'recovered', body: { code: 'EIO', refused: 2 } },
+    { kind: 'closed' },
+  ]);
+});
 
 t.test('a new segment that cannot be made is taken back', async (t) => {
   for (const failing of ['open', 'write', 'datasync', 'syncDirectory'] as const) {

@@ -115,7 +115,6 @@ t.test('the main job, with real SIP, Redis, media and audio', async (t) => {
     const call = await site.call('%32%31%32%35%35%35%30%31%31%31');
     await call.answered();
     await call.hangUp();
-    await site.ended(site.endedCalls + 0);
     await site.until('its CDR is written', () => site.sallyport.controller.size === 0);
     t.match(await site.cdr(site.callIds().at(-1) ?? ''), { verdict: 'private' });
   });
@@ -127,6 +126,26 @@ t.test('the main job, with real SIP, Redis, media and audio', async (t) => {
     t.equal((await call.failed()).status, 403, 'a carrier may not call in');
     await site.event('call-rejected', (event) => event.ending === 'trunk-unknown');
     t.equal(called.invites.length, before);
+  });
+
+  await t.test('no number, caller or SDP in any event, metric or health page', async (t) => {
+    // Every line of the log and every metric is made from these events (src/log.ts, src/api/metrics.ts).
+    const said = JSON.stringify(site.events);
+    t.ok(site.events.length > 100, `${site.events.length} events were looked at`);
+    const page = async (path: string): Promise<string> =>
+      (await fetch(`http://127.0.0.1:${site.sallyport.healthPort}${path}`)).text();
+    const pages = {
+      metrics: await page('/metrics'),
+      ready: await page('/ready'),
+      calls: await page('/calls'),
+    };
+    for (const [name, text] of Object.entries({ events: said, ...pages })) {
+      t.notMatch(text, /555-?0\d{3}|%32|4711|v=0|m=audio/, name);
+    }
+    t.match(pages.metrics, /sallyport_calls_total\{verdict="private",ending="called-hung-up"\} 1/);
+    t.match(pages.metrics, /sallyport_alarms_total\{alarm="emergency-dialled"\} \d/);
+    t.match(JSON.parse(pages.ready), { ready: true });
+    t.equal((await fetch(`http://127.0.0.1:${site.sallyport.healthPort}/live`)).status, 200);
   });
 
   await t.test('the journal verifies, and every call has one decision before its CDR', async (t) => {

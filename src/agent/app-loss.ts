@@ -1,0 +1,37 @@
+import type { Answers } from './answers.js';
+import type { AppConnection } from './app-connection.js';
+import type { Context } from './context.js';
+import type { DialogRequests } from './dialog-requests.js';
+
+/**
+ * An application's connection is gone. Nothing of it stays unanswered: requests that wait for it are refused, its
+ * own INVITEs are cancelled, an answer it did not acknowledge is acknowledged and hung up. Its dialogs stay, without an
+ * owner, so that another connection can end them by their ids (design page, section 9: "both legs told").
+ */
+export function appLost(
+  context: Context,
+  answers: Answers,
+  dialogRequests: DialogRequests,
+  app: AppConnection,
+): void {
+  for (const request of [...app.requests]) {
+    // Who hangs up is not told that it did not work.
+    answers.finish(request, request.method === 'BYE' ? 200 : 503, 'app-lost');
+  }
+  for (const invite of [...app.invites]) invite.abandon();
+  const { dialogs, timers, limits } = context;
+  for (const dialog of [...app.dialogs]) {
+    dialogs.assign(dialog, undefined);
+    const { accepted } = dialog;
+    if (accepted !== undefined && !accepted.acked) {
+      accepted.acknowledge('', '');
+      dialogRequests.hangUp(dialog, 'app-lost', 'Application lost');
+    } else if (dialog.kind === 'invite') {
+      timers.stop(dialog.expiry);
+      dialog.expiry = timers.start(limits.orphanDialogMs, () => {
+        dialog.expiry = undefined;
+        if (dialog.owner === undefined) dialogRequests.hangUp(dialog, 'orphan', 'Application lost');
+      });
+    }
+  }
+}

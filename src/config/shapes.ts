@@ -1,0 +1,18 @@
+import { z } from 'zod';
+
+/** The shapes of single values that several parts of the configuration share. */
+export const name = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,47}$/, 'must be 1-48 of a-z, 0-9 and hyphen, starting with a letter or digit');
+export const port = z.int().min(1).max(65535);
+export const seconds = (max: number) => z.number().positive().max(max);
+/** An IPv6 address as sockets show it, in lower case and shortest form: addresses are compared as text. */
+const isCanonical = (text: string): boolean =>
+  !text.includes(':') || new URL(`http://[${text}]`).hostname === `[${text}]`;
+export const address = z
+  .union([z.ipv4(), z.ipv6()], 'must be an IPv4 or IPv6 address')
+  .refine(isCanonical, 'an IPv6 address must be written in its shortest form, in lower case');
+export const loopback = z.union([z.ipv4().regex(/^127\./, 'must be a loopback address'), z.literal('::1')]);
+export const headerName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be a header name');
+export const path = z.string().min(1).max(1024);
+export const transport = z.enum(['udp', 'tcp']);

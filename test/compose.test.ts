@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { loadConfig, parseConfig } from '../src/config/load.js';
+import type { WallMs } from '../src/core/leg.js';
+import { NORMALISER_VERSION } from '../src/core/number.js';
+import { startHeartbeat } from '../src/lists/heartbeat.js';
+import { publish } from '../src/lists/publish.js';
+import { createRedisLists } from '../src/lists/redis-lists.js';
+import { generatePublisherKey, publisherKey } from '../src/lists/signed.js';
+import { fromRoot } from '../src/root.js';
+import { startRedis } from '../src/stack/redis.js';
+import { defaultLists, listSet, numbers } from './site/site.js';
+
+// The part of the Compose specification that is used; anything else is a typing error here.
+const service = z.strictObject({
+  image: z
+    .string()
+    .regex(/^[a-z0-9./-]+:[A-Za-z0-9._-]+$/)
+    .optional(),
+  build: z.strictObject({ context: z.literal('.'), dockerfile_inline: z.string() }).optional(),
+  entrypoint: z.array(z.string()).optional(),
+  command: z.array(z.string()).optional(),
+  network_mode: z.literal('host'),
+  restart: z.enum(['unless-stopped', 'always']),
+  stop_grace_period: z
+    .string()
+    .regex(/^\d+s$/)
+    .optional(),
+  read_only: z.boolean().optional(),
+  cap_drop: z.array(z.literal('ALL')).optional(),
+  security_opt: z.array(z.literal('no-new-privileges:true')).optional(),
+  user: z
+    .string()
+    .regex(/^\d+:\d+$/)
+    .optional(),
+  ulimits: z.strictObject({ fsize: z.int(), core: z.int() }).optional(),
+  depends_on: z.array(z.string()).optional(),
+  secrets: z.array(z.string()).optional(),
+  tmpfs: z.array(z.string()).optional(),
+  volumes: z.array(z.string().regex(/^[./a-z-]+:\/[^:]+(:ro)?$/)).optional(),
+  healthcheck: z
+    .strictObject({ test: z.array(z.string()), interval: z.string(), timeout: z.string() })
+    .optional(),
+});
+const compose = z.strictObject({
+  name: z.string(),
+  services: z.record(z.string(), service),
+  volumes: z.record(
+    z.string(),
+    z.strictObject({ driver: z.string(), driver_opts: z.record(z.string(), z.string()) }).nullable(),
+  ),
+  secrets: z.record(z.string(), z.strictObject({ file: z.string() })),
+});
+
+t.test('docker-compose.yml is sound', async (t) => {
+  const parsed = compose.parse(parse(readFileSync(fromRoot('docker-compose.yml'), 'utf8')));
+  const { services } = parsed;
+  t.same(Object.keys(services).sort(), [
+    'controller',
+    'drachtio',
+    'redis',
+    'rtpengine-private',
+    'rtpengine-recorded',
+  ]);
+  for (const [name, one] of Object.entries(services)) {
+    t.ok((one.image === undefined) !== (one.build === undefined), `${name} has an image or a build`);
+    for (const other of one.depends_on ?? []) t.ok(services[other], `${name} depends on ${other}`);
+    for (const secret of one.secrets ?? []) t.ok(parsed.secrets[secret], `${name}: secret ${secret}`);
+    for (const volume of one.volumes ?? []) {
+      const [from = ''] = volume.split(':');
+      if (from.startsWith('.')) t.doesNotThrow(() => readFileSync(fromRoot(from)), `${name} mounts ${from}`);
+      else t.ok(from in parsed.volumes, `${name}: volume ${from}`);
+    }
+  }
+  const privateNode = services['rtpengine-private'];
+  const recordedNode = services['rtpengine-recorded'];
+  const text = (one: typeof privateNode): string => (one?.command ?? []).join(' ');
+  t.notMatch(text(privateNode), /recording/, 'the private node has no recording option');
+  t.equal(privateNode?.volumes, undefined, 'nor any volume');
+  t.equal(privateNode?.tmpfs, undefined, 'nor anywhere to write');
+  t.match(privateNode, { read_only: true, ulimits: { fsize: 0 } });
+  t.match(text(recordedNode), /--recording-method=pcap/);
+  for (const node of [privateNode, recordedNode]) {
+    t.match(
+      text(node),
+      /--config-file=none.*--listen-ng=127\.0\.0\.1.*--delete-delay=0.*--endpoint-learning=off/,
+    );
+    t.match(node, { cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
+  }
+  t.match(services.drachtio?.command?.join(' '), /--disable-nat-detection/);
+  t.match(parsed.volumes.spool?.driver_opts, { type: 'tmpfs' }, 'recordings in the making lie in memory');
+});
+
+t.test('the configuration of the compose file fits its services', async (t) => {
+  const config = loadConfig(fromRoot('config', 'sallyport.compose.yaml'));
+  const text = readFileSync(fromRoot('docker-compose.yml'), 'utf8');
+  for (const node of config.media.nodes) {
+    t.match(text, `--listen-ng=127.0.0.1:${node.ng.port}`);
+    t.match(text, `--listen-cli=127.0.0.1:${node.cli.port}`);
+    if (node.spool !== undefined) t.match(text, `--recording-dir=${node.spool}`);
+  }
+  t.match(text, `--port ${config.lists.redis.port} `);
+  t.match(
+    readFileSync(fromRoot('config', 'drachtio.conf.xml'), 'utf8'),
+    /<admin port="9022" secret="@DRACHTIO_SECRET@">127\.0\.0\.1</,
+  );
+});
+
+t.test('the Redis users of the compose file: one publishes, one only reads', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'sallyport-acl-'));
+  const sha256 = (word: string): string => createHash('sha256').update(word).digest('hex');
+  const acl = readFileSync(fromRoot('config', 'redis.acl'), 'utf8')
+    .replace('@PUBLISHER_SHA256@', sha256('p-word'))
+    .replace('@CONTROLLER_SHA256@', sha256('c-word'));
+  const aclFile = join(dir, 'redis.acl');
+  writeFileSync(aclFile, acl, { mode: 0o644 });
+  const { chmodSync } = await import('node:fs');
+  chmodSync(dir, 0o755);
+  const redis = await startRedis({ dir: join(dir, 'redis'), args: ['--aclfile', aclFile] });
+  t.teardown(async () => {
+    await redis.stop();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  const clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
+  const { privatePem, publicPem } = generatePublisherKey();
+  const key = publisherKey(privatePem);
+  const example = parseConfig(readFileSync(fromRoot('config', 'sallyport.yaml'), 'utf8'), 'sallyport.yaml');
+  const at = { host: redis.host, port: redis.port };
+  const asPublisher = {
+    redis: { ...at, username: 'publisher', password: 'p-word' },
+    keyPrefix: 'sallyport:',
+    key,
+    clock,
+  };
+  await publish(listSet(defaultLists, example), {
+    ...asPublisher,
+    approvedBy: ['alice'],
+    normaliser: NORMALISER_VERSION,
+  });
+  const beating = await startHeartbeat({ ...asPublisher, everyMs: 1000 });
+  t.teardown(() => beating.stop());
+  const lists = await createRedisLists({
+    redis: { ...at, username: 'controller', password: 'c-word' },
+    keyPrefix: 'sallyport:',
+    publisherKeys: [publicPem],
+    snapshotPath: join(dir, 'snapshot.json'),
+    emit: () => undefined,
+    clock,
+  });
+  t.teardown(() => lists.close());
+  await lists.refresh();
+  t.same(lists.armed(), { armed: true, why: 'armed' });
+  const answer = await lists.lookUp({
+    key: { e164: numbers.attorney, extension: null },
+    caller: '4711',
+    facility: 'north',
+  } as unknown as Parameters<typeof lists.lookUp>[0]);
+  t.equal(answer.privileged.state, 'listed');
+  const stolen = publish(listSet(defaultLists, example), {
+    ...asPublisher,
+    redis: { ...at, username: 'controller', password: 'c-word' },
+    approvedBy: ['mallory'],
+    normaliser: NORMALISER_VERSION,
+  });
+  await t.rejects(stolen, 'the controller’s user cannot publish');
+});

@@ -1,0 +1,665 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import t from 'tap';
+import { isMap, isScalar, isSeq, parseDocument, visit } from 'yaml';
+import { ConfigError, type ConfigProblem, loadConfig, parseConfig } from '../../src/config/load.js';
+import { configKeys, configReference } from '../../src/config/reference.js';
+import type { Config } from '../../src/config/schema.js';
+
+/** Every key there is, each with a value that is not its default. */
+const full = `
+controller:
+  name: North-1
+  maxCalls: 200
+  drainSeconds: 5
+  maxUnwrittenCdrs: 10
+sip:
+  agent:
+    host: 127.0.0.1
+    port: 9023
+    secretFile: ./secret
+  listen:
+    - transport: tcp
+      address: 127.0.0.2
+      port: 5070
+dialPlans:
+  default:
+    country: DE
+    outsideLinePrefix: "7"
+    outsideLineRequired: true
+    internationalPrefixes:
+      - "00"
+    homeAreaCode: "30"
+    trunkPrefix: "0"
+    emergency:
+      - "110"
+    services:
+      "11833": directory
+    speedDials:
+      "*77": "+12125550123"
+    domains:
+      - example.com
+facilities:
+  north:
+    timeZone: America/New_York
+    hours:
+      - from: "08:00"
+        to: "22:30"
+    lockdown: true
+    suspendedCallers:
+      - "4711"
+trunks:
+  facilities:
+    - name: north-phones
+      facility: north
+      addresses:
+        - 192.0.2.1
+        - 2001:db8::1
+      port: 5062
+      transports:
+        - udp
+      caller:
+        from: header
+        header: X-Caller
+      unitHeader: X-Unit
+      phoneHeader: X-Phone
+      dialPlan: default
+      carriers:
+        - west
+        - east
+      presentedNumber: "+12125550100"
+  carriers:
+    - name: west
+      address: 192.0.2.9
+      port: 5065
+      transport: tcp
+      keepaliveSeconds: 20
+      firstResponseSeconds: 4
+      copyHeaders:
+        - X-Billing
+    - name: east
+      address: 192.0.2.10
+lists:
+  redis:
+    host: redis.example.com
+    port: 6380
+    db: 2
+    username: reader
+    passwordFile: ./redis-password
+  keyPrefix: "s:"
+  publisherKeys:
+    - ./publisher.pem
+    - /etc/publisher.pem
+    - keys/other.pem
+  snapshot: ./snapshot.json
+  maxAgeSeconds: 30
+  maxSnapshotAgeHours: 12
+  deadlineMs: 40
+media:
+  nodes:
+    - name: recorded-1
+      pool: recorded
+      ng:
+        host: 127.0.0.1
+        port: 2223
+      cli:
+        host: 127.0.0.1
+        port: 9900
+      mediaAddress: 192.0.2.50
+      pid: 4242
+      pidFile: ./recorded.pid
+      spool: ./spool
+    - name: private-1
+      pool: private
+      ng:
+        host: 127.0.0.1
+        port: 2224
+      cli:
+        host: 127.0.0.1
+        port: 9901
+      mediaAddress: 192.0.2.51
+  codecs:
+    - PCMA
+  peerNetworks:
+    - 192.0.2.0/24
+    - 2001:db8::/32
+  attestSeconds: 2
+recording:
+  directory: ./recordings
+  minFreeMegabytes: 50
+  proveMs: 500
+  growthSeconds: 3
+journal:
+  directory: ./journal
+  deadlineMs: 900
+policy:
+  barredNumberTypes:
+    - premium
+  privilegedInLockdown: refused
+  hotlineInLockdown: refused
+  maxConcurrentPerCaller: 2
+  maxCallMinutes: 20
+  maxPrivateCallMinutes: 90
+  maxRingSeconds: 45
+  lockdown: true
+http:
+  address: 127.0.0.3
+  port: 9465
+log:
+  level: warn
+`.trimStart();
+
+const file = '/srv/site/sallyport.yaml';
+const parse = (text: string): Config => parseConfig(text, file);
+
+const problemsOf = (text: string): readonly ConfigProblem[] => {
+  try {
+    parse(text);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+};
+
+/** Where the mark stands in the text, and the text without it. */
+const marked = (text: string): { text: string; line: number; column: number } => {
+  const at = text.indexOf('§');
+  const before = text.slice(0, at).split('\n');
+  return { text: text.replace('§', ''), line: before.length, column: (before.at(-1) ?? '').length + 1 };
+};
+
+/** The sample with one passage changed; it must be there once. */
+const change = (from: string, to: string): string => {
+  if (full.split(from).length !== 2) throw new Error(`${JSON.stringify(from)} is not in the sample once`);
+  return full.replace(from, () => to);
+};
+
+type Path = readonly (string | number)[];
+const text = (path: Path): string =>
+  path
+    .reduce<string>((so, part) => (typeof part === 'number' ? `${so}[${part}]` : `${so}.${part}`), '')
+    .slice(1);
+/** The key of the reference a path belongs to. */
+const kinds = (path: Path): string =>
+  text(path)
+    .replace(/\[\d+\]/g, '[]')
+    .replace(/^(dialPlans|facilities)\.[^.]+/, '$1.<name>')
+    .replace(/\.(services|speedDials)\..*$/, '.$1');
+
+/** Paths of every mapping and of every scalar value of the sample. */
+const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
+  const found = { maps: [] as Path[], scalars: [] as Path[], keys: [] as Path[] };
+  const walk = (node: unknown, path: Path): void => {
+    if (isMap(node)) {
+      found.maps.push(path);
+      for (const pair of node.items) {
+        const below = [...path, String(isScalar(pair.key) ? pair.key.value : pair.key)];
+        found.keys.push(below);
+        walk(pair.value, below);
+      }
+    } else if (isSeq(node))
+      node.items.forEach((item, i) => {
+        walk(item, [...path, i]);
+      });
+    else found.scalars.push(path);
+  };
+  walk(parseDocument(full).contents, []);
+  return found;
+})();
+
+const freeKeys = /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials))$/;
+
+t.test('the full sample is read as it stands', async (t) => {
+  const config = parse(full);
+  t.equal(config.controller.name, 'North-1');
+  t.equal(config.trunks.facilities[0]?.caller.header, 'X-Caller');
+  t.same(config.policy.barredNumberTypes, ['premium']);
+  t.equal(config.media.nodes[1]?.spool, undefined);
+  t.same(config.dialPlans.default?.speedDials, { '*77': '+12125550123' });
+});
+
+t.test('the reference names every key, each with its meaning', async (t) => {
+  const keys = configKeys();
+  const known = new Set(keys.map((one) => one.key));
+  t.equal(known.size, keys.length, 'each key once');
+  for (const one of keys) t.match(one.description, /^[A-Za-z`].*\.$/, `${one.key} is described`);
+  const inSample = new Set(places.keys.map(kinds));
+  for (const one of inSample) {
+    if (!/^(dialPlans|facilities)\.<name>$/.test(one)) t.ok(known.has(one), `${one} is in the reference`);
+  }
+  for (const one of known) t.ok(inSample.has(one), `${one} is in the sample`);
+  const table = configReference();
+  for (const one of known) t.ok(table.includes(`| \`${one}\` |`), one);
+});
+
+t.test('an unknown key is refused at every depth, and its place told', async (t) => {
+  let tried = 0;
+  for (const path of places.maps) {
+    if (freeKeys.test(text(path))) continue;
+    const document = parseDocument(full);
+    document.setIn([...path, 'zzz'], 1);
+    const broken = String(document);
+    const lines = broken.split('\n');
+    const line = lines.findIndex((one) => one.includes('zzz'));
+    t.match(
+      problemsOf(broken),
+      [
+        {
+          file,
+          line: line + 1,
+          column: (lines[line] ?? '').indexOf('zzz') + 1,
+          key: text([...path, 'zzz']),
+          message: 'is not a key we know',
+        },
+      ],
+      text(path),
+    );
+    tried += 1;
+  }
+  t.ok(tried >= 25, `${tried} depths`);
+});
+
+t.test('a value of the wrong type is refused at every key, and its place told', async (t) => {
+  for (const path of places.scalars) {
+    const document = parseDocument(full);
+    document.setIn(path, document.createNode([{ zzz: 1 }]));
+    const broken = String(document);
+    const problems = problemsOf(broken);
+    t.ok(problems.length >= 1, text(path));
+    const where = problems.find((one) => one.key === text(path));
+    t.ok(where !== undefined, `${text(path)} is named`, { problems });
+    const line = broken.split('\n')[(where?.line ?? 1) - 1] ?? '';
+    if (typeof path.at(-1) === 'string')
+      t.ok(line.includes(String(path.at(-1))), `${text(path)}: line ${where?.line}`);
+    else t.ok(line.includes('zzz'), `${text(path)}: line ${where?.line}`);
+  }
+});
+
+t.test('numbers out of their range, and what is no number, are refused', async (t) => {
+  const numeric = configKeys().filter((one) => /^(number|integer)$/.test(one.type));
+  t.ok(numeric.length >= 25, `${numeric.length} numbers`);
+  for (const path of places.scalars) {
+    if (!numeric.some((one) => one.key === kinds(path))) continue;
+    for (const value of ['-1', '1e12', '.nan', '.inf', '"5"', 'true', 'null', '""']) {
+      const document = parseDocument(full);
+      document.setIn(path, parseDocument(value).contents);
+      t.same(
+        problemsOf(String(document)).map((one) => one.key),
+        [text(path)],
+        `${text(path)}: ${value}`,
+      );
+    }
+  }
+});
+
+t.test('a missing key is its default, or is asked for', async (t) => {
+  const keys = new Map(configKeys().map((one) => [one.key, one]));
+  const at = (config: unknown, path: Path): unknown =>
+    path.reduce<unknown>(
+      (value, part) => (value as Record<string | number, unknown> | undefined)?.[part],
+      config,
+    );
+  let defaults = 0;
+  let required = 0;
+  for (const path of places.keys) {
+    const key = keys.get(kinds(path));
+    if (key === undefined) continue;
+    const document = parseDocument(full);
+    document.deleteIn(path);
+    const problems = problemsOf(String(document));
+    // Pairs that go together are tested on their own.
+    if (
+      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool/.test(
+        text(path),
+      )
+    )
+      continue;
+    if (key.required) {
+      required += 1;
+      t.ok(problems.length === 1 && problems[0]?.key === text(path), `${text(path)} is required`, {
+        problems,
+      });
+      const above = text(path.slice(0, -1));
+      t.ok((problems[0]?.line ?? 0) > 0, `line of ${above}`);
+    } else if (problems.length === 0 && key.fallback !== null) {
+      defaults += 1;
+      const value = at(parse(String(document)), path);
+      const wanted: unknown = JSON.parse(key.fallback);
+      const isPath = /directory|snapshot/.test(key.key) && typeof wanted === 'string';
+      // A group's default is what its keys' defaults make of it.
+      if (typeof wanted === 'object' && !Array.isArray(wanted)) t.match(value, wanted, text(path));
+      else t.same(value, isPath ? resolve(wanted) : wanted, text(path));
+    } else {
+      t.same(problems, [], `${text(path)} may be left out`);
+    }
+  }
+  t.ok(defaults >= 40 && required >= 15, `${defaults} defaults, ${required} required`);
+});
+
+t.test('the least there must be makes a configuration that refuses what it was not told', async (t) => {
+  const config = parse(`
+dialPlans:
+  default: {}
+facilities:
+  north: {}
+trunks:
+  facilities:
+    - { name: n, facility: north, addresses: [192.0.2.1], carriers: [w], presentedNumber: "+12125550100" }
+  carriers:
+    - { name: w, address: 192.0.2.9 }
+lists: { publisherKeys: [key.pem] }
+media:
+  nodes:
+    - { name: r, pool: recorded, ng: { host: a, port: 1 }, cli: { host: a, port: 2 }, mediaAddress: 192.0.2.5, spool: s }
+    - { name: p, pool: private, ng: { host: a, port: 3 }, cli: { host: a, port: 4 }, mediaAddress: 192.0.2.6 }
+  peerNetworks: [192.0.2.0/24]
+`);
+  t.match(config, {
+    sip: { agent: 'embedded' },
+    http: { address: '127.0.0.1' },
+    policy: { maxConcurrentPerCaller: 1, maxCallMinutes: 15, lockdown: false },
+    lists: { maxAgeSeconds: 60, maxSnapshotAgeHours: 24, deadlineMs: 50 },
+    trunks: { facilities: [{ caller: { from: 'from-user' } }], carriers: [{ copyHeaders: [] }] },
+    dialPlans: { default: { country: 'US', emergency: ['911'], services: {} } },
+  });
+});
+
+t.test('what is wrong is told with its line, column and key', async (t) => {
+  const cases: readonly (readonly [string, string, string, string | RegExp])[] = [
+    // Groups set by half.
+    ['    passwordFile: ./redis-password\n', '', 'lists.redis', /username and passwordFile/],
+    ['    username: reader\n', '', 'lists.redis', /username and passwordFile/],
+    ['        header: X-Caller\n', '', 'trunks.facilities[0].caller', /header goes with/],
+    ['from: header', 'from: from-user', 'trunks.facilities[0].caller', /header goes with/],
+    ['      spool: ./spool\n', '', 'media.nodes[0]', /needs a spool/],
+    ['pool: recorded\n', 'pool: private\n', 'media.nodes[0]', /needs a spool/],
+    // Names.
+    ['- name: north-phones', '- §name: west', 'trunks.facilities[0].name', /another trunk/],
+    [
+      '    - name: east\n      address: 192.0.2.10\n',
+      '    - name: east\n      address: 192.0.2.10\n    - §name: east\n      address: 192.0.2.11\n',
+      'trunks.carriers[2].name',
+      /another trunk/,
+    ],
+    ['facility: north\n', '§facility: south\n', 'trunks.facilities[0].facility', 'is not under facilities'],
+    [
+      'facility: north\n',
+      '§facility: constructor\n',
+      'trunks.facilities[0].facility',
+      'is not under facilities',
+    ],
+    ['dialPlan: default', '§dialPlan: other', 'trunks.facilities[0].dialPlan', 'is not under dialPlans'],
+    [
+      'dialPlan: default',
+      '§dialPlan: constructor',
+      'trunks.facilities[0].dialPlan',
+      'is not under dialPlans',
+    ],
+    ['- west\n', '- §best\n', 'trunks.facilities[0].carriers[0]', 'is not under trunks.carriers'],
+    [
+      '- east\n      pres',
+      '- §north-phones\n      pres',
+      'trunks.facilities[0].carriers[1]',
+      /not under trunks/,
+    ],
+    ['  north:', '  §North Side:', 'facilities.North Side', /1-48 of a-z/],
+    ['name: recorded-1', '§name: Recorded 1', 'media.nodes[0].name', /1-48 of a-z/],
+    ['name: private-1', '§name: recorded-1', 'media.nodes[1].name', /another node/],
+    // Addresses.
+    ['- 192.0.2.1\n', '- §192.0.2.9\n', 'trunks.facilities[0].addresses[0]', /address of trunk west too/],
+    ['- 2001:db8::1', '- §192.0.2.1', 'trunks.facilities[0].addresses[1]', /address of trunk north-phones/],
+    ['- 192.0.2.1\n', '- §phones.example.com\n', 'trunks.facilities[0].addresses[0]', /address/],
+    ['- 192.0.2.1\n', '- §192.0.2.256\n', 'trunks.facilities[0].addresses[0]', /address/],
+    ['- 192.0.2.1\n', '- §192.0.2.01\n', 'trunks.facilities[0].addresses[0]', /address/],
+    ['- 2001:db8::1', '- §2001:DB8::1', 'trunks.facilities[0].addresses[1]', /address/],
+    ['- 2001:db8::1', '- §2001:db8:0::1', 'trunks.facilities[0].addresses[1]', /address/],
+    ['address: 127.0.0.3', '§address: 0.0.0.0', 'http.address', /loopback/],
+    ['address: 127.0.0.3', '§address: 192.0.2.1', 'http.address', /loopback/],
+    // Media nodes.
+    ['- 192.0.2.0/24', '- §192.0.2.0', 'media.peerNetworks[0]', /./],
+    ['- 192.0.2.0/24', '- §192.0.2.0/33', 'media.peerNetworks[0]', /./],
+    ['port: 2224', 'port: 2223', 'media.nodes[1].ng', /another node/],
+    ['port: 9901', 'port: 9900', 'media.nodes[1].cli', /another node/],
+    ['pool: private\n', '§pool: both\n', 'media.nodes[1].pool', /recorded.*private/],
+    // Time, numbers, headers.
+    ['America/New_York', 'America/Nowhere', 'facilities.north.timeZone', 'is not a time zone'],
+    ['America/New_York', '""', 'facilities.north.timeZone', 'is not a time zone'],
+    ['from: "08:00"', '§from: "8:00"', 'facilities.north.hours[0].from', 'must be HH:MM'],
+    ['to: "22:30"', '§to: "24:01"', 'facilities.north.hours[0].to', 'must be HH:MM'],
+    ['to: "22:30"', '§to: 2230', 'facilities.north.hours[0].to', /string/],
+    ['"+12125550100"', '"12125550100"', 'trunks.facilities[0].presentedNumber', /E.164/],
+    ['- X-Billing', '- §Replaces', 'trunks.carriers[0].copyHeaders[0]', /never be copied/],
+    ['X-Unit', '"X-Unit: y"', 'trunks.facilities[0].unitHeader', /header name/],
+    ['X-Billing', '§"X-A\\r\\nB"', 'trunks.carriers[0].copyHeaders[0]', /header name/],
+    // Dial plans.
+    ['country: DE', '§country: XX', 'dialPlans.default.country', /not an ISO country/],
+    ['"+12125550123"', '"12125550123"', 'dialPlans.default.speedDials.*77', /must be valid/],
+    ['"*77"', '§"911"', 'dialPlans.default.speedDials.911', /emergency/],
+    ['"11833": directory', '§"112": directory', 'dialPlans.default.services.112', /emergency/],
+    ['"11833": directory', '§"11833": police', 'dialPlans.default.services.11833', /operator/],
+    ['- "00"', '- §"0"', 'dialPlans.default.internationalPrefixes[0]', /2 to 5 digits/],
+    ['- "00"', '- "00"\n      - §"001"', 'dialPlans.default.internationalPrefixes[1]', /begins like/],
+    [
+      'outsideLinePrefix: "7"\n    ',
+      '',
+      'dialPlans.default.outsideLineRequired',
+      /needs an outsideLinePrefix/,
+    ],
+    // The agent, one of two shapes.
+    ['secretFile: ./secret', '§secretFile: 5', 'sip.agent.secretFile', /string/],
+    ['    secretFile: ./secret\n', '', 'sip.agent.secretFile', /string/],
+  ];
+  for (const [from, to, key, message] of cases) {
+    const broken = marked(change(from, to));
+    const problems = problemsOf(to.includes('§') ? broken.text : change(from, to));
+    const name = `${JSON.stringify(from)} as ${JSON.stringify(to)}`;
+    const found = problems.find((one) => one.key === key);
+    t.match(found, { file, key, message }, name);
+    if (to.includes('§') && found !== undefined) {
+      t.same([found.line, found.column], [broken.line, broken.column], `${name}: place`);
+    }
+    t.equal(problems.length, 1, `${name}: nothing else`);
+  }
+});
+
+t.test('all problems are told at once, as lines an editor can jump to', async (t) => {
+  const broken = change('maxCalls: 200', 'maxCalls: 0\n  maxCals: 3').replace('level: warn', 'level: loud');
+  const problems = problemsOf(broken);
+  t.same(
+    problems.map((one) => one.key),
+    ['controller.maxCalls', 'controller.maxCals', 'log.level'],
+  );
+  t.throws(() => parse(broken), {
+    code: 'config-invalid',
+    message:
+      /^\/srv\/site\/sallyport\.yaml:3:3: controller\.maxCalls: .*\n.*:4:3: controller\.maxCals: is not a key we know\n/,
+  });
+});
+
+t.test('trunks that share an address are refused in whichever order they stand', async (t) => {
+  const trunk = (name: string, address: string, port: string): string => `
+    - name: ${name}
+      facility: north
+      addresses: [${address}]${port === '' ? '' : `\n      port: ${port}`}
+      carriers: [west]
+      presentedNumber: "+12125550100"`;
+  const withTrunks = (...more: string[]): string =>
+    change('\n  carriers:\n    - name: west', `${more.join('')}\n  carriers:\n    - name: west`);
+  const a = '198.51.100.1';
+  for (const [name, ports, fine] of [
+    ['both without a port', ['', ''], false],
+    ['the first with a port', ['5070', ''], false],
+    ['the second with a port', ['', '5070'], false],
+    ['the same port', ['5070', '5070'], false],
+    ['two ports', ['5070', '5071'], true],
+  ] as const) {
+    const problems = problemsOf(withTrunks(trunk('a', a, ports[0]), trunk('b', a, ports[1])));
+    t.same(
+      problems.map((one) => one.key),
+      fine ? [] : ['trunks.facilities[2].addresses[0]'],
+      name,
+    );
+  }
+  t.equal(
+    problemsOf(withTrunks(trunk('a', '192.0.2.9', '5070'))).length,
+    1,
+    'a carrier’s address, with a port',
+  );
+});
+
+t.test('both pools are needed', async (t) => {
+  const nodes = full.slice(full.indexOf('    - name: recorded-1'), full.indexOf('  codecs:'));
+  const one = nodes.slice(0, nodes.indexOf('    - name: private-1'));
+  const again = one.replace('recorded-1', 'recorded-2').replace('2223', '2229').replace('9900', '9909');
+  t.match(problemsOf(change(nodes, one + again)), [{ key: 'media.nodes', message: 'has no private node' }]);
+  const secret = nodes.slice(one.length);
+  const other = secret.replace('private-1', 'private-2').replace('2224', '2229').replace('9901', '9909');
+  t.match(problemsOf(change(nodes, secret + other)), [
+    { key: 'media.nodes', message: 'has no recorded node' },
+  ]);
+  t.match(problemsOf(change(nodes, one)), [{ key: 'media.nodes' }], 'one node is too few');
+});
+
+t.test('headers a dialog hangs on can never be copied', async (t) => {
+  for (const header of (
+    'Via From To Call-ID CSeq Contact Max-Forwards Route Record-Route Content-Length Content-Type Require ' +
+    'Supported Proxy-Require Replaces Join Refer-To Referred-By P-Asserted-Identity P-Preferred-Identity ' +
+    'Remote-Party-ID Diversion History-Info Authorization Proxy-Authorization Identity Privacy Reason Target-Dialog'
+  ).split(' ')) {
+    for (const spelt of [header, header.toLowerCase(), header.toUpperCase()]) {
+      t.match(problemsOf(change('X-Billing', spelt)), [{ message: /never be copied/ }], spelt);
+    }
+  }
+  // The compact forms are the same headers (RFC 3261 section 7.3.3 and the registry).
+  for (const compact of [
+    'v',
+    'f',
+    't',
+    'i',
+    'm',
+    'l',
+    'c',
+    'k',
+    'r',
+    'b',
+    'y',
+    'e',
+    'd',
+    'j',
+    'x',
+    'a',
+    'o',
+    'u',
+    's',
+    'n',
+  ]) {
+    t.ok(problemsOf(change('X-Billing', compact)).length === 1, compact);
+  }
+});
+
+t.test('what is no YAML, or more than YAML, is refused with its place', async (t) => {
+  const cases: readonly (readonly [string, string, RegExp])[] = [
+    ['a key twice', 'log:\n  level: warn\n§log:\n  level: info\n', /unique/],
+    ['a bracket left open', 'log: [a, b\n§', /./],
+    ['a quote left open', 'log: "a\n§', /./],
+    ['a tab as indentation', 'log:\n§\tlevel: warn\n', /tab/i],
+    ['two documents', 'log: {}\n§---\nlog: {}\n', /multiple documents/i],
+    ['a tag nobody knows', 'log:\n  level: §!secret warn\n', /tag/i],
+    ['an alias to nothing', 'log:\n  level: §*warn\n', /alias/i],
+  ];
+  for (const [name, source, message] of cases) {
+    const { text: broken, line, column } = marked(source);
+    const [problem] = problemsOf(broken);
+    t.match(problem, { file, message }, name);
+    if (!/left open|alias/.test(name))
+      t.same([problem?.line, problem?.column], [line, column], `${name}: place`);
+    t.ok((problem?.line ?? 0) >= 1 && (problem?.column ?? 0) >= 1, `${name}: a place`);
+  }
+  const twice = marked(change('maxCalls: 200', 'maxCalls: 200\n  §maxCalls: 300'));
+  t.match(problemsOf(twice.text), [{ line: twice.line, column: twice.column, message: /unique/ }]);
+});
+
+t.test('the empty and the odd are refused, not crashed on', async (t) => {
+  for (const source of [
+    '',
+    '\n',
+    '# only a comment\n',
+    'null',
+    '5',
+    'a',
+    '[]',
+    '- a',
+    '{}',
+    '---\n',
+    '\ufeff',
+  ]) {
+    const problems = problemsOf(source);
+    t.ok(problems.length >= 1, JSON.stringify(source));
+    for (const one of problems)
+      t.ok(one.line >= 1 && one.column >= 1, `${JSON.stringify(source)}: ${one.message}`);
+  }
+  for (const key of ['__proto__', 'constructor', 'toString', '? [a]', 'null', '1']) {
+    t.ok(problemsOf(`${full}${key}: {}\n`).length >= 1, key);
+  }
+});
+
+t.test('bombs are bounded', async (t) => {
+  const laughs = Array.from({ length: 12 }, (_, i) => {
+    const of = i === 0 ? Array(10).fill('"ha"') : Array(10).fill(`*a${i - 1}`);
+    return `x${i}: &a${i} [${of.join(', ')}]`;
+  }).join('\n');
+  const started = process.memoryUsage().heapUsed;
+  t.match(problemsOf(`${laughs}\n${full}`), [{ file, message: /alias/i }]);
+  t.ok(process.memoryUsage().heapUsed - started < 200e6, 'no great memory');
+  t.ok(problemsOf('['.repeat(50_000)).length >= 1, 'brackets');
+  t.ok(problemsOf(`a: ${'['.repeat(50_000)}${']'.repeat(50_000)}`).length >= 1, 'nested lists');
+  t.ok(problemsOf('- '.repeat(50_000)).length >= 1, 'nested items');
+  t.ok(problemsOf('&a [*a]').length >= 1, 'a list of itself');
+  t.ok(problemsOf(`log: &a\n  level: *a\n`).length >= 1, 'a mapping of itself');
+  t.match(problemsOf('#'.repeat(4 * 1024 * 1024 + 1)), [{ message: 'is too large' }]);
+});
+
+t.test('an alias in measure is fine', async (t) => {
+  const aliased = change('192.0.2.50', '&host 192.0.2.50').replace('192.0.2.51', '*host');
+  t.equal(parse(aliased).media.nodes[1]?.mediaAddress, '192.0.2.50');
+});
+
+t.test('paths that begin with ./ are of the file’s folder, others of the working folder', async (t) => {
+  const config = parse(full);
+  t.match(config, {
+    sip: { agent: { secretFile: '/srv/site/secret' } },
+    lists: {
+      publisherKeys: ['/srv/site/publisher.pem', '/etc/publisher.pem', resolve('keys/other.pem')],
+      snapshot: '/srv/site/snapshot.json',
+      redis: { passwordFile: '/srv/site/redis-password' },
+    },
+    media: { nodes: [{ spool: '/srv/site/spool', pidFile: '/srv/site/recorded.pid' }, { pool: 'private' }] },
+    recording: { directory: '/srv/site/recordings' },
+    journal: { directory: '/srv/site/journal' },
+  });
+  const relative = parseConfig(full, 'site.yaml');
+  t.equal(relative.journal.directory, resolve('journal'));
+  // Every path of the schema is made absolute.
+  visit(parseDocument(full), {
+    Scalar: (_key, node) => {
+      if (typeof node.value === 'string' && node.value.startsWith('./')) {
+        t.ok(JSON.stringify(config).includes(`"${resolve('/srv/site', node.value)}"`), node.value);
+      }
+    },
+  });
+});
+
+t.test('a file is read, and one that cannot be read is refused as such', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-config-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'sallyport.yaml');
+  writeFileSync(path, full);
+  t.equal(loadConfig(path).journal.directory, join(folder, 'journal'));
+  t.throws(() => loadConfig(join(folder, 'none.yaml')), {
+    code: 'config-invalid',
+    message: /cannot be read \(ENOENT\)/,
+  });
+  t.throws(() => loadConfig(folder), { code: 'config-invalid', message: /cannot be read \(EISDIR\)/ });
+});

@@ -1,0 +1,216 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { MediaError } from '../../src/call/ports.js';
+import { checkSdp, peerRules, type SdpUse, sdpDetails } from '../../src/media/sdp-in.js';
+import { PartyDescriptions } from '../../src/media/sdp-out.js';
+
+const rules = peerRules(['192.0.2.0/24', '2001:db8::/32'], [{ host: '192.0.2.9', port: 2223 }]);
+
+interface Parts {
+  readonly origin?: string;
+  readonly connection?: string;
+  readonly media?: string;
+  readonly more?: readonly string[];
+}
+
+const sdp = (parts: Parts = {}): string =>
+  [
+    'v=0',
+    parts.origin ?? 'o=- 99999999999999999999 1 IN IP4 10.0.0.1',
+    's=-',
+    parts.connection ?? 'c=IN IP4 192.0.2.1',
+    't=0 0',
+    parts.media ?? 'm=audio 40000 RTP/AVP 0 8 101',
+    'a=rtpmap:101 telephone-event/8000',
+    ...(parts.more ?? []),
+    '',
+  ].join('\r\n');
+
+const verdict = (text: string, use: SdpUse = 'offer', by = rules): string => {
+  try {
+    return `from ${checkSdp(text, use, by)}`;
+  } catch (error) {
+    return error instanceof MediaError ? `${error.code} ${error.detail}` : String(error);
+  }
+};
+
+const offers: readonly (readonly [string, string, string])[] = [
+  ['plain', sdp(), 'from 192.0.2.1 40000'],
+  ['bare line feeds', sdp().replaceAll('\r\n', '\n'), 'from 192.0.2.1 40000'],
+  ['PCMA alone', sdp({ media: 'm=audio 40000 RTP/AVP 8' }), 'from 192.0.2.1 40000'],
+  ['more codecs than ours', sdp({ media: 'm=audio 40000 RTP/AVP 9 18 0' }), 'from 192.0.2.1 40000'],
+  ['IPv6', sdp({ connection: 'c=IN IP6 2001:0DB8:0:0::7' }), 'from 2001:db8::7 40000'],
+  ['media address wins', sdp({ more: ['c=IN IP4 192.0.2.44'] }), 'from 192.0.2.44 40000'],
+  ['refused video', sdp({ more: ['m=video 0 RTP/AVP 31'] }), 'from 192.0.2.1 40000'],
+  ['ICE candidates, which are stripped', sdp({ more: ['a=ice-ufrag:abcd'] }), 'from 192.0.2.1 40000'],
+  ['empty', '', 'offer-unusable sdp-malformed'],
+  ['not SDP', 'hello', 'offer-unusable sdp-malformed'],
+  ['too long', sdp({ more: [`a=x:${'y'.repeat(8000)}`] }), 'offer-unusable sdp-too-long'],
+  ['too many lines', sdp({ more: Array(300).fill('a=x') }), 'offer-unusable sdp-too-long'],
+  ['NUL', sdp({ more: ['a=x\u0000y'] }), 'offer-unusable sdp-malformed'],
+  ['lone CR hiding a line', sdp({ more: ['a=x\rc=IN IP4 203.0.113.1'] }), 'offer-unusable sdp-malformed'],
+  ['no audio', sdp({ media: 'm=video 40000 RTP/AVP 31' }), 'offer-unusable audio-missing'],
+  ['audio refused', sdp({ media: 'm=audio 0 RTP/AVP 0' }), 'offer-unusable audio-rejected'],
+  ['video too', sdp({ more: ['m=video 40002 RTP/AVP 31'] }), 'offer-unusable stream-not-allowed'],
+  ['T.140 text too', sdp({ more: ['m=text 40002 RTP/AVP 98'] }), 'offer-unusable stream-not-allowed'],
+  ['two audios', sdp({ more: ['m=audio 40002 RTP/AVP 0'] }), 'offer-unusable stream-not-allowed'],
+  [
+    'audio second',
+    sdp({ media: 'm=image 0 udptl t38', more: ['m=audio 40002 RTP/AVP 0'] }),
+    'offer-unusable stream-not-allowed',
+  ],
+  ['SRTP', sdp({ media: 'm=audio 40000 RTP/SAVP 0' }), 'offer-unusable protocol-not-allowed'],
+  [
+    'keys in plain RTP',
+    sdp({ more: ['a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x'] }),
+    'offer-unusable encryption-not-allowed',
+  ],
+  ['no address', sdp({ connection: 'b=AS:64' }), 'offer-unusable address-missing'],
+  ['host name', sdp({ connection: 'c=IN IP4 media.example.net' }), 'offer-unusable address-malformed'],
+  ['families mixed', sdp({ connection: 'c=IN IP4 2001:db8::1' }), 'offer-unusable address-malformed'],
+  ['multicast with TTL', sdp({ connection: 'c=IN IP4 224.2.1.1/127' }), 'offer-unusable address-malformed'],
+  ['multicast', sdp({ connection: 'c=IN IP4 224.2.1.1' }), 'offer-unusable address-not-allowed'],
+  [
+    'hold before there is a call',
+    sdp({ connection: 'c=IN IP4 0.0.0.0' }),
+    'offer-unusable address-not-allowed',
+  ],
+  ['outside the networks', sdp({ connection: 'c=IN IP4 203.0.113.5' }), 'offer-unusable address-not-allowed'],
+  ['loopback', sdp({ connection: 'c=IN IP4 127.0.0.1' }), 'offer-unusable address-not-allowed'],
+  ['a control port', sdp({ media: 'm=audio 2223 RTP/AVP 0' }), 'offer-unusable port-not-allowed'],
+  ['a low port', sdp({ media: 'm=audio 53 RTP/AVP 0' }), 'offer-unusable port-not-allowed'],
+  [
+    'RTCP elsewhere',
+    sdp({ more: ['a=rtcp:40001 IN IP4 203.0.113.5'] }),
+    'offer-unusable address-not-allowed',
+  ],
+  [
+    'RTCP to a control port unsaid',
+    sdp({ media: 'm=audio 2222 RTP/AVP 0' }),
+    'offer-unusable port-not-allowed',
+  ],
+  ['RTCP to a control port', sdp({ more: ['a=rtcp:2223'] }), 'offer-unusable port-not-allowed'],
+  [
+    'two addresses for one stream',
+    sdp({ more: ['c=IN IP4 192.0.2.1', 'c=IN IP4 203.0.113.5'] }),
+    'offer-unusable sdp-malformed',
+  ],
+  ['no codec of ours', sdp({ media: 'm=audio 40000 RTP/AVP 9 18' }), 'offer-unusable codec-not-allowed'],
+  ['keys alone', sdp({ media: 'm=audio 40000 RTP/AVP 101' }), 'offer-unusable codec-not-allowed'],
+  [
+    'PCMU number, other codec',
+    sdp({ more: ['a=rtpmap:0 opus/48000/2'] }),
+    'offer-unusable codec-not-allowed',
+  ],
+];
+
+t.test('offers', async (t) => {
+  for (const [name, text, expected] of offers) t.equal(verdict(text), expected, name);
+  const details = offers.map(([, , expected]) => expected.split(' ')[1] ?? '');
+  t.strictSame(
+    sdpDetails.filter((detail) => !details.includes(detail) && detail !== 'offer-pending'),
+    [],
+    'every detail code has a case',
+  );
+});
+
+t.test('what differs by use', async (t) => {
+  const hold = sdp({ connection: 'c=IN IP4 0.0.0.0' });
+  t.equal(verdict(hold, 'reoffer'), 'from 0.0.0.0 40000');
+  t.equal(verdict(hold, 'answer'), 'answer-unusable address-not-allowed');
+  t.equal(
+    verdict(sdp({ media: 'm=audio 40000 RTP/AVP 0 18' }), 'answer'),
+    'answer-unusable codec-not-allowed',
+  );
+  t.equal(verdict(sdp({ media: 'm=audio 0 RTP/AVP 0' }), 'answer'), 'answer-unusable audio-rejected');
+});
+
+t.test('without networks, everything but our own host', async (t) => {
+  const open = peerRules(null, []);
+  for (const address of ['203.0.113.5', '10.1.2.3', '192.168.1.1']) {
+    t.match(verdict(sdp({ connection: `c=IN IP4 ${address}` }), 'offer', open), /^from/, address);
+  }
+  for (const address of [
+    '127.0.0.1',
+    '169.254.1.1',
+    '0.1.2.3',
+    '255.255.255.255',
+    '239.1.1.1',
+    '240.0.0.1',
+  ]) {
+    t.match(verdict(sdp({ connection: `c=IN IP4 ${address}` }), 'offer', open), /not-allowed/, address);
+  }
+  for (const address of ['::1', '::', 'fe80::1', 'ff02::1', '::ffff:127.0.0.1', '::ffff:7f00:1']) {
+    t.match(verdict(sdp({ connection: `c=IN IP6 ${address}` }), 'offer', open), /not-allowed/, address);
+  }
+  t.throws(() => peerRules(['10.0.0.0'], []), RangeError);
+});
+
+t.test('no text whatever passes as anything but usable or unusable', async () => {
+  const line = fc.oneof(
+    fc.constantFrom(
+      ...sdp({ more: ['a=rtcp:40001', 'm=video 0 RTP/AVP 31', 'a=fmtp:101 0-15'] }).split('\r\n'),
+    ),
+    fc.string({ maxLength: 30 }),
+  );
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 20 }), (lines) =>
+      /^(from|offer-unusable) /.test(verdict(lines.join('\r\n'))),
+    ),
+    { numRuns: 500 },
+  );
+});
+
+const nodeSdp = (more: readonly string[] = [], address = '192.0.2.200'): string =>
+  [
+    'v=0',
+    `o=alice 1 1 IN IP4 ${address}`,
+    's=Alice speaking from 10.0.0.1',
+    'i=who I am',
+    `c=IN IP4 ${address}`,
+    't=0 0',
+    'a=x-secret:10.0.0.1',
+    'm=audio 30000 RTP/AVP 0 101',
+    'a=rtpmap:0 PCMU/8000',
+    'a=rtpmap:101 telephone-event/8000',
+    'a=fmtp:101 0-15',
+    'a=sendrecv',
+    'a=rtcp:30001',
+    ...more,
+    '',
+  ].join('\r\n');
+
+t.test('what goes out is built of known lines, with our origin', async (t) => {
+  const party = new PartyDescriptions('192.0.2.200');
+  const first = party.next(
+    nodeSdp(['a=candidate:1 1 UDP 1 10.0.0.1 5000 typ host', 'a=rtpmap:96 opus/48000']),
+  );
+  t.equal(first.port, 30_000);
+  t.match(
+    first.text,
+    /^v=0\r\no=- \d+ 1 IN IP4 192\.0\.2\.200\r\ns=-\r\nc=IN IP4 192\.0\.2\.200\r\nt=0 0\r\nm=audio /,
+  );
+  t.notMatch(first.text, /alice|Alice|10\.0\.0\.1|candidate|secret|opus/);
+  t.equal(party.next(nodeSdp()).text, first.text, 'the same again, the version too');
+  const held = party.next(nodeSdp(['a=ptime:20']));
+  t.match(held.text, /^v=0\r\no=- \d+ 2 IN IP4/, 'a change raises the version');
+  t.equal(/o=- (\d+)/.exec(held.text)?.[1], /o=- (\d+)/.exec(first.text)?.[1], 'of the same session');
+});
+
+t.test('what the node must not send does not go out', async (t) => {
+  const next = (text: string): string => {
+    try {
+      return new PartyDescriptions('192.0.2.200').next(text).text;
+    } catch (error) {
+      return error instanceof MediaError ? `${error.code} ${error.detail}` : String(error);
+    }
+  };
+  t.equal(next(nodeSdp([], '203.0.113.1')), 'foreign-address origin-line');
+  t.equal(next(nodeSdp(['c=IN IP4 203.0.113.1'])), 'foreign-address connection-line');
+  t.equal(next(nodeSdp().replace(/c=.*\r\n/, '')), 'foreign-address connection-line');
+  t.equal(next(nodeSdp().replace('AVP 0 101', 'AVP 0 9 101')), 'node-error codec-not-allowed');
+  t.equal(next(nodeSdp().replace('m=audio', 'm=video')), 'node-error sdp-unexpected');
+  t.equal(next(nodeSdp(['m=audio 30002 RTP/AVP 0'])), 'node-error sdp-unexpected');
+  t.equal(next(nodeSdp().replace('RTP/AVP', 'RTP/SAVP')), 'node-error sdp-unexpected');
+  t.match(next(nodeSdp(['m=video 0 RTP/AVP 31', 'a=x:10.0.0.1'])), /m=video 0 RTP\/AVP 31\r\n$/);
+});

@@ -1,0 +1,430 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { AppEvent } from '../../src/call/events.js';
+import type { Armed, FinishedRecording, RecordedAnchor, SpoolFinding } from '../../src/call/ports.js';
+import type { CallId } from '../../src/core/leg.js';
+import { createMedia, type MediaPools } from '../../src/media/media.js';
+import { createRecorder, type RecordingLimits, type SpoolRecorder } from '../../src/recording/recorder.js';
+import { type RtpengineOptions, type RunningRtpengine, startRtpengine } from '../../src/stack/rtpengine.js';
+import { legOf, monitoredDecision, newCallId } from '../media/decisions.js';
+import { RtpPhone, strengthOf, until } from '../media/rtp-phone.js';
+
+const dir = await mkdtemp(join(tmpdir(), 'sallyport-recorder-'));
+chmodSync(dir, 0o755);
+const cleanups: (() => unknown)[] = [];
+t.teardown(async () => {
+  for (const work of cleanups.reverse()) await work();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const root = process.getuid?.() === 0;
+
+const quick: Partial<RecordingLimits> = {
+  minFreeBytes: 1,
+  spoolMs: 0,
+  proveMs: 400,
+  firstWatchMs: 300,
+  watchMs: 300,
+};
+
+interface House {
+  readonly node: RunningRtpengine;
+  readonly spool: string;
+  readonly media: MediaPools;
+  readonly recorder: SpoolRecorder;
+  readonly events: AppEvent[];
+  alarms(): string[];
+}
+
+let houses = 0;
+
+const openHouse = async (
+  limits: Partial<RecordingLimits> = {},
+  options: Partial<RtpengineOptions> = {},
+): Promise<House> => {
+  const name = `r${++houses}`;
+  const node = await startRtpengine({ kind: 'recorded', dir, name, portCount: 32, ...options });
+  const spool = node.spool ?? '';
+  const events: AppEvent[] = [];
+  const emit = (event: AppEvent): void => void events.push(event);
+  const recorder = createRecorder({
+    spools: [{ node: name, dir: spool, pid: node.pid }],
+    recordingsDir: join(dir, 'recordings'),
+    emit,
+    limits: { ...quick, ...limits },
+  });
+  const media = createMedia({
+    nodes: [
+      { name, pool: 'recorded', ng: node.ng, cli: node.cli, pid: node.pid, mediaAddress: '127.0.0.1', spool },
+    ],
+    emit,
+    peerNetworks: ['127.0.0.0/8'],
+    timing: { pingMs: 100, pingDeadlineMs: 150, commandMs: 400, attestMs: 200 },
+  });
+  cleanups.push(async () => {
+    media.close();
+    recorder.close();
+    await node.stop();
+  });
+  await media.start();
+  const alarms = (): string[] =>
+    events.flatMap((event) => (event.event === 'alarm' ? `${event.alarm} ${event.detail}` : []));
+  return { node, spool, media, recorder, events, alarms };
+};
+
+interface Call {
+  readonly id: CallId;
+  readonly anchor: RecordedAnchor;
+  readonly armed: Armed;
+  readonly caller: RtpPhone;
+  readonly called: RtpPhone;
+  /** Codes the watch and the node gave for an end of the recording. */
+  readonly lost: string[];
+  end(): Promise<SpoolFinding>;
+}
+
+const phone = async (hz: number, codec: 'PCMU' | 'PCMA' = 'PCMU'): Promise<RtpPhone> => {
+  const made = await new RtpPhone({ hz, codec }).open();
+  cleanups.push(() => made.close());
+  return made;
+};
+
+const up = async ({ media, recorder }: House): Promise<Call> => {
+  const id = newCallId();
+  const [caller, called] = [await phone(440), await phone(1000)];
+  const decision = monitoredDecision(id);
+  const anchor = await media.anchorRecorded(id, decision, caller.sdp());
+  const lost: string[] = [];
+  anchor.onLost((why) => lost.push(why));
+  const armed = await recorder.arm(decision, anchor, called.sdp({ formats: '0 101' }));
+  armed.watch((code) => lost.push(code));
+  await anchor.open();
+  caller.talkTo(armed.answerForCaller);
+  called.talkTo(anchor.offerForCalled);
+  const end = async (): Promise<SpoolFinding> => {
+    caller.stop();
+    called.stop();
+    return recorder.finish(legOf(id), decision, anchor, await anchor.release());
+  };
+  return { id, anchor, armed, caller, called, lost, end };
+};
+
+const spoolFiles = (spool: string): string[] =>
+  readdirSync(spool, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => entry.name);
+
+const pcapOf = ({ spool }: House, { armed }: Call): string => join(spool, 'pcaps', String(armed.proof.file));
+
+const finished = (finding: SpoolFinding): FinishedRecording => {
+  if (finding.state !== 'recording-finished') throw new Error(JSON.stringify(finding));
+  return finding.recording;
+};
+
+/** One channel of a WAV, from `fromMs` on. */
+const channelOf = (file: string, channel: 0 | 1, fromMs: number, toMs: number): number[] => {
+  const bytes = readFileSync(file);
+  const samples: number[] = [];
+  for (let frame = fromMs * 8; frame < toMs * 8 && 44 + frame * 4 + 4 <= bytes.length; frame++) {
+    samples.push(bytes.readInt16LE(44 + frame * 4 + channel * 2));
+  }
+  return samples;
+};
+
+const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
+
+const seconds = (house: House, count: number, call: Call): Promise<void> =>
+  until(`${count} s of sound in the file`, () => statSync(pcapOf(house, call)).size > count * 21_600, 15_000);
+
+t.test('a recorded call with re-offers from both sides', async (t) => {
+  const house = await openHouse();
+  const { recorder, events } = house;
+  t.strictSame(await recorder.ready(), { ready: true });
+  const call = await up(house);
+  t.match(call.armed.proof, { heldOpen: true, node: 'r1', nodePid: house.node.pid });
+  t.ok(events.some((event) => event.event === 'recording-armed' && event.callId === call.id));
+  const stranger = await phone(2000);
+  stranger.talkTo(call.armed.answerForCaller);
+  await seconds(house, 0.5, call);
+  await call.anchor.reoffer('called', call.called.sdp({ formats: '0 101', direction: 'sendonly' }));
+  await call.anchor.reanswer('caller', call.caller.sdp({ formats: '0 101', direction: 'recvonly' }));
+  await seconds(house, 1, call);
+  // The caller moves to another port and codec.
+  const moved = await phone(600, 'PCMA');
+  await call.anchor.reoffer('caller', moved.sdp());
+  const answer = await call.anchor.reanswer('called', call.called.sdp({ formats: '8 101' }));
+  t.not(answer, call.armed.answerForCaller);
+  t.equal(
+    /m=audio (\d+)/.exec(answer)?.[1],
+    /m=audio (\d+)/.exec(call.armed.answerForCaller)?.[1],
+    'the port stays, so the channel does',
+  );
+  call.caller.stop();
+  moved.talkTo(answer);
+  await seconds(house, 2, call);
+  moved.stop();
+  stranger.stop();
+  t.strictSame(call.lost, []);
+  t.strictSame(recorder.status(), { armed: 1, finishing: 0 });
+
+  const { file, manifest, evidence } = finished(await call.end());
+  t.match(file, /\/recordings\/\d{4}\/\d\d\/\d\d\/c[a-z2-7]{26}\.wav$/);
+  const length = Math.floor((statSync(file).size - 44) / 32);
+  const left = channelOf(file, 0, 0, 400);
+  t.ok(strengthOf(left, 440) > 0.2, 'the caller is left');
+  t.ok(strengthOf(left, 1000) < 0.02 && strengthOf(left, 2000) < 0.02, 'alone');
+  const right = channelOf(file, 1, 0, length);
+  t.ok(strengthOf(right, 1000) > 0.2, 'the called party is right');
+  t.ok(strengthOf(right, 440) < 0.02, 'alone');
+  t.ok(strengthOf(channelOf(file, 0, length - 300, length - 100), 600) > 0.2, 'with the new port and codec');
+  const content = JSON.parse(readFileSync(manifest, 'utf8'));
+  t.match(content, {
+    callId: call.id,
+    complete: true,
+    decision: { verdict: 'monitored', epoch: { id: 7 }, policy: 'test' },
+    caller: { lost: 0, codecs: ['PCMU', 'PCMA'], restarts: 1 },
+    missingPackets: 0,
+    damage: null,
+    wav: { sha256: sha256(file), channels: { left: 'caller', right: 'called' } },
+  });
+  t.ok(content.strangersPackets > 20, 'who sent what does not belong there is counted');
+  t.equal(evidence.missingPackets, 0);
+  t.notMatch(readFileSync(manifest, 'utf8'), /\+1|127\.0\.0\.1/, 'no number, no address');
+  t.equal(statSync(file).mode & 0o777, 0o600);
+  t.strictSame(spoolFiles(house.spool), [], 'nothing is left in the spool');
+  t.strictSame(
+    readdirSync(join(file, '..')).filter((name) => name.includes('part')),
+    [],
+  );
+  t.strictSame(recorder.status(), { armed: 0, finishing: 0 });
+  t.ok(events.some((event) => event.event === 'recording-finished' && event.callId === call.id));
+  t.strictSame(house.alarms(), []);
+
+  t.equal((await recorder.verifyAbsence(newCallId())).state, 'nothing-found');
+  t.equal((await recorder.verifyAbsence(call.id)).state, 'violation', 'a recording that is there is found');
+  writeFileSync(join(house.spool, 'tmp', `x-${call.id}.tmp`), '');
+  const other = newCallId();
+  writeFileSync(join(house.spool, 'tmp', `rtpengine-meta-${other}-0123456789abcdef.tmp`), '');
+  t.equal((await recorder.verifyAbsence(other)).state, 'violation', 'so is a trace in the spool');
+  t.ok(house.alarms().includes('private-file-found file-found'));
+});
+
+t.test('a call on hold is not lost, one whose file stops growing is', async (t) => {
+  const house = await openHouse({ firstWatchMs: 50, watchMs: 100 });
+  const call = await up(house);
+  await seconds(house, 0.5, call);
+  call.caller.stop();
+  call.called.stop();
+  let looks = 0;
+  const packets = call.anchor.packets.bind(call.anchor);
+  call.anchor.packets = () => {
+    looks++;
+    return packets();
+  };
+  await until('ten looks at a call on hold', () => looks >= 10);
+  t.strictSame(call.lost, []);
+  const finding = await call.end();
+  t.equal(finding.state, 'recording-finished');
+
+  const cases: readonly (readonly [string, (path: string) => void, string])[] = [
+    ['deleted', (path) => unlinkSync(path), 'file-vanished'],
+    [
+      'replaced by a link to another file',
+      (path) => {
+        renameSync(path, `${path}.away`);
+        symlinkSync('/etc/hostname', path);
+      },
+      'file-replaced',
+    ],
+    [
+      'replaced by another file',
+      (path) => {
+        renameSync(path, `${path}.away`);
+        writeFileSync(path, readFileSync(`${path}.away`));
+      },
+      'file-replaced',
+    ],
+    ['linked elsewhere', (path) => linkSync(path, join(house.spool, 'stolen')), 'file-replaced'],
+  ];
+  for (const [name, tamper, code] of cases) {
+    const each = await up(house);
+    await seconds(house, 0.3, each);
+    tamper(pcapOf(house, each));
+    await until(`${name} is noticed`, () => each.lost.length > 0);
+    t.strictSame(each.lost, [code], name);
+    const ended = await each.end();
+    if (name === 'linked elsewhere') t.equal(ended.state, 'recording-finished', 'what is there is kept');
+    else t.match(ended, { state: 'recording-missing', code }, name);
+    for (const file of readdirSync(join(house.spool, 'pcaps'))) unlinkSync(join(house.spool, 'pcaps', file));
+  }
+  t.ok(house.alarms().includes('recording-lost file-vanished'));
+  t.ok(house.alarms().includes('recording-missing file-vanished'));
+});
+
+t.test('a spool the node cannot write to', async (t) => {
+  const house = await openHouse();
+  await (await up(house)).end();
+  const pcaps = join(house.spool, 'pcaps');
+  chmodSync(pcaps, 0o500);
+  t.strictSame(await house.recorder.ready(), { ready: false, code: 'spool-unwritable' });
+  t.notOk(house.recorder.spoolUsable('r3'));
+  t.ok(house.alarms().includes('spool-unusable r3: spool-unwritable'));
+  // The node says ok, and even names the file.
+  await t.rejects(up(house), { name: 'RecordingError', code: 'file-missing' });
+  chmodSync(pcaps, 0o755);
+  t.strictSame(await house.recorder.ready(), { ready: true });
+  t.ok(house.recorder.spoolUsable('r3'));
+  await rm(join(house.spool, 'metadata'), { recursive: true });
+  t.strictSame(await house.recorder.ready(), { ready: false, code: 'spool-missing' });
+  mkdirSync(join(house.spool, 'metadata'));
+  chmodSync(join(house.spool, 'metadata'), 0o777);
+});
+
+t.test('a recording that cannot be proved', async (t) => {
+  const house = await openHouse({ settleMs: 500 });
+  const id = newCallId();
+  const decision = monitoredDecision(id);
+  const [caller, called] = [await phone(440), await phone(1000)];
+  const anchor = await house.media.anchorRecorded(id, decision, caller.sdp());
+  const arm = (changed: (path: string) => string | null): Promise<Armed> => {
+    // A proxy of the anchor whose claim is another one than the node's.
+    const liar = Object.create(anchor, {
+      callId: { value: anchor.callId },
+      node: { value: anchor.node },
+      answerAndRecord: {
+        value: async () => ({ ...(await claim), path: changed((await claim).path ?? '') }),
+      },
+    }) as RecordedAnchor;
+    return house.recorder.arm(decision, liar, called.sdp({ formats: '0 101' }));
+  };
+  const claim = anchor.answerAndRecord(decision, called.sdp({ formats: '0 101' }));
+  const path = (await claim).path ?? '';
+  const elsewhere = join(dir, 'elsewhere');
+  mkdirSync(elsewhere);
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  writeFileSync(join(elsewhere, name), '');
+  const mine = path.replace(/[0-9a-f]{16}\.pcap$/, '0123456789abcdef.pcap');
+  const cases: readonly (readonly [string, (path: string) => string | null, string])[] = [
+    ['no file named', () => null, 'no-path'],
+    ['a file elsewhere', () => join(elsewhere, name), 'path-outside-spool'],
+    ['a file that climbs out', (claimed) => `${claimed}/../../../etc/x.pcap`, 'path-outside-spool'],
+    ['a file of another call', (claimed) => claimed.replace(id, newCallId()), 'path-of-another-call'],
+    ['a file of ours that nobody writes', () => mine, root ? 'file-of-another' : 'file-not-open'],
+    [
+      'a file that is not there',
+      (claimed) => claimed.replace(/[0-9a-f]{16}\.pcap$/, 'fedcba9876543210.pcap'),
+      'file-missing',
+    ],
+  ];
+  writeFileSync(mine, '');
+  for (const [what, changed, code] of cases) {
+    await t.rejects(arm(changed), { name: 'RecordingError', code }, what);
+  }
+  unlinkSync(mine);
+  symlinkSync(path, mine);
+  await t.rejects(
+    arm(() => mine),
+    { code: 'file-not-plain' } as never,
+  );
+  unlinkSync(mine);
+  if (root) {
+    writeFileSync(mine, '');
+    const { uid, gid } = statSync(path);
+    execFileSync('chown', [`${uid}:${gid}`, mine]);
+    await t.rejects(
+      arm(() => mine),
+      { code: 'file-not-open' } as never,
+      'the node does not hold it open',
+    );
+    writeFileSync(mine, 'not a pcap at all');
+    await t.rejects(
+      arm(() => mine),
+      { code: 'file-not-pcap' } as never,
+    );
+  }
+  t.notOk(house.events.some((event) => event.event === 'recording-armed'));
+  const totals = await anchor.release();
+  t.match(await house.recorder.finish(legOf(id), decision, anchor, totals), {
+    state: 'recording-missing',
+    code: 'never-armed',
+  });
+  t.equal((await house.recorder.verifyAbsence(id)).state, 'nothing-found', 'what was begun is removed');
+  t.strictSame(spoolFiles(house.spool), []);
+});
+
+t.test('no sound, no recording; a dead node, what it wrote', async (t) => {
+  const house = await openHouse();
+  const silent = await up(house);
+  silent.caller.stop();
+  silent.called.stop();
+  t.match(await silent.end(), { state: 'recording-missing', code: 'no-audio' });
+  t.strictSame(spoolFiles(house.spool), []);
+
+  const call = await up(house);
+  await seconds(house, 1, call);
+  await house.node.kill();
+  await until('the loss is told', () => call.lost.length > 0);
+  t.match(call.lost[0], /^node-/);
+  const { file, manifest } = finished(await call.end());
+  t.ok(strengthOf(channelOf(file, 0, 0, 500), 440) > 0.2);
+  t.match(JSON.parse(readFileSync(manifest, 'utf8')), { complete: false, damage: 'cut', nodeDone: true });
+  t.strictSame(spoolFiles(house.spool), []);
+});
+
+/** A small file system of its own; null where this machine does not let us make one. */
+const smallDisk = (megabytes: number): string | null => {
+  const place = join(dir, `disk${megabytes}`);
+  mkdirSync(place);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=755`, 'tmpfs', place], {
+      stdio: 'ignore',
+    });
+  } catch {
+    return null;
+  }
+  cleanups.push(() => execFileSync('umount', [place]));
+  return place;
+};
+
+t.test('a full disk', async (t) => {
+  const disk = smallDisk(1);
+  if (disk === null) {
+    t.comment('no file system can be mounted here: not tested');
+    return;
+  }
+  const house = await openHouse({ firstWatchMs: 100, watchMs: 100 }, { spool: disk });
+  t.strictSame(await house.recorder.ready(), { ready: true });
+  const call = await up(house);
+  await seconds(house, 0.5, call);
+  const filler = join(disk, 'filler');
+  try {
+    writeFileSync(filler, Buffer.alloc(2 ** 21));
+  } catch {
+    // As full as it gets.
+  }
+  await until('the full disk is noticed', () => call.lost.length > 0);
+  t.strictSame(call.lost, ['file-not-growing']);
+  t.strictSame(await house.recorder.ready(), { ready: false, code: 'spool-full' });
+  unlinkSync(filler);
+  const { evidence } = finished(await call.end());
+  t.ok(Number(evidence.missingPackets) > 0, 'what is missing is said');
+  t.ok(house.alarms().includes('recording-lost packets-missing'));
+});
+
+t.end();
