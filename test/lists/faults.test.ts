@@ -107,27 +107,25 @@ t.test('Redis frozen: every lookup is answered within its deadline, before the t
   const opened = await open(t, { deadlineMs: 50 });
   server.freeze();
   // What a frozen Redis can hold of us is bounded: beyond 512, lookups are answered without asking.
+  const said = new Set<string>();
   let settled = 0;
   const crowd = Array.from({ length: 600 }, async () => {
-    await ask(opened, ordinary);
+    said.add(await ask(opened, ordinary));
     settled += 1;
   });
   await new Promise((resolve) => setImmediate(resolve));
   t.equal(settled, 600 - 512);
   await Promise.all(crowd);
-  let thawed = false;
   const waits: number[] = [];
-  const said = new Set<string>();
   for (let i = 0; i < 40; i++) {
     const started = performance.now();
     const [first, second] = await Promise.all([ask(opened, ordinary), ask(opened, number(i))]);
     waits.push(performance.now() - started);
     said.add(first);
     t.equal(second, 'private');
-    t.equal(thawed, false);
   }
+  // All of them were answered while it was still frozen.
   server.thaw();
-  thawed = true;
   t.ok(
     [...said].every((text) => /^unknown (timeout|unreachable)$/.test(text)),
     [...said].join(),
