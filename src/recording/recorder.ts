@@ -46,6 +46,13 @@ interface Running {
 /** Failed recordings remembered for their removal, should nobody ask for it. */
 const MAX_UNPROVED = 10_000;
 
+// Alarms about a call are the controller's to raise, from what comes back; those about a spool are raised here.
+const missing = (code: string, evidence: JsonObject): SpoolFinding => ({
+  state: 'recording-missing',
+  code,
+  evidence,
+});
+
 const systemClock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
 
 class Recording implements SpoolRecorder {
@@ -108,7 +115,6 @@ class Recording implements SpoolRecorder {
     const running: Running = { file, claim, spool: spool.dir, watch: null };
     this.#running.set(callId, running);
     const ms = this.#clock.mono() - started;
-    this.#options.emit({ event: 'recording-armed', callId, ms });
     return {
       answerForCaller: claim.answerForCaller,
       proof: {
@@ -158,10 +164,10 @@ class Recording implements SpoolRecorder {
   async recover(left: LeftRecording): Promise<SpoolFinding> {
     const spool = this.#options.spools.find(({ node }) => node === left.node);
     if (spool === undefined || this.#running.has(left.callId)) {
-      return this.#missing(left.callId, 'spool-unknown', { node: left.node });
+      return missing('spool-unknown', { node: left.node });
     }
     const ended = endedFrom(left, spool, await this.#pidOf(spool));
-    if (ended === null) return this.#missing(left.callId, 'proof-unusable', { node: left.node });
+    if (ended === null) return missing('proof-unusable', { node: left.node });
     return this.#finish(ended);
   }
 
@@ -171,15 +177,15 @@ class Recording implements SpoolRecorder {
     const bounds = { settleMs, maxSeconds, now: () => this.#clock.wall() };
     try {
       const done = await this.#gate.run(() => finishRecording(ended, this.#options.recordingsDir, bounds));
-      if (done.state === 'missing') return this.#missing(callId, done.code, done.evidence);
+      if (done.state === 'missing') return missing(done.code, done.evidence);
       const { recording, missingPackets } = done;
-      if (missingPackets > 0) this.#alarm('recording-lost', callId, 'packets-missing');
-      const seconds = Number(recording.evidence.seconds);
-      this.#options.emit({ event: 'recording-finished', callId, seconds });
+      if (missingPackets > 0) {
+        this.#options.emit({ event: 'alarm', alarm: 'recording-lost', callId, detail: 'packets-missing' });
+      }
       return { state: 'recording-finished', recording };
     } catch (error) {
       const code = error instanceof RecordingError ? error.code : 'recordings-unwritable';
-      return this.#missing(callId, code, { node, leftInSpool: true });
+      return missing(code, { node, leftInSpool: true });
     }
   }
 
@@ -197,14 +203,7 @@ class Recording implements SpoolRecorder {
   async verifyAbsence(callId: CallId): Promise<SpoolFinding> {
     const spool = this.#unproved.get(callId);
     if (spool !== undefined) await this.#removeUnproved(callId, spool);
-    const finding = await lookForCall(
-      this.#options.spools,
-      this.#options.recordingsDir,
-      callId,
-      this.#clock.wall(),
-    );
-    if (finding.state === 'violation') this.#alarm('private-file-found', callId, 'file-found');
-    return finding;
+    return lookForCall(this.#options.spools, this.#options.recordingsDir, callId, this.#clock.wall());
   }
 
   /** Until it is proved, whatever the node begins is not a recording. */
@@ -217,15 +216,7 @@ class Recording implements SpoolRecorder {
   #watch(callId: CallId, running: Running, anchor: RecordedAnchor, lost: (code: string) => void): void {
     if (running.watch !== null || this.#running.get(callId) !== running) return;
     const timing = { firstMs: this.#limits.firstWatchMs, everyMs: this.#limits.watchMs };
-    running.watch = new GrowthWatch(
-      running.file,
-      () => anchor.packets(),
-      timing,
-      (code) => {
-        this.#alarm('recording-lost', callId, code);
-        lost(code);
-      },
-    );
+    running.watch = new GrowthWatch(running.file, () => anchor.packets(), timing, lost);
   }
 
   /** A monitored call that was never armed: nothing may lie around of it. */
@@ -250,19 +241,6 @@ class Recording implements SpoolRecorder {
       // What could not be removed is found by the look that follows, and is an alarm there.
       return 0;
     }
-  }
-
-  #missing(callId: CallId, code: string, evidence: JsonObject): SpoolFinding {
-    this.#alarm('recording-missing', callId, code);
-    return { state: 'recording-missing', code, evidence };
-  }
-
-  #alarm(
-    alarm: 'recording-lost' | 'recording-missing' | 'private-file-found',
-    callId: CallId,
-    detail: string,
-  ): void {
-    this.#options.emit({ event: 'alarm', alarm, callId, detail });
   }
 
   async #pidOf(spool: SpoolOptions): Promise<number | null> {

@@ -60,7 +60,7 @@ export const endedFrom = (
     node: left.node,
     spool: spool.dir,
     nodePid,
-    file: { path: join(spool.dir, 'pcaps', file), dev, ino, evidence: left.proof },
+    file: { path: join(spool.dir, 'pcaps', file), dev, ino, fd: null, evidence: left.proof },
     sides,
     receivedAt: left.receivedAt,
     decision: left.decision,

@@ -38,7 +38,19 @@ const setUp: Record<'monitored' | 'private', readonly string[]> = {
   monitored: [
     ...['look-up', 'look-up ok', 'surroundings', 'append decision', 'append decision ok'],
     ...['ready', 'ready ok', 'anchor recorded', 'anchor recorded ok', 'on-lost', 'dial', 'rang', 'ring'],
-    ...['dial answered', 'arm', 'arm ok', 'connect', 'connect ok', 'join', 'open', 'open ok', 'watch'],
+    ...[
+      'dial answered',
+      'arm',
+      'arm ok',
+      'append armed',
+      'append armed ok',
+      'connect',
+      'connect ok',
+      'join',
+      'open',
+      'open ok',
+      'watch',
+    ],
   ],
   private: [
     ...['look-up', 'look-up ok', 'surroundings', 'append decision', 'append decision ok'],
