@@ -70,7 +70,9 @@ class TimedOut extends Error {}
 const within = async <T>(ms: number, promise: Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TimedOut()), ms);
+    // After a stall of our own, timers run before sockets are read: setImmediate lets a waiting reply win. Without it
+    // a busy moment of this process refuses calls that Redis has answered in time.
+    timer = setTimeout(() => setImmediate(() => reject(new TimedOut())), ms);
   });
   try {
     return await Promise.race([promise, late]);
@@ -104,7 +106,8 @@ class ArmedRedisLists implements RedisLists {
     this.#snapshot = snapshot;
     this.#keys = keyNames(options.keyPrefix);
     this.#verifyEveryMs = options.verifyEveryMs;
-    this.#lookups = new Connection(redis, deadlineMs, (state) => emit({ event: 'redis-state', state }));
+    // The client's own timeout is the second net: it does not let a waiting reply win.
+    this.#lookups = new Connection(redis, deadlineMs * 2, (state) => emit({ event: 'redis-state', state }));
     this.#background = new Connection(redis, backgroundTimeoutMs);
     const { highestEpoch } = snapshot;
     this.#arming = new Arming({ trusted, maxListAgeMs, clock, highestEpoch });

@@ -61,13 +61,14 @@ export const nodeIsDone = async (
   path: string,
   spool: string,
   pid: number | null,
+  fd: number | null,
   withinMs: number,
 ): Promise<boolean> => {
   const metadata = join(spool, 'metadata', `rtpengine-meta-${stem}.txt`);
   const end = performance.now() + withinMs;
   for (;;) {
     if (pid !== null && !alive(pid)) return true;
-    if ((await exists(metadata)) && holdsOpen(pid, path) !== true) return true;
+    if ((await exists(metadata)) && holdsOpen(pid, path, fd) !== true) return true;
     if (performance.now() >= end) return false;
     await pause(10);
   }
@@ -182,7 +183,7 @@ export const finishRecording = async (
 ): Promise<Finished> => {
   const { callId, spool, file } = ended;
   const stem = stemOf(file.path.slice(file.path.lastIndexOf('/') + 1));
-  const nodeDone = await nodeIsDone(stem, file.path, spool, ended.nodePid, bounds.settleMs);
+  const nodeDone = await nodeIsDone(stem, file.path, spool, ended.nodePid, file.fd, bounds.settleMs);
   const pcap = await openPcap(ended);
   if (typeof pcap === 'string')
     return { state: 'missing', code: pcap, evidence: { node: ended.node, nodeDone } };

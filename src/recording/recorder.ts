@@ -252,7 +252,7 @@ class Recording implements SpoolRecorder {
         if (!file.startsWith('pcaps/')) continue;
         const stem = stemOf(file.slice('pcaps/'.length));
         const pid = await this.#pidOf(spool);
-        await nodeIsDone(stem, `${spool.dir}/${file}`, spool.dir, pid, this.#limits.settleMs);
+        await nodeIsDone(stem, `${spool.dir}/${file}`, spool.dir, pid, null, this.#limits.settleMs);
       }
       return await removeFromSpool(spool.dir, callId);
     } catch {

@@ -43,6 +43,8 @@ export interface SipDialog {
   request(method: string, options: { headers?: Headers; body?: string }): Promise<SipReply>;
   /** Never rejects. */
   bye(headers: Headers): Promise<void>;
+  /** BYE for a far end that does not know the dialog any more; the listeners of `onBye` are told. Never rejects. */
+  giveUp(): Promise<void>;
 }
 
 export interface IncomingInvite extends InviteFacts {
@@ -299,14 +301,13 @@ export class Drachtio {
     let byeReason: 'bye' | 'ack-timeout' | 'other' | null = null;
     const byes: ((reason: 'bye' | 'ack-timeout' | 'other') => void)[] = [];
     const requests: ((request: InDialogRequest) => void)[] = [];
-    dialog.on('destroy', (_bye, reason) => {
-      byeReason =
-        reason === undefined || reason === 'normal release'
-          ? 'bye'
-          : /ack/i.test(reason)
-            ? 'ack-timeout'
-            : 'other';
+    const gone = (reason: 'bye' | 'ack-timeout' | 'other'): void => {
+      byeReason ??= reason;
       for (const bye of byes.splice(0)) bye(byeReason);
+    };
+    dialog.on('destroy', (_bye, reason) => {
+      if (reason === undefined || reason === 'normal release') gone('bye');
+      else gone(/ack/i.test(reason) ? 'ack-timeout' : 'other');
     });
     // The library answers a re-INVITE by comparing SDP texts and throws where one has no body: we take all
     // in-dialog requests but BYE and ACK ourselves.
@@ -342,7 +343,8 @@ export class Drachtio {
             };
             dialog.request(sending, (error, response) => {
               if (error !== null && error !== undefined) reject(asSipError(error));
-              else
+              // The library hands up provisional responses too (a phone that rings again at a re-INVITE): no outcome.
+              else if (response.status >= 200)
                 resolve({
                   status: response.status,
                   body: response.body ?? '',
@@ -354,6 +356,12 @@ export class Drachtio {
           }
         }),
       bye: (headers) => (byeReason === null ? this.#bye(dialog, headers) : Promise.resolve()),
+      giveUp: async () => {
+        if (byeReason !== null) return;
+        // Told first: the far end may answer the BYE no more than it answered before.
+        gone('other');
+        await this.#bye(dialog, {});
+      },
     };
   }
 

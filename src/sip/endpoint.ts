@@ -85,8 +85,10 @@ export class SipEndpoint {
   /** OPTIONS from a trunk is its health check; to anybody else we are not there. */
   #health(source: Source): { readonly status: number; readonly phrase: string } {
     if (this.#table.of(source) === null) return { status: 403, phrase: 'Forbidden' };
-    const refusal = this.#taker?.refusal() ?? { code: 'shutdown' };
-    return refusal === null ? { status: 200, phrase: 'OK' } : { status: 503, phrase: 'Service Unavailable' };
+    const taker = this.#taker;
+    return taker !== null && taker.refusal() === null
+      ? { status: 200, phrase: 'OK' }
+      : { status: 503, phrase: 'Service Unavailable' };
   }
 
   #invite(invite: IncomingInvite): void {

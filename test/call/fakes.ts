@@ -246,6 +246,7 @@ export class World {
     schedule: 'open',
     suspended: false,
   };
+  readiness: { readonly ready: true } | { readonly ready: false; readonly code: string } = { ready: true };
   wall: () => number = () => now + this.time.now;
   readonly #open = new Map<string, 'open' | 'closed'>();
   readonly #triggers: {
@@ -451,7 +452,7 @@ export class World {
     const look = (operation: 'finish' | 'discard' | 'verify-absence', callId: CallId) =>
       this.act(operation, callId, () => this.finding(operation));
     return {
-      ready: () => this.act('ready', null, () => ({ ready: true as const })),
+      ready: () => this.act('ready', null, () => this.readiness),
       arm: (_decision, anchor: Anchor) =>
         this.act('arm', anchor.callId, (): Armed => {
           return {

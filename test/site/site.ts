@@ -13,7 +13,7 @@ import type { HeartbeatPublisher } from '../../src/lists/heartbeat.js';
 import { type LocalOptions, type LocalSite, startLocal } from '../../src/local.js';
 import { type Sallyport, startSallyport } from '../../src/main.js';
 import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.js';
-import { createPhone, type Phone } from '../../src/phones/sip-phone.js';
+import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 import { fromRoot } from '../../src/root.js';
 import { SpoolWatch } from './spool-watch.js';
 
@@ -81,6 +81,9 @@ export interface SiteOptions {
   /** Carrier phones, tried in this order; default one. */
   readonly carriers?: number;
   readonly transport?: 'udp' | 'tcp';
+  /** Codecs of all phones; default PCMU. */
+  readonly codecs?: PhoneOptions['codecs'];
+  /** T1 of the phones and of the agent, in ms; default 500. */
   readonly t1Ms?: number;
   /** Changes once the real ports and folders are filled in: what the controller is told of the site. */
   readonly overlay?: (config: Config, dir: string) => Config;
@@ -106,6 +109,7 @@ export class Site {
   readonly heartbeat: HeartbeatPublisher;
   readonly events: AppEvent[] = [];
   readonly #looks = new Set<() => void>();
+  readonly #t1Ms: number;
   #sallyport: Sallyport | null = null;
   #at: { readonly host: string; readonly port: number } | null = null;
 
@@ -116,6 +120,7 @@ export class Site {
     caller: Phone;
     carriers: readonly Phone[];
     watch: SpoolWatch;
+    t1Ms: number;
     heartbeat: HeartbeatPublisher;
   }) {
     this.dir = parts.dir;
@@ -124,6 +129,7 @@ export class Site {
     this.caller = parts.caller;
     this.carriers = parts.carriers;
     this.watch = parts.watch;
+    this.#t1Ms = parts.t1Ms;
     this.heartbeat = parts.heartbeat;
   }
 
@@ -141,9 +147,14 @@ export class Site {
 
   /** Starts the controller; with `ready: false` it does not wait until every part works. */
   async start({ ready = true }: { readonly ready?: boolean } = {}): Promise<void> {
-    this.#sallyport = await startSallyport(this.config, (event) => {
+    const observe = (event: AppEvent): void => {
       this.events.push(event);
       for (const look of [...this.#looks]) look();
+    };
+    this.#sallyport = await startSallyport(this.config, observe, {
+      t1: this.#t1Ms,
+      t2: 8 * this.#t1Ms,
+      t4: 10 * this.#t1Ms,
     });
     if (!ready) return;
     const { checks } = this.sallyport;
@@ -280,7 +291,11 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
     for (const close of closers.reverse()) await close();
   });
   const transport = options.transport ?? 'udp';
-  const phone = { transport, ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }) } as const;
+  const phone = {
+    transport,
+    ...(options.codecs === undefined ? {} : { codecs: options.codecs }),
+    ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }),
+  } as const;
   const caller = await createPhone({ name: 'caller', host: '127.0.1.1', tone: 440, ...phone });
   closers.push(() => caller.close());
   const carriers: Phone[] = [];
@@ -330,7 +345,8 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
   const watch = await SpoolWatch.open([dir, ...local.recorded.flatMap((node) => node.spool ?? [])]);
   closers.push(() => watch.close());
   const told = options.overlay?.(local.config, dir) ?? local.config;
-  const site = new Site({ dir, local, config: told, caller, carriers, watch, heartbeat });
+  const t1Ms = options.t1Ms ?? 500;
+  const site = new Site({ dir, local, config: told, caller, carriers, watch, heartbeat, t1Ms });
   closers.push(() => site.stop());
   if (options.controller !== false) await site.start();
   return site;
