@@ -41,8 +41,6 @@ export interface Sallyport {
   /** Gauges and counters of the embedded agent; null with a drachtio-server. */
   readonly agentStats: () => AgentStats | null;
   readonly checks: () => readonly Check[];
-  /** What the embedded agent holds at this moment; null with a drachtio-server. */
-  readonly agentStats: () => AgentStats | null;
   /** Drains, ends what is left, and closes every part. */
   stop(drainMs?: number): Promise<void>;
 }
