@@ -18,7 +18,8 @@ export interface EndedRecording {
   readonly file: ProvedFile;
   readonly sides: Sides;
   readonly receivedAt: WallMs;
-  readonly decision: Monitored;
+  /** The decision in short, for the manifest. */
+  readonly decision: JsonObject;
   readonly totals: MediaTotals | null;
 }
 
@@ -69,7 +70,8 @@ export const nodeIsDone = async (
   for (;;) {
     if (pid !== null && !alive(pid)) return true;
     if ((await exists(metadata)) && holdsOpen(pid, path, fd) !== true) return true;
-    if (performance.now() >= end) return false;
+    // A node that was killed leaves no metadata, and the one that followed it does not know the file.
+    if (performance.now() >= end) return holdsOpen(pid, path, fd) === false;
     await pause(10);
   }
 };
@@ -100,7 +102,7 @@ const countsOf = (side: Conversion['caller']): JsonObject => ({
   otherPayloadTypes: side.other,
 });
 
-const summaryOf = (decision: Monitored): JsonObject => ({
+export const summaryOf = (decision: Monitored): JsonObject => ({
   verdict: decision.verdict,
   reasons: decision.reasons.map(({ code, detail }) => (detail === undefined ? { code } : { code, detail })),
   epoch: decision.epoch === null ? null : { id: decision.epoch.id, digest: decision.epoch.digest },
@@ -162,7 +164,7 @@ const store = async (
     format: 'sallyport-recording-1',
     callId: ended.callId,
     createdAt: new Date(bounds.now()).toISOString(),
-    decision: summaryOf(ended.decision),
+    decision: ended.decision,
     complete: made.damage === null && missingOf(made, ended.totals) === 0,
     wav,
     ...evidence,

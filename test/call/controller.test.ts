@@ -417,7 +417,7 @@ t.test(
   async (t) => {
     for (const [kind, alarms] of [
       ['monitored', ['recording-missing']],
-      ['private', []],
+      ['private', ['absence-unverified']],
     ] as const) {
       await inWorld({}, async (world) => {
         const call = await connected(world, kind);
@@ -476,7 +476,7 @@ t.test('a violation found after the deadline still alarms', async (t) => {
     world.finding = () => ({ state: 'violation', evidence: { files: 1 } });
     call.caller.leave('caller-hung-up');
     await world.time.runOut();
-    t.same(world.alarms(), ['private-file-found']);
+    t.same(world.alarms(), ['absence-unverified', 'private-file-found']);
     checkInvariants(world);
   });
 });

@@ -38,7 +38,7 @@ const root = process.getuid?.() === 0;
 const quick: Partial<RecordingLimits> = {
   minFreeBytes: 1,
   spoolMs: 0,
-  proveMs: 400,
+  proveMs: 1000,
   firstWatchMs: 300,
   watchMs: 300,
 };
@@ -75,7 +75,7 @@ const openHouse = async (
     ],
     emit,
     peerNetworks: ['127.0.0.0/8'],
-    timing: { pingMs: 100, pingDeadlineMs: 150, commandMs: 400, attestMs: 200 },
+    timing: { pingMs: 150, pingDeadlineMs: 500, commandMs: 2000, attestMs: 200 },
   });
   cleanups.push(async () => {
     media.close();
@@ -385,6 +385,63 @@ t.test('no sound, no recording; a dead node, what it wrote', async (t) => {
   t.ok(strengthOf(channelOf(file, 0, 0, 500), 440) > 0.2);
   t.match(JSON.parse(readFileSync(manifest, 'utf8')), { complete: false, damage: 'cut', nodeDone: true });
   t.strictSame(spoolFiles(house.spool), []);
+});
+
+t.test('what a controller that died left behind', async (t) => {
+  const house = await openHouse({ settleMs: 300 });
+  const call = await up(house);
+  await seconds(house, 1, call);
+  t.strictSame(await house.recorder.leftovers(), [], 'a call that is up is none');
+  // Another controller, which knows only what the first one journalled.
+  const later = createRecorder({
+    spools: [{ node: 'r6', dir: house.spool, pid: house.node.pid }],
+    recordingsDir: join(dir, 'recordings'),
+    emit: (event) => house.events.push(event),
+    limits: { ...quick, settleMs: 300 },
+  });
+  t.strictSame(await later.leftovers(), [{ node: 'r6', callId: call.id }]);
+  call.caller.stop();
+  call.called.stop();
+  t.ok(await house.media.endLeftover('r6', call.id));
+  t.equal(await house.media.endLeftover('none', call.id), false);
+  const proof = JSON.parse(JSON.stringify(call.armed.proof));
+  const left = {
+    callId: call.id,
+    node: 'r6',
+    receivedAt: legOf(call.id).receivedAt,
+    decision: { verdict: 'monitored' },
+    proof,
+  };
+  for (const wrong of [
+    { file: `../../x/${proof.file}` },
+    { ports: null },
+    { sources: { caller: 1 } },
+    { ino: 'x' },
+  ]) {
+    const finding = await later.recover({ ...left, proof: { ...proof, ...wrong } });
+    t.match(finding, { state: 'recording-missing', code: 'proof-unusable' });
+  }
+  t.match(await later.recover({ ...left, proof: { ...proof, ino: 1 } }), { code: 'file-replaced' });
+  const { file, manifest } = finished(await later.recover(left));
+  t.ok(
+    strengthOf(channelOf(file, 0, 0, 500), 440) > 0.2 && strengthOf(channelOf(file, 1, 0, 500), 1000) > 0.2,
+  );
+  t.match(JSON.parse(readFileSync(manifest, 'utf8')), {
+    decision: { verdict: 'monitored' },
+    missingPackets: null,
+  });
+  t.strictSame(spoolFiles(house.spool), []);
+  t.strictSame(await later.leftovers(), []);
+});
+
+t.test('a call that was armed and never connected is discarded', async (t) => {
+  const house = await openHouse();
+  const call = await up(house);
+  await seconds(house, 0.5, call);
+  await call.anchor.release();
+  t.equal((await house.recorder.discard(call.id)).state, 'nothing-found');
+  t.strictSame(spoolFiles(house.spool), []);
+  t.strictSame(house.alarms(), []);
 });
 
 /** A small file system of its own; null where this machine does not let us make one. */
