@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { type Child, startChild, untilReady } from './child.js';
-import { freeTcpPort, freeUdpPort, holdPortRange } from './free-ports.js';
+import { holdPortRange } from './free-ports.js';
 import { ownsPort } from './owns-port.js';
 import { placeFor } from './place.js';
 import { chooseUser } from './run-as.js';
@@ -124,10 +124,18 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
     options.portMin !== undefined && options.portMax !== undefined
       ? { min: options.portMin, max: options.portMax, release: async () => undefined }
       : await holdPortRange(mediaAddress, options.portCount ?? 256);
+  const host = '127.0.0.1';
+  // Control ports lie where the kernel gives nobody an ephemeral one: a party whose RTP port happened to be a control
+  // port of a node is refused, and must be.
+  const control =
+    options.ngPort !== undefined && options.cliPort !== undefined ? null : await holdPortRange(host, 16);
+  const release = async (): Promise<void> => {
+    await Promise.all([range.release(), control?.release()]);
+  };
   try {
-    const host = '127.0.0.1';
-    const ng = { host, port: options.ngPort ?? (await freeUdpPort(host)) };
-    const cli = { host, port: options.cliPort ?? (await freeTcpPort(host)) };
+    const ng = { host, port: options.ngPort ?? control?.min ?? 0 };
+    // The lock of the range is the TCP port of its first number, so the next one is the first that is free.
+    const cli = { host, port: options.cliPort ?? (control?.min ?? 0) + 1 };
     const recording = spool === undefined ? [] : [`--recording-dir=${spool}`, '--recording-method=pcap'];
     const child = await startChild({
       name: `rtpengine ${options.name}`,
@@ -139,7 +147,7 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
       ...(recorded ? {} : { maxFileBytes: 0 }),
     });
     const exited = child.exited.then(async (exit) => {
-      await range.release();
+      await release();
       await place?.tidy();
       return exit;
     });
@@ -157,7 +165,7 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
       spool,
     };
   } catch (error) {
-    await range.release();
+    await release();
     throw error;
   }
 };
