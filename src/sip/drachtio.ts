@@ -24,6 +24,8 @@ export class SipError extends Error {
 export interface InDialogRequest {
   readonly method: string;
   readonly body: string;
+  /** The far end has cancelled it (a re-INVITE), and the agent has answered it: nobody hears what we respond. */
+  readonly cancelled: boolean;
   header(name: string): string | undefined;
   respond(status: number, phrase: string, options?: { headers?: Headers; body?: string }): void;
 }
@@ -324,29 +326,7 @@ export class Drachtio {
       onRequest: (listener) => {
         requests[0] = listener;
       },
-      request: (method, options) =>
-        new Promise((resolve, reject) => {
-          try {
-            const { body } = options;
-            const sending = {
-              method,
-              headers: plain(options.headers),
-              ...(body === undefined ? {} : { body }),
-            };
-            dialog.request(sending, (error, response) => {
-              if (error !== null && error !== undefined) reject(asSipError(error));
-              // The library hands up provisional responses too (a phone that rings again at a re-INVITE): no outcome.
-              else if (response.status >= 200)
-                resolve({
-                  status: response.status,
-                  body: response.body ?? '',
-                  header: (name) => response.get(name),
-                });
-            });
-          } catch (error) {
-            reject(asSipError(error));
-          }
-        }),
+      request: (method, options) => this.#request(dialog, method, options),
       bye: (headers) => (byeReason === null ? this.#bye(dialog, headers) : Promise.resolve()),
       giveUp: async () => {
         if (byeReason !== null) return;
@@ -355,6 +335,44 @@ export class Drachtio {
         await this.#bye(dialog, {});
       },
     };
+  }
+
+  /** Past the library's own `dialog.request`, which takes a provisional response for the outcome and hides the request. */
+  #request(
+    dialog: SrfDialog,
+    method: string,
+    { headers, body }: { headers?: Headers; body?: string },
+  ): Promise<SipReply> {
+    const sending = {
+      method,
+      stackDialogId: dialog.id,
+      headers: plain(headers),
+      _socket: dialog.socket,
+      ...(body === undefined ? {} : { body }),
+    };
+    return new Promise((resolve, reject) => {
+      try {
+        dialog.agent.request(sending, (error, request) => {
+          if (request === undefined || (error !== null && error !== undefined)) {
+            reject(asSipError(error));
+            return;
+          }
+          request.on('update', (update, response) => dialog.handle(update, response));
+          request.on('response', (response, ack) => {
+            if (response.status < 200) return;
+            // The agent itself acknowledges what is not 2xx (RFC 3261 section 17.1.1.3).
+            if (method === 'INVITE' && response.status < 300) ack();
+            resolve({
+              status: response.status,
+              body: response.body ?? '',
+              header: (name) => response.get(name),
+            });
+          });
+        });
+      } catch (error) {
+        reject(asSipError(error));
+      }
+    });
   }
 
   /** BYE; over a connection made since where the dialog's own is gone, for ids outlive connections (facts 4). */
@@ -391,16 +409,27 @@ const sourceOf = (request: SrfRequest): Source => ({
   protocol: request.protocol,
 });
 
-const wrap = (request: SrfRequest, response: SrfResponse): InDialogRequest => ({
-  method: request.method,
-  body: (request as SrfMessage).body ?? '',
-  header: (name) => request.get(name),
-  respond: (status, phrase, options) => {
-    const sending: { headers: Record<string, string>; body?: string } = { headers: plain(options?.headers) };
-    if (options?.body !== undefined) sending.body = options.body;
-    sendSafely(response, status, phrase, sending);
-  },
-});
+const wrap = (request: SrfRequest, response: SrfResponse): InDialogRequest => {
+  let cancelled = false;
+  request.on('cancel', () => {
+    cancelled = true;
+  });
+  return {
+    method: request.method,
+    body: (request as SrfMessage).body ?? '',
+    get cancelled() {
+      return cancelled;
+    },
+    header: (name) => request.get(name),
+    respond: (status, phrase, options) => {
+      const sending: { headers: Record<string, string>; body?: string } = {
+        headers: plain(options?.headers),
+      };
+      if (options?.body !== undefined) sending.body = options.body;
+      sendSafely(response, status, phrase, sending);
+    },
+  };
+};
 
 /** The library throws on a second final response and on a connection that is gone; neither is news here. */
 const sendSafely = (
