@@ -93,6 +93,13 @@ const asSipError = (error: unknown): SipError => {
   return new SipError(codeOfError(error));
 };
 
+/**
+ * The agent has already ended this INVITE by itself: a CANCEL overtook our 200. The library tells nobody of that
+ * CANCEL, for it forgets the INVITE in the moment we answer it.
+ */
+const overtaken = (error: unknown): boolean =>
+  typeof error === 'string' && /unknown transaction/i.test(error);
+
 const plain = (headers: Headers | undefined): Record<string, string> => ({ ...headers });
 
 /** One connection to a drachtio agent, embedded or remote. */
@@ -196,7 +203,7 @@ export class Drachtio {
           { localSdp: sdp, headers: plain(headers) },
           (error, dialog) => {
             if (error !== null && error !== undefined) {
-              if (!settled) reject(asSipError(error));
+              if (!settled) reject(overtaken(error) ? new SipError('cancelled', 487) : asSipError(error));
             } else if (settled) {
               // The dialog came after the CANCEL was answered: nobody wants it any more.
               dialog.destroy({}, () => undefined);

@@ -379,7 +379,7 @@ t.test('what happens within a call', async (t) => {
       await talk.other.requested('INVITE');
       const second = await talk.call.update({ sdp: 'offer' });
       t.equal(second.status, 500, 'a second offer has to wait');
-    t.match(second.headers.get('retry-after'), /^\d+$/);
+      t.match(second.headers.get('retry-after'), /^\d+$/);
       t.equal((await talk.other.update({ sdp: 'offer' })).status, 491, 'and one of the other side as well');
       t.equal((await talk.other.reinvite()).status, 491, 'in whatever request');
       const final = await answer;
