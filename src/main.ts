@@ -108,8 +108,18 @@ const start = async (
   const lists = await createRedisLists({ ...listsOptionsOf(config), emit });
   closers.push(() => lists.close());
   const recorder = createRecorder({
-    spools: config.media.nodes.flatMap((node) =>
-      node.spool === undefined ? [] : [{ node: node.name, dir: node.spool }],
+    // With its process, what the node's own user may write is judged too, and not only what we may.
+    spools: config.media.nodes.flatMap(({ name, spool, pid, pidFile }) =>
+      spool === undefined
+        ? []
+        : [
+            {
+              node: name,
+              dir: spool,
+              ...(pid === undefined ? {} : { pid }),
+              ...(pidFile === undefined ? {} : { pidFile }),
+            },
+          ],
     ),
     recordingsDir: config.recording.directory,
     emit,
@@ -245,6 +255,8 @@ const startAgentIfEmbedded = async (
     app: { host: '127.0.0.1', port: 0, secret },
     sip: config.sip.listen.map((one) => ({ transport: one.transport, host: one.address, port: one.port })),
     userAgent: `Sallyport/${version}`,
+    // Beyond what the controller takes, an INVITE is turned away before it costs anything.
+    limits: { setups: config.controller.maxCalls },
     timers,
   });
   return { agent, at: { host: '127.0.0.1', port: agent.appPort, secret }, sip: agent.sip };

@@ -109,6 +109,8 @@ export class Drachtio {
   #up = false;
   #closing = false;
   readonly #waiting: (() => void)[] = [];
+  /** Ends the wait for each INVITE under way: the library never settles one whose connection broke. */
+  readonly #pending = new Set<(error: SipError) => void>();
 
   constructor(options: DrachtioOptions) {
     this.#options = options;
@@ -180,6 +182,9 @@ export class Drachtio {
     if (!this.#up) return;
     this.#up = false;
     if (!this.#closing) this.#options.onState('down', why);
+    // After the calls were told, so that none of them tries its next trunk on a connection that is gone.
+    for (const fail of [...this.#pending]) fail(new SipError('agent-lost'));
+    this.#pending.clear();
   }
 
   #invite(request: SrfRequest, response: SrfResponse): void {
@@ -251,6 +256,7 @@ export class Drachtio {
       }
     };
     const outcome = new Promise<{ dialog: SipDialog; answer: string }>((resolve, reject) => {
+      this.#pending.add(reject);
       try {
         this.#srf.createUAC(
           uri,
@@ -264,11 +270,13 @@ export class Drachtio {
             cbProvisional: (response) => provisional(response.status),
           },
           (error, dialog) => {
+            this.#pending.delete(reject);
             if (error !== null && error !== undefined) reject(asSipError(error));
             else resolve({ dialog: this.#dialog(dialog), answer: dialog.remote.sdp ?? '' });
           },
         );
       } catch (error) {
+        this.#pending.delete(reject);
         reject(asSipError(error));
       }
     });
