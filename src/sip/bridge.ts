@@ -156,10 +156,29 @@ class Joined {
       return this.#notAccepted(to, request, reply?.status ?? 408);
     }
     const answer = await this.#media(request, () => this.#anchor.reanswer(to, reply.body));
-    if (answer === null) return;
+    if (answer === null) return this.#takeBack(from);
+    if (request.cancelled) return this.#takeBack(from);
     this.#agreed[from] = { heard: request.body, told: answer };
     this.#agreed[to] = { heard: reply.body, told: offer };
     request.respond(200, 'OK', { body: answer });
+  }
+
+  /**
+   * The other party has accepted an offer that came to nothing after all: its answer was unusable, or the offerer
+   * cancelled. It is offered once more what was agreed before, or it would stay on a hold nobody asked for.
+   */
+  async #takeBack(from: Party): Promise<void> {
+    const to = opposite(from);
+    try {
+      const offer = await this.#anchor.reoffer(from, this.#agreed[from].heard);
+      const reply = await this.#ask(to, 'INVITE', offer, {});
+      if (reply?.status !== 200) return await this.#restore();
+      await this.#anchor.reanswer(to, reply.body);
+      this.#agreed[to] = { heard: reply.body, told: offer };
+    } catch {
+      // The node has put itself back to what was agreed; what the other party makes of it is its own affair.
+      this.#emit({ event: 'sip-refused', method: 'INVITE', status: 488, why: 'take-back' });
+    }
   }
 
   /** The other party did not accept the offer. Glare is passed on, for it goes away; all else is one refusal. */

@@ -44,7 +44,10 @@ export class SipCallerLeg implements CallerLeg {
 
   async connect(answer: Sdp): Promise<void> {
     if (this.#goneAs !== null) throw new SipError('cancelled', 487);
-    const dialog = await this.#invite.accept(answer, {});
+    const dialog = await this.#invite.accept(answer, {}).catch((error: unknown) => {
+      if (error instanceof SipError && error.code === 'cancelled') this.#leave('caller-cancelled');
+      throw error;
+    });
     this.#dialog = dialog;
     this.#answer = answer;
     dialog.onBye((reason) => this.#leave(reason === 'ack-timeout' ? 'ack-missing' : 'caller-hung-up'));

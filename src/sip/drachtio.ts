@@ -24,6 +24,8 @@ export class SipError extends Error {
 export interface InDialogRequest {
   readonly method: string;
   readonly body: string;
+  /** The far end has cancelled it (a re-INVITE), and the agent has answered it: nobody hears what we respond. */
+  readonly cancelled: boolean;
   header(name: string): string | undefined;
   respond(status: number, phrase: string, options?: { headers?: Headers; body?: string }): void;
 }
@@ -90,6 +92,13 @@ const asSipError = (error: unknown): SipError => {
   }
   return new SipError(codeOfError(error));
 };
+
+/**
+ * The agent has already ended this INVITE by itself: a CANCEL overtook our 200. The library tells nobody of that
+ * CANCEL, for it forgets the INVITE in the moment we answer it.
+ */
+const overtaken = (error: unknown): boolean =>
+  typeof error === 'string' && /unknown transaction/i.test(error);
 
 const plain = (headers: Headers | undefined): Record<string, string> => ({ ...headers });
 
@@ -199,7 +208,7 @@ export class Drachtio {
           { localSdp: sdp, headers: plain(headers) },
           (error, dialog) => {
             if (error !== null && error !== undefined) {
-              if (!settled) reject(asSipError(error));
+              if (!settled) reject(overtaken(error) ? new SipError('cancelled', 487) : asSipError(error));
             } else if (settled) {
               // The dialog came after the CANCEL was answered: nobody wants it any more.
               dialog.destroy({}, () => undefined);
@@ -332,29 +341,7 @@ export class Drachtio {
       onRequest: (listener) => {
         requests[0] = listener;
       },
-      request: (method, options) =>
-        new Promise((resolve, reject) => {
-          try {
-            const { body } = options;
-            const sending = {
-              method,
-              headers: plain(options.headers),
-              ...(body === undefined ? {} : { body }),
-            };
-            dialog.request(sending, (error, response) => {
-              if (error !== null && error !== undefined) reject(asSipError(error));
-              // The library hands up provisional responses too (a phone that rings again at a re-INVITE): no outcome.
-              else if (response.status >= 200)
-                resolve({
-                  status: response.status,
-                  body: response.body ?? '',
-                  header: (name) => response.get(name),
-                });
-            });
-          } catch (error) {
-            reject(asSipError(error));
-          }
-        }),
+      request: (method, options) => this.#request(dialog, method, options),
       bye: (headers) => (byeReason === null ? this.#bye(dialog, headers) : Promise.resolve()),
       giveUp: async () => {
         if (byeReason !== null) return;
@@ -363,6 +350,44 @@ export class Drachtio {
         await this.#bye(dialog, {});
       },
     };
+  }
+
+  /** Past the library's own `dialog.request`, which takes a provisional response for the outcome and hides the request. */
+  #request(
+    dialog: SrfDialog,
+    method: string,
+    { headers, body }: { headers?: Headers; body?: string },
+  ): Promise<SipReply> {
+    const sending = {
+      method,
+      stackDialogId: dialog.id,
+      headers: plain(headers),
+      _socket: dialog.socket,
+      ...(body === undefined ? {} : { body }),
+    };
+    return new Promise((resolve, reject) => {
+      try {
+        dialog.agent.request(sending, (error, request) => {
+          if (request === undefined || (error !== null && error !== undefined)) {
+            reject(asSipError(error));
+            return;
+          }
+          request.on('update', (update, response) => dialog.handle(update, response));
+          request.on('response', (response, ack) => {
+            if (response.status < 200) return;
+            // The agent itself acknowledges what is not 2xx (RFC 3261 section 17.1.1.3).
+            if (method === 'INVITE' && response.status < 300) ack();
+            resolve({
+              status: response.status,
+              body: response.body ?? '',
+              header: (name) => response.get(name),
+            });
+          });
+        });
+      } catch (error) {
+        reject(asSipError(error));
+      }
+    });
   }
 
   /** BYE; over a connection made since where the dialog's own is gone, for ids outlive connections (facts 4). */
@@ -399,16 +424,27 @@ const sourceOf = (request: SrfRequest): Source => ({
   protocol: request.protocol,
 });
 
-const wrap = (request: SrfRequest, response: SrfResponse): InDialogRequest => ({
-  method: request.method,
-  body: (request as SrfMessage).body ?? '',
-  header: (name) => request.get(name),
-  respond: (status, phrase, options) => {
-    const sending: { headers: Record<string, string>; body?: string } = { headers: plain(options?.headers) };
-    if (options?.body !== undefined) sending.body = options.body;
-    sendSafely(response, status, phrase, sending);
-  },
-});
+const wrap = (request: SrfRequest, response: SrfResponse): InDialogRequest => {
+  let cancelled = false;
+  request.on('cancel', () => {
+    cancelled = true;
+  });
+  return {
+    method: request.method,
+    body: (request as SrfMessage).body ?? '',
+    get cancelled() {
+      return cancelled;
+    },
+    header: (name) => request.get(name),
+    respond: (status, phrase, options) => {
+      const sending: { headers: Record<string, string>; body?: string } = {
+        headers: plain(options?.headers),
+      };
+      if (options?.body !== undefined) sending.body = options.body;
+      sendSafely(response, status, phrase, sending);
+    },
+  };
+};
 
 /** The library throws on a second final response and on a connection that is gone; neither is news here. */
 const sendSafely = (

@@ -21,6 +21,16 @@ const bodySent = (call: PhoneCall, title: string): string =>
     .at(-1)
     ?.text.split('\r\n\r\n')[1] ?? '';
 
+/** CANCEL for the INVITE a side sent last, as RFC 3261 section 9.1 wants it. */
+const cancelLast = (site: Site, call: PhoneCall): void => {
+  const sent = call.messages.filter((one) => one.direction === 'sent' && one.title === 'INVITE').at(-1);
+  const lines = (sent?.text.split('\r\n\r\n')[0] ?? '').split('\r\n');
+  const kept = lines.filter((line) => /^(Via|From|To|Call-ID|Max-Forwards):/i.test(line));
+  const cseq = lines.find((line) => line.startsWith('CSeq:'))?.replace('INVITE', 'CANCEL') ?? '';
+  const start = lines[0]?.replace(/^INVITE/, 'CANCEL') ?? '';
+  site.caller.sendRaw([start, ...kept, cseq, 'Content-Length: 0', '', ''].join('\r\n'), site.sip());
+};
+
 /** 'tone' and 'silence' in turn, as a channel of the recording has them; shorter than 150 ms counts as neither. */
 const turns = (samples: Int16Array, hz: number): readonly string[] => {
   const block = 400;
@@ -168,18 +178,32 @@ t.test('what happens within a call', async (t) => {
     await hangUp(site, talk);
   });
 
-  await t.test('an answer nobody could use is refused for the other side too', async (t) => {
+  await t.test('an answer nobody could use is refused, and the other side is led back', async (t) => {
     const talk = await converse(site, monitored);
     const body = talk.other.media.offer().replace(/c=IN IP4 [^\r]*/, 'c=IN IP4 192.0.2.77');
-    called.replyTo('re-INVITE', {
-      status: 200,
-      body,
-      headers: { 'Content-Type': 'application/sdp', Contact: called.contact },
-    });
-    refusedWith(t, await talk.call.reinvite(), 488, 'address-not-allowed', 'the caller hears it');
+    const headers = { 'Content-Type': 'application/sdp', Contact: called.contact };
+    called.replyTo('re-INVITE', { status: 200, body, headers });
+    const answer = talk.call.hold();
+    await talk.other.requested('INVITE');
     called.replyTo('re-INVITE', undefined);
+    refusedWith(t, await answer, 488, 'address-not-allowed', 'the caller hears it');
+    await talk.other.requested('INVITE', { nth: 2 });
     await bothHear(t, talk, 'all the same');
+    t.equal(talk.other.media.remote?.direction, 'sendrecv', 'the other side is on no hold');
     onlyTheNode(t, site, talk);
+    await hangUp(site, talk);
+  });
+
+  await t.test('a re-INVITE that is cancelled changes nothing', async (t) => {
+    const talk = await converse(site, monitored);
+    talk.call.media.steer('sendonly', false);
+    const answer = talk.call.reinvite();
+    cancelLast(site, talk.call);
+    talk.call.media.steer('sendrecv', false);
+    t.equal((await answer).status, 487);
+    await talk.other.requested('INVITE', { nth: 2 });
+    await bothHear(t, talk, 'all the same');
+    t.equal(talk.other.media.remote?.direction, 'sendrecv', 'the other side is on no hold');
     await hangUp(site, talk);
   });
 
@@ -249,6 +273,10 @@ t.test('what happens within a call', async (t) => {
         'by UPDATE too',
       );
     }
+    const offers = [talk.call.update({ sdp: 'offer' }), talk.call.update({ sdp: 'offer' })];
+    const [one, two] = await Promise.all(offers);
+    t.same([one?.status, two?.status], [200, 500], 'a second offer on top of one’s own is out of turn');
+    t.equal(two?.headers.get('retry-after'), '1');
     called.replyTo('re-INVITE', { status: 491 });
     const pending = await talk.call.hold();
     called.replyTo('re-INVITE', undefined);
@@ -350,7 +378,8 @@ t.test('what happens within a call', async (t) => {
       const answer = talk.call.reinvite({ deadlineMs: 60_000 });
       await talk.other.requested('INVITE');
       const second = await talk.call.update({ sdp: 'offer' });
-      t.same([second.status, second.headers.get('retry-after')], [500, '1'], 'a second offer has to wait');
+      t.equal(second.status, 500, 'a second offer has to wait');
+      t.match(second.headers.get('retry-after'), /^\d+$/);
       t.equal((await talk.other.update({ sdp: 'offer' })).status, 491, 'and one of the other side as well');
       t.equal((await talk.other.reinvite()).status, 491, 'in whatever request');
       const final = await answer;
