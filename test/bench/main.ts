@@ -24,9 +24,10 @@ export interface Plan {
   readonly seconds: (rate: number, subject: Subject['name']) => number;
   readonly warmUpSeconds: number;
   readonly holdMs: number;
+  /** How long to wait after the last round, so that every transaction is forgotten (RFC 3261: up to 64·T1); 0 for not. */
+  readonly forgetMs: number;
+  /** Calls held for the memory they take, three times as many in the end; 0 for none. */
   readonly heldCalls: number;
-  /** Rounds in which the memory of held calls is read. */
-  readonly heldRounds: number;
   /** Each round has its share of this time; when it is used up, the round climbs no further. */
   readonly budgetMs: number;
 }
@@ -34,6 +35,8 @@ export interface Plan {
 export interface Leftover {
   readonly calls: number;
   readonly dialogs: number;
+  /** SIP transactions of the agents; null where their time to be forgotten was not waited for. */
+  readonly transactions: number | null;
   readonly sessions: number | null;
   readonly spoolFiles: number;
   readonly filesOpenedAndKept: Readonly<Record<string, number>>;
@@ -71,9 +74,9 @@ const wholePlan: Plan = {
   seconds: (rate, subject) => (rate <= 50 ? 2.5 : subject === 'direct' ? 1 : 1.5),
   warmUpSeconds: 3,
   holdMs: 1000,
-  heldCalls: 150,
-  heldRounds: 3,
-  budgetMs: 190_000,
+  forgetMs: 34_000,
+  heldCalls: 100,
+  budgetMs: 150_000,
 };
 
 const quickPlan: Plan = {
@@ -83,8 +86,8 @@ const quickPlan: Plan = {
   seconds: () => 1,
   warmUpSeconds: 1,
   holdMs: 400,
-  heldCalls: 50,
-  heldRounds: 1,
+  forgetMs: 0,
+  heldCalls: 0,
   budgetMs: 40_000,
 };
 
@@ -157,7 +160,12 @@ const files = (stack: Stack): Record<string, number> => {
 };
 
 /** What should be gone after the last call. */
-const leftovers = async (stack: Stack, filesBefore: Record<string, number>): Promise<Leftover> => {
+const leftovers = async (
+  stack: Stack,
+  filesBefore: Record<string, number>,
+  forgotten: boolean,
+): Promise<Leftover> => {
+  let transactions = 0;
   let calls = 0;
   let dialogs = 0;
   let unhandledRejections = 0;
@@ -165,13 +173,15 @@ const leftovers = async (stack: Stack, filesBefore: Record<string, number>): Pro
     if (part === null) continue;
     const report = await part.ask<SubjectReport>('report');
     calls += report.calls;
-    dialogs += Number(report.agent?.dialogs ?? 0);
+    dialogs += report.agent?.dialogs ?? 0;
+    transactions += (report.agent?.serverTransactions ?? 0) + (report.agent?.clientTransactions ?? 0);
     unhandledRejections += await part.ask<number>('unhandled');
   }
   const after = files(stack);
   return {
     calls,
     dialogs,
+    transactions: forgotten ? transactions : null,
     unhandledRejections,
     sessions: await stack.sessions(),
     spoolFiles: stack.leftInSpool(),
@@ -196,11 +206,17 @@ const measure = async (stack: Stack, plan: Plan, withParts: boolean, command: st
   for (let round = 1; round <= plan.rounds; round++) {
     const share = (plan.budgetMs * round) / plan.rounds;
     rungs.push(...(await oneRound(stack, plan, round, () => share - (performance.now() - began))));
-    for (const subject of stack.subjects) {
-      if (subject.part !== null && round <= plan.heldRounds)
-        held.push(await measureHeld(stack, subject, plan.heldCalls));
-    }
     load.push(loadavg()[0] ?? 0);
+  }
+  if (plan.forgetMs > 0) {
+    say(`waiting ${plan.forgetMs / 1000} s until the transactions of the last calls are forgotten`);
+    await pause(plan.forgetMs);
+  }
+  const leftover = await leftovers(stack, filesBefore, plan.forgetMs > 0);
+  for (const subject of stack.subjects) {
+    if (subject.part === null || plan.heldCalls === 0) continue;
+    say(`memory of held calls: ${subject.title}`);
+    held.push(...(await measureHeld(stack, subject, plan.heldCalls)));
   }
   const parts = withParts ? await measureParts(stack.site) : [];
   return {
@@ -218,7 +234,7 @@ const measure = async (stack: Stack, plan: Plan, withParts: boolean, command: st
     rungs,
     held,
     parts,
-    leftover: await leftovers(stack, filesBefore),
+    leftover,
   };
 };
 
