@@ -28,7 +28,7 @@ export interface Plan {
   readonly forgetMs: number;
   /** Calls held for the memory they take, three times as many in the end; 0 for none. */
   readonly heldCalls: number;
-  /** Each round has its share of this time; when it is used up, the round climbs no further. */
+  /** No further rung is begun after this time; each round has its share of it for the ladder. */
   readonly budgetMs: number;
 }
 
@@ -76,7 +76,7 @@ const wholePlan: Plan = {
   holdMs: 1000,
   forgetMs: 34_000,
   heldCalls: 100,
-  budgetMs: 150_000,
+  budgetMs: 145_000,
 };
 
 const quickPlan: Plan = {
@@ -114,14 +114,21 @@ const tell = (rung: Rung): void => {
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** One rung; one that is not clean is tried once more, for on a shared machine a stall may be nobody's fault here. */
-const climb = async (stack: Stack, subject: Subject, plan: Plan, round: number, rate: number) => {
+const climb = async (
+  stack: Stack,
+  subject: Subject,
+  plan: Plan,
+  round: number,
+  rate: number,
+  left: () => number,
+): Promise<Rung[]> => {
   const load = { callsPerSecond: rate, seconds: plan.seconds(rate, subject.name), holdMs: plan.holdMs };
   const rungs: Rung[] = [];
   for (const attempt of [1, 2]) {
     const rung = await runRung(stack, subject, round, attempt, load);
     rungs.push(rung);
     tell(rung);
-    if (rung.clean) break;
+    if (rung.clean || left() < 0) break;
     // What the failure left on the way, retransmissions above all, is not to be counted against the next rung.
     await pause(1500);
   }
@@ -129,7 +136,13 @@ const climb = async (stack: Stack, subject: Subject, plan: Plan, round: number, 
 };
 
 /** Every rate of a round, the subjects one after another at each, in another order each round. */
-const oneRound = async (stack: Stack, plan: Plan, round: number, left: () => number): Promise<Rung[]> => {
+const oneRound = async (
+  stack: Stack,
+  plan: Plan,
+  round: number,
+  left: () => number,
+  leftInAll: () => number,
+): Promise<Rung[]> => {
   const rungs: Rung[] = [];
   const fallen = new Set<Subject['name']>();
   const order = stack.subjects.map((_, i) => stack.subjects[(i + round) % stack.subjects.length] as Subject);
@@ -138,9 +151,9 @@ const oneRound = async (stack: Stack, plan: Plan, round: number, left: () => num
     for (const subject of order) {
       const wanted = plan.rates.includes(rate) || plan.ladder[subject.name].includes(rate);
       if (!wanted || fallen.has(subject.name)) continue;
-      // The rates that are compared are always run; the ladder above them as far as time allows.
-      if (!plan.rates.includes(rate) && left() < 0) continue;
-      const tried = await climb(stack, subject, plan, round, rate);
+      // The rates that are compared are run as long as there is time at all; the ladder above them in its share of it.
+      if ((plan.rates.includes(rate) ? leftInAll() : left()) < 0) continue;
+      const tried = await climb(stack, subject, plan, round, rate, leftInAll);
       rungs.push(...tried);
       if (tried.at(-1)?.clean !== true) fallen.add(subject.name);
     }
@@ -204,8 +217,9 @@ const measure = async (stack: Stack, plan: Plan, withParts: boolean, command: st
   const rungs: Rung[] = [];
   const held: Held[] = [];
   for (let round = 1; round <= plan.rounds; round++) {
-    const share = (plan.budgetMs * round) / plan.rounds;
-    rungs.push(...(await oneRound(stack, plan, round, () => share - (performance.now() - began))));
+    const until = (share: number) => () => share - (performance.now() - began);
+    const share = until((plan.budgetMs * round) / plan.rounds);
+    rungs.push(...(await oneRound(stack, plan, round, share, until(plan.budgetMs))));
     load.push(loadavg()[0] ?? 0);
   }
   if (plan.forgetMs > 0) {

@@ -52,7 +52,7 @@ const summits = (results: Results, subject: Name): { best: number[]; topped: boo
     if (climbed.length === 0) continue;
     const clean = climbed.filter((rung) => rung.clean).map((rung) => rung.rate);
     best.push(clean.length === 0 ? 0 : Math.max(...clean));
-    const fell = climbed.find((rung) => !rung.clean && rung.attempt === 2);
+    const fell = climbed.at(-1)?.clean === false ? climbed.at(-1) : undefined;
     if (fell === undefined) topped = false;
     else first.push(fell);
   }
