@@ -143,15 +143,15 @@ const run = async (order: RunOrder): Promise<RunResult> => {
   };
 };
 
-let held: OutgoingCall[] = [];
+const held: OutgoingCall[] = [];
 
-/** Makes calls and keeps them up, for the memory a held call takes. Gives how many are up. */
+/** Makes more calls and keeps them up, for the memory a held call takes. Gives how many are up in all. */
 const hold = async (order: RunOrder): Promise<number> => {
   const side = await open();
   const tally = new Tally();
   const rising: Promise<OutgoingCall | null>[] = [];
   await pace(order, () => rising.push(answered(side, order, tally).catch(() => null)));
-  held = (await Promise.all(rising)).filter((call) => call !== null);
+  held.push(...(await Promise.all(rising)).filter((call) => call !== null));
   return held.length;
 };
 

@@ -30,25 +30,35 @@ const read = async (subject: Subject): Promise<{ rss: Record<string, number>; he
   return { rss, heap: (memory?.heapUsed ?? 0) + (memory?.external ?? 0) };
 };
 
-/** Brings calls up, reads memory, and hangs them up again. */
-export const measureHeld = async (stack: Stack, subject: Subject, calls: number): Promise<Held> => {
-  const before = await read(subject);
-  const up = await stack.caller.ask<number>('hold', {
-    callsPerSecond: 100,
-    seconds: calls / 100,
-    holdMs: 0,
-    target: subject.target,
-    privateEvery: subject.privateEvery,
-  });
-  const during = await read(subject);
+const steps = 3;
+
+/** Brings calls up in three steps, reads memory after each, and hangs them all up. */
+export const measureHeld = async (stack: Stack, subject: Subject, calls: number): Promise<Held[]> => {
+  const held: Held[] = [];
+  let before = await read(subject);
+  let upBefore = 0;
+  for (let step = 1; step <= steps; step++) {
+    const up = await stack.caller.ask<number>('hold', {
+      callsPerSecond: 50,
+      seconds: calls / 50,
+      holdMs: 0,
+      target: subject.target,
+      privateEvery: subject.privateEvery,
+    });
+    const now = await read(subject);
+    const more = up - upBefore;
+    held.push({
+      subject: subject.name,
+      calls: more,
+      rss: Object.fromEntries(
+        Object.entries(now.rss).map(([name, bytes]) => [name, (bytes - (before.rss[name] ?? 0)) / more]),
+      ),
+      heap: (now.heap - before.heap) / more,
+    });
+    before = now;
+    upBefore = up;
+  }
   await stack.caller.ask('release');
   await settled(stack, subject);
-  return {
-    subject: subject.name,
-    calls: up,
-    rss: Object.fromEntries(
-      Object.entries(during.rss).map(([name, bytes]) => [name, (bytes - (before.rss[name] ?? 0)) / up]),
-    ),
-    heap: (during.heap - before.heap) / up,
-  };
+  return held;
 };

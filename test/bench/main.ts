@@ -24,16 +24,19 @@ export interface Plan {
   readonly seconds: (rate: number, subject: Subject['name']) => number;
   readonly warmUpSeconds: number;
   readonly holdMs: number;
+  /** How long to wait after the last round, so that every transaction is forgotten (RFC 3261: up to 64·T1); 0 for not. */
+  readonly forgetMs: number;
+  /** Calls held for the memory they take, three times as many in the end; 0 for none. */
   readonly heldCalls: number;
-  /** Rounds in which the memory of held calls is read. */
-  readonly heldRounds: number;
-  /** Each round has its share of this time; when it is used up, the round climbs no further. */
+  /** No further rung is begun after this time; each round has its share of it for the ladder. */
   readonly budgetMs: number;
 }
 
 export interface Leftover {
   readonly calls: number;
   readonly dialogs: number;
+  /** SIP transactions of the agents; null where their time to be forgotten was not waited for. */
+  readonly transactions: number | null;
   readonly sessions: number | null;
   readonly spoolFiles: number;
   readonly filesOpenedAndKept: Readonly<Record<string, number>>;
@@ -71,9 +74,9 @@ const wholePlan: Plan = {
   seconds: (rate, subject) => (rate <= 50 ? 2.5 : subject === 'direct' ? 1 : 1.5),
   warmUpSeconds: 3,
   holdMs: 1000,
-  heldCalls: 150,
-  heldRounds: 3,
-  budgetMs: 190_000,
+  forgetMs: 34_000,
+  heldCalls: 100,
+  budgetMs: 145_000,
 };
 
 const quickPlan: Plan = {
@@ -83,8 +86,8 @@ const quickPlan: Plan = {
   seconds: () => 1,
   warmUpSeconds: 1,
   holdMs: 400,
-  heldCalls: 50,
-  heldRounds: 1,
+  forgetMs: 0,
+  heldCalls: 0,
   budgetMs: 40_000,
 };
 
@@ -111,14 +114,21 @@ const tell = (rung: Rung): void => {
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** One rung; one that is not clean is tried once more, for on a shared machine a stall may be nobody's fault here. */
-const climb = async (stack: Stack, subject: Subject, plan: Plan, round: number, rate: number) => {
+const climb = async (
+  stack: Stack,
+  subject: Subject,
+  plan: Plan,
+  round: number,
+  rate: number,
+  left: () => number,
+): Promise<Rung[]> => {
   const load = { callsPerSecond: rate, seconds: plan.seconds(rate, subject.name), holdMs: plan.holdMs };
   const rungs: Rung[] = [];
   for (const attempt of [1, 2]) {
     const rung = await runRung(stack, subject, round, attempt, load);
     rungs.push(rung);
     tell(rung);
-    if (rung.clean) break;
+    if (rung.clean || left() < 0) break;
     // What the failure left on the way, retransmissions above all, is not to be counted against the next rung.
     await pause(1500);
   }
@@ -126,7 +136,13 @@ const climb = async (stack: Stack, subject: Subject, plan: Plan, round: number, 
 };
 
 /** Every rate of a round, the subjects one after another at each, in another order each round. */
-const oneRound = async (stack: Stack, plan: Plan, round: number, left: () => number): Promise<Rung[]> => {
+const oneRound = async (
+  stack: Stack,
+  plan: Plan,
+  round: number,
+  left: () => number,
+  leftInAll: () => number,
+): Promise<Rung[]> => {
   const rungs: Rung[] = [];
   const fallen = new Set<Subject['name']>();
   const order = stack.subjects.map((_, i) => stack.subjects[(i + round) % stack.subjects.length] as Subject);
@@ -135,9 +151,9 @@ const oneRound = async (stack: Stack, plan: Plan, round: number, left: () => num
     for (const subject of order) {
       const wanted = plan.rates.includes(rate) || plan.ladder[subject.name].includes(rate);
       if (!wanted || fallen.has(subject.name)) continue;
-      // The rates that are compared are always run; the ladder above them as far as time allows.
-      if (!plan.rates.includes(rate) && left() < 0) continue;
-      const tried = await climb(stack, subject, plan, round, rate);
+      // The rates that are compared are run as long as there is time at all; the ladder above them in its share of it.
+      if ((plan.rates.includes(rate) ? leftInAll() : left()) < 0) continue;
+      const tried = await climb(stack, subject, plan, round, rate, leftInAll);
       rungs.push(...tried);
       if (tried.at(-1)?.clean !== true) fallen.add(subject.name);
     }
@@ -157,7 +173,12 @@ const files = (stack: Stack): Record<string, number> => {
 };
 
 /** What should be gone after the last call. */
-const leftovers = async (stack: Stack, filesBefore: Record<string, number>): Promise<Leftover> => {
+const leftovers = async (
+  stack: Stack,
+  filesBefore: Record<string, number>,
+  forgotten: boolean,
+): Promise<Leftover> => {
+  let transactions = 0;
   let calls = 0;
   let dialogs = 0;
   let unhandledRejections = 0;
@@ -165,13 +186,15 @@ const leftovers = async (stack: Stack, filesBefore: Record<string, number>): Pro
     if (part === null) continue;
     const report = await part.ask<SubjectReport>('report');
     calls += report.calls;
-    dialogs += Number(report.agent?.dialogs ?? 0);
+    dialogs += report.agent?.dialogs ?? 0;
+    transactions += (report.agent?.serverTransactions ?? 0) + (report.agent?.clientTransactions ?? 0);
     unhandledRejections += await part.ask<number>('unhandled');
   }
   const after = files(stack);
   return {
     calls,
     dialogs,
+    transactions: forgotten ? transactions : null,
     unhandledRejections,
     sessions: await stack.sessions(),
     spoolFiles: stack.leftInSpool(),
@@ -194,13 +217,20 @@ const measure = async (stack: Stack, plan: Plan, withParts: boolean, command: st
   const rungs: Rung[] = [];
   const held: Held[] = [];
   for (let round = 1; round <= plan.rounds; round++) {
-    const share = (plan.budgetMs * round) / plan.rounds;
-    rungs.push(...(await oneRound(stack, plan, round, () => share - (performance.now() - began))));
-    for (const subject of stack.subjects) {
-      if (subject.part !== null && round <= plan.heldRounds)
-        held.push(await measureHeld(stack, subject, plan.heldCalls));
-    }
+    const until = (share: number) => () => share - (performance.now() - began);
+    const share = until((plan.budgetMs * round) / plan.rounds);
+    rungs.push(...(await oneRound(stack, plan, round, share, until(plan.budgetMs))));
     load.push(loadavg()[0] ?? 0);
+  }
+  if (plan.forgetMs > 0) {
+    say(`waiting ${plan.forgetMs / 1000} s until the transactions of the last calls are forgotten`);
+    await pause(plan.forgetMs);
+  }
+  const leftover = await leftovers(stack, filesBefore, plan.forgetMs > 0);
+  for (const subject of stack.subjects) {
+    if (subject.part === null || plan.heldCalls === 0) continue;
+    say(`memory of held calls: ${subject.title}`);
+    held.push(...(await measureHeld(stack, subject, plan.heldCalls)));
   }
   const parts = withParts ? await measureParts(stack.site) : [];
   return {
@@ -218,7 +248,7 @@ const measure = async (stack: Stack, plan: Plan, withParts: boolean, command: st
     rungs,
     held,
     parts,
-    leftover: await leftovers(stack, filesBefore),
+    leftover,
   };
 };
 

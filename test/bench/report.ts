@@ -8,6 +8,8 @@ import type { Rung } from './rung.js';
 const titles = { direct: 'phone to phone', plain: 'plain B2BUA', full: 'Sallyport' } as const;
 type Name = keyof typeof titles;
 const names = Object.keys(titles) as Name[];
+/** Those with a process between the phones. */
+const between = ['plain', 'full'] as const;
 
 export const median = (values: readonly number[]): number => {
   const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
@@ -50,7 +52,7 @@ const summits = (results: Results, subject: Name): { best: number[]; topped: boo
     if (climbed.length === 0) continue;
     const clean = climbed.filter((rung) => rung.clean).map((rung) => rung.rate);
     best.push(clean.length === 0 ? 0 : Math.max(...clean));
-    const fell = climbed.find((rung) => !rung.clean && rung.attempt === 2);
+    const fell = climbed.at(-1)?.clean === false ? climbed.at(-1) : undefined;
     if (fell === undefined) topped = false;
     else first.push(fell);
   }
@@ -136,7 +138,7 @@ const loopTable = (results: Results): string =>
   table(
     ['calls/s', 'subject', 'p50 ms', 'p99 ms', 'max ms', 'last CDR after the last hang-up, ms', 'RTP heard'],
     comparable(results).flatMap((rate) =>
-      names.map((name) => {
+      between.map((name) => {
         const rungs = at(results, name, rate);
         const of = (key: 'p50' | 'p99' | 'max') => rungs.map((rung) => rung.loopMs?.[key] ?? Number.NaN);
         return [
@@ -145,12 +147,10 @@ const loopTable = (results: Results): string =>
           spread(of('p50'), tenth),
           spread(of('p99'), tenth),
           spread(of('max'), tenth),
-          name === 'direct'
-            ? '–'
-            : spread(
-                rungs.map((rung) => rung.settleMs),
-                whole,
-              ),
+          spread(
+            rungs.map((rung) => rung.settleMs),
+            whole,
+          ),
           spread(
             rungs.map((rung) => rung.heard * 100),
             (share) => `${share.toFixed(0)} %`,
@@ -163,7 +163,7 @@ const loopTable = (results: Results): string =>
 const heldTable = (held: readonly Held[]): string =>
   table(
     ['subject', 'calls held', 'live heap kB', 'its process, RSS kB', 'redis kB', 'rtpengine kB'],
-    (['plain', 'full'] as const).map((name) => {
+    between.map((name) => {
       const own = held.filter((one) => one.subject === name);
       const rss = (part: string) => own.map((one) => (one.rss[part] ?? Number.NaN) / 1024);
       return [
@@ -180,6 +180,15 @@ const heldTable = (held: readonly Held[]): string =>
       ];
     }),
   );
+
+const heldText = (results: Results): string =>
+  results.held.length === 0
+    ? 'Not measured in this run.'
+    : `${heldTable(results.held)}
+
+Three times ${results.held[0]?.calls ?? 0} more calls, after everything of earlier calls was forgotten; growth a call each time. The live heap is
+read after a garbage collection. RSS grows in steps and may reuse what the load before had left, so it can show nothing.
+`;
 
 const partsTable = (parts: readonly PartFigure[]): string =>
   table(
@@ -209,9 +218,14 @@ const leftoverText = ({ leftover }: Results): string => {
     .join(', ');
   return [
     `After the last call: ${leftover.calls} calls, ${leftover.dialogs} dialogs,`,
+    leftover.transactions === null
+      ? ''
+      : `${leftover.transactions} SIP transactions (after timer J and its like),`,
     `${leftover.sessions ?? 'an unknown number of'} media sessions, ${leftover.spoolFiles} files in the spool,`,
     `${leftover.unhandledRejections} unhandled rejections. Open files against before the first round: ${files}.`,
-  ].join(' ');
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
 };
 
 const idleText = ({ idle }: Results): string =>
@@ -284,9 +298,7 @@ ${mishapText(results)}
 
 ## Memory of a held call
 
-${heldTable(results.held)}
-
-RSS grows in steps and keeps what was once used; the live heap is read after a garbage collection.
+${heldText(results)}
 ${results.parts.length === 0 ? '' : `\n## Steps alone\n\nOne after another on the idle stack.\n\n${partsTable(results.parts)}\n`}
 ## Left behind
 

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { AgentStats } from '../../src/agent/agent.js';
 import { parseConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { type LocalSite, startLocal } from '../../src/local.js';
@@ -20,7 +21,7 @@ export interface SubjectReport {
   readonly mishaps?: Readonly<Record<string, number>>;
   readonly failed?: number;
   readonly loop: LoopDelay;
-  readonly agent: Readonly<Record<string, unknown>> | null;
+  readonly agent: AgentStats | null;
 }
 
 /** One way for a call to go from the caller to the called party. */
