@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { type Child, type ChildExit, startChild, untilReady } from './child.js';
-import { freeTcpPort, freeUdpPort, holdPortRange } from './free-ports.js';
+import { holdPortRange } from './free-ports.js';
 import { ownsPort } from './owns-port.js';
 import { placeFor } from './place.js';
 import { chooseUser } from './run-as.js';
@@ -123,10 +123,17 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
     options.portMin !== undefined && options.portMax !== undefined
       ? { min: options.portMin, max: options.portMax, release: async () => undefined }
       : await holdPortRange(mediaAddress, options.portCount ?? 256);
+  const host = '127.0.0.1';
+  // Out of the kernel's ephemeral range: a phone whose RTP port happened to be one of these would be refused, for no
+  // media may go to a control port, on whatever address.
+  const control = await holdPortRange(host, 16).catch(async (error: unknown) => {
+    await range.release();
+    throw error;
+  });
+  const release = (): Promise<unknown> => Promise.all([range.release(), control.release()]);
   try {
-    const host = '127.0.0.1';
-    const ng = { host, port: options.ngPort ?? (await freeUdpPort(host)) };
-    const cli = { host, port: options.cliPort ?? (await freeTcpPort(host)) };
+    const ng = { host, port: options.ngPort ?? control.min };
+    const cli = { host, port: options.cliPort ?? control.min + 1 };
     const recording = spool === undefined ? [] : [`--recording-dir=${spool}`, '--recording-method=pcap'];
     const child = await startChild({
       name: `rtpengine ${options.name}`,
@@ -137,12 +144,12 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
       // The second lock: not told not to record, but unable to write.
       ...(recorded ? {} : { maxFileBytes: 0 }),
     });
-    void child.exited.then(() => range.release());
+    void child.exited.then(release);
     const owns = (): boolean => ownsPort(child.pid, 'udp', ng.port) && ownsPort(child.pid, 'tcp', cli.port);
     await untilReady(child, async () => owns() && (await pings(ng)) && (await connects(cli)));
     const after = async (exit: Promise<ChildExit>): Promise<ChildExit> => {
       const value = await exit;
-      await range.release();
+      await release();
       return value;
     };
     return {
@@ -157,7 +164,7 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
       spool,
     };
   } catch (error) {
-    await range.release();
+    await release();
     throw error;
   }
 };
