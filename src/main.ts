@@ -2,7 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+
 import { type Agent, type AgentStats, type SipTimers, startAgent } from './agent/agent.js';
+
 import { type Check, type Health, startHealth } from './api/health.js';
 import { Metrics } from './api/metrics.js';
 import { Controller } from './call/controller.js';
@@ -36,9 +38,9 @@ export interface Sallyport {
     readonly port: number;
   }[];
   readonly healthPort: number;
-  readonly checks: () => readonly Check[];
-  /** What the embedded agent holds at this moment; null with a drachtio-server. */
+  /** Gauges and counters of the embedded agent; null with a drachtio-server. */
   readonly agentStats: () => AgentStats | null;
+  readonly checks: () => readonly Check[];
   /** Drains, ends what is left, and closes every part. */
   stop(drainMs?: number): Promise<void>;
 }
@@ -202,8 +204,8 @@ const start = async (
     journal,
     sip: agent?.sip ?? [],
     healthPort: health.port,
-    checks,
     agentStats: () => agent?.agent.stats() ?? null,
+    checks,
     stop: (drainMs) =>
       stop(
         {

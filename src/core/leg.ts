@@ -14,9 +14,12 @@ export type CallerId = Brand<string, 'CallerId'>;
 /** Wall-clock time in milliseconds since the epoch, UTC. */
 export type WallMs = Brand<number, 'WallMs'>;
 
+const callIdShape = /^c[a-z2-7]{26}$/;
 const callerIdShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const nameShape = /^[a-z0-9][a-z0-9-]{0,47}$/;
 
+export const parseCallId = (text: string): CallId | null =>
+  callIdShape.test(text) ? (text as CallId) : null;
 export const parseCallerId = (text: string): CallerId | null =>
   callerIdShape.test(text) ? (text as CallerId) : null;
 export const parseTrunkId = (text: string): TrunkId | null =>

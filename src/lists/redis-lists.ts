@@ -56,8 +56,10 @@ export interface RedisLists extends Lists {
 const maxInFlight = 512;
 /** A background read may take this long: it is in nobody's way. */
 const backgroundTimeoutMs = 2_000;
-/** Verification takes at most this share of the time. */
+/** Verification takes at most one part in this of the time. */
 const verifyShare = 20;
+/** And at most this share while the lists are disarmed. */
+const retryShare = 3;
 const headBytes = 8192;
 
 type Required = {
@@ -70,7 +72,9 @@ class TimedOut extends Error {}
 const within = async <T>(ms: number, promise: Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TimedOut()), ms);
+    // After a stall of our own, timers run before sockets are read: setImmediate lets a waiting reply win. Without it
+    // a busy moment of this process refuses calls that Redis has answered in time.
+    timer = setTimeout(() => setImmediate(() => reject(new TimedOut())), ms);
   });
   try {
     return await Promise.race([promise, late]);
@@ -94,8 +98,10 @@ class ArmedRedisLists implements RedisLists {
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #queued: Promise<void> | null = null;
-  #verifiedMono = 0;
+  #queuedWhole = false;
+  #verifiedMono = Number.NEGATIVE_INFINITY;
   #verifyEveryMs: number;
+  #retryMs = 0;
 
   constructor(options: Required, trusted: TrustedKeys, snapshot: Snapshot) {
     const { clock, emit, redis, deadlineMs, maxListAgeMs } = options;
@@ -104,7 +110,8 @@ class ArmedRedisLists implements RedisLists {
     this.#snapshot = snapshot;
     this.#keys = keyNames(options.keyPrefix);
     this.#verifyEveryMs = options.verifyEveryMs;
-    this.#lookups = new Connection(redis, deadlineMs, (state) => emit({ event: 'redis-state', state }));
+    // The client's own timeout is the second net: it does not let a waiting reply win.
+    this.#lookups = new Connection(redis, deadlineMs * 2, (state) => emit({ event: 'redis-state', state }));
     this.#background = new Connection(redis, backgroundTimeoutMs);
     const { highestEpoch } = snapshot;
     this.#arming = new Arming({ trusted, maxListAgeMs, clock, highestEpoch });
@@ -256,9 +263,12 @@ class ArmedRedisLists implements RedisLists {
       return this.#running;
     }
     const running = this.#running;
+    this.#queuedWhole ||= whole;
     this.#queued ??= running.then(() => {
+      const asked = this.#queuedWhole;
       this.#queued = null;
-      return this.#look(true);
+      this.#queuedWhole = false;
+      return this.#look(asked);
     });
     return this.#queued;
   }
@@ -284,9 +294,11 @@ class ArmedRedisLists implements RedisLists {
 
   #isDue(head: Probe): boolean {
     const verified = this.#arming.verified;
-    if (verified === null || this.#arming.disarmed !== null) return true;
+    const since = this.#options.clock.mono() - this.#verifiedMono;
+    // While disarmed it is tried again and again, but never so often that it eats the processor.
+    if (verified === null || this.#arming.disarmed !== null) return since >= this.#retryMs;
     if (head.state === 'value' && head.text !== formatHead(verified.head)) return true;
-    return this.#options.clock.mono() - this.#verifiedMono >= this.#verifyEveryMs;
+    return since >= this.#verifyEveryMs;
   }
 
   async #verify(heartbeat: Probe): Promise<void> {
@@ -298,6 +310,7 @@ class ArmedRedisLists implements RedisLists {
     this.#verifiedMono = this.#options.clock.mono();
     const took = this.#verifiedMono - started;
     this.#verifyEveryMs = Math.max(this.#options.verifyEveryMs, took * verifyShare);
+    this.#retryMs = took * retryShare;
     switch (result.state) {
       case 'moved':
         this.#verifiedMono = Number.NEGATIVE_INFINITY;

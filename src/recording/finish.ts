@@ -18,7 +18,8 @@ export interface EndedRecording {
   readonly file: ProvedFile;
   readonly sides: Sides;
   readonly receivedAt: WallMs;
-  readonly decision: Monitored;
+  /** The decision in short, for the manifest. */
+  readonly decision: JsonObject;
   readonly totals: MediaTotals | null;
 }
 
@@ -61,14 +62,16 @@ export const nodeIsDone = async (
   path: string,
   spool: string,
   pid: number | null,
+  fd: number | null,
   withinMs: number,
 ): Promise<boolean> => {
   const metadata = join(spool, 'metadata', `rtpengine-meta-${stem}.txt`);
   const end = performance.now() + withinMs;
   for (;;) {
     if (pid !== null && !alive(pid)) return true;
-    if ((await exists(metadata)) && holdsOpen(pid, path) !== true) return true;
-    if (performance.now() >= end) return false;
+    if ((await exists(metadata)) && holdsOpen(pid, path, fd) !== true) return true;
+    // A node that was killed leaves no metadata, and the one that followed it does not know the file.
+    if (performance.now() >= end) return holdsOpen(pid, path, fd) === false;
     await pause(10);
   }
 };
@@ -99,7 +102,7 @@ const countsOf = (side: Conversion['caller']): JsonObject => ({
   otherPayloadTypes: side.other,
 });
 
-const summaryOf = (decision: Monitored): JsonObject => ({
+export const summaryOf = (decision: Monitored): JsonObject => ({
   verdict: decision.verdict,
   reasons: decision.reasons.map(({ code, detail }) => (detail === undefined ? { code } : { code, detail })),
   epoch: decision.epoch === null ? null : { id: decision.epoch.id, digest: decision.epoch.digest },
@@ -161,7 +164,7 @@ const store = async (
     format: 'sallyport-recording-1',
     callId: ended.callId,
     createdAt: new Date(bounds.now()).toISOString(),
-    decision: summaryOf(ended.decision),
+    decision: ended.decision,
     complete: made.damage === null && missingOf(made, ended.totals) === 0,
     wav,
     ...evidence,
@@ -182,7 +185,7 @@ export const finishRecording = async (
 ): Promise<Finished> => {
   const { callId, spool, file } = ended;
   const stem = stemOf(file.path.slice(file.path.lastIndexOf('/') + 1));
-  const nodeDone = await nodeIsDone(stem, file.path, spool, ended.nodePid, bounds.settleMs);
+  const nodeDone = await nodeIsDone(stem, file.path, spool, ended.nodePid, file.fd, bounds.settleMs);
   const pcap = await openPcap(ended);
   if (typeof pcap === 'string')
     return { state: 'missing', code: pcap, evidence: { node: ended.node, nodeDone } };

@@ -10,6 +10,8 @@ export interface ProvedFile {
   readonly path: string;
   readonly dev: number;
   readonly ino: number;
+  /** Under which number the node has it open; null where that was not seen. */
+  readonly fd: number | null;
   readonly evidence: JsonObject;
 }
 
@@ -19,27 +21,41 @@ const POLL_MS = 5;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+const isOpenAt = (pid: number, fd: number, path: string): boolean => {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`) === path;
+  } catch {
+    // Closed meanwhile.
+    return false;
+  }
+};
+
 /**
- * True where the process holds the file open, false where not, null where that was not seen: another user's process,
- * or one with so many files that a look at the newest did not find it. A recording that nobody writes then shows by
- * its size.
+ * Under which number the process has the file open; 'none' where it has not, null where that was not seen: another
+ * user's process, or one with so many files that a look at the newest did not find it. A recording that nobody
+ * writes then shows by its size.
  */
-export const holdsOpen = (pid: number | null, path: string): boolean | null => {
+const whereOpen = (pid: number | null, path: string): number | 'none' | null => {
   if (pid === null) return null;
   try {
     const fds = readdirSync(`/proc/${pid}/fd`);
     const newest = fds.map(Number).sort((left, right) => right - left);
-    for (const fd of newest.slice(0, MAX_LOOKS)) {
-      try {
-        if (readlinkSync(`/proc/${pid}/fd/${fd}`) === path) return true;
-      } catch {
-        // Closed meanwhile.
-      }
-    }
-    return fds.length > MAX_LOOKS ? null : false;
+    for (const fd of newest.slice(0, MAX_LOOKS)) if (isOpenAt(pid, fd, path)) return fd;
+    return fds.length > MAX_LOOKS ? null : 'none';
   } catch {
     return null;
   }
+};
+
+/**
+ * True where the process holds the file open, false where not, null where that was not seen. With the number the file
+ * was seen open under it is one look instead of hundreds, each of them a stall for every call: a node opens a
+ * recording once.
+ */
+export const holdsOpen = (pid: number | null, path: string, fd: number | null): boolean | null => {
+  if (pid !== null && fd !== null) return isOpenAt(pid, fd, path);
+  const at = whereOpen(pid, path);
+  return at === null ? null : at !== 'none';
 };
 
 const magics = new Set(['d4c3b2a1', 'a1b2c3d4', '4d3cb2a1', 'a1b23c4d']);
@@ -66,17 +82,17 @@ const lookOnce = async (path: string, pid: number | null): Promise<Look> => {
   const owner = await ownerOf(pid);
   if (owner !== null && stat.uid !== owner.uid) return { code: 'file-of-another', final: true };
   if (await wrongMagic(path, stat.size)) return { code: 'file-not-pcap', final: true };
-  const held = holdsOpen(pid, path);
-  if (held === false) return { code: 'file-not-open', final: false };
+  const at = whereOpen(pid, path);
+  if (at === 'none') return { code: 'file-not-open', final: false };
   const evidence = {
     file: basename(path),
     dev: stat.dev,
     ino: stat.ino,
     size: stat.size,
     ownerUid: stat.uid,
-    heldOpen: held ?? 'not-seen',
+    heldOpen: at === null ? 'not-seen' : true,
   };
-  return { path, dev: stat.dev, ino: stat.ino, evidence };
+  return { path, dev: stat.dev, ino: stat.ino, fd: at, evidence };
 };
 
 /**

@@ -100,10 +100,27 @@ export const hearBoth = async (call: Up, deadlineMs = 5000): Promise<void> => {
   ]);
 };
 
+/** Waits for the 200. A call that fails instead is shown with its CDR and what was said about it. */
+export const answered = async (
+  site: Site,
+  out: OutgoingCall,
+  as: string,
+  deadlineMs = 15_000,
+): Promise<void> => {
+  try {
+    await out.answered({ deadlineMs });
+  } catch (error) {
+    if (out.final === undefined) throw error;
+    const cdr = await cdrOf(site, as);
+    const events = site.events.filter((event) => 'callId' in event && event.callId === cdr.callId);
+    throw new Error(`${as}: ${out.final.status}\n${JSON.stringify(cdr)}\n${JSON.stringify(events)}`);
+  }
+};
+
 /** Places a call and waits until each side hears the other's tone. */
 export const connect = async (site: Site, number: string, as: string): Promise<Up> => {
   const out = await dial(site, number, as);
-  await out.answered({ deadlineMs: 15_000 });
+  await answered(site, out, as);
   const call = { as, out, in: await incomingOf(site, as) };
   await hearBoth(call);
   return call;

@@ -239,6 +239,15 @@ export class Storm {
       'call-id': victim,
       ...(command === 'subscribe request' ? { 'from-tag': 'caller' } : {}),
     }).catch(() => undefined);
+    // Looked at twice since: the second look began after the command, so its consequences are not still to come.
+    await this.#lookedAt(name);
+    await this.#lookedAt(name);
+  }
+
+  async #lookedAt(name: string): Promise<void> {
+    const last = () => this.#site.sallyport.media.attestations().find((one) => one.node === name)?.at ?? 0;
+    const before = last();
+    await this.#site.until(`${name} is looked at`, () => last() > before);
   }
 
   /** A number becomes privileged; from the moment the publication is served, no call to it may be monitored. */

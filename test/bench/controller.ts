@@ -1,0 +1,57 @@
+/** The controller as it runs in production, in a process of its own, for the benchmark to load. */
+import type { AppEvent } from '../../src/call/events.js';
+import type { Config } from '../../src/config/schema.js';
+import { type Sallyport, startSallyport } from '../../src/main.js';
+import { serve } from './ask.js';
+import { watchLoop } from './event-loop.js';
+import { count } from './load.js';
+
+const loop = watchLoop();
+let sallyport: Sallyport | null = null;
+/** What should not happen in a good run, by kind. */
+const mishaps: Record<string, number> = {};
+
+const note = (event: AppEvent): void => {
+  if (event.event === 'alarm') count(mishaps, `alarm ${event.alarm}: ${event.detail}`);
+  else if (event.event === 'call-effect-failed') count(mishaps, `${event.effect} failed: ${event.code}`);
+  else if (event.event === 'fault') count(mishaps, `fault in ${event.where}: ${event.code}`);
+  else if (event.event === 'node-state' && event.state === 'down')
+    count(mishaps, `node ${event.node} down: ${event.why}`);
+  else if (event.event === 'lists-disarmed') count(mishaps, `lists disarmed: ${event.why}`);
+  else if (event.event === 'journal-state' && event.state === 'unhealthy')
+    count(mishaps, `journal unhealthy: ${event.code}`);
+  else if (event.event === 'call-rejected') count(mishaps, `rejected: ${event.ending}`);
+  else if (event.event === 'call-ended' && !goodEndings.has(event.ending))
+    count(mishaps, `ended ${event.ending}: ${event.detail}`);
+};
+const goodEndings: ReadonlySet<string> = new Set(['caller-hung-up', 'called-hung-up']);
+
+const start = async (config: Config): Promise<{ host: string; port: number }> => {
+  sallyport = await startSallyport(config, note);
+  const { checks, sip } = sallyport;
+  for (let waited = 0; !checks().every((check) => check.ok); waited += 25) {
+    if (waited > 15_000) throw new Error(`the controller is not ready: ${JSON.stringify(checks())}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  const udp = sip.find((one) => one.transport === 'udp');
+  return { host: udp?.host ?? '', port: udp?.port ?? 0 };
+};
+
+serve({
+  start,
+  reset: () => {
+    loop.reset();
+    for (const key of Object.keys(mishaps)) delete mishaps[key];
+  },
+  report: () => ({
+    calls: sallyport?.controller.size ?? 0,
+    mishaps: { ...mishaps },
+    loop: loop.read(),
+    agent: sallyport?.agentStats() ?? null,
+  }),
+  memory: () => {
+    globalThis.gc?.();
+    return process.memoryUsage();
+  },
+  stop: () => sallyport?.stop(0),
+});

@@ -1,0 +1,307 @@
+import type { Held } from './held.js';
+import type { Results } from './main.js';
+import type { PartFigure } from './parts.js';
+import type { Rung } from './rung.js';
+
+/** The page of one run. Every figure is of that run; the ratios are what may be compared with another one. */
+
+const titles = { direct: 'phone to phone', plain: 'plain B2BUA', full: 'Sallyport' } as const;
+type Name = keyof typeof titles;
+const names = Object.keys(titles) as Name[];
+/** Those with a process between the phones. */
+const between = ['plain', 'full'] as const;
+
+export const median = (values: readonly number[]): number => {
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  if (sorted.length === 0) return Number.NaN;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? Number.NaN)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+};
+
+const whole = (value: number): string =>
+  Number.isNaN(value) ? '–' : Math.round(value).toLocaleString('en-US');
+const tenth = (value: number): string => (Number.isNaN(value) ? '–' : value.toFixed(1));
+
+/** Median with the spread of the rounds. */
+const spread = (values: readonly number[], format: (value: number) => string): string => {
+  const known = values.filter((value) => !Number.isNaN(value));
+  if (known.length === 0) return '–';
+  if (known.length === 1) return format(median(known));
+  return `${format(median(known))} (${format(Math.min(...known))}–${format(Math.max(...known))})`;
+};
+
+const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
+
+const at = (results: Results, subject: Name, rate: number): Rung[] =>
+  results.rungs.filter((rung) => rung.clean && rung.subject === subject && rung.rate === rate);
+
+const comparable = (results: Results): number[] =>
+  [...new Set(results.rungs.map((rung) => rung.rate))].filter((rate) => results.plan.rates.includes(rate));
+
+/** The highest clean rate of each round, and whether the round ended with a rung that was not clean. */
+const summits = (results: Results, subject: Name): { best: number[]; topped: boolean; first: Rung[] } => {
+  const best: number[] = [];
+  const first: Rung[] = [];
+  let topped = true;
+  for (let round = 1; round <= results.plan.rounds; round++) {
+    const climbed = results.rungs.filter((rung) => rung.subject === subject && rung.round === round);
+    if (climbed.length === 0) continue;
+    const clean = climbed.filter((rung) => rung.clean).map((rung) => rung.rate);
+    best.push(clean.length === 0 ? 0 : Math.max(...clean));
+    const fell = climbed.at(-1)?.clean === false ? climbed.at(-1) : undefined;
+    if (fell === undefined) topped = false;
+    else first.push(fell);
+  }
+  return { best, topped, first };
+};
+
+const total = (counts: Readonly<Record<string, number>>): number =>
+  Object.values(counts).reduce((sum, one) => sum + one, 0);
+
+const fallText = (rung: Rung): string => {
+  const why = [...Object.entries(rung.failures), ...Object.entries(rung.mishaps)]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, 2)
+    .map(([what, times]) => `${times} × ${what}`);
+  return `at ${rung.rate}/s: ${total(rung.failures)} of ${rung.calls} failed, ${rung.retransmissions} retransmissions${why.length > 0 ? ` (${why.join('; ')})` : ''}`;
+};
+
+const secondTries = ({ rungs }: Results): string => {
+  const saved = names.map((name) => {
+    const count = rungs.filter((rung) => rung.subject === name && rung.attempt === 2 && rung.clean).length;
+    return `${titles[name]} ${count}`;
+  });
+  return `Rungs that were clean only the second time: ${saved.join(', ')}.`;
+};
+
+const ladderTable = (results: Results): string =>
+  table(
+    ['subject', 'calls/s with no failure and no retransmission', 'what the next rung showed'],
+    names.map((name) => {
+      const { best, topped, first } = summits(results, name);
+      const fallen = first.at(-1);
+      return [
+        titles[name],
+        `${topped ? '' : 'at least '}${spread(best, whole)}`,
+        fallen === undefined ? 'not climbed further' : fallText(fallen),
+      ];
+    }),
+  );
+
+const latencyTable = (results: Results): string =>
+  table(
+    ['calls/s', 'subject', 'p50 µs', 'p95 µs', 'p99 µs', 'p50 to plain', 'p99 to plain'],
+    comparable(results).flatMap((rate) =>
+      names.map((name) => {
+        const rungs = at(results, name, rate);
+        const plain = at(results, 'plain', rate);
+        const of = (from: readonly Rung[], key: 'p50' | 'p95' | 'p99') =>
+          from.map((rung) => rung.latencyUs[key]);
+        const ratio = (key: 'p50' | 'p99'): string =>
+          name === 'plain' ? '1' : tenth(median(of(rungs, key)) / median(of(plain, key)));
+        return [
+          String(rate),
+          titles[name],
+          ...(['p50', 'p95', 'p99'] as const).map((key) => spread(of(rungs, key), whole)),
+          ratio('p50'),
+          ratio('p99'),
+        ];
+      }),
+    ),
+  );
+
+const cpuTable = (results: Results): string =>
+  table(
+    ['calls/s', 'subject', 'its process', 'to plain', 'redis', 'rtpengine', 'caller', 'called'],
+    comparable(results).flatMap((rate) =>
+      names.map((name) => {
+        const rungs = at(results, name, rate);
+        const of = (from: readonly Rung[], part: string) =>
+          from.map((rung) => rung.cpuUs[part] ?? Number.NaN);
+        const ratio = median(of(rungs, 'process')) / median(of(at(results, 'plain', rate), 'process'));
+        return [
+          String(rate),
+          titles[name],
+          spread(of(rungs, 'process'), whole),
+          name === 'plain' ? '1' : tenth(ratio),
+          ...['redis', 'rtpengine', 'caller', 'called'].map((part) => spread(of(rungs, part), whole)),
+        ];
+      }),
+    ),
+  );
+
+const loopTable = (results: Results): string =>
+  table(
+    ['calls/s', 'subject', 'p50 ms', 'p99 ms', 'max ms', 'last CDR after the last hang-up, ms', 'RTP heard'],
+    comparable(results).flatMap((rate) =>
+      between.map((name) => {
+        const rungs = at(results, name, rate);
+        const of = (key: 'p50' | 'p99' | 'max') => rungs.map((rung) => rung.loopMs?.[key] ?? Number.NaN);
+        return [
+          String(rate),
+          titles[name],
+          spread(of('p50'), tenth),
+          spread(of('p99'), tenth),
+          spread(of('max'), tenth),
+          spread(
+            rungs.map((rung) => rung.settleMs),
+            whole,
+          ),
+          spread(
+            rungs.map((rung) => rung.heard * 100),
+            (share) => `${share.toFixed(0)} %`,
+          ),
+        ];
+      }),
+    ),
+  );
+
+const heldTable = (held: readonly Held[]): string =>
+  table(
+    ['subject', 'calls held', 'live heap kB', 'its process, RSS kB', 'redis kB', 'rtpengine kB'],
+    between.map((name) => {
+      const own = held.filter((one) => one.subject === name);
+      const rss = (part: string) => own.map((one) => (one.rss[part] ?? Number.NaN) / 1024);
+      return [
+        titles[name],
+        spread(
+          own.map((one) => one.calls),
+          whole,
+        ),
+        spread(
+          own.map((one) => one.heap / 1024),
+          tenth,
+        ),
+        ...['process', 'redis', 'rtpengine'].map((part) => spread(rss(part), tenth)),
+      ];
+    }),
+  );
+
+const heldText = (results: Results): string =>
+  results.held.length === 0
+    ? 'Not measured in this run.'
+    : `${heldTable(results.held)}
+
+Three times ${results.held[0]?.calls ?? 0} more calls, after everything of earlier calls was forgotten; growth a call each time. The live heap is
+read after a garbage collection. RSS grows in steps and may reuse what the load before had left, so it can show nothing.
+`;
+
+const partsTable = (parts: readonly PartFigure[]): string =>
+  table(
+    ['step', 'p50 µs', 'p99 µs', 'a second'],
+    parts.map((part) => [
+      part.name,
+      part.p50Us === null ? '–' : whole(part.p50Us),
+      part.p99Us === null ? '–' : whole(part.p99Us),
+      part.perSecond === null ? '–' : whole(part.perSecond),
+    ]),
+  );
+
+const mishapText = (results: Results): string => {
+  const sum: Record<string, number> = {};
+  const clean = results.rungs.filter((rung) => rung.clean);
+  for (const rung of clean)
+    for (const [what, times] of Object.entries(rung.mishaps)) sum[what] = (sum[what] ?? 0) + times;
+  const seen = Object.entries(sum).map(([what, times]) => `${times} × ${what}`);
+  return seen.length === 0
+    ? 'Alarms, faults and failed steps in clean rungs: none.'
+    : `In clean rungs: ${seen.join('; ')}.`;
+};
+
+const leftoverText = ({ leftover }: Results): string => {
+  const files = Object.entries(leftover.filesOpenedAndKept)
+    .map(([name, count]) => `${name} ${count >= 0 ? '+' : ''}${count}`)
+    .join(', ');
+  return [
+    `After the last call: ${leftover.calls} calls, ${leftover.dialogs} dialogs,`,
+    leftover.transactions === null
+      ? ''
+      : `${leftover.transactions} SIP transactions (after timer J and its like),`,
+    `${leftover.sessions ?? 'an unknown number of'} media sessions, ${leftover.spoolFiles} files in the spool,`,
+    `${leftover.unhandledRejections} unhandled rejections. Open files against before the first round: ${files}.`,
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+};
+
+const idleText = ({ idle }: Results): string =>
+  idle
+    .flatMap(({ subject, cpuUs }) =>
+      Object.entries(cpuUs)
+        .filter(([part]) => part !== 'caller' && part !== 'called')
+        .map(
+          ([part, us]) =>
+            `${titles[subject]}${part === 'process' ? '' : `'s ${part}`} ${tenth(us / 1000)} ms a second`,
+        ),
+    )
+    .join(', ');
+
+export const reportPage = (results: Results): string => {
+  const { machine, plan } = results;
+  const calls = results.rungs.reduce((sum, rung) => sum + rung.calls, 0);
+  const load = machine.load.map((one) => one.toFixed(1)).join(', ');
+  return `# Benchmarks
+
+One run of \`${results.command}\`: ${whole(calls)} calls in ${Math.round(results.seconds)} s. Figures are medians of ${plan.rounds} interleaved rounds, with the
+smallest and the largest round in parentheses. **Absolute figures are those of one run on one machine; compare the
+ratios.** The command writes this page anew.
+
+Machine: ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${machine.node}, everything on loopback, the phones on the same cores.
+One-minute load average before the first call and after each round: ${load}. The benchmark itself loads the machine; what
+is there before the first call is other people's work, and it is in the figures, in the p99 above all.
+
+What is compared:
+
+- **phone to phone**: the load generators call each other; what is left when nothing stands between.
+- **plain B2BUA**: 80 lines on drachtio-srf and the embedded agent (\`test/bench/plain-b2bua.ts\`). No lists, no journal,
+  no media: the least any controller on this stack can cost.
+- **Sallyport**: the whole job. Lists in Redis, decision and CDR each journalled durably, media anchored on rtpengine
+  and blocked until connected, nine calls in ten recorded, proved, and made into a WAV with its manifest, one in ten
+  private on the private node. Log level \`info\`.
+
+Each call is answered at once, held ${plan.holdMs / 1000} s and hung up by the caller; each party sends four RTP packets. Warm-up is not
+counted. Calls start at an even rate, whether earlier ones were answered or not.
+
+## Calls a second
+
+A ladder of rates up to the first that shows a failed call or a message sent twice, by whichever side, in each of two
+tries. ${secondTries(results)}
+
+${ladderTable(results)}
+
+## From INVITE to 200
+
+Clean rungs alone, here and below.
+
+${latencyTable(results)}
+
+## CPU a call
+
+User and system time in µs a call by process, from \`/proc/PID/stat\`, over the run of a rate until its last CDR. It
+includes what a process does while idle (${idleText(results)}), and at
+low rates the waking of an idle core: compare equal rates only.
+
+${cpuTable(results)}
+
+## The event loop
+
+How late a timer of 10 ms was in the subject's process, and how long after the last hang-up its last call was closed
+(recording converted, CDR durable).
+
+${loopTable(results)}
+
+${mishapText(results)}
+
+## Memory of a held call
+
+${heldText(results)}
+${results.parts.length === 0 ? '' : `\n## Steps alone\n\nOne after another on the idle stack.\n\n${partsTable(results.parts)}\n`}
+## Left behind
+
+${leftoverText(results)}
+`;
+};
