@@ -21,8 +21,11 @@ export const parseMessageLog = (log: string): readonly LoggedMessage[] => {
   // sipp counts bytes; latin1 makes a character of each.
   let rest = Buffer.from(log, 'latin1').toString('latin1');
   while (rest.trim() !== '') {
-    // Over TCP sipp complains in here of reads that found nothing yet.
-    rest = rest.replace(/^(?:\n|(?:Problem EAGAIN|Exit problem event) on socket[^\n]*\n)+/, '');
+    // sipp complains in here of TCP reads that found nothing yet, and of messages outside its one call, which it logs.
+    rest = rest.replace(
+      /^(?:\n|(?:(?:Problem EAGAIN|Exit problem event) on socket|Discarded message for new calls)[^\n]*\n)+/,
+      '',
+    );
     const head = headOf.exec(rest);
     if (head === null) throw new Error(`not a sipp message log: ${JSON.stringify(rest.slice(0, 200))}`);
     const length = Number(head[1] ?? head[2]);
