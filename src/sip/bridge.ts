@@ -10,8 +10,8 @@ import {
 } from '../call/ports.js';
 import { SipCallerLeg } from './caller-leg.js';
 import { SipCalledLeg } from './dialer.js';
-import type { InDialogRequest, SipDialog, SipReply } from './drachtio.js';
 import { refusalHeaders } from './refusal.js';
+import type { InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
 
 /** How long the other party may take to answer a re-INVITE (64*T1, RFC 3261 section 14.1). */
 const reinviteMs = 32_000;

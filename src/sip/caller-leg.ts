@@ -1,8 +1,8 @@
 import type { CallerLeg, Sdp } from '../call/ports.js';
 import { type Ending, endingRow } from '../core/ending.js';
 import type { Leg } from '../core/leg.js';
-import { type IncomingInvite, type SipDialog, SipError } from './drachtio.js';
 import { reasonHeader, refusalHeaders } from './refusal.js';
+import { type IncomingInvite, type SipDialog, SipError } from './sip-dialog.js';
 
 type Gone = Parameters<CallerLeg['onGone']>[0];
 

@@ -5,9 +5,10 @@ import { SipBridge } from './bridge.js';
 import { SipCallerLeg } from './caller-leg.js';
 import { CarrierStates } from './carrier-states.js';
 import { SipDialer } from './dialer.js';
-import { Drachtio, type IncomingInvite } from './drachtio.js';
+import { Drachtio } from './drachtio.js';
 import { legFromInvite } from './leg-from-invite.js';
 import { refusalHeaders } from './refusal.js';
+import type { IncomingInvite } from './sip-dialog.js';
 import { type FacilityTrunk, type Source, type Trunk, TrunkTable } from './trunk.js';
 
 /** What the SIP side needs of the controller of calls. */
