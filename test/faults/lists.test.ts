@@ -209,6 +209,9 @@ t.test(
             everyMs: 500,
           });
           await fooled.stop();
+          // A number both lists allow, asked first: nothing about its own entry gives the old list away.
+          const refusal = await refusedCall(site, open, 'replayed-allowed');
+          t.match(refusal, { status: 503, ending: 'lists-unavailable' }, 'the old list serves nobody');
           const call = await connect(site, turning, 'turned-and-replayed');
           const cdr = await finish(site, call);
           t.match(

@@ -254,14 +254,19 @@ t.test('spools fail under calls', async (t) => {
     return join(pcaps, name);
   };
   const standing = await connect(site, numbers.attorney, 'standing');
-  const losesRecording = async (t: Test, as: string, harm: (pcap: string) => void): Promise<void> => {
+  const losesRecording = async (
+    t: Test,
+    as: string,
+    detail: string,
+    harm: (pcap: string) => void,
+  ): Promise<void> => {
     const call = await connect(site, open, as);
     const told = bothTold(call);
     harm(await pcapOf(as));
     isTold(t, await told, 'recording-lost');
     const callId = await callIdOf(site, as);
     await site.event('alarm', (one) => one.alarm === 'recording-lost' && one.callId === callId);
-    t.match(await cdrOf(site, as), { verdict: 'monitored', ending: 'recording-lost', fault: 'ours' });
+    t.match(await cdrOf(site, as), { verdict: 'monitored', ending: 'recording-lost', detail, fault: 'ours' });
     await hearBoth(standing);
   };
   const works = async (t: Test, as: string): Promise<void> => {
@@ -284,14 +289,14 @@ t.test('spools fail under calls', async (t) => {
   };
 
   await t.test('the pcap is deleted', async (t) => {
-    await losesRecording(t, 'deleted', (pcap) => rmSync(pcap));
+    await losesRecording(t, 'deleted', 'file-vanished', (pcap) => rmSync(pcap));
     t.match((await cdrOf(site, 'deleted')).spool, { state: 'recording-missing', code: 'file-vanished' });
     await reviveIfDead();
     await works(t, 'after-deleted');
   });
 
   await t.test('the pcap is replaced by a link to elsewhere', async (t) => {
-    await losesRecording(t, 'linked', (pcap) => {
+    await losesRecording(t, 'linked', 'file-replaced', (pcap) => {
       renameSync(pcap, join(spool, 'kept'));
       symlinkSync(join(spool, 'kept'), pcap);
     });
@@ -314,7 +319,7 @@ t.test('spools fail under calls', async (t) => {
 
   await t.test('the disk is full', { skip: disk === null }, async (t) => {
     let empty = (): void => undefined;
-    await losesRecording(t, 'full', () => {
+    await losesRecording(t, 'full', 'file-not-growing', () => {
       empty = fillDisk(spool);
     });
     const { spool: finding } = await cdrOf(site, 'full');
@@ -326,7 +331,7 @@ t.test('spools fail under calls', async (t) => {
   });
 
   await t.test('the folder of pcaps vanishes', async (t) => {
-    await losesRecording(t, 'vanished', () => renameSync(pcaps, join(spool, 'moved')));
+    await losesRecording(t, 'vanished', 'file-vanished', () => renameSync(pcaps, join(spool, 'moved')));
     await isRefused(t, 'while-gone');
     renameSync(join(spool, 'moved'), pcaps);
     await reviveIfDead();
