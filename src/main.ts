@@ -2,7 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Agent, type AgentStats, startAgent } from './agent/agent.js';
+
+import { type Agent, type AgentStats, type SipTimers, startAgent } from './agent/agent.js';
+
 import { type Check, type Health, startHealth } from './api/health.js';
 import { Metrics } from './api/metrics.js';
 import { Controller } from './call/controller.js';
@@ -53,14 +55,19 @@ export const newCallId = (): CallId => {
   return id as CallId;
 };
 
-/** Builds every part from the configuration, starts them in the order of the call path, and joins them. */
+/**
+ * Builds every part from the configuration, starts them in the order of the call path, and joins them. `sipTimers`
+ * are RFC 3261's T1, T2 and T4 of the embedded agent: the network's, not the operator's to choose, so no
+ * configuration has them; tests shorten them.
+ */
 export const startSallyport = async (
   config: Config,
   observe?: (event: AppEvent) => void,
+  sipTimers: Partial<SipTimers> = {},
 ): Promise<Sallyport> => {
   const closers: (() => unknown)[] = [];
   try {
-    return await start(config, observe, closers);
+    return await start(config, observe, sipTimers, closers);
   } catch (error) {
     // A start that fails half way leaves nothing running.
     for (const close of closers.reverse()) await close();
@@ -71,6 +78,7 @@ export const startSallyport = async (
 const start = async (
   config: Config,
   observe: ((event: AppEvent) => void) | undefined,
+  sipTimers: Partial<SipTimers>,
   closers: (() => unknown)[],
 ): Promise<Sallyport> => {
   const log = createLog(config.log.level);
@@ -102,8 +110,18 @@ const start = async (
   const lists = await createRedisLists({ ...listsOptionsOf(config), emit });
   closers.push(() => lists.close());
   const recorder = createRecorder({
-    spools: config.media.nodes.flatMap((node) =>
-      node.spool === undefined ? [] : [{ node: node.name, dir: node.spool }],
+    // With its process, what the node's own user may write is judged too, and not only what we may.
+    spools: config.media.nodes.flatMap(({ name, spool, pid, pidFile }) =>
+      spool === undefined
+        ? []
+        : [
+            {
+              node: name,
+              dir: spool,
+              ...(pid === undefined ? {} : { pid }),
+              ...(pidFile === undefined ? {} : { pidFile }),
+            },
+          ],
     ),
     recordingsDir: config.recording.directory,
     emit,
@@ -136,7 +154,7 @@ const start = async (
   closers.push(() => media.close());
   await media.start();
 
-  const agent = await startAgentIfEmbedded(config, emit);
+  const agent = await startAgentIfEmbedded(config, sipTimers);
   if (agent !== null) closers.push(() => agent.agent.stop());
   const endpoint = new SipEndpoint({
     agent: agent?.at ?? remoteAgent(config),
@@ -229,15 +247,20 @@ interface EmbeddedAgent {
 }
 
 /** The embedded agent speaks drachtio's protocol on a free loopback port, with a secret made for this run. */
-const startAgentIfEmbedded = async (config: Config, emit: Emit): Promise<EmbeddedAgent | null> => {
+const startAgentIfEmbedded = async (
+  config: Config,
+  timers: Partial<SipTimers>,
+): Promise<EmbeddedAgent | null> => {
   if (config.sip.agent !== 'embedded') return null;
   const secret = randomBytes(24).toString('base64url');
   const agent = await startAgent({
     app: { host: '127.0.0.1', port: 0, secret },
     sip: config.sip.listen.map((one) => ({ transport: one.transport, host: one.address, port: one.port })),
     userAgent: `Sallyport/${version}`,
+    // Beyond what the controller takes, an INVITE is turned away before it costs anything.
+    limits: { setups: config.controller.maxCalls },
+    timers,
   });
-  void emit;
   return { agent, at: { host: '127.0.0.1', port: agent.appPort, secret }, sip: agent.sip };
 };
 

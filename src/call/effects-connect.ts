@@ -3,9 +3,9 @@ import type { Connectable, Monitored, Private } from '../core/decision.js';
 import type { Ending } from '../core/ending.js';
 import { alarm, failed, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
-import { codeOf } from './deadline.js';
+import { codeOf, withDeadline } from './deadline.js';
 import { closing } from './effects-end.js';
-import { type Anchor, type DialOutcome, MediaError } from './ports.js';
+import { type Anchor, type Armed, type DialOutcome, MediaError } from './ports.js';
 
 export const anchor = async (run: CallRun, decision: Connectable): Promise<CallEvent> => {
   const { media, bounds } = run.parts;
@@ -117,7 +117,7 @@ export const arm = async (run: CallRun, decision: Monitored): Promise<CallEvent>
     run.answerForCaller = armed.answerForCaller;
     run.record.armed = armed.proof;
     run.parts.emit({ event: 'recording-armed', callId: run.callId, ms: run.elapsed() });
-    return { type: 'armed' };
+    return await journalArming(run, armed);
   } catch (error) {
     failed(run, 'arm', error);
     // Whatever else went wrong, a deadline included: the recording is not proved.
@@ -127,6 +127,19 @@ export const arm = async (run: CallRun, decision: Monitored): Promise<CallEvent>
         : { code: 'recording-unproved', detail: codeOf(error) };
     if (ending.code === 'recording-unproved') alarm(run, 'recording-unproved', ending.detail ?? '');
     return { type: 'arm-failed', ending };
+  }
+};
+
+/** An arming is evidence of its own (design I8), and what a crash leaves in the spool is finished from this row. */
+const journalArming = async (run: CallRun, armed: Armed): Promise<CallEvent> => {
+  const { journal, bounds } = run.parts;
+  const row = { callId: run.callId, proof: armed.proof };
+  try {
+    await withDeadline('arm', bounds.journalMs, journal.append('armed', row));
+    return { type: 'armed' };
+  } catch (error) {
+    alarm(run, 'journal-unhealthy', codeOf(error));
+    return { type: 'arm-failed', ending: { code: 'journal-unavailable', detail: failed(run, 'arm', error) } };
   }
 };
 

@@ -38,7 +38,7 @@ export const inspectSpool = async (run: CallRun): Promise<CallEvent> => {
     note(run, await withDeadline('inspect-spool', run.parts.bounds.inspectMs, look(run), late));
   } catch (error) {
     const code = failed(run, 'inspect-spool', error);
-    if (run.mayHaveFlowed && run.armed !== null) alarm(run, 'recording-missing', code);
+    alarm(run, run.mayHaveFlowed && run.armed !== null ? 'recording-missing' : 'absence-unverified', code);
     run.record.spool = { state: 'unknown', code };
   }
   return { type: 'spool-inspected' };

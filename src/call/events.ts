@@ -104,6 +104,7 @@ export type AppEvent =
 export const alarmTexts = {
   'emergency-dialled': 'A caller dialled an emergency number.',
   'private-file-found': 'A file of a private or unrecorded call lies in a spool.',
+  'absence-unverified': 'It could not be established that an unrecorded call left nothing on any disk.',
   'recording-missing': 'A monitored call ended without a playable recording.',
   'recording-lost': 'The recording of a monitored call stopped while the call was up.',
   'recording-unproved': 'A recording could not be proved, so the call was not connected.',

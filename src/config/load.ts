@@ -196,20 +196,20 @@ const checkTrunks = (config: Config): Crossed[] => {
   };
   // Who calls follows from the address alone, so no two trunks may share one: not even where one of them has a port
   // and the other takes what comes from all others, for a phone system that changes its port would change its name.
-  const places = new Map<string, { readonly trunk: string; readonly ports: Set<number | undefined> }>();
-  const taken = (address: string, trunk: string, port: number | undefined): string | null => {
-    const known = places.get(address);
-    if (known === undefined) {
-      places.set(address, { trunk, ports: new Set([port]) });
-      return null;
-    }
-    const clash = port === undefined || known.ports.has(undefined) || known.ports.has(port);
-    known.ports.add(port);
-    return clash ? known.trunk : null;
+  const places = new Map<string, Map<number | undefined, string>>();
+  /** Takes the address for that trunk; gives the trunk that has it already, or null. */
+  const take = (address: string, trunk: string, port: number | undefined): string | null => {
+    const ports = places.get(address) ?? new Map<number | undefined, string>();
+    places.set(address, ports);
+    const [first = null] = ports.values();
+    const other = port === undefined ? first : (ports.get(undefined) ?? ports.get(port) ?? null);
+    if (other === null) ports.set(port, trunk);
+    return other;
   };
   config.trunks.carriers.forEach((trunk, i) => {
     once(trunk.name, ['trunks', 'carriers', i, 'name']);
-    if (!places.has(trunk.address)) taken(trunk.address, trunk.name, undefined);
+    // Two carriers may share one: calls only go there, and the transport or the port tells them apart.
+    take(trunk.address, trunk.name, undefined);
   });
   const carriers = new Set(config.trunks.carriers.map((trunk) => trunk.name));
   config.trunks.facilities.forEach((trunk, i) => {
@@ -224,7 +224,7 @@ const checkTrunks = (config: Config): Crossed[] => {
         problems.push({ path: at('carriers', j), message: 'is not under trunks.carriers' });
     });
     trunk.addresses.forEach((one, j) => {
-      const other = taken(one, trunk.name, trunk.port);
+      const other = take(one, trunk.name, trunk.port);
       if (other !== null)
         problems.push({ path: at('addresses', j), message: `is an address of trunk ${other} too` });
     });

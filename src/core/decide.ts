@@ -112,6 +112,8 @@ const knowledge = (input: DecisionInput): Decision | null => {
   for (const answer of [answers.privileged, answers.pending, answers.block, answers.allow]) {
     if (answer.state === 'unknown') return unavailable('lists-unknown', answer.why);
   }
+  // Without a clock no entry's time can be judged: neither a block's expiry nor a protection's beginning.
+  if (!Number.isFinite(input.now)) return unavailable('lists-unknown', 'clock');
   if (answers.snapshot.state === 'unknown') return unavailable('snapshot-unknown', answers.snapshot.why);
   if (answers.epoch === null) return unavailable('lists-unknown', 'no-epoch');
   const age = answers.heartbeatAgeMs;

@@ -16,7 +16,6 @@ export {
 } from './number/key.js';
 export type { Malformed, MalformedReason, NumberPrefix, NumberRange } from './number/listed.js';
 export {
-  MAX_RANGE,
   parseListedPrefix,
   parseListedRange,
   prefixCovers,

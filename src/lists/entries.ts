@@ -127,6 +127,9 @@ export type IndexRows = Map<string, string[]>;
 
 export class TooManyRows extends Error {}
 
+/** A range that covers nothing: it would protect nobody and nobody would notice. */
+export class EmptyRange extends Error {}
+
 const put = (rows: IndexRows, at: string, row: Row): void => {
   const body = formatBody(row);
   const there = rows.get(at);
@@ -187,13 +190,13 @@ const putPrivileged = (rows: IndexRows, item: PrivilegedItem, salt: string): voi
     validTo,
     scope,
   } as const;
-  for (const place of placesOf(target)) put(rows, place, row);
+  const places = placesOf(target);
+  if (places.length === 0) throw new EmptyRange('a range whose ends do not make one');
+  for (const place of places) put(rows, place, row);
 };
 
-/** The index of a publication. Throws TooManyRows where one number has more entries than a reader accepts. */
-export const compileIndex = (lists: ListSet, canaries: readonly Canary[], salt: string): IndexRows => {
-  const rows: IndexRows = new Map();
-  for (const item of lists.privileged) putPrivileged(rows, item, salt);
+/** Adds the canaries of a publication to its index. */
+export const addCanaries = (rows: IndexRows, canaries: readonly Canary[], salt: string): void => {
   for (const { class: cls, digits: canary } of canaries) {
     put(rows, canary, {
       part: 'privileged',
@@ -207,6 +210,15 @@ export const compileIndex = (lists: ListSet, canaries: readonly Canary[], salt: 
       scope: globalScope,
     });
   }
+};
+
+/**
+ * The index of a publication, without canaries. Throws TooManyRows where one number has more entries than a reader
+ * accepts, and EmptyRange.
+ */
+export const compileIndex = (lists: ListSet, salt: string): IndexRows => {
+  const rows: IndexRows = new Map();
+  for (const item of lists.privileged) putPrivileged(rows, item, salt);
   for (const { key, cause, expires, facility } of lists.block) {
     const id = entryId(salt, ['block', keyText(key), cause, expires, facility].join('|'));
     put(rows, digits(key.e164), { part: 'block', id, cause, extension: key.extension, expires, facility });

@@ -110,7 +110,7 @@ export const checkAgainstPrivileged = (
   if (privileged.length === 0 || block.length + pending.length === 0) return;
   const lists = { privileged, block: [], pending: [], allow: new AllowLists() };
   const index = new PrivilegedIndex();
-  for (const [digits, bodies] of compileIndex(lists, [], '')) index.add(digits, bodies);
+  for (const [digits, bodies] of compileIndex(lists, '')) index.add(digits, bodies);
   const isPrivileged = ({ key }: PendingItem): boolean => {
     const digits = digitsOf(key.e164);
     if (digits === null) return false;

@@ -52,6 +52,7 @@ export interface PublishOptions {
   readonly canaries?: Partial<Record<PrivilegedClass, string>>;
   /** Replicas that must have the flip before it counts as done; 0 asks none. */
   readonly waitReplicas?: number;
+  /** How long a publisher that died keeps others out. Default one minute. */
   readonly lockMs?: number;
   readonly batchSize?: number;
   readonly onProgress?: (progress: Progress) => void | Promise<void>;

@@ -1,12 +1,20 @@
 import { chooseCanaries } from './canaries.js';
 import { wholeDigest } from './digests.js';
-import { compileIndex, type IndexRows, type ListSet, TooManyRows } from './entries.js';
+import {
+  addCanaries,
+  compileIndex,
+  EmptyRange,
+  type IndexRows,
+  type ListSet,
+  TooManyRows,
+} from './entries.js';
 import { sha256 } from './layout.js';
 import { type Canary, type Manifest, manifestSchema, maxTombstones, type Tombstone } from './manifest.js';
 import { digestAllow } from './publish-allow.js';
 import type { Before, PublishOptions } from './publish-before.js';
+import { countEntries, diffIndex, type IndexDiff, shrinkOf } from './publish-diff.js';
 import { PublishError } from './publish-error.js';
-import { countEntries, diffIndex, digestIndex, type IndexDiff, shrinkOf } from './publish-plan.js';
+import { digestIndex } from './publish-plan.js';
 import { tombstoneDays } from './snapshot.js';
 
 /** The new index and how it differs from the old one. */
@@ -21,15 +29,16 @@ export interface Prepared {
 export const prepareIndex = (before: Before, lists: ListSet, options: PublishOptions): Prepared => {
   const next = before.current + 1;
   try {
-    const plain = compileIndex(lists, [], before.salt);
-    const canaries = chooseCanaries(options.key.id, options.canaries ?? {}, (digits) => plain.has(digits));
-    const rows = compileIndex(lists, canaries, before.salt);
-    const all = new Set([...canaries, ...before.canaries].map(({ digits }) => digits));
+    const rows = compileIndex(lists, before.salt);
+    const canaries = chooseCanaries(options.key.id, options.canaries ?? {}, (digits) => rows.has(digits));
     // A canary of old may have become a real entry since; then it counts as one.
-    for (const digits of plain.keys()) all.delete(digits);
+    const old = before.canaries.map(({ digits }) => digits).filter((digits) => !rows.has(digits));
+    addCanaries(rows, canaries, before.salt);
+    const all = new Set([...old, ...canaries.map(({ digits }) => digits)]);
     return { before, next, rows, canaries, diff: diffIndex(before.rows, rows, all) };
   } catch (error) {
     if (error instanceof TooManyRows) throw new PublishError('too-many-entries', error.message);
+    if (error instanceof EmptyRange) throw new PublishError('bad-rows', error.message);
     if (error instanceof RangeError) throw new PublishError('canaries-impossible', error.message);
     throw error;
   }

@@ -6,9 +6,10 @@ import { epochRef, formatHead, formatTombstones, headOf, type Manifest } from '.
 import { PrivilegedIndex } from './privileged-index.js';
 import { type AllowDiff, allowDigests, reconcileAllow } from './publish-allow.js';
 import { type Before, type PublishOptions, readBefore, stateTombstones } from './publish-before.js';
+import { type IndexDiff, shrinkOf } from './publish-diff.js';
 import { PublishError } from './publish-error.js';
 import { checkApproval, makeManifest, makeTombstones, prepareIndex } from './publish-manifest.js';
-import { type IndexDiff, planIndex, shrinkOf, type WriteOp } from './publish-plan.js';
+import { planIndex, type WriteOp } from './publish-plan.js';
 import { BatchWriter, PublisherLock } from './publish-write.js';
 import { Connection, type RedisEndpoint, RedisError, scripts } from './redis.js';
 import { signText, type TrustedKeys, trustedKeys } from './signed.js';
@@ -86,12 +87,15 @@ const publishLocked = async (
 ): Promise<Omit<Published, 'ms'>> => {
   const trusted = trustedKeys([options.key.publicPem, ...(options.formerKeys ?? [])]);
   const before = await readBefore(connection, keys, options, trusted);
+  // Between the long computations, during which no timer runs.
+  await lock.write([]);
   const prepared = prepareIndex(before, lists, options);
   const approvedBy = checkApproval(prepared.diff, options);
   const now = options.clock.wall();
   const tombstones = formatTombstones(makeTombstones(prepared, now));
   const digests = allowDigests(lists.allow);
   const manifest = makeManifest(prepared, lists, digests, options, approvedBy, tombstones);
+  await lock.write([]);
   const { current } = before;
   const { next } = prepared;
   const writes = planIndex(keys, before.stored, prepared.rows, current, next);
@@ -154,7 +158,7 @@ export const publish = async (lists: ListSet, options: PublishOptions): Promise<
     throw new PublishError('effective-in-future', 'publish at that time, or give the entries a valid_from');
   }
   return connected(options.redis, async (connection) => {
-    const lock = await PublisherLock.take(connection, keys.lock, options.lockMs ?? 30_000);
+    const lock = await PublisherLock.take(connection, keys.lock, options.lockMs ?? 60_000);
     try {
       const done = await publishLocked(connection, keys, lock, lists, options);
       return { ...done, ms: options.clock.mono() - started };

@@ -56,8 +56,10 @@ export interface RedisLists extends Lists {
 const maxInFlight = 512;
 /** A background read may take this long: it is in nobody's way. */
 const backgroundTimeoutMs = 2_000;
-/** Verification takes at most this share of the time. */
+/** Verification takes at most one part in this of the time. */
 const verifyShare = 20;
+/** And at most this share while the lists are disarmed. */
+const retryShare = 3;
 const headBytes = 8192;
 
 type Required = {
@@ -96,8 +98,10 @@ class ArmedRedisLists implements RedisLists {
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #queued: Promise<void> | null = null;
-  #verifiedMono = 0;
+  #queuedWhole = false;
+  #verifiedMono = Number.NEGATIVE_INFINITY;
   #verifyEveryMs: number;
+  #retryMs = 0;
 
   constructor(options: Required, trusted: TrustedKeys, snapshot: Snapshot) {
     const { clock, emit, redis, deadlineMs, maxListAgeMs } = options;
@@ -259,9 +263,12 @@ class ArmedRedisLists implements RedisLists {
       return this.#running;
     }
     const running = this.#running;
+    this.#queuedWhole ||= whole;
     this.#queued ??= running.then(() => {
+      const asked = this.#queuedWhole;
       this.#queued = null;
-      return this.#look(true);
+      this.#queuedWhole = false;
+      return this.#look(asked);
     });
     return this.#queued;
   }
@@ -287,9 +294,11 @@ class ArmedRedisLists implements RedisLists {
 
   #isDue(head: Probe): boolean {
     const verified = this.#arming.verified;
-    if (verified === null || this.#arming.disarmed !== null) return true;
+    const since = this.#options.clock.mono() - this.#verifiedMono;
+    // While disarmed it is tried again and again, but never so often that it eats the processor.
+    if (verified === null || this.#arming.disarmed !== null) return since >= this.#retryMs;
     if (head.state === 'value' && head.text !== formatHead(verified.head)) return true;
-    return this.#options.clock.mono() - this.#verifiedMono >= this.#verifyEveryMs;
+    return since >= this.#verifyEveryMs;
   }
 
   async #verify(heartbeat: Probe): Promise<void> {
@@ -301,6 +310,7 @@ class ArmedRedisLists implements RedisLists {
     this.#verifiedMono = this.#options.clock.mono();
     const took = this.#verifiedMono - started;
     this.#verifyEveryMs = Math.max(this.#options.verifyEveryMs, took * verifyShare);
+    this.#retryMs = took * retryShare;
     switch (result.state) {
       case 'moved':
         this.#verifiedMono = Number.NEGATIVE_INFINITY;

@@ -22,6 +22,9 @@ export interface AttesterDoors {
 /** A node that could not be looked at this often in a row has lost its attestation, calls in progress included. */
 const BLIND_LIMIT = 2;
 
+/** Looks at a node that becomes another each time; the next one comes by the timer. */
+const MAX_LOOKS = 3;
+
 /**
  * Keeps the attestation of one node: looks at start and every few seconds, and tells of each change. Between a
  * failed look and the next good one the node is not used.
@@ -42,6 +45,8 @@ export class Attester {
   #looking: Promise<void> | null = null;
   #closed = false;
   #told = '';
+  /** Rises when the node turns out to be down or another process: what was seen before says nothing about it. */
+  #incarnation = 0;
 
   constructor(options: MediaNodeOptions, circumstances: NodeCircumstances, doors: AttesterDoors) {
     this.#options = options;
@@ -81,7 +86,9 @@ export class Attester {
 
   /** The node is down: whatever comes up next must be looked at before it is used. */
   forget(): void {
+    this.#incarnation++;
     this.#attested = false;
+    this.#told = '';
     this.#uptime = null;
     this.#foreign = null;
   }
@@ -101,26 +108,38 @@ export class Attester {
     const startTime = startTimeOf(pid);
     if (pid === known.pid && startTime === known.startTime) return;
     this.#identity = null;
-    this.forget();
-    this.#doors.restarted('node-restarted');
+    this.#restarted();
     void this.look();
   }
 
   /** Looks once; calls while a look is under way share it. Never rejects. */
   look(): Promise<void> {
-    this.#looking ??= this.#lookOnce().finally(() => {
+    this.#looking ??= this.#lookUntilSteady().finally(() => {
       this.#looking = null;
     });
     return this.#looking;
   }
 
-  async #lookOnce(): Promise<void> {
+  /** A look during which the node became another is worth nothing, and is done again. */
+  async #lookUntilSteady(): Promise<void> {
+    for (let tried = 0; tried < MAX_LOOKS; tried++) {
+      const incarnation = this.#incarnation;
+      const conclude = await this.#lookOnce();
+      if (this.#closed || !this.#doors.up()) return;
+      if (incarnation === this.#incarnation) {
+        conclude();
+        return;
+      }
+    }
+  }
+
+  /** Looks, and gives what is to be done where the look is worth something. */
+  async #lookOnce(): Promise<() => void> {
     const { cli } = this.#options;
     const [params, statistics] = await Promise.all([
       cli === undefined ? undefined : askCli(cli, 'params current'),
       this.#doors.statistics().catch(() => null),
     ]);
-    if (this.#closed) return;
     this.#checkUptime(statistics);
     const process = this.#lookAtProcess();
     const look: NodeLook = {
@@ -136,9 +155,11 @@ export class Attester {
       spool: spool === undefined ? null : spool,
       foreignBefore: this.#foreign,
     };
-    this.#conclude(judge(look, expected, this.#poisoned));
-    // Each look counts from the one before: a foreign command costs the node's calls once, not for ever.
-    this.#foreign = foreignCommands(statistics) ?? this.#foreign;
+    return () => {
+      this.#conclude(judge(look, expected, this.#poisoned));
+      // Each look counts from the one before: a foreign command costs the node's calls once, not for ever.
+      this.#foreign = foreignCommands(statistics) ?? this.#foreign;
+    };
   }
 
   #lookAtProcess(): NodeLook['process'] {
@@ -153,7 +174,7 @@ export class Attester {
       // Which process holds the port cannot change while it lives, so it is looked up once.
       const holdsPort = holdsUdpPort(pid, this.#options.ng.port);
       this.#identity = { pid, startTime: process.startTime, holdsPort };
-      if (known !== null) this.#doors.restarted('node-restarted');
+      if (known !== null) this.#restarted();
     }
     return process;
   }
@@ -164,7 +185,12 @@ export class Attester {
     if (uptime !== null) this.#uptime = uptime;
     if (uptime === null || before === null || uptime >= before) return;
     // A node whose process we see is judged by its start time: uptime follows the wall clock, which may be set back.
-    if (this.#identity === null) this.#doors.restarted('node-restarted');
+    if (this.#identity === null) this.#restarted();
+  }
+
+  #restarted(): void {
+    this.forget();
+    this.#doors.restarted('node-restarted');
   }
 
   #conclude(judged: Pick<NodeAttestation, 'verdict' | 'failures' | 'notSeen' | 'seen'>): void {

@@ -49,6 +49,11 @@ export interface MediaPools extends Media {
   status(): MediaStatus;
   /** The latest attestation of each node that was looked at. */
   attestations(): readonly NodeAttestation[];
+  /**
+   * Deletes a call that an earlier run of the controller left on a node. False where the node is not known or did
+   * not answer; then it is tried again when it does. A call the node does not know is deleted.
+   */
+  endLeftover(node: string, callId: CallId): Promise<boolean>;
   /** Stops looking and closes the sockets. Calls on the nodes are not ended: release them first. */
   close(): void;
 }
@@ -152,6 +157,14 @@ export const createMedia = (options: MediaOptions): MediaPools => {
         recorded: recordedNodes.some(recordedUsable),
       },
     }),
+    endLeftover: async (name, callId) => {
+      const node = nodes.find((each) => each.name === name);
+      if (node === undefined) return false;
+      return node.remove(callId).then(
+        () => true,
+        () => false,
+      );
+    },
     attestations: () => nodes.flatMap(({ attester }) => attester.latest ?? []),
     close: () => {
       for (const node of nodes) node.close();

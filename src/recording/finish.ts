@@ -18,7 +18,8 @@ export interface EndedRecording {
   readonly file: ProvedFile;
   readonly sides: Sides;
   readonly receivedAt: WallMs;
-  readonly decision: Monitored;
+  /** The decision in short, for the manifest. */
+  readonly decision: JsonObject;
   readonly totals: MediaTotals | null;
 }
 
@@ -69,7 +70,8 @@ export const nodeIsDone = async (
   for (;;) {
     if (pid !== null && !alive(pid)) return true;
     if ((await exists(metadata)) && holdsOpen(pid, path, fd) !== true) return true;
-    if (performance.now() >= end) return false;
+    // A node that was killed leaves no metadata, and the one that followed it does not know the file.
+    if (performance.now() >= end) return holdsOpen(pid, path, fd) === false;
     await pause(10);
   }
 };
@@ -100,19 +102,26 @@ const countsOf = (side: Conversion['caller']): JsonObject => ({
   otherPayloadTypes: side.other,
 });
 
-const summaryOf = (decision: Monitored): JsonObject => ({
+export const summaryOf = (decision: Monitored): JsonObject => ({
   verdict: decision.verdict,
   reasons: decision.reasons.map(({ code, detail }) => (detail === undefined ? { code } : { code, detail })),
   epoch: decision.epoch === null ? null : { id: decision.epoch.id, digest: decision.epoch.digest },
   policy: decision.policy,
 });
 
-/** RTP packets the node counted and the pcap does not hold. */
-const missingOf = (made: Conversion, totals: MediaTotals | null): number =>
-  totals === null
-    ? 0
-    : Math.max(0, totals.packets.caller - made.rtp.caller) +
-      Math.max(0, totals.packets.called - made.rtp.called);
+/**
+ * The called party may speak from its 200 on; the recording begins with the answer that follows, within a second at
+ * most (`proveMs`): so many of its packets are early, were blocked, and were heard by nobody.
+ */
+const EARLY_PACKETS = 50;
+
+/** RTP packets the node counted and the pcap does not hold: all of them, and those that are not early. */
+const missingOf = (made: Conversion, totals: MediaTotals | null): { all: number; unexplained: number } => {
+  if (totals === null) return { all: 0, unexplained: 0 };
+  const caller = Math.max(0, totals.packets.caller - made.rtp.caller);
+  const called = Math.max(0, totals.packets.called - made.rtp.called);
+  return { all: caller + called, unexplained: caller + Math.max(0, called - EARLY_PACKETS) };
+};
 
 const evidenceOf = (ended: EndedRecording, made: Conversion, nodeDone: boolean): JsonObject => ({
   node: ended.node,
@@ -120,7 +129,7 @@ const evidenceOf = (ended: EndedRecording, made: Conversion, nodeDone: boolean):
   caller: countsOf(made.caller),
   called: countsOf(made.called),
   strangersPackets: made.strangers,
-  missingPackets: ended.totals === null ? null : missingOf(made, ended.totals),
+  missingPackets: ended.totals === null ? null : missingOf(made, ended.totals).all,
   damage: made.damage,
   nodeDone,
   pcap: {
@@ -162,8 +171,8 @@ const store = async (
     format: 'sallyport-recording-1',
     callId: ended.callId,
     createdAt: new Date(bounds.now()).toISOString(),
-    decision: summaryOf(ended.decision),
-    complete: made.damage === null && missingOf(made, ended.totals) === 0,
+    decision: ended.decision,
+    complete: made.damage === null && missingOf(made, ended.totals).unexplained === 0,
     wav,
     ...evidence,
   };
@@ -216,5 +225,5 @@ export const finishRecording = async (
   const path = join(dir, `${callId}.wav`);
   const recording = await store(ended, made, temporary, path, evidence, bounds);
   if (nodeDone) await removeFromSpool(spool, callId);
-  return { state: 'finished', recording, missingPackets: missingOf(made, ended.totals) };
+  return { state: 'finished', recording, missingPackets: missingOf(made, ended.totals).unexplained };
 };

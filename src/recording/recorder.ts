@@ -2,11 +2,9 @@ import { readFile } from 'node:fs/promises';
 import {
   type Armed,
   type Clock,
-  type Emit,
   type JsonObject,
   type MediaTotals,
   type RecordedAnchor,
-  type Recorder,
   RecordingError,
   type Sdp,
   type SpoolFinding,
@@ -14,64 +12,29 @@ import {
 import type { Monitored } from '../core/decision.js';
 import type { CallId, Leg, WallMs } from '../core/leg.js';
 import { filesOf, lookForCall } from './absence.js';
-import { type EndedRecording, finishRecording, nodeIsDone, removeFromSpool, stemOf } from './finish.js';
+import {
+  type EndedRecording,
+  finishRecording,
+  nodeIsDone,
+  removeFromSpool,
+  stemOf,
+  summaryOf,
+} from './finish.js';
 import { Gate } from './gate.js';
 import { GrowthWatch } from './growth-watch.js';
 import { type ProvedFile, proveRecording } from './proof.js';
+import {
+  defaultLimits,
+  type RecorderOptions,
+  type RecordingLimits,
+  type SpoolRecorder,
+} from './recorder-options.js';
+import { callsIn, endedFrom, type Leftover, type LeftRecording, sidesIn } from './recover.js';
 import { judgeSpool, type SpoolCode, type SpoolOptions } from './spool.js';
 
+export type { RecorderOptions, RecordingLimits, SpoolRecorder } from './recorder-options.js';
+export type { Leftover, LeftRecording } from './recover.js';
 export type { SpoolOptions } from './spool.js';
-
-export interface RecordingLimits {
-  /** Least free space in a spool for a new recording. Default 512 MiB, about six call-hours. */
-  readonly minFreeBytes: number;
-  /** How long a verdict on a spool holds. */
-  readonly spoolMs: number;
-  /** How long a recording may take to be proved. */
-  readonly proveMs: number;
-  readonly firstWatchMs: number;
-  readonly watchMs: number;
-  /** How long a node may take to close its files after a call. */
-  readonly settleMs: number;
-  /** Longest recording in seconds. */
-  readonly maxSeconds: number;
-  /** Recordings finished at the same time, and those that may wait. */
-  readonly finishing: number;
-  readonly maxWaiting: number;
-  /** Calls being recorded at the same time. */
-  readonly maxArmed: number;
-}
-
-export const defaultLimits: RecordingLimits = {
-  minFreeBytes: 512 * 2 ** 20,
-  spoolMs: 1000,
-  proveMs: 1000,
-  firstWatchMs: 2000,
-  watchMs: 5000,
-  settleMs: 3000,
-  maxSeconds: 24 * 3600,
-  finishing: 2,
-  maxWaiting: 10_000,
-  maxArmed: 20_000,
-};
-
-export interface RecorderOptions {
-  readonly spools: readonly SpoolOptions[];
-  /** Finished recordings: YYYY/MM/DD/<call id>.wav and .json under it. */
-  readonly recordingsDir: string;
-  readonly emit: Emit;
-  readonly clock?: Clock;
-  readonly limits?: Partial<RecordingLimits>;
-}
-
-export interface SpoolRecorder extends Recorder {
-  /** The last verdict on a node's spool; false for a node without one, and before the first `ready`. */
-  spoolUsable(node: string): boolean;
-  /** Calls recorded now, and recordings being finished or waiting for it. */
-  status(): { readonly armed: number; readonly finishing: number };
-  /** Stops watching. Recordings being finished go on to their end. */
-  close(): void;
-}
 
 interface Running {
   readonly file: ProvedFile;
@@ -82,6 +45,13 @@ interface Running {
 
 /** Failed recordings remembered for their removal, should nobody ask for it. */
 const MAX_UNPROVED = 10_000;
+
+// Alarms about a call are the controller's to raise, from what comes back; those about a spool are raised here.
+const missing = (code: string, evidence: JsonObject): SpoolFinding => ({
+  state: 'recording-missing',
+  code,
+  evidence,
+});
 
 const systemClock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
 
@@ -145,10 +115,15 @@ class Recording implements SpoolRecorder {
     const running: Running = { file, claim, spool: spool.dir, watch: null };
     this.#running.set(callId, running);
     const ms = this.#clock.mono() - started;
-    this.#options.emit({ event: 'recording-armed', callId, ms });
     return {
       answerForCaller: claim.answerForCaller,
-      proof: { node: anchor.node, nodePid: claim.nodePid, ms: Math.round(ms), ...file.evidence },
+      proof: {
+        node: anchor.node,
+        nodePid: claim.nodePid,
+        ms: Math.round(ms),
+        ...sidesIn({ ports: claim.ports, sources: anchor.sources() }),
+        ...file.evidence,
+      },
       watch: (lost) => this.#watch(callId, running, anchor, lost),
     };
   }
@@ -171,24 +146,46 @@ class Recording implements SpoolRecorder {
       file: running.file,
       sides: { ports: running.claim.ports, sources: anchor.sources() },
       receivedAt: leg.receivedAt,
-      decision,
+      decision: summaryOf(decision),
       totals,
     };
+    try {
+      return await this.#finish(ended);
+    } finally {
+      this.#running.delete(callId);
+    }
+  }
+
+  async leftovers(): Promise<readonly Leftover[]> {
+    const all = await callsIn(this.#options.spools);
+    return all.filter(({ callId }) => !this.#running.has(callId));
+  }
+
+  async recover(left: LeftRecording): Promise<SpoolFinding> {
+    const spool = this.#options.spools.find(({ node }) => node === left.node);
+    if (spool === undefined || this.#running.has(left.callId)) {
+      return missing('spool-unknown', { node: left.node });
+    }
+    const ended = endedFrom(left, spool, await this.#pidOf(spool));
+    if (ended === null) return missing('proof-unusable', { node: left.node });
+    return this.#finish(ended);
+  }
+
+  async #finish(ended: EndedRecording): Promise<SpoolFinding> {
+    const { callId, node } = ended;
     const { settleMs, maxSeconds } = this.#limits;
     const bounds = { settleMs, maxSeconds, now: () => this.#clock.wall() };
     try {
       const done = await this.#gate.run(() => finishRecording(ended, this.#options.recordingsDir, bounds));
-      if (done.state === 'missing') return this.#missing(callId, done.code, done.evidence);
+      if (done.state === 'missing') return missing(done.code, done.evidence);
       const { recording, missingPackets } = done;
-      if (missingPackets > 0) this.#alarm('recording-lost', callId, 'packets-missing');
-      const seconds = Number(recording.evidence.seconds);
-      this.#options.emit({ event: 'recording-finished', callId, seconds });
+      if (missingPackets > 0) {
+        this.#options.emit({ event: 'alarm', alarm: 'recording-lost', callId, detail: 'packets-missing' });
+      }
       return { state: 'recording-finished', recording };
     } catch (error) {
       const code = error instanceof RecordingError ? error.code : 'recordings-unwritable';
-      return this.#missing(callId, code, { node: anchor.node, leftInSpool: true });
-    } finally {
-      this.#running.delete(callId);
+      return missing(code, { node, leftInSpool: true });
     }
   }
 
@@ -206,14 +203,7 @@ class Recording implements SpoolRecorder {
   async verifyAbsence(callId: CallId): Promise<SpoolFinding> {
     const spool = this.#unproved.get(callId);
     if (spool !== undefined) await this.#removeUnproved(callId, spool);
-    const finding = await lookForCall(
-      this.#options.spools,
-      this.#options.recordingsDir,
-      callId,
-      this.#clock.wall(),
-    );
-    if (finding.state === 'violation') this.#alarm('private-file-found', callId, 'file-found');
-    return finding;
+    return lookForCall(this.#options.spools, this.#options.recordingsDir, callId, this.#clock.wall());
   }
 
   /** Until it is proved, whatever the node begins is not a recording. */
@@ -226,15 +216,7 @@ class Recording implements SpoolRecorder {
   #watch(callId: CallId, running: Running, anchor: RecordedAnchor, lost: (code: string) => void): void {
     if (running.watch !== null || this.#running.get(callId) !== running) return;
     const timing = { firstMs: this.#limits.firstWatchMs, everyMs: this.#limits.watchMs };
-    running.watch = new GrowthWatch(
-      running.file,
-      () => anchor.packets(),
-      timing,
-      (code) => {
-        this.#alarm('recording-lost', callId, code);
-        lost(code);
-      },
-    );
+    running.watch = new GrowthWatch(running.file, () => anchor.packets(), timing, lost);
   }
 
   /** A monitored call that was never armed: nothing may lie around of it. */
@@ -259,19 +241,6 @@ class Recording implements SpoolRecorder {
       // What could not be removed is found by the look that follows, and is an alarm there.
       return 0;
     }
-  }
-
-  #missing(callId: CallId, code: string, evidence: JsonObject): SpoolFinding {
-    this.#alarm('recording-missing', callId, code);
-    return { state: 'recording-missing', code, evidence };
-  }
-
-  #alarm(
-    alarm: 'recording-lost' | 'recording-missing' | 'private-file-found',
-    callId: CallId,
-    detail: string,
-  ): void {
-    this.#options.emit({ event: 'alarm', alarm, callId, detail });
   }
 
   async #pidOf(spool: SpoolOptions): Promise<number | null> {

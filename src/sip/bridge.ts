@@ -10,14 +10,17 @@ import {
 } from '../call/ports.js';
 import { SipCallerLeg } from './caller-leg.js';
 import { SipCalledLeg } from './dialer.js';
-import type { InDialogRequest, SipDialog, SipReply } from './drachtio.js';
 import { refusalHeaders } from './refusal.js';
+import type { InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
 
 /** How long the other party may take to answer a re-INVITE (64*T1, RFC 3261 section 14.1). */
 const reinviteMs = 32_000;
 
 /** DTMF by INFO is the only body passed between the parties. */
 const infoTypes = ['application/dtmf-relay', 'application/dtmf'];
+
+/** Responses that end the dialog they come in (RFC 3261 section 12.2.1.2); 408 is also what no response is. */
+const endsDialog = (status: number): boolean => status === 408 || status === 481;
 
 const opposite = (party: Party): Party => (party === 'caller' ? 'called' : 'caller');
 
@@ -53,7 +56,7 @@ class Joined {
   readonly #emit: Emit;
   readonly #agreed: Record<Party, Agreed>;
   /** One offer/answer at a time in either direction (RFC 3261 section 14.1). */
-  #negotiating = false;
+  #offeringNow: Party | null = null;
 
   constructor(dialogs: Record<Party, SipDialog>, anchor: Anchor, emit: Emit, agreed: Record<Party, Agreed>) {
     this.#dialogs = dialogs;
@@ -105,12 +108,26 @@ class Joined {
       this.#refused('INFO', 415, 'content-type');
       return request.respond(415, 'Unsupported Media Type', { headers: { Accept: infoTypes.join(', ') } });
     }
-    const reply = await this.#ask(opposite(from), 'INFO', request.body, { 'Content-Type': type });
-    request.respond(reply?.status ?? 408, reply === null ? 'Request Timeout' : 'OK');
+    const to = opposite(from);
+    const reply = await this.#ask(to, 'INFO', request.body, { 'Content-Type': type });
+    const status = reply?.status ?? 408;
+    if (status >= 200 && status < 300) return request.respond(200, 'OK');
+    // The other party's own words are not passed on: they may mean something else in this dialog (RFC 3261 section
+    // 12.2.1.2), or nothing to the library, which sends no status it does not know.
+    if (status === 415 || status === 469) {
+      request.respond(415, 'Unsupported Media Type', { headers: { Accept: infoTypes.join(', ') } });
+    } else {
+      request.respond(480, 'Temporarily Unavailable');
+    }
+    if (endsDialog(status)) await this.#drop(to);
   }
 
   async #reinvite(from: Party, request: InDialogRequest): Promise<void> {
-    if (this.#negotiating) return request.respond(491, 'Request Pending');
+    // RFC 3311 section 5.2 and RFC 3261 section 14.2: glare is 491; a second offer on top of one's own is 500.
+    if (this.#offeringNow === opposite(from)) return request.respond(491, 'Request Pending');
+    if (this.#offeringNow === from) {
+      return request.respond(500, 'Server Internal Error', { headers: { 'Retry-After': '1' } });
+    }
     if (request.body === '') {
       this.#refused(request.method, 488, 'late-offer');
       return request.respond(488, 'Not Acceptable Here', {
@@ -121,11 +138,11 @@ class Joined {
     if (request.body === this.#agreed[from].heard) {
       return request.respond(200, 'OK', { body: this.#agreed[from].told });
     }
-    this.#negotiating = true;
+    this.#offeringNow = from;
     try {
       await this.#renegotiate(from, request);
     } finally {
-      this.#negotiating = false;
+      this.#offeringNow = null;
     }
   }
 
@@ -135,19 +152,48 @@ class Joined {
     if (offer === null) return;
     const reply = await this.#ask(to, 'INVITE', offer, {});
     if (reply === null || reply.status !== 200) {
-      const status = reply === null || reply.status === 0 ? 408 : reply.status;
       await this.#restore();
-      // 408 and 481 end the other party's dialog (RFC 3261 section 14.1), not ours: it hears the failure.
-      return request.respond(status, 'Not Accepted By The Other Party', {
-        headers:
-          status === 491 ? {} : refusalHeaders({ code: 'called-media-unusable', detail: `sip-${status}` }),
-      });
+      return this.#notAccepted(to, request, reply?.status ?? 408);
     }
     const answer = await this.#media(request, () => this.#anchor.reanswer(to, reply.body));
-    if (answer === null) return;
+    if (answer === null) return this.#takeBack(from);
+    if (request.cancelled) return this.#takeBack(from);
     this.#agreed[from] = { heard: request.body, told: answer };
     this.#agreed[to] = { heard: reply.body, told: offer };
     request.respond(200, 'OK', { body: answer });
+  }
+
+  /**
+   * The other party has accepted an offer that came to nothing after all: its answer was unusable, or the offerer
+   * cancelled. It is offered once more what was agreed before, or it would stay on a hold nobody asked for.
+   */
+  async #takeBack(from: Party): Promise<void> {
+    const to = opposite(from);
+    try {
+      const offer = await this.#anchor.reoffer(from, this.#agreed[from].heard);
+      const reply = await this.#ask(to, 'INVITE', offer, {});
+      if (reply?.status !== 200) return await this.#restore();
+      await this.#anchor.reanswer(to, reply.body);
+      this.#agreed[to] = { heard: reply.body, told: offer };
+    } catch {
+      // The node has put itself back to what was agreed; what the other party makes of it is its own affair.
+      this.#emit({ event: 'sip-refused', method: 'INVITE', status: 488, why: 'take-back' });
+    }
+  }
+
+  /** The other party did not accept the offer. Glare is passed on, for it goes away; all else is one refusal. */
+  async #notAccepted(to: Party, request: InDialogRequest, status: number): Promise<void> {
+    if (status === 491) return request.respond(491, 'Request Pending');
+    request.respond(488, 'Not Acceptable Here', {
+      headers: refusalHeaders({ code: 'called-media-unusable', detail: `sip-${status}` }),
+    });
+    if (endsDialog(status)) await this.#drop(to);
+  }
+
+  /** A party that knows its dialog no more, or does not answer in it, is gone: the call ends as if it had hung up. */
+  async #drop(party: Party): Promise<void> {
+    this.#emit({ event: 'sip-refused', method: 'BYE', status: 481, why: 'dialog-gone' });
+    await this.#dialogs[party].giveUp();
   }
 
   /** Does a media command; where it fails the request is refused, the media put back, and null returned. */

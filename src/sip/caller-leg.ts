@@ -1,8 +1,8 @@
 import type { CallerLeg, Sdp } from '../call/ports.js';
 import { type Ending, endingRow } from '../core/ending.js';
 import type { Leg } from '../core/leg.js';
-import { type IncomingInvite, type SipDialog, SipError } from './drachtio.js';
 import { reasonHeader, refusalHeaders } from './refusal.js';
+import { type IncomingInvite, type SipDialog, SipError } from './sip-dialog.js';
 
 type Gone = Parameters<CallerLeg['onGone']>[0];
 
@@ -44,7 +44,10 @@ export class SipCallerLeg implements CallerLeg {
 
   async connect(answer: Sdp): Promise<void> {
     if (this.#goneAs !== null) throw new SipError('cancelled', 487);
-    const dialog = await this.#invite.accept(answer, {});
+    const dialog = await this.#invite.accept(answer, {}).catch((error: unknown) => {
+      if (error instanceof SipError && error.code === 'cancelled') this.#leave('caller-cancelled');
+      throw error;
+    });
     this.#dialog = dialog;
     this.#answer = answer;
     dialog.onBye((reason) => this.#leave(reason === 'ack-timeout' ? 'ack-missing' : 'caller-hung-up'));

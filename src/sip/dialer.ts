@@ -13,8 +13,9 @@ import { type Ending, endingOfStatus, triesNextTrunk } from '../core/ending.js';
 import type { Leg } from '../core/leg.js';
 import { toRequestUriUser } from '../core/number.js';
 import type { CarrierStates } from './carrier-states.js';
-import { type Drachtio, type OutgoingInvite, type SipDialog, SipError } from './drachtio.js';
+import type { Drachtio } from './drachtio.js';
 import { type Headers, reasonHeader } from './refusal.js';
+import { type OutgoingInvite, type SipDialog, SipError } from './sip-dialog.js';
 import type { CarrierTrunk, FacilityTrunk } from './trunk.js';
 
 /** After a CANCEL the agent gives a final within 64*T1 = 32 s (RFC 3261 section 9.1); ours is the net below that. */

@@ -20,6 +20,8 @@ export interface SrfRequest extends SrfMessage {
   readonly protocol: string;
   on(event: 'cancel', listener: (cancel: SrfMessage) => void): void;
   on(event: 'response', listener: (response: SrfMessage, ack: () => void) => void): void;
+  /** An UPDATE of the same Call-ID while this request of ours is open; unheard it is never answered. */
+  on(event: 'update', listener: (request: SrfRequest, response: SrfResponse) => void): void;
   cancel(options: { headers?: Record<string, string> }, done: (error: unknown) => void): void;
 }
 
@@ -36,20 +38,23 @@ export interface SrfResponse {
 export interface SrfDialog {
   readonly id: string;
   readonly socket: { readonly destroyed: boolean };
+  readonly agent: SrfClient;
   readonly remote: { readonly sdp: string };
   readonly local: { sdp: string };
   handle(request: SrfRequest, response: SrfResponse): void;
   on(event: 'destroy', listener: (bye: SrfMessage, reason: string | undefined) => void): void;
   destroy(options: { headers?: Record<string, string> }, done: (error: unknown) => void): void;
-  request(
-    options: { method: string; headers?: Record<string, string>; body?: string },
-    done: (error: unknown, response: SrfMessage) => void,
-  ): void;
 }
 
 export interface SrfClient {
   request(
-    options: { method: string; stackDialogId: string; headers?: Record<string, string> },
+    options: {
+      method: string;
+      stackDialogId: string;
+      headers?: Record<string, string>;
+      body?: string;
+      _socket?: SrfDialog['socket'];
+    },
     done: (error: unknown, request: SrfRequest | undefined) => void,
   ): void;
 }

@@ -1,65 +1,10 @@
 import Srf from 'drachtio-srf';
-import type { SrfDialog, SrfInstance, SrfMessage, SrfRequest, SrfResponse } from './drachtio-types.js';
-import type { InviteFacts } from './leg-from-invite.js';
+import { type AgentLink, sipDialog } from './drachtio-dialog.js';
+import { asSipError, codeOfError, overtaken, plain, sendSafely, sourceOf } from './drachtio-messages.js';
+import type { SrfInstance, SrfRequest, SrfResponse } from './drachtio-types.js';
 import type { Headers } from './refusal.js';
+import { type IncomingInvite, type OutgoingInvite, type SipDialog, SipError } from './sip-dialog.js';
 import type { Source } from './trunk.js';
-
-/**
- * The only file that touches drachtio-srf. It mends its types, takes callbacks instead of promises where a listener
- * must be attached in the same tick (a BYE in the same chunk as the response would otherwise be lost), and guards
- * against every pitfall listed in facts: drachtio section 11.
- */
-export class SipError extends Error {
-  readonly code: string;
-  /** Final SIP status, or 0. */
-  readonly status: number;
-  constructor(code: string, status = 0) {
-    super(code);
-    this.name = 'SipError';
-    this.code = code;
-    this.status = status;
-  }
-}
-
-export interface InDialogRequest {
-  readonly method: string;
-  readonly body: string;
-  header(name: string): string | undefined;
-  respond(status: number, phrase: string, options?: { headers?: Headers; body?: string }): void;
-}
-
-export interface SipReply {
-  readonly status: number;
-  readonly body: string;
-  header(name: string): string | undefined;
-}
-
-/** A confirmed dialog. */
-export interface SipDialog {
-  /** `<Call-ID>;from-tag=<tag>`: names the dialog to the agent, also from another connection. */
-  readonly id: string;
-  onBye(listener: (reason: 'bye' | 'ack-timeout' | 'other') => void): void;
-  onRequest(listener: (request: InDialogRequest) => void): void;
-  request(method: string, options: { headers?: Headers; body?: string }): Promise<SipReply>;
-  /** Never rejects. */
-  bye(headers: Headers): Promise<void>;
-}
-
-export interface IncomingInvite extends InviteFacts {
-  readonly source: Source;
-  /** A CANCEL, remembered: a listener attached late is called at once. */
-  onCancel(listener: () => void): void;
-  /** Sends a provisional or final response. False where a final one was sent already. */
-  respond(status: number, phrase: string, headers: Headers): boolean;
-  /** Sends the 200 and makes the dialog. */
-  accept(sdp: string, headers: Headers): Promise<SipDialog>;
-}
-
-export interface OutgoingInvite {
-  /** Settles with the dialog and the answer, or rejects with SipError. */
-  readonly outcome: Promise<{ readonly dialog: SipDialog; readonly answer: string }>;
-  cancel(headers: Headers): void;
-}
 
 export interface DrachtioOptions {
   readonly host: string;
@@ -74,30 +19,19 @@ export interface DrachtioOptions {
 const refusedMethods = ['message', 'subscribe', 'publish', 'register', 'notify', 'refer', 'info', 'update'];
 const allow = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE';
 
-const codeOfError = (error: unknown): string => {
-  // Some rejections of the library are strings (facts: drachtio 11.6).
-  if (typeof error === 'string') return 'agent-refused';
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
-    return error.code;
-  return 'agent-error';
-};
-
-const asSipError = (error: unknown): SipError => {
-  if (typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number') {
-    return new SipError('sip-status', error.status);
-  }
-  return new SipError(codeOfError(error));
-};
-
-const plain = (headers: Headers | undefined): Record<string, string> => ({ ...headers });
-
-/** One connection to a drachtio agent, embedded or remote. */
+/**
+ * The only file that touches drachtio-srf. It mends its types, takes callbacks instead of promises where a listener
+ * must be attached in the same tick (a BYE in the same chunk as the response would otherwise be lost), and guards
+ * against every pitfall listed in facts: drachtio section 11.
+ */
 export class Drachtio {
   readonly #srf: SrfInstance;
   readonly #options: DrachtioOptions;
   #up = false;
   #closing = false;
   readonly #waiting: (() => void)[] = [];
+  /** Ends the wait for each INVITE under way: the library never settles one whose connection broke. */
+  readonly #pending = new Set<(error: SipError) => void>();
 
   constructor(options: DrachtioOptions) {
     this.#options = options;
@@ -169,6 +103,9 @@ export class Drachtio {
     if (!this.#up) return;
     this.#up = false;
     if (!this.#closing) this.#options.onState('down', why);
+    // After the calls were told, so that none of them tries its next trunk on a connection that is gone.
+    for (const fail of [...this.#pending]) fail(new SipError('agent-lost'));
+    this.#pending.clear();
   }
 
   #invite(request: SrfRequest, response: SrfResponse): void {
@@ -192,12 +129,12 @@ export class Drachtio {
           { localSdp: sdp, headers: plain(headers) },
           (error, dialog) => {
             if (error !== null && error !== undefined) {
-              if (!settled) reject(asSipError(error));
+              if (!settled) reject(overtaken(error) ? new SipError('cancelled', 487) : asSipError(error));
             } else if (settled) {
               // The dialog came after the CANCEL was answered: nobody wants it any more.
               dialog.destroy({}, () => undefined);
             } else {
-              resolve(this.#dialog(dialog));
+              resolve(sipDialog(dialog, this.#link));
             }
             settled = true;
           },
@@ -240,6 +177,7 @@ export class Drachtio {
       }
     };
     const outcome = new Promise<{ dialog: SipDialog; answer: string }>((resolve, reject) => {
+      this.#pending.add(reject);
       try {
         this.#srf.createUAC(
           uri,
@@ -253,11 +191,13 @@ export class Drachtio {
             cbProvisional: (response) => provisional(response.status),
           },
           (error, dialog) => {
+            this.#pending.delete(reject);
             if (error !== null && error !== undefined) reject(asSipError(error));
-            else resolve({ dialog: this.#dialog(dialog), answer: dialog.remote.sdp ?? '' });
+            else resolve({ dialog: sipDialog(dialog, this.#link), answer: dialog.remote.sdp ?? '' });
           },
         );
       } catch (error) {
+        this.#pending.delete(reject);
         reject(asSipError(error));
       }
     });
@@ -287,125 +227,10 @@ export class Drachtio {
     });
   }
 
-  #dialog(dialog: SrfDialog): SipDialog {
-    let byeReason: 'bye' | 'ack-timeout' | 'other' | null = null;
-    const byes: ((reason: 'bye' | 'ack-timeout' | 'other') => void)[] = [];
-    const requests: ((request: InDialogRequest) => void)[] = [];
-    dialog.on('destroy', (_bye, reason) => {
-      byeReason =
-        reason === undefined || reason === 'normal release'
-          ? 'bye'
-          : /ack/i.test(reason)
-            ? 'ack-timeout'
-            : 'other';
-      for (const bye of byes.splice(0)) bye(byeReason);
-    });
-    // The library answers a re-INVITE by comparing SDP texts and throws where one has no body: we take all
-    // in-dialog requests but BYE and ACK ourselves.
-    const original = dialog.handle.bind(dialog);
-    dialog.handle = (request, response) => {
-      if (request.method === 'BYE' || request.method === 'ACK') {
-        original(request, response);
-        return;
-      }
-      const listener = requests[0];
-      const wrapped = wrap(request, response);
-      if (listener === undefined)
-        wrapped.respond(480, 'Temporarily Unavailable', { headers: { 'Retry-After': '1' } });
-      else listener(wrapped);
-    };
-    return {
-      id: dialog.id,
-      onBye: (listener) => {
-        if (byeReason !== null) listener(byeReason);
-        else byes.push(listener);
-      },
-      onRequest: (listener) => {
-        requests[0] = listener;
-      },
-      request: (method, options) =>
-        new Promise((resolve, reject) => {
-          try {
-            const { body } = options;
-            const sending = {
-              method,
-              headers: plain(options.headers),
-              ...(body === undefined ? {} : { body }),
-            };
-            dialog.request(sending, (error, response) => {
-              if (error !== null && error !== undefined) reject(asSipError(error));
-              else
-                resolve({
-                  status: response.status,
-                  body: response.body ?? '',
-                  header: (name) => response.get(name),
-                });
-            });
-          } catch (error) {
-            reject(asSipError(error));
-          }
-        }),
-      bye: (headers) => (byeReason === null ? this.#bye(dialog, headers) : Promise.resolve()),
-    };
-  }
-
-  /** BYE; over a connection made since where the dialog's own is gone, for ids outlive connections (facts 4). */
-  async #bye(dialog: SrfDialog, headers: Headers): Promise<void> {
-    if (!dialog.socket.destroyed) {
-      await new Promise<void>((resolve) => {
-        try {
-          // ENODIALOG on BYE glare is the ordinary case (facts: drachtio 11.4).
-          dialog.destroy({ headers: plain(headers) }, () => resolve());
-        } catch {
-          resolve();
-        }
-      });
-      return;
-    }
-    if (!this.#up && !this.#closing) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    await new Promise<void>((resolve) => {
-      try {
-        const request = { method: 'BYE', stackDialogId: dialog.id, headers: plain(headers) };
-        this.#srf._app.client.request(request, (error, bye) => {
-          if (error !== null && error !== undefined) resolve();
-          else bye?.on('response', () => resolve());
-        });
-      } catch {
-        resolve();
-      }
-    });
-  }
+  /** Dialogs outlive a connection: their BYE takes the one that is there (facts: drachtio 4). */
+  readonly #link: AgentLink = {
+    whenUp: () =>
+      this.#up || this.#closing ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve)),
+    client: () => this.#srf._app.client,
+  };
 }
-
-const sourceOf = (request: SrfRequest): Source => ({
-  address: request.source_address,
-  port: request.source_port,
-  protocol: request.protocol,
-});
-
-const wrap = (request: SrfRequest, response: SrfResponse): InDialogRequest => ({
-  method: request.method,
-  body: (request as SrfMessage).body ?? '',
-  header: (name) => request.get(name),
-  respond: (status, phrase, options) => {
-    const sending: { headers: Record<string, string>; body?: string } = { headers: plain(options?.headers) };
-    if (options?.body !== undefined) sending.body = options.body;
-    sendSafely(response, status, phrase, sending);
-  },
-});
-
-/** The library throws on a second final response and on a connection that is gone; neither is news here. */
-const sendSafely = (
-  response: SrfResponse,
-  status: number,
-  phrase: string,
-  options: { headers?: Record<string, string>; body?: string },
-): boolean => {
-  if (response.finalResponseSent) return false;
-  try {
-    response.send(status, phrase, options);
-    return true;
-  } catch {
-    return false;
-  }
-};

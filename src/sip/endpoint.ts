@@ -5,9 +5,10 @@ import { SipBridge } from './bridge.js';
 import { SipCallerLeg } from './caller-leg.js';
 import { CarrierStates } from './carrier-states.js';
 import { SipDialer } from './dialer.js';
-import { Drachtio, type IncomingInvite } from './drachtio.js';
+import { Drachtio } from './drachtio.js';
 import { legFromInvite } from './leg-from-invite.js';
 import { refusalHeaders } from './refusal.js';
+import type { IncomingInvite } from './sip-dialog.js';
 import { type FacilityTrunk, type Source, type Trunk, TrunkTable } from './trunk.js';
 
 /** What the SIP side needs of the controller of calls. */
@@ -85,8 +86,10 @@ export class SipEndpoint {
   /** OPTIONS from a trunk is its health check; to anybody else we are not there. */
   #health(source: Source): { readonly status: number; readonly phrase: string } {
     if (this.#table.of(source) === null) return { status: 403, phrase: 'Forbidden' };
-    const refusal = this.#taker?.refusal() ?? { code: 'shutdown' };
-    return refusal === null ? { status: 200, phrase: 'OK' } : { status: 503, phrase: 'Service Unavailable' };
+    const taker = this.#taker;
+    return taker !== null && taker.refusal() === null
+      ? { status: 200, phrase: 'OK' }
+      : { status: 503, phrase: 'Service Unavailable' };
   }
 
   #invite(invite: IncomingInvite): void {

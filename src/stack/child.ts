@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { findProgram, type Program, StackError } from './program.js';
 import { privilegeArgs, type RunAs } from './run-as.js';
 
@@ -17,7 +18,7 @@ export interface Child {
   stop(): Promise<ChildExit>;
   /** SIGKILL. Settles when the process is gone. */
   kill(): Promise<ChildExit>;
-  /** SIGSTOP: the process keeps its ports and answers nothing. */
+  /** SIGSTOP: the process keeps its ports and answers nothing. It stands still when this returns. */
   freeze(): void;
   thaw(): void;
   /** The last lines it wrote to stdout and stderr. */
@@ -59,6 +60,22 @@ const collectTail = (child: ChildProcess): (() => string) => {
   child.stdout?.on('data', take);
   child.stderr?.on('data', take);
   return () => tail;
+};
+
+const STOPPING_MS = 1_000;
+
+/** Waits, without letting go of this thread, until every thread of the process has taken the signal. */
+const untilStopped = (pid: number): void => {
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  const stopped = (): boolean =>
+    readdirSync(`/proc/${pid}/task`).every((task) =>
+      /^State:\t[TtZ]/m.test(readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8')),
+    );
+  try {
+    for (let waited = 0; waited < STOPPING_MS && !stopped(); waited++) Atomics.wait(sleeper, 0, 0, 1);
+  } catch {
+    // It is gone: nothing stands stiller.
+  }
 };
 
 /**
@@ -107,7 +124,10 @@ export const startChild = async (options: ChildOptions): Promise<Child> => {
     exited,
     stop,
     kill,
-    freeze: () => void child.kill('SIGSTOP'),
+    freeze: () => {
+      child.kill('SIGSTOP');
+      untilStopped(pid);
+    },
     thaw: () => void child.kill('SIGCONT'),
     stderrTail,
   };

@@ -42,7 +42,7 @@ const pings = (host: string, port: number): Promise<boolean> =>
 /** Starts Redis on loopback. Rejects with StackError. */
 export const startRedis = async (options: RedisOptions): Promise<RunningRedis> => {
   const user = await chooseUser(['redis']);
-  const dir = await placeFor(options.dir, user);
+  const { dir, tidy } = await placeFor(options.dir, user);
   const host = options.host ?? '127.0.0.1';
   const port = options.port ?? (await freeTcpPort(host));
   const child = await startChild({
@@ -56,6 +56,14 @@ export const startRedis = async (options: RedisOptions): Promise<RunningRedis> =
     runAs: user,
     cwd: dir,
   });
+  const exited = child.exited.finally(tidy);
   await untilReady(child, async () => ownsPort(child.pid, 'tcp', port) && (await pings(host, port)));
-  return { ...child, host, port, dir };
+  return {
+    ...child,
+    stop: () => child.stop().then(() => exited),
+    kill: () => child.kill().then(() => exited),
+    host,
+    port,
+    dir,
+  };
 };

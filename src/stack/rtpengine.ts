@@ -3,8 +3,8 @@ import dgram from 'node:dgram';
 import { mkdir } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
-import { type Child, type ChildExit, startChild, untilReady } from './child.js';
-import { freeTcpPort, freeUdpPort, holdPortRange } from './free-ports.js';
+import { type Child, startChild, untilReady } from './child.js';
+import { holdPortRange } from './free-ports.js';
 import { ownsPort } from './owns-port.js';
 import { placeFor } from './place.js';
 import { chooseUser } from './run-as.js';
@@ -81,7 +81,7 @@ const connects = ({ host, port }: Address): Promise<boolean> =>
     });
   });
 
-/** The options every node runs with: facts in docs/media.md say why each. */
+/** The options every node runs with. */
 const commonArgs = (
   options: RtpengineOptions,
   ng: Address,
@@ -117,16 +117,25 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
   const user = await chooseUser(['rtpengine']);
   const recorded = options.kind === 'recorded';
   await mkdir(options.dir, { recursive: true });
-  const spool = recorded ? await placeFor(options.spool ?? join(options.dir, options.name), user) : undefined;
+  const place = recorded ? await placeFor(options.spool ?? join(options.dir, options.name), user) : undefined;
+  const spool = place?.dir;
   const mediaAddress = options.interface ?? '127.0.0.1';
   const range =
     options.portMin !== undefined && options.portMax !== undefined
       ? { min: options.portMin, max: options.portMax, release: async () => undefined }
       : await holdPortRange(mediaAddress, options.portCount ?? 256);
+  const host = '127.0.0.1';
+  // Control ports lie where the kernel gives nobody an ephemeral one: a party whose RTP port happened to be a control
+  // port of a node is refused, and must be.
+  const control =
+    options.ngPort !== undefined && options.cliPort !== undefined ? null : await holdPortRange(host, 16);
+  const release = async (): Promise<void> => {
+    await Promise.all([range.release(), control?.release()]);
+  };
   try {
-    const host = '127.0.0.1';
-    const ng = { host, port: options.ngPort ?? (await freeUdpPort(host)) };
-    const cli = { host, port: options.cliPort ?? (await freeTcpPort(host)) };
+    const ng = { host, port: options.ngPort ?? control?.min ?? 0 };
+    // The lock of the range is the TCP port of its first number, so the next one is the first that is free.
+    const cli = { host, port: options.cliPort ?? (control?.min ?? 0) + 1 };
     const recording = spool === undefined ? [] : [`--recording-dir=${spool}`, '--recording-method=pcap'];
     const child = await startChild({
       name: `rtpengine ${options.name}`,
@@ -137,18 +146,17 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
       // The second lock: not told not to record, but unable to write.
       ...(recorded ? {} : { maxFileBytes: 0 }),
     });
-    void child.exited.then(() => range.release());
+    const exited = child.exited.then(async (exit) => {
+      await release();
+      await place?.tidy();
+      return exit;
+    });
     const owns = (): boolean => ownsPort(child.pid, 'udp', ng.port) && ownsPort(child.pid, 'tcp', cli.port);
     await untilReady(child, async () => owns() && (await pings(ng)) && (await connects(cli)));
-    const after = async (exit: Promise<ChildExit>): Promise<ChildExit> => {
-      const value = await exit;
-      await range.release();
-      return value;
-    };
     return {
       ...child,
-      stop: () => after(child.stop()),
-      kill: () => after(child.kill()),
+      stop: () => child.stop().then(() => exited),
+      kill: () => child.kill().then(() => exited),
       kind: options.kind,
       ng,
       cli,
@@ -157,7 +165,7 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
       spool,
     };
   } catch (error) {
-    await range.release();
+    await release();
     throw error;
   }
 };

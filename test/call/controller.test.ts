@@ -1,8 +1,21 @@
 import t from 'tap';
+import { withDeadline } from '../../src/call/deadline.js';
+import { brokenDown } from '../../src/call/effects.js';
 import { type CallBounds, defaultBounds } from '../../src/call/parts.js';
 import { MediaError, RecordingError } from '../../src/call/ports.js';
+import { type CallEvent, type CallState, type Effect, newCall, step } from '../../src/core/call.js';
+import type { Decision } from '../../src/core/decision.js';
 import type { CallerId } from '../../src/core/leg.js';
-import { absent, answers, key, listed, privilegedEntry } from '../core/samples.js';
+import {
+  absent,
+  aMonitored,
+  answers,
+  aPrivate,
+  aRefused,
+  key,
+  listed,
+  privilegedEntry,
+} from '../core/samples.js';
 import {
   type Behaviour,
   CodedError,
@@ -25,7 +38,19 @@ const setUp: Record<'monitored' | 'private', readonly string[]> = {
   monitored: [
     ...['look-up', 'look-up ok', 'surroundings', 'append decision', 'append decision ok'],
     ...['ready', 'ready ok', 'anchor recorded', 'anchor recorded ok', 'on-lost', 'dial', 'rang', 'ring'],
-    ...['dial answered', 'arm', 'arm ok', 'connect', 'connect ok', 'join', 'open', 'open ok', 'watch'],
+    ...[
+      'dial answered',
+      'arm',
+      'arm ok',
+      'append armed',
+      'append armed ok',
+      'connect',
+      'connect ok',
+      'join',
+      'open',
+      'open ok',
+      'watch',
+    ],
   ],
   private: [
     ...['look-up', 'look-up ok', 'surroundings', 'append decision', 'append decision ok'],
@@ -404,7 +429,7 @@ t.test(
   async (t) => {
     for (const [kind, alarms] of [
       ['monitored', ['recording-missing']],
-      ['private', []],
+      ['private', ['absence-unverified']],
     ] as const) {
       await inWorld({}, async (world) => {
         const call = await connected(world, kind);
@@ -463,7 +488,7 @@ t.test('a violation found after the deadline still alarms', async (t) => {
     world.finding = () => ({ state: 'violation', evidence: { files: 1 } });
     call.caller.leave('caller-hung-up');
     await world.time.runOut();
-    t.same(world.alarms(), ['private-file-found']);
+    t.same(world.alarms(), ['absence-unverified', 'private-file-found']);
     checkInvariants(world);
   });
 });
@@ -678,11 +703,13 @@ t.test('a recording that is missing after a call was up alarms', async (t) => {
 
 t.test('a spool that cannot take a recording refuses before anyone is dialled', async (t) => {
   await inWorld({}, async (world) => {
-    world.script = { ready: { ends: 'fails', error: new CodedError('spool-full') } };
+    world.readiness = { ready: false, code: 'spool-full' };
     world.take();
     await world.time.runOut();
     t.match(world.cdrs()[0], { ending: 'recording-unproved', detail: 'spool-full', node: null });
-    t.notOk(world.whats().includes('dial'));
+    t.same(world.alarms(), ['spool-unusable']);
+    t.notOk(world.whats().includes('anchor recorded'));
+    checkInvariants(world);
   });
 });
 
@@ -739,6 +766,9 @@ t.test('a caller is in as many calls as allowed, and privileged calls are not co
     const fourth = world.take({ caller });
     await world.time.settle();
     t.equal(fourth.caller.endings.length, 0, 'a call that ended counts no more');
+    const fifth = world.take({ caller });
+    await world.time.settle();
+    t.match(fifth.caller.endings, [{ code: 'too-many-calls' }], 'those still up count on');
     world.controller.agentLost();
     await world.time.runOut();
     checkInvariants(world);
@@ -916,6 +946,99 @@ t.test('a CDR the journal can never take is reduced, so that it blocks no other'
     t.match(world.cdrs()[0], { ending: 'caller-hung-up', verdict: 'monitored', reduced: 'row-invalid' });
     t.equal(world.controller.refusal(), null);
     checkInvariants(world);
+  });
+});
+
+t.test(
+  'a CDR the journal does not even take reduced is given up with a fault, and blocks no other',
+  async (t) => {
+    await inWorld({}, async (world) => {
+      const [first, second] = [await connected(world), await connected(world)];
+      const error = new CodedError('row-too-large');
+      world.behave = (operation, call) =>
+        operation === 'append cdr' && call === first.caller.leg.callId
+          ? { ends: 'fails', error }
+          : { ends: 'well' };
+      first.caller.leave('caller-hung-up');
+      await world.time.settle();
+      second.caller.leave('caller-hung-up');
+      await world.time.runOut();
+      t.same(
+        world.cdrs().map((cdr) => cdr.callId),
+        [second.caller.leg.callId],
+      );
+      t.match(
+        world.events.filter((event) => event.event === 'fault'),
+        [{ where: 'cdr-backlog', code: 'row-too-large' }],
+      );
+      t.equal(world.controller.refusal(), null);
+    });
+  },
+);
+
+t.test('an effect that breaks down unanswered still lets the call come to its CDR', async (t) => {
+  // The net below carryOut: the pure step is fed what the shell feeds when an effect rejects against all rules.
+  const outcome = (effect: Effect, decision: Decision): readonly CallEvent[] => {
+    const good: Partial<Record<Effect['type'], CallEvent>> = {
+      'look-up-and-decide': { type: 'decided', decision },
+      'journal-decision': { type: 'decision-journalled' },
+      'ready-recorder': { type: 'recorder-ready' },
+      anchor: { type: 'anchored' },
+      dial: { type: 'answered' },
+      arm: { type: 'armed' },
+      'answer-media': { type: 'media-answered' },
+      'connect-caller': { type: 'caller-connected' },
+      'open-media': { type: 'media-opened' },
+      watch: { type: 'time-limit-reached' },
+      'refuse-caller': { type: 'caller-closed' },
+      'hang-up-caller': { type: 'caller-closed' },
+      'hang-up-called': { type: 'called-closed' },
+      'release-media': { type: 'media-released' },
+      'inspect-spool': { type: 'spool-inspected' },
+      'write-cdr': { type: 'cdr-written' },
+    };
+    const event = good[effect.type];
+    return event === undefined ? [] : [event];
+  };
+  for (const decision of [aMonitored(), aPrivate(), aRefused()]) {
+    for (let broken = -1; broken < 16; broken += 1) {
+      let state: CallState = newCall;
+      const due: Effect[] = [];
+      const done: string[] = [];
+      const feed = (event: CallEvent): void => {
+        const result = step(state, event);
+        state = result.next;
+        due.push(...result.effects);
+      };
+      feed({ type: 'arrived' });
+      for (let effect = due.shift(); effect !== undefined; effect = due.shift()) {
+        const events = done.length === broken ? brokenDown(effect, 'x') : outcome(effect, decision);
+        done.push(effect.type);
+        for (const event of events) feed(event);
+      }
+      const name = `${decision.verdict}: ${done[broken] ?? 'none'}`;
+      t.equal((state as CallState).phase, 'ended', `${name} of ${done.join(', ')}`);
+      t.equal(done.filter((one) => one === 'write-cdr').length, 1, name);
+    }
+  }
+});
+
+t.test('what comes late and cannot be closed ends nothing else', async (t) => {
+  await inWorld({}, async (world) => {
+    let closed = 0;
+    const slow = new Promise<number>((resolve) => setTimeout(() => resolve(5), 20));
+    const work = withDeadline('x', 10, slow, (value) => {
+      closed = value;
+      throw new Error('cannot be closed');
+    });
+    const rejected = t.rejects(work, { code: 'deadline' });
+    await world.time.advance(30);
+    await rejected;
+    t.equal(closed, 5);
+    const failing = withDeadline('x', 10, Promise.reject(new CodedError('own')));
+    await t.rejects(failing, { code: 'own' });
+    t.equal(await withDeadline('x', 10, Promise.resolve(7)), 7);
+    t.equal(world.time.pending, 0, 'no timer is left');
   });
 });
 

@@ -29,6 +29,7 @@ export const operations = [
   'look-up',
   'surroundings',
   'append decision',
+  'append armed',
   'append cdr',
   'ready',
   'anchor recorded',
@@ -246,6 +247,7 @@ export class World {
     schedule: 'open',
     suspended: false,
   };
+  readiness: { readonly ready: true } | { readonly ready: false; readonly code: string } = { ready: true };
   wall: () => number = () => now + this.time.now;
   readonly #open = new Map<string, 'open' | 'closed'>();
   readonly #triggers: {
@@ -397,7 +399,9 @@ export class World {
       append: (kind, body) => {
         const call = typeof body.callId === 'string' ? body.callId : null;
         const copy = structuredClone(body);
-        return this.act(kind === 'cdr' ? 'append cdr' : 'append decision', call, () => {
+        const operation =
+          kind === 'cdr' ? 'append cdr' : kind === 'armed' ? 'append armed' : 'append decision';
+        return this.act(operation, call, () => {
           checkJson(copy);
           this.rows.push({ kind, body: copy });
           return { seq: this.rows.length, hash: 'h' };
@@ -451,7 +455,7 @@ export class World {
     const look = (operation: 'finish' | 'discard' | 'verify-absence', callId: CallId) =>
       this.act(operation, callId, () => this.finding(operation));
     return {
-      ready: () => this.act('ready', null, () => ({ ready: true as const })),
+      ready: () => this.act('ready', null, () => this.readiness),
       arm: (_decision, anchor: Anchor) =>
         this.act('arm', anchor.callId, (): Armed => {
           return {
@@ -586,8 +590,8 @@ export const checkInvariants = (world: World): void => {
     }
     if (verdict === 'monitored') {
       needs('dial', 'anchor recorded ok');
-      needs('connect', 'arm ok');
-      needs('open', 'arm ok', 'connect ok');
+      needs('connect', 'arm ok', 'append armed ok');
+      needs('open', 'arm ok', 'append armed ok', 'connect ok');
       for (const what of ['anchor private', 'answer', 'verify-absence']) if (did(what)) fail(what);
       if (did('open') ? did('discard') : did('finish')) fail('finished or discarded wrongly');
       if (did('anchor recorded ok') && !did('finish') && !did('discard') && cdr.node !== null)
@@ -597,7 +601,8 @@ export const checkInvariants = (world: World): void => {
       needs('dial', 'anchor private ok');
       needs('connect', 'answer ok');
       needs('open', 'answer ok', 'connect ok');
-      for (const what of ['anchor recorded', 'arm', 'finish', 'discard', 'watch']) if (did(what)) fail(what);
+      for (const what of ['anchor recorded', 'arm', 'append armed', 'finish', 'discard', 'watch'])
+        if (did(what)) fail(what);
       if (cdr.node !== null && !did('verify-absence')) fail('absence not verified');
     }
     for (const look of ['finish', 'discard', 'verify-absence']) needs(look, 'release');

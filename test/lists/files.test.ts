@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { format, inspect } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
+import { privilegedClasses } from '../../src/core/lists.js';
 import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
+import { chooseCanaries } from '../../src/lists/canaries.js';
 import { checkLists } from '../../src/lists/commands.js';
 import { type ReadLists, readListFiles } from '../../src/lists/files.js';
 import { rangePrefixes } from '../../src/lists/ranges.js';
@@ -251,6 +253,28 @@ t.test('a date is read as widely as it can be meant', async (t) => {
   ]) {
     t.equal(parseTime(wrong, 'to'), null, wrong);
   }
+});
+
+t.test('canaries: one of each class, deterministic, never a listed number', async (t) => {
+  const none = () => false;
+  const first = chooseCanaries('k', {}, none);
+  t.same(
+    first.map((canary) => canary.class),
+    privilegedClasses,
+  );
+  t.same(chooseCanaries('k', {}, none), first);
+  t.notSame(chooseCanaries('another', {}, none), first);
+  const busy = new Set(first.map((canary) => canary.digits));
+  t.equal(busy.size, 10);
+  const others = chooseCanaries('k', {}, (digits) => busy.has(digits));
+  t.ok(others.every((canary) => !busy.has(canary.digits)));
+  // Ninety of the hundred are listed: each class still has one of its own.
+  const few = chooseCanaries('k', {}, (digits) => !busy.has(digits));
+  t.equal(new Set(few.map((canary) => canary.digits)).size, 10);
+  t.throws(() => chooseCanaries('k', {}, () => true), RangeError);
+  const own = { court: '12125550199' };
+  t.equal(chooseCanaries('k', own, none).find((canary) => canary.class === 'court')?.digits, own.court);
+  t.throws(() => chooseCanaries('k', own, (digits) => digits === own.court), RangeError);
 });
 
 t.test('a range is taken apart into prefixes that cover it exactly', async (t) => {

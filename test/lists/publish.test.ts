@@ -13,6 +13,7 @@ import type { PrivilegedItem, Target } from '../../src/lists/entries.js';
 import { startHeartbeat } from '../../src/lists/heartbeat.js';
 import type { PublishErrorCode } from '../../src/lists/publish-error.js';
 import { PublishError } from '../../src/lists/publish-error.js';
+import { Connection, scripts } from '../../src/lists/redis.js';
 import { generatePublisherKey, publisherKey } from '../../src/lists/signed.js';
 import {
   block,
@@ -117,6 +118,9 @@ t.test('what is published is what is answered', async (t) => {
     [`${number(9050)}12`, {}],
     [number(3), { privileged: 'relay/alias' }],
     [number(4), { block: 'security' }],
+    [`${number(4)}1`, {}],
+    [`${number(1)}1`, {}],
+    [`${number(7)}1`, {}],
     [number(5), {}],
     [number(6), {}],
     [`${number(6)};ext=1`, { block: 'facility' }],
@@ -157,7 +161,9 @@ t.test('what is published is what is answered', async (t) => {
 
 t.test('Redis, the snapshot and the rules as written agree on any lists and any number', async (t) => {
   // Few digits and few extensions, so that everything overlaps; E.164 text of 8 to 9 digits.
-  const digits = fc.integer({ min: 0, max: 220 }).map((n) => `+1200${String(7000 + n)}`);
+  const digits = fc
+    .tuple(fc.integer({ min: 0, max: 220 }), fc.constantFrom('', '', '', '1'))
+    .map(([n, more]) => `+1200${String(7000 + n)}${more}`);
   const extension = fc.constantFrom(null, null, '1', '12');
   const someKey = fc.record({ e164: digits, extension }).map(
     ({ e164, extension: ext }): NumberKey => ({
@@ -170,7 +176,7 @@ t.test('Redis, the snapshot and the rules as written agree on any lists and any 
     someKey.map((k): Target => ({ kind: 'number', key: k })),
     fc.tuple(someKey, someKey).map(([k, of]): Target => ({ kind: 'alias', key: k, of })),
     fc.tuple(digits, digits).map(([a, b]): Target => {
-      const [from, to] = a <= b ? [a, b] : [b, a];
+      const [from = a, to = b] = [a.slice(0, 9), b.slice(0, 9)].sort();
       return { kind: 'range', range: { from: key(from).e164, to: key(to).e164, size: 1 } };
     }),
     digits.map(
@@ -426,6 +432,11 @@ t.test('bad rows and bad times publish nothing', async (t) => {
   const clock = new TestClock();
   const effective = (clock.wall() + 60_000) as ReturnType<TestClock['wall']>;
   t.equal(await refusedWith(publishTo(server, listSet({}), { effective })), 'effective-in-future');
+  const range = { from: key(number(9)).e164, to: key(number(1)).e164, size: 1 };
+  const backwards = listSet({
+    privileged: [privileged(number(1), 'court', { target: { kind: 'range', range } })],
+  });
+  t.equal(await refusedWith(publishTo(server, backwards)), 'bad-rows');
   t.equal(
     await refusedWith(publishTo(server, listSet({}), { redis: { host: '127.0.0.1', port: 1 } })),
     'redis-failed',
@@ -450,9 +461,10 @@ t.test('two publishers cannot interleave', async (t) => {
   // A publisher stopped past its lock's end: its later writes are refused inside Redis.
   const late = gate();
   const stopped = gate();
+  const lateBlocks = Array.from({ length: 10 }, (_, i) => number(70 + i));
   const third = publishTo(
     server,
-    listSet({ privileged: [...attorneys(50), privileged(number(77), 'court')] }),
+    listSet({ privileged: attorneys(50), block: lateBlocks.map((text) => block(text)) }),
     {
       batchSize: 1,
       onProgress: async () => {
@@ -469,8 +481,9 @@ t.test('two publishers cannot interleave', async (t) => {
   t.equal(winner.manifest.epoch, 2);
   const { lists } = await openLists(server, snapshotPath());
   t.teardown(() => lists.close());
+  t.same(lists.armed(), { armed: true, why: 'armed' });
   t.match(said(await lists.lookUp(question(number(50)))), { privileged: 'attorney/number' });
-  t.match(said(await lists.lookUp(question(number(77)))), { privileged: '-' });
+  for (const text of lateBlocks) t.match(said(await lists.lookUp(question(text))), { block: '-' });
 });
 
 t.test('readers never see a publication half done', async (t) => {
@@ -555,6 +568,74 @@ t.test(
   },
 );
 
+t.test(
+  'a change protects and forbids from the next call on, and permits only when it is verified',
+  async (t) => {
+    const opened = await openLists(server, snapshotPath(), { pollEveryMs: 3_600_000 });
+    t.teardown(() => opened.lists.close());
+    const { lists } = opened;
+    // One lookup after each publication: it is the one that finds the new head, and starts the verification.
+    const first = async (
+      before: ReturnType<typeof listSet>,
+      after: ReturnType<typeof listSet>,
+      dialled: string,
+    ) => {
+      await publishTo(server, before, { approvedBy: ['a', 'b'] });
+      await lists.refresh();
+      await publishTo(server, after, { approvedBy: ['a', 'b'] });
+      const now = said(await lists.lookUp(question(dialled)));
+      await lists.refresh();
+      return [now, said(await lists.lookUp(question(dialled)))] as const;
+    };
+    const none = { privileged: '-', pending: '-', block: '-', allow: '-' };
+    const [a, b] = [number(1), number(2)];
+    const empty = listSet({ privileged: [privileged(b)] });
+    const cases: readonly (readonly [string, ReturnType<typeof listSet>, Partial<typeof none>])[] = [
+      [
+        'privileged',
+        listSet({ privileged: [privileged(b), privileged(a)] }),
+        { privileged: 'attorney/number' },
+      ],
+      ['blocked', listSet({ privileged: [privileged(b)], block: [block(a)] }), { block: 'facility' }],
+      ['pending', listSet({ privileged: [privileged(b)], pending: [a] }), { pending: 'yes' }],
+    ];
+    for (const [what, listed, expected] of cases) {
+      const whole = { ...none, ...expected };
+      t.same(await first(empty, listed, a), [whole, whole], `${what} at once`);
+      t.same(await first(listed, empty, a), [whole, none], `no longer ${what} once verified`);
+    }
+    const allowed = listSet({ privileged: [privileged(b)], allow: [`north c1 ${a}`] });
+    const byFacility = listSet({ privileged: [privileged(b)], allow: [`north * ${a}`] });
+    t.same(await first(empty, allowed, a), [none, { ...none, allow: 'caller' }], 'allowed once verified');
+    t.same(await first(allowed, empty, a), [none, none], 'no longer allowed at once');
+    const facilityWide = { ...none, allow: 'facility' };
+    t.same(
+      await first(allowed, byFacility, a),
+      [facilityWide, facilityWide],
+      'moved, and allowed all the time',
+    );
+    // Two publications later some rows of the verified epoch may be collected: nothing is answered from it.
+    await publishTo(server, empty, { approvedBy: ['a', 'b'] });
+    await publishTo(server, empty);
+    t.match(said(await lists.lookUp(question(a))), {
+      privileged: 'unknown unarmed',
+      allow: 'unknown unarmed',
+    });
+  },
+);
+
+t.test('a head moved by another hand during a publication is not overwritten', async (t) => {
+  await publishTo(server, listSet({ privileged: attorneys(2) }));
+  const onProgress = async (): Promise<void> => {
+    await redis.set(`${prefix}head`, 'moved');
+  };
+  t.equal(
+    await refusedWith(publishTo(server, listSet({ privileged: attorneys(3) }), { onProgress })),
+    'epoch-moved',
+  );
+  t.equal(await redis.get(`${prefix}head`), 'moved');
+});
+
 t.test('the heartbeat vouches only for what was published', async (t) => {
   const options = {
     redis: server.endpoint,
@@ -576,6 +657,13 @@ t.test('the heartbeat vouches only for what was published', async (t) => {
   await last('beat');
   const beat = await redis.get(`${prefix}heartbeat`);
   await until('another beat', async () => (await redis.get(`${prefix}heartbeat`)) !== beat);
+  // The check of the head and the write of the beat are one step: a publication in between is not overwritten.
+  const connection = new Connection(server.endpoint, 1000);
+  await connection.open();
+  const both = [`${prefix}head`, `${prefix}heartbeat`];
+  t.equal(await connection.run(scripts.beat, 'write', both, ['9 another', 'late']), 0);
+  t.not(await redis.get(`${prefix}heartbeat`), 'late');
+  connection.close();
   const [bucket = ''] = await redis.keys(`${prefix}n:*`);
   const kept = await redis.dumpBuffer(bucket);
   await redis.del(bucket);

@@ -79,6 +79,12 @@ export class RedisServer {
       { stdio: 'ignore' },
     );
     this.#child = child;
+    // A test that ends early, by bailing out or by an exception, runs no teardown; its Redis must not outlive it.
+    const end = (): void => {
+      child.kill('SIGKILL');
+    };
+    process.once('exit', end);
+    child.once('exit', () => process.off('exit', end));
     await until('redis-server answers', () => answers(this.port));
   }
 

@@ -12,6 +12,8 @@ import { startRtpengine } from '../../src/stack/rtpengine.js';
 import { until } from './rtp-phone.js';
 
 const dir = await mkdtemp(join(tmpdir(), 'sallyport-stack-'));
+// So that the servers' own users get there.
+await chmod(dir, 0o755);
 t.teardown(() => rm(dir, { recursive: true, force: true }));
 
 /** A zombie only waits for whoever inherited it. */

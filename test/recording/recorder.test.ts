@@ -38,7 +38,7 @@ const root = process.getuid?.() === 0;
 const quick: Partial<RecordingLimits> = {
   minFreeBytes: 1,
   spoolMs: 0,
-  proveMs: 400,
+  proveMs: 1000,
   firstWatchMs: 300,
   watchMs: 300,
 };
@@ -75,7 +75,7 @@ const openHouse = async (
     ],
     emit,
     peerNetworks: ['127.0.0.0/8'],
-    timing: { pingMs: 100, pingDeadlineMs: 150, commandMs: 400, attestMs: 200 },
+    timing: { pingMs: 150, pingDeadlineMs: 500, commandMs: 2000, attestMs: 200 },
   });
   cleanups.push(async () => {
     media.close();
@@ -154,11 +154,10 @@ const seconds = (house: House, count: number, call: Call): Promise<void> =>
 
 t.test('a recorded call with re-offers from both sides', async (t) => {
   const house = await openHouse();
-  const { recorder, events } = house;
+  const { recorder } = house;
   t.strictSame(await recorder.ready(), { ready: true });
   const call = await up(house);
   t.match(call.armed.proof, { heldOpen: true, node: 'r1', nodePid: house.node.pid });
-  t.ok(events.some((event) => event.event === 'recording-armed' && event.callId === call.id));
   const stranger = await phone(2000);
   stranger.talkTo(call.armed.answerForCaller);
   await seconds(house, 0.5, call);
@@ -213,7 +212,6 @@ t.test('a recorded call with re-offers from both sides', async (t) => {
     [],
   );
   t.strictSame(recorder.status(), { armed: 0, finishing: 0 });
-  t.ok(events.some((event) => event.event === 'recording-finished' && event.callId === call.id));
   t.strictSame(house.alarms(), []);
 
   t.equal((await recorder.verifyAbsence(newCallId())).state, 'nothing-found');
@@ -222,7 +220,6 @@ t.test('a recorded call with re-offers from both sides', async (t) => {
   const other = newCallId();
   writeFileSync(join(house.spool, 'tmp', `rtpengine-meta-${other}-0123456789abcdef.tmp`), '');
   t.equal((await recorder.verifyAbsence(other)).state, 'violation', 'so is a trace in the spool');
-  t.ok(house.alarms().includes('private-file-found file-found'));
 });
 
 t.test('a call on hold is not lost, one whose file stops growing is', async (t) => {
@@ -273,8 +270,6 @@ t.test('a call on hold is not lost, one whose file stops growing is', async (t) 
     else t.match(ended, { state: 'recording-missing', code }, name);
     for (const file of readdirSync(join(house.spool, 'pcaps'))) unlinkSync(join(house.spool, 'pcaps', file));
   }
-  t.ok(house.alarms().includes('recording-lost file-vanished'));
-  t.ok(house.alarms().includes('recording-missing file-vanished'));
 });
 
 t.test('a spool the node cannot write to', async (t) => {
@@ -358,7 +353,6 @@ t.test('a recording that cannot be proved', async (t) => {
       { code: 'file-not-pcap' } as never,
     );
   }
-  t.notOk(house.events.some((event) => event.event === 'recording-armed'));
   const totals = await anchor.release();
   t.match(await house.recorder.finish(legOf(id), decision, anchor, totals), {
     state: 'recording-missing',
@@ -385,6 +379,63 @@ t.test('no sound, no recording; a dead node, what it wrote', async (t) => {
   t.ok(strengthOf(channelOf(file, 0, 0, 500), 440) > 0.2);
   t.match(JSON.parse(readFileSync(manifest, 'utf8')), { complete: false, damage: 'cut', nodeDone: true });
   t.strictSame(spoolFiles(house.spool), []);
+});
+
+t.test('what a controller that died left behind', async (t) => {
+  const house = await openHouse({ settleMs: 300 });
+  const call = await up(house);
+  await seconds(house, 1, call);
+  t.strictSame(await house.recorder.leftovers(), [], 'a call that is up is none');
+  // Another controller, which knows only what the first one journalled.
+  const later = createRecorder({
+    spools: [{ node: 'r6', dir: house.spool, pid: house.node.pid }],
+    recordingsDir: join(dir, 'recordings'),
+    emit: (event) => house.events.push(event),
+    limits: { ...quick, settleMs: 300 },
+  });
+  t.strictSame(await later.leftovers(), [{ node: 'r6', callId: call.id }]);
+  call.caller.stop();
+  call.called.stop();
+  t.ok(await house.media.endLeftover('r6', call.id));
+  t.equal(await house.media.endLeftover('none', call.id), false);
+  const proof = JSON.parse(JSON.stringify(call.armed.proof));
+  const left = {
+    callId: call.id,
+    node: 'r6',
+    receivedAt: legOf(call.id).receivedAt,
+    decision: { verdict: 'monitored' },
+    proof,
+  };
+  for (const wrong of [
+    { file: `../../x/${proof.file}` },
+    { ports: null },
+    { sources: { caller: 1 } },
+    { ino: 'x' },
+  ]) {
+    const finding = await later.recover({ ...left, proof: { ...proof, ...wrong } });
+    t.match(finding, { state: 'recording-missing', code: 'proof-unusable' });
+  }
+  t.match(await later.recover({ ...left, proof: { ...proof, ino: 1 } }), { code: 'file-replaced' });
+  const { file, manifest } = finished(await later.recover(left));
+  t.ok(
+    strengthOf(channelOf(file, 0, 0, 500), 440) > 0.2 && strengthOf(channelOf(file, 1, 0, 500), 1000) > 0.2,
+  );
+  t.match(JSON.parse(readFileSync(manifest, 'utf8')), {
+    decision: { verdict: 'monitored' },
+    missingPackets: null,
+  });
+  t.strictSame(spoolFiles(house.spool), []);
+  t.strictSame(await later.leftovers(), []);
+});
+
+t.test('a call that was armed and never connected is discarded', async (t) => {
+  const house = await openHouse();
+  const call = await up(house);
+  await seconds(house, 0.5, call);
+  await call.anchor.release();
+  t.equal((await house.recorder.discard(call.id)).state, 'nothing-found');
+  t.strictSame(spoolFiles(house.spool), []);
+  t.strictSame(house.alarms(), []);
 });
 
 /** A small file system of its own; null where this machine does not let us make one. */

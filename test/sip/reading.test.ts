@@ -76,6 +76,9 @@ t.test('a From is read as what stands in its brackets, whatever its display name
     // What no honest trunk sends.
     ['<sip:9001@h@law>', null],
     ['<sip:9001:secret@h>', null],
+    ['<sip:9001;x:y@h>', null],
+    ['<sip:9001@h> x', null],
+    ['<sip:9001@h>x', null],
     ['<sip:9001@>', null],
     ['<sip:9001@;x>', null],
     ['<sip:>', null],

@@ -9,10 +9,11 @@ import type { BlockCause, PrivilegedClass } from '../../src/core/lists.js';
 import { parseListed } from '../../src/core/number.js';
 import { readJournal } from '../../src/journal/read.js';
 import { AllowLists, type ListSet } from '../../src/lists/entries.js';
+import type { HeartbeatPublisher } from '../../src/lists/heartbeat.js';
 import { type LocalOptions, type LocalSite, startLocal } from '../../src/local.js';
 import { type Sallyport, startSallyport } from '../../src/main.js';
 import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.js';
-import { createPhone, type Phone } from '../../src/phones/sip-phone.js';
+import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 import { fromRoot } from '../../src/root.js';
 import { SpoolWatch } from './spool-watch.js';
 
@@ -80,7 +81,12 @@ export interface SiteOptions {
   /** Carrier phones, tried in this order; default one. */
   readonly carriers?: number;
   readonly transport?: 'udp' | 'tcp';
+  /** Codecs of all phones; default PCMU. */
+  readonly codecs?: PhoneOptions['codecs'];
+  /** T1 of the phones and of the agent, in ms; default 500. */
   readonly t1Ms?: number;
+  /** Changes once the real ports and folders are filled in: what the controller is told of the site. */
+  readonly overlay?: (config: Config, dir: string) => Config;
   /** Start Redis, media and lists, but leave starting the controller to the test. */
   readonly controller?: boolean;
 }
@@ -100,23 +106,31 @@ export class Site {
   readonly caller: Phone;
   readonly carriers: readonly Phone[];
   readonly watch: SpoolWatch;
+  readonly heartbeat: HeartbeatPublisher;
   readonly events: AppEvent[] = [];
   readonly #looks = new Set<() => void>();
+  readonly #t1Ms: number;
   #sallyport: Sallyport | null = null;
+  #at: { readonly host: string; readonly port: number } | null = null;
 
   constructor(parts: {
     dir: string;
     local: LocalSite;
+    config: Config;
     caller: Phone;
     carriers: readonly Phone[];
     watch: SpoolWatch;
+    t1Ms: number;
+    heartbeat: HeartbeatPublisher;
   }) {
     this.dir = parts.dir;
     this.local = parts.local;
-    this.config = parts.local.config;
+    this.config = parts.config;
     this.caller = parts.caller;
     this.carriers = parts.carriers;
     this.watch = parts.watch;
+    this.#t1Ms = parts.t1Ms;
+    this.heartbeat = parts.heartbeat;
   }
 
   get sallyport(): Sallyport {
@@ -131,11 +145,18 @@ export class Site {
     return phone;
   }
 
-  async start(): Promise<void> {
-    this.#sallyport = await startSallyport(this.config, (event) => {
+  /** Starts the controller; with `ready: false` it does not wait until every part works. */
+  async start({ ready = true }: { readonly ready?: boolean } = {}): Promise<void> {
+    const observe = (event: AppEvent): void => {
       this.events.push(event);
       for (const look of [...this.#looks]) look();
+    };
+    this.#sallyport = await startSallyport(this.config, observe, {
+      t1: this.#t1Ms,
+      t2: 8 * this.#t1Ms,
+      t4: 10 * this.#t1Ms,
     });
+    if (!ready) return;
     const { checks } = this.sallyport;
     await this.until(
       'the controller is ready',
@@ -144,12 +165,18 @@ export class Site {
     );
   }
 
-  async stop(): Promise<void> {
-    await this.#sallyport?.stop(0);
+  async stop(drainMs = 0): Promise<void> {
+    await this.#sallyport?.stop(drainMs);
     this.#sallyport = null;
   }
 
+  /** Sends calls there from now on: to an agent or a controller that the test started itself. */
+  callThrough(at: { readonly host: string; readonly port: number } | null): void {
+    this.#at = at;
+  }
+
   sip(transport: 'udp' | 'tcp' = 'udp'): { readonly host: string; readonly port: number } {
+    if (this.#at !== null) return this.#at;
     const found = this.sallyport.sip.find((one) => one.transport === transport);
     if (found === undefined) throw new Error(`no ${transport} listener`);
     return found;
@@ -264,7 +291,11 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
     for (const close of closers.reverse()) await close();
   });
   const transport = options.transport ?? 'udp';
-  const phone = { transport, ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }) } as const;
+  const phone = {
+    transport,
+    ...(options.codecs === undefined ? {} : { codecs: options.codecs }),
+    ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }),
+  } as const;
   const caller = await createPhone({ name: 'caller', host: '127.0.1.1', tone: 440, ...phone });
   closers.push(() => caller.close());
   const carriers: Phone[] = [];
@@ -310,10 +341,12 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
   });
   closers.push(() => local.stop());
   await local.publish(listSet(options.lists ?? defaultLists, config));
-  await local.beat();
+  const heartbeat = await local.beat();
   const watch = await SpoolWatch.open([dir, ...local.recorded.flatMap((node) => node.spool ?? [])]);
   closers.push(() => watch.close());
-  const site = new Site({ dir, local, caller, carriers, watch });
+  const told = options.overlay?.(local.config, dir) ?? local.config;
+  const t1Ms = options.t1Ms ?? 500;
+  const site = new Site({ dir, local, config: told, caller, carriers, watch, heartbeat, t1Ms });
   closers.push(() => site.stop());
   if (options.controller !== false) await site.start();
   return site;

@@ -1,0 +1,58 @@
+import type { Clock, Emit, Recorder, SpoolFinding } from '../call/ports.js';
+import type { Leftover, LeftRecording } from './recover.js';
+import type { SpoolOptions } from './spool.js';
+
+export interface RecordingLimits {
+  /** Least free space in a spool for a new recording. Default 512 MiB, about six call-hours. */
+  readonly minFreeBytes: number;
+  /** How long a verdict on a spool holds. */
+  readonly spoolMs: number;
+  /** How long a recording may take to be proved. */
+  readonly proveMs: number;
+  readonly firstWatchMs: number;
+  readonly watchMs: number;
+  /** How long a node may take to close its files after a call. */
+  readonly settleMs: number;
+  /** Longest recording in seconds. */
+  readonly maxSeconds: number;
+  /** Recordings finished at the same time, and those that may wait. */
+  readonly finishing: number;
+  readonly maxWaiting: number;
+  /** Calls being recorded at the same time. */
+  readonly maxArmed: number;
+}
+
+export const defaultLimits: RecordingLimits = {
+  minFreeBytes: 512 * 2 ** 20,
+  spoolMs: 1000,
+  proveMs: 1000,
+  firstWatchMs: 2000,
+  watchMs: 5000,
+  settleMs: 3000,
+  maxSeconds: 24 * 3600,
+  finishing: 2,
+  maxWaiting: 10_000,
+  maxArmed: 20_000,
+};
+
+export interface RecorderOptions {
+  readonly spools: readonly SpoolOptions[];
+  /** Finished recordings: YYYY/MM/DD/<call id>.wav and .json under it. */
+  readonly recordingsDir: string;
+  readonly emit: Emit;
+  readonly clock?: Clock;
+  readonly limits?: Partial<RecordingLimits>;
+}
+
+export interface SpoolRecorder extends Recorder {
+  /** The last verdict on a node's spool; false for a node without one, and before the first `ready`. */
+  spoolUsable(node: string): boolean;
+  /** Calls recorded now, and recordings being finished or waiting for it. */
+  status(): { readonly armed: number; readonly finishing: number };
+  /** Calls whose pcap lies in a spool although this run of the controller does not record them. */
+  leftovers(): Promise<readonly Leftover[]>;
+  /** Finishes a recording that an earlier run of the controller left, from what the journal kept of it. */
+  recover(left: LeftRecording): Promise<SpoolFinding>;
+  /** Stops watching. Recordings being finished go on to their end. */
+  close(): void;
+}

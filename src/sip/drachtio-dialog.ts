@@ -1,0 +1,123 @@
+import { asSipError, plain, wrap } from './drachtio-messages.js';
+import type { SrfClient, SrfDialog } from './drachtio-types.js';
+import type { Headers } from './refusal.js';
+import type { InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
+
+/** What a dialog needs of its connection to the agent. */
+export interface AgentLink {
+  /** Resolves when the connection is there, or is being closed for good. */
+  whenUp(): Promise<void>;
+  client(): SrfClient;
+}
+
+/** A dialog of the library, mended. */
+export const sipDialog = (dialog: SrfDialog, link: AgentLink): SipDialog => {
+  let byeReason: 'bye' | 'ack-timeout' | 'other' | null = null;
+  const byes: ((reason: 'bye' | 'ack-timeout' | 'other') => void)[] = [];
+  const requests: ((request: InDialogRequest) => void)[] = [];
+  const gone = (reason: 'bye' | 'ack-timeout' | 'other'): void => {
+    byeReason ??= reason;
+    for (const bye of byes.splice(0)) bye(byeReason);
+  };
+  dialog.on('destroy', (_bye, reason) => {
+    if (reason === undefined || reason === 'normal release') gone('bye');
+    else gone(/ack/i.test(reason) ? 'ack-timeout' : 'other');
+  });
+  // The library answers a re-INVITE by comparing SDP texts and throws where one has no body: we take all
+  // in-dialog requests but BYE and ACK ourselves.
+  const original = dialog.handle.bind(dialog);
+  dialog.handle = (request, response) => {
+    if (request.method === 'BYE' || request.method === 'ACK') {
+      original(request, response);
+      return;
+    }
+    const listener = requests[0];
+    const wrapped = wrap(request, response);
+    if (listener === undefined)
+      wrapped.respond(480, 'Temporarily Unavailable', { headers: { 'Retry-After': '1' } });
+    else listener(wrapped);
+  };
+  return {
+    id: dialog.id,
+    onBye: (listener) => {
+      if (byeReason !== null) listener(byeReason);
+      else byes.push(listener);
+    },
+    onRequest: (listener) => {
+      requests[0] = listener;
+    },
+    request: (method, options) => requestIn(dialog, method, options),
+    bye: (headers) => (byeReason === null ? byeIn(dialog, link, headers) : Promise.resolve()),
+    giveUp: async () => {
+      if (byeReason !== null) return;
+      // Told first: the far end may answer the BYE no more than it answered before.
+      gone('other');
+      await byeIn(dialog, link, {});
+    },
+  };
+};
+
+/** Past the library's own `dialog.request`, which takes a provisional response for the outcome and hides the request. */
+const requestIn = (
+  dialog: SrfDialog,
+  method: string,
+  { headers, body }: { headers?: Headers; body?: string },
+): Promise<SipReply> => {
+  const sending = {
+    method,
+    stackDialogId: dialog.id,
+    headers: plain(headers),
+    _socket: dialog.socket,
+    ...(body === undefined ? {} : { body }),
+  };
+  return new Promise((resolve, reject) => {
+    try {
+      dialog.agent.request(sending, (error, request) => {
+        if (request === undefined || (error !== null && error !== undefined)) {
+          reject(asSipError(error));
+          return;
+        }
+        request.on('update', (update, response) => dialog.handle(update, response));
+        request.on('response', (response, ack) => {
+          if (response.status < 200) return;
+          // The agent itself acknowledges what is not 2xx (RFC 3261 section 17.1.1.3).
+          if (method === 'INVITE' && response.status < 300) ack();
+          resolve({
+            status: response.status,
+            body: response.body ?? '',
+            header: (name) => response.get(name),
+          });
+        });
+      });
+    } catch (error) {
+      reject(asSipError(error));
+    }
+  });
+};
+
+/** BYE; over a connection made since where the dialog's own is gone, for ids outlive connections (facts 4). */
+const byeIn = async (dialog: SrfDialog, link: AgentLink, headers: Headers): Promise<void> => {
+  if (!dialog.socket.destroyed) {
+    await new Promise<void>((resolve) => {
+      try {
+        // ENODIALOG on BYE glare is the ordinary case (facts: drachtio 11.4).
+        dialog.destroy({ headers: plain(headers) }, () => resolve());
+      } catch {
+        resolve();
+      }
+    });
+    return;
+  }
+  await link.whenUp();
+  await new Promise<void>((resolve) => {
+    try {
+      const request = { method: 'BYE', stackDialogId: dialog.id, headers: plain(headers) };
+      link.client().request(request, (error, bye) => {
+        if (error !== null && error !== undefined) resolve();
+        else bye?.on('response', () => resolve());
+      });
+    } catch {
+      resolve();
+    }
+  });
+};

@@ -1,0 +1,72 @@
+import type { SrfMessage, SrfRequest, SrfResponse } from './drachtio-types.js';
+import type { Headers } from './refusal.js';
+import { type InDialogRequest, SipError } from './sip-dialog.js';
+import type { Source } from './trunk.js';
+
+export const codeOfError = (error: unknown): string => {
+  // Some rejections of the library are strings (facts: drachtio 11.6).
+  if (typeof error === 'string') return 'agent-refused';
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
+    return error.code;
+  return 'agent-error';
+};
+
+export const asSipError = (error: unknown): SipError => {
+  if (typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number') {
+    return new SipError('sip-status', error.status);
+  }
+  return new SipError(codeOfError(error));
+};
+
+/**
+ * The agent has already ended this INVITE by itself: a CANCEL overtook our 200. The library tells nobody of that
+ * CANCEL, for it forgets the INVITE in the moment we answer it.
+ */
+export const overtaken = (error: unknown): boolean =>
+  typeof error === 'string' && /unknown transaction/i.test(error);
+
+export const plain = (headers: Headers | undefined): Record<string, string> => ({ ...headers });
+
+export const sourceOf = (request: SrfRequest): Source => ({
+  address: request.source_address,
+  port: request.source_port,
+  protocol: request.protocol,
+});
+
+export const wrap = (request: SrfRequest, response: SrfResponse): InDialogRequest => {
+  let cancelled = false;
+  request.on('cancel', () => {
+    cancelled = true;
+  });
+  return {
+    method: request.method,
+    body: (request as SrfMessage).body ?? '',
+    get cancelled() {
+      return cancelled;
+    },
+    header: (name) => request.get(name),
+    respond: (status, phrase, options) => {
+      const sending: { headers: Record<string, string>; body?: string } = {
+        headers: plain(options?.headers),
+      };
+      if (options?.body !== undefined) sending.body = options.body;
+      sendSafely(response, status, phrase, sending);
+    },
+  };
+};
+
+/** The library throws on a second final response and on a connection that is gone; neither is news here. */
+export const sendSafely = (
+  response: SrfResponse,
+  status: number,
+  phrase: string,
+  options: { headers?: Record<string, string>; body?: string },
+): boolean => {
+  if (response.finalResponseSent) return false;
+  try {
+    response.send(status, phrase, options);
+    return true;
+  } catch {
+    return false;
+  }
+};

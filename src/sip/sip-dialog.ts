@@ -1,0 +1,60 @@
+import type { InviteFacts } from './leg-from-invite.js';
+import type { Headers } from './refusal.js';
+import type { Source } from './trunk.js';
+
+/** What the rest of this house knows of SIP signalling: the narrow face of the drachtio adapter. */
+export class SipError extends Error {
+  readonly code: string;
+  /** Final SIP status, or 0. */
+  readonly status: number;
+  constructor(code: string, status = 0) {
+    super(code);
+    this.name = 'SipError';
+    this.code = code;
+    this.status = status;
+  }
+}
+
+export interface InDialogRequest {
+  readonly method: string;
+  readonly body: string;
+  /** The far end has cancelled it (a re-INVITE), and the agent has answered it: nobody hears what we respond. */
+  readonly cancelled: boolean;
+  header(name: string): string | undefined;
+  respond(status: number, phrase: string, options?: { headers?: Headers; body?: string }): void;
+}
+
+export interface SipReply {
+  readonly status: number;
+  readonly body: string;
+  header(name: string): string | undefined;
+}
+
+/** A confirmed dialog. */
+export interface SipDialog {
+  /** `<Call-ID>;from-tag=<tag>`: names the dialog to the agent, also from another connection. */
+  readonly id: string;
+  onBye(listener: (reason: 'bye' | 'ack-timeout' | 'other') => void): void;
+  onRequest(listener: (request: InDialogRequest) => void): void;
+  request(method: string, options: { headers?: Headers; body?: string }): Promise<SipReply>;
+  /** Never rejects. */
+  bye(headers: Headers): Promise<void>;
+  /** BYE for a far end that does not know the dialog any more; the listeners of `onBye` are told. Never rejects. */
+  giveUp(): Promise<void>;
+}
+
+export interface IncomingInvite extends InviteFacts {
+  readonly source: Source;
+  /** A CANCEL, remembered: a listener attached late is called at once. */
+  onCancel(listener: () => void): void;
+  /** Sends a provisional or final response. False where a final one was sent already. */
+  respond(status: number, phrase: string, headers: Headers): boolean;
+  /** Sends the 200 and makes the dialog. */
+  accept(sdp: string, headers: Headers): Promise<SipDialog>;
+}
+
+export interface OutgoingInvite {
+  /** Settles with the dialog and the answer, or rejects with SipError. */
+  readonly outcome: Promise<{ readonly dialog: SipDialog; readonly answer: string }>;
+  cancel(headers: Headers): void;
+}
