@@ -83,7 +83,11 @@ export const stemOf = (name: string): string => name.replace(/\.pcap$/, '');
 export const removeFromSpool = async (spool: string, callId: CallId): Promise<number> => {
   let removed = 0;
   for (const folder of spoolFolders) {
-    const names = await readdir(join(spool, folder));
+    // The node makes its folders when it first needs them: one killed early has no metadata folder.
+    const names = await readdir(join(spool, folder)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
     for (const name of names.filter((each) => each.includes(callId))) {
       await unlink(join(spool, folder, name));
       removed++;
@@ -181,6 +185,11 @@ const store = async (
   return { file: path, manifest, evidence: { ...evidence, wav } };
 };
 
+const leftBehind = (recording: FinishedRecording): FinishedRecording => ({
+  ...recording,
+  evidence: { ...recording.evidence, leftInSpool: true },
+});
+
 /**
  * Makes the WAV and its manifest of an ended call and then removes the node's files. Throws on errors of our own
  * disk; then everything stays in the spool.
@@ -224,6 +233,12 @@ export const finishRecording = async (
   }
   const path = join(dir, `${callId}.wav`);
   const recording = await store(ended, made, temporary, path, evidence, bounds);
-  if (nodeDone) await removeFromSpool(spool, callId);
-  return { state: 'finished', recording, missingPackets: missingOf(made, ended.totals).unexplained };
+  const missingPackets = missingOf(made, ended.totals).unexplained;
+  try {
+    if (nodeDone) await removeFromSpool(spool, callId);
+    return { state: 'finished', recording, missingPackets };
+  } catch {
+    // The recording is durable; what could not be removed is said, and is no reason to call it missing.
+    return { state: 'finished', recording: leftBehind(recording), missingPackets };
+  }
 };

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import type { Test } from 'tap';
 import type { AppEvent } from '../../src/call/events.js';
@@ -286,6 +286,8 @@ export class Site {
 export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site> => {
   await mkdir(fromRoot('var'), { recursive: true });
   const dir = mkdtempSync(fromRoot('var', 'test-'));
+  // The servers run as users of their own; without this their files would lie outside of the test's folder.
+  chmodSync(dir, 0o755);
   const closers: (() => unknown)[] = [() => rmSync(dir, { recursive: true, force: true })];
   t.teardown(async () => {
     for (const close of closers.reverse()) await close();
