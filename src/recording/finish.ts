@@ -83,7 +83,11 @@ export const stemOf = (name: string): string => name.replace(/\.pcap$/, '');
 export const removeFromSpool = async (spool: string, callId: CallId): Promise<number> => {
   let removed = 0;
   for (const folder of spoolFolders) {
-    const names = await readdir(join(spool, folder));
+    // A folder that is gone holds nothing; the recording that was just stored must not be called missing for it.
+    const names = await readdir(join(spool, folder)).catch((error: NodeJS.ErrnoException): string[] => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
     for (const name of names.filter((each) => each.includes(callId))) {
       await unlink(join(spool, folder, name));
       removed++;
