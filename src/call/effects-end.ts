@@ -56,6 +56,15 @@ const look = (run: CallRun): Promise<SpoolFinding> => {
   return recorder.discard(run.callId);
 };
 
+/**
+ * A call that ended before a packet could be recorded has no recording to miss. The called party's packets of the
+ * first second may have come before the recording began; a single packet of the caller could not.
+ */
+const saidNothing = (run: CallRun, code: string): boolean => {
+  const packets = run.record.totals?.packets;
+  return code === 'no-audio' && packets !== undefined && packets.caller === 0 && packets.called <= 50;
+};
+
 const note = (run: CallRun, finding: SpoolFinding): void => {
   switch (finding.state) {
     case 'recording-finished':
@@ -72,7 +81,7 @@ const note = (run: CallRun, finding: SpoolFinding): void => {
       return;
     case 'recording-missing':
       run.record.spool = { state: finding.state, code: finding.code, ...finding.evidence };
-      alarm(run, 'recording-missing', finding.code);
+      if (!saidNothing(run, finding.code)) alarm(run, 'recording-missing', finding.code);
       return;
     case 'nothing-found':
       run.record.spool = { state: finding.state, ...finding.evidence };

@@ -51,6 +51,13 @@ t.test('media nodes die and freeze under calls', async (t) => {
 
   await t.test('kill -9 of a recorded node ends its calls and no others', async (t) => {
     t.equal(await homeOf(m2), other(home), 'calls are spread over the pool');
+    // The node writes in steps of 4 KiB: a call killed before the first has left nothing on the disk.
+    const m1Id = await callIdOf(site, 'm1');
+    const written = (): number => {
+      const file = site.watch.named(m1Id).find((name) => name.endsWith('.pcap'));
+      return file === undefined ? 0 : statSync(file).size;
+    };
+    await site.until('some of the call is on the disk', () => written() > 12_000);
     const told = bothTold(m1, nodeLostMs);
     await nodes.get(home).kill();
     isTold(t, await told, 'node-lost');
