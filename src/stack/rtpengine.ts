@@ -3,7 +3,7 @@ import dgram from 'node:dgram';
 import { mkdir } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
-import { type Child, startChild, untilReady } from './child.js';
+import { type Child, type ChildExit, startChild, untilReady } from './child.js';
 import { holdPortRange } from './free-ports.js';
 import { ownsPort } from './owns-port.js';
 import { placeFor } from './place.js';
@@ -148,14 +148,20 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
     });
     const exited = child.exited.then(async (exit) => {
       await release();
-      await place?.tidy();
       return exit;
     });
+    const stop = async (): Promise<ChildExit> => {
+      await child.stop();
+      const exit = await exited;
+      // Only where it was stopped on purpose: after a crash the controller still takes recordings out of the spool.
+      await place?.tidy();
+      return exit;
+    };
     const owns = (): boolean => ownsPort(child.pid, 'udp', ng.port) && ownsPort(child.pid, 'tcp', cli.port);
     await untilReady(child, async () => owns() && (await pings(ng)) && (await connects(cli)));
     return {
       ...child,
-      stop: () => child.stop().then(() => exited),
+      stop,
       kill: () => child.kill().then(() => exited),
       kind: options.kind,
       ng,
