@@ -1,7 +1,7 @@
 import type { Emit } from '../call/ports.js';
 import type { TrunkId } from '../core/leg.js';
 import type { Drachtio } from './drachtio.js';
-import type { CarrierTrunk, TrunkTable } from './trunk.js';
+import { type CarrierTrunk, hostportOf, type TrunkTable } from './trunk.js';
 
 /** Which carrier trunks answer: learned by OPTIONS and by INVITEs nobody answered. */
 export class CarrierStates {
@@ -20,8 +20,7 @@ export class CarrierStates {
     for (const carrier of this.#table.carriers) {
       if (carrier.keepaliveSeconds <= 0) continue;
       let missed = 0;
-      const host = carrier.address.includes(':') ? `[${carrier.address}]` : carrier.address;
-      const uri = `sip:${host}:${carrier.port}`;
+      const uri = `sip:${hostportOf(carrier)}`;
       const probe = async (): Promise<void> => {
         const deadline = Math.min(carrier.keepaliveSeconds * 1000, 4000);
         const status = await drachtio.ping(uri, `${uri};transport=${carrier.transport}`, deadline);

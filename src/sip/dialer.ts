@@ -16,7 +16,7 @@ import type { CarrierStates } from './carrier-states.js';
 import type { Drachtio } from './drachtio.js';
 import { type Headers, reasonHeader } from './refusal.js';
 import { type OutgoingInvite, type SipDialog, SipError } from './sip-dialog.js';
-import type { CarrierTrunk, FacilityTrunk } from './trunk.js';
+import { type CarrierTrunk, type FacilityTrunk, hostportOf } from './trunk.js';
 
 /** After a CANCEL the agent gives a final within 64*T1 = 32 s (RFC 3261 section 9.1); ours is the net below that. */
 const cancelBoundMs = 40_000;
@@ -108,8 +108,7 @@ export class SipDialer implements Dialer {
     rang: () => void,
     control: DialControl,
   ): Promise<Attempt> {
-    const host = carrier.address.includes(':') ? `[${carrier.address}]` : carrier.address;
-    const target = `${host}:${carrier.port}`;
+    const target = hostportOf(carrier);
     const uri = `sip:${toRequestUriUser(decision.key)}@${target};user=phone`;
     const headers: Record<string, string> = {
       From: `<sip:${trunk.presentedNumber}@localhost>`,

@@ -40,6 +40,10 @@ export interface CarrierTrunk {
   readonly copyHeaders: readonly string[];
 }
 
+/** `address:port` as a SIP URI holds it: IPv6 in brackets (RFC 3261 section 25.1, hostport). */
+export const hostportOf = ({ address, port }: CarrierTrunk): string =>
+  `${address.includes(':') ? `[${address}]` : address}:${port}`;
+
 export type Transport = 'udp' | 'tcp';
 export type Trunk = FacilityTrunk | CarrierTrunk;
 
