@@ -69,7 +69,7 @@ export interface LobbyAnchor extends Voice {
   readonly node: string;
   onLost(lost: (why: string) => void): void;
   /** The same call on the same node, now a private call's. The lobby must not be used afterwards. */
-  becomePrivate(decision: Private): PrivateAnchor & Voice;
+  becomePrivate(decision: Private): SpokenPrivateAnchor;
 }
 
 /** A supervisor's ear on a monitored call: hears both, is heard by none. There is no such thing on a PrivateAnchor. */
@@ -81,7 +81,7 @@ export interface Ear {
   end(): Promise<void>;
 }
 
-export interface SpokenRecordedAnchor extends RecordedAnchor, Voice {
+export interface SpokenRecordedAnchor extends RecordedAnchor, Omit<Voice, 'release'> {
   /** Takes the called party's answer and does not record yet. */
   answer(decision: Monitored, answer: Sdp): Promise<Sdp>;
   /** Starts the recording of an answered call. `answerForCaller` is what `answer` or `receive` gave. */
@@ -91,7 +91,7 @@ export interface SpokenRecordedAnchor extends RecordedAnchor, Voice {
   listen(decision: Monitored): Promise<Ear>;
 }
 
-export type SpokenPrivateAnchor = PrivateAnchor & Voice;
+export type SpokenPrivateAnchor = PrivateAnchor & Omit<Voice, 'release'>;
 
 export interface SpokenMedia {
   anchorLobby(callId: CallId, offer: Sdp): Promise<LobbyAnchor>;
