@@ -59,6 +59,7 @@ const legOf = (
     origin: { trunk: trunk.name, facility: trunk.facility, unit, phone },
     caller,
     dialled,
+    claimsPrivate: false,
     receivedAt: now,
   };
   return { leg, offer: body.offer };
