@@ -3,6 +3,7 @@ import type { Key } from '../core/key.js';
 import type { CallerId, CallId, FacilityId, Leg, Origin } from '../core/leg.js';
 import type { Dialled, NumberKey } from '../core/number.js';
 import type { Clip, Language } from '../core/prompt.js';
+import type { Usage } from '../core/usage.js';
 import type { Party, PrivateAnchor, RecordedAnchor, RecordingClaim, Sdp } from './ports.js';
 
 /**
@@ -142,23 +143,7 @@ export interface Callers {
 
 // ---- counting
 
-/** How much one subject (a caller, a number, a phone) has used. */
-export interface Used {
-  /** Calls up or being set up, this one not counted. */
-  readonly concurrent: number;
-  /** Calls that were connected within the policy's window for velocity. */
-  readonly recent: number;
-  /** Since the last connected call ended, in ms; null where none within a day did. */
-  readonly idleMs: number | null;
-}
-
-export interface Usage {
-  /** 'shared': counted for all controllers. 'alone': Redis is lost, and this is what this process knows. */
-  readonly state: 'shared' | 'alone';
-  readonly caller: Used | null;
-  readonly number: Used;
-  readonly phone: Used | null;
-}
+export type { Usage, Used } from '../core/usage.js';
 
 /** One call's place in the counts, from before its decision to its end. */
 export interface Place {
