@@ -63,11 +63,15 @@ export const toldOf = (decision: Connectable): PromptId =>
 const menuOf = (decision: Connectable): PromptId =>
   decision.verdict === 'monitored' ? 'menu-recorded' : 'menu-private';
 
+/** Who calls, and the truth about recording. An anonymous hotline is not told a name (28 CFR 115.51(b)). */
 const introduction = (decision: Connectable): readonly Clip[] => [
   prompt('greeting'),
+  prompt('from-facility'),
   { kind: 'name', of: 'facility' },
   prompt('from-caller'),
-  { kind: 'name', of: 'caller' },
+  ...(decision.verdict === 'private' && decision.class === 'hotline'
+    ? []
+    : [{ kind: 'name', of: 'caller' } as const]),
   prompt(noticeOf(decision)),
 ];
 

@@ -199,6 +199,10 @@ const overLimit = (input: DecisionInput, excess: Excess): Decision => {
 export const countedAs = (answers: ListAnswers, now: WallMs): 'monitored' | 'private' =>
   protectionIn(answers, now) === null ? 'monitored' : 'private';
 
+/** Whether the number is an anonymous hotline's. */
+export const isHotline = (answers: ListAnswers, now: WallMs): boolean =>
+  protectionIn(answers, now)?.entry.class === 'hotline';
+
 const otherwise = (input: DecisionInput): Decision | null => {
   const { allow } = input.answers;
   const key = keyOf(input);

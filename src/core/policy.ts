@@ -1,4 +1,5 @@
 import type { Brand } from './brand.js';
+import type { Connectable } from './decision.js';
 import type { NumberType } from './number.js';
 import type { Limits, Usage } from './usage.js';
 
@@ -46,6 +47,13 @@ export interface Policy {
   /** How long the called party may ring, in ms. */
   readonly maxRingMs: number;
 }
+
+/** How long this call may last, in ms from the moment the parties could hear each other. */
+export const maxCallMs = (decision: Connectable, text: boolean, policy: Policy): number => {
+  const limit = decision.verdict === 'private' ? policy.maxPrivateCallMs : policy.maxCallMs;
+  const relay = text || (decision.verdict === 'private' && decision.class === 'relay');
+  return relay ? Math.max(limit, policy.maxRelayCallMs) : limit;
+};
 
 /** What the world is like at the moment of the decision. Unknown closes. */
 export interface Circumstances {
