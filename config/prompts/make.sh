@@ -64,3 +64,7 @@ for language in en es; do
   sox -D "$work/tone.wav" -e mu-law -b 8 "$here/$language/hold-tone.wav" pad 0 4
 done
 
+node --input-type=module -e '
+  const { makeManifest } = await import(process.argv[1]);
+  await makeManifest(process.argv[2]);
+' "$here/../../dist/src/prompts/make-manifest.js" "$here"
