@@ -83,6 +83,13 @@ const note = (run: CallRun, finding: SpoolFinding): void => {
       run.record.spool = { state: finding.state, code: finding.code, ...finding.evidence };
       if (!saidNothing(run, finding.code)) alarm(run, 'recording-missing', finding.code);
       return;
+    case 'recording-sealed':
+      run.record.spool = {
+        state: finding.state,
+        file: finding.recording.file,
+        ...finding.recording.evidence,
+      };
+      return;
     case 'nothing-found':
       run.record.spool = { state: finding.state, ...finding.evidence };
       return;

@@ -162,6 +162,8 @@ export interface FinishedRecording {
 export type SpoolFinding =
   | { readonly state: 'recording-finished'; readonly recording: FinishedRecording }
   | { readonly state: 'recording-missing'; readonly code: string; readonly evidence: JsonObject }
+  /** What was recorded before the call became private: out of the spool, apart from the ordinary recordings. */
+  | { readonly state: 'recording-sealed'; readonly recording: FinishedRecording; readonly why: string }
   | { readonly state: 'nothing-found'; readonly evidence: JsonObject }
   /** Something of this call lies in a spool and must not: the gravest alarm there is. */
   | { readonly state: 'violation'; readonly evidence: JsonObject };

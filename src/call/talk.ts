@@ -3,7 +3,16 @@ import type { Key } from '../core/key.js';
 import type { CallerId, CallId, FacilityId, Leg, Origin } from '../core/leg.js';
 import type { Dialled, NumberKey } from '../core/number.js';
 import type { Clip, Language } from '../core/prompt.js';
-import type { Party, PrivateAnchor, RecordedAnchor, RecordingClaim, Sdp } from './ports.js';
+import type {
+  Armed,
+  Party,
+  PrivateAnchor,
+  RecordedAnchor,
+  Recorder,
+  RecordingClaim,
+  Sdp,
+  SpoolFinding,
+} from './ports.js';
 
 /**
  * The roles a spoken call needs filled beyond those of ports.ts. As there: every promise settles within its
@@ -107,6 +116,34 @@ export interface ThreeWayEvidence {
   readonly score: number;
   /** What was noticed, oldest first, such as 'hook-flash', 'silence-gap', 'dial-tone', 'ssrc-change'. */
   readonly signs: readonly { readonly sign: string; readonly party: Party; readonly atMs: number }[];
+}
+
+/** A recording of a spoken call, proved to run. There is no such thing for a private call. */
+export interface SpokenArmed extends Armed {
+  /**
+   * The call is to be recorded no more (I5): stops the recording and proves by the file itself that the node writes
+   * none of it any longer. The watch and the listener of `observe` end without a word. Rejects with RecordingError
+   * `recording-goes-on` where that could not be seen in time: the call must then lose its media. What was recorded
+   * can from now on only be sealed, whoever asks for it. Idempotent.
+   */
+  stop(): Promise<void>;
+  /**
+   * Looks into the recording for signs of a third party and tells the evidence each time it changed, until the
+   * recording ends. One listener, the first.
+   */
+  observe(listener: (evidence: ThreeWayEvidence) => void): void;
+}
+
+export interface SpokenRecorder extends Recorder {
+  /** Records a call that was answered before, and proves it as `arm` does. Rejects as `arm` does. */
+  armAnswered(decision: Monitored, anchor: SpokenRecordedAnchor): Promise<SpokenArmed>;
+  /**
+   * The call became private after `stop` (or lost its media): makes the WAV and its manifest out of what was recorded
+   * until then, in a folder apart that the ordinary recordings do not contain. `decision` is the one it was recorded
+   * under, `why` a reason code. The spool holds nothing of the call afterwards: `verifyAbsence` at the call's end
+   * finds it so, and names the sealed files. 'nothing-found' where nothing had been recorded yet.
+   */
+  seal(leg: Leg, decision: Monitored, anchor: SpokenRecordedAnchor, why: string): Promise<SpoolFinding>;
 }
 
 // ---- the two legs
