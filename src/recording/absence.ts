@@ -15,7 +15,7 @@ const list = async (dir: string): Promise<string[]> => {
 };
 
 /** Every name in a spool and its folders that holds the call id. Throws where a folder cannot be read. */
-export const filesOf = async (spool: string, callId: CallId): Promise<string[]> => {
+const filesOf = async (spool: string, callId: CallId): Promise<string[]> => {
   const found: string[] = [];
   for (const entry of await readdir(spool, { withFileTypes: true })) {
     const names = entry.isDirectory() ? await list(join(spool, entry.name)) : [];

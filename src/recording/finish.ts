@@ -1,7 +1,6 @@
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { FinishedRecording, JsonObject, MediaTotals } from '../call/ports.js';
 import type { Monitored } from '../core/decision.js';
 import type { CallId, WallMs } from '../core/leg.js';
@@ -178,15 +177,20 @@ const makeFile = async <Made>(
   }
 };
 
+const COPY_BYTES = 65_536;
+
 /** Sound of a sealed call that nobody could decode: it may not stay in the spool, and is not ours to destroy. */
 const keepPcap = async (ended: EndedRecording, pcap: FileHandle, dir: string): Promise<void> => {
   const temporary = join(dir, `.${ended.callId}.pcap.part`);
-  await makeFile(temporary, modeOf(ended), (copy) =>
-    pipeline(
-      pcap.createReadStream({ start: 0, autoClose: false }),
-      copy.createWriteStream({ autoClose: false }),
-    ),
-  );
+  const buffer = Buffer.allocUnsafe(COPY_BYTES);
+  await makeFile(temporary, modeOf(ended), async (copy) => {
+    for (let at = 0; ; ) {
+      const { bytesRead } = await pcap.read(buffer, 0, COPY_BYTES, at);
+      if (bytesRead === 0) return;
+      await copy.writeFile(buffer.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+  });
   await putInPlace(temporary, join(dir, `${ended.callId}.pcap`));
 };
 

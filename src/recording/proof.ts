@@ -98,10 +98,14 @@ const lookOnce = async (path: string, pid: number | null): Promise<Look> => {
 };
 
 /** Names of the pcaps of a call in a spool. */
-export const pcapsOf = async (spool: string, callId: CallId): Promise<string[]> =>
-  (await readdir(join(spool, 'pcaps'))).filter(
-    (name) => name.startsWith(`${callId}-`) && name.endsWith('.pcap'),
-  );
+export const pcapsOf = async (spool: string, callId: CallId): Promise<string[]> => {
+  const names = await readdir(join(spool, 'pcaps')).catch((error: NodeJS.ErrnoException) => {
+    // The node makes its folders when it first needs them.
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return names.filter((name) => name.startsWith(`${callId}-`) && name.endsWith('.pcap'));
+};
 
 /**
  * Path of the one pcap of a call that was not there before: for a node that names none. Rejects with RecordingError

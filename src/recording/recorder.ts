@@ -96,7 +96,7 @@ class Recording implements SpoolRecorder {
     const stop = (): Promise<void> => anchor.stopRecording();
     return this.#arm(decision, anchor, stop, async ({ dir }) => {
       const there = await pcapsOf(dir, anchor.callId).catch(() => {
-        throw new RecordingError('spool-missing', 'the spool cannot be looked at');
+        throw new RecordingError('spool-unreadable', 'the spool cannot be looked at');
       });
       // Asked before, so that no packet of the recording is taken for one that came before it.
       const countedBefore = await anchor.packets();

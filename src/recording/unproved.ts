@@ -1,6 +1,7 @@
+import { join } from 'node:path';
 import type { CallId } from '../core/leg.js';
-import { filesOf } from './absence.js';
 import { nodeIsDone, removeFromSpool, stemOf } from './node-files.js';
+import { holdsOpen, pcapsOf } from './proof.js';
 import { pidOf, type SpoolOptions } from './spool.js';
 
 /** Calls remembered for their removal, should nobody ask for it. */
@@ -28,18 +29,23 @@ export class Unproved {
     this.#spools.delete(callId);
   }
 
-  /** Removes a call's files once the node is done with them. How many those were. Never rejects. */
+  /**
+   * Removes a call's files once the node is done with them. How many those were. What the node still writes stays:
+   * the look that follows finds it, and the node crashed when its files were removed under it. Never rejects.
+   */
   async remove(callId: CallId): Promise<number> {
     const spool = this.#spools.get(callId);
     if (spool === undefined) return 0;
-    this.#spools.delete(callId);
     try {
-      for (const file of await filesOf(spool.dir, callId)) {
-        if (!file.startsWith('pcaps/')) continue;
-        const pid = await pidOf(spool);
-        await nodeIsDone(stemOf(file), `${spool.dir}/${file}`, spool.dir, pid, null, this.#settleMs);
+      const pid = await pidOf(spool);
+      for (const name of await pcapsOf(spool.dir, callId)) {
+        const path = join(spool.dir, 'pcaps', name);
+        const done = await nodeIsDone(stemOf(name), path, spool.dir, pid, null, this.#settleMs);
+        if (!done && holdsOpen(pid, path, null) === true) return 0;
       }
-      return await removeFromSpool(spool.dir, callId);
+      const removed = await removeFromSpool(spool.dir, callId);
+      this.#spools.delete(callId);
+      return removed;
     } catch {
       // What could not be removed is found by the look that follows, and is an alarm there.
       return 0;
