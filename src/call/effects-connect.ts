@@ -87,9 +87,11 @@ const dialled = (run: CallRun, decision: Connectable): Promise<DialOutcome> => {
     return Promise.resolve({ state: 'failed', ending: { code: 'internal-error', detail: 'no-anchor' } });
   }
   run.after(run.parts.policy.maxRingMs, () => run.feed({ type: 'ring-limit-reached' }));
-  const dialling = run.parts.dialer.dial(run.caller.leg, decision, anchor, () => {
-    run.record.times.rang ??= run.elapsed();
-    run.feed({ type: 'rang' });
+  const dialling = run.parts.dialer.dial(run.caller.leg, decision, anchor, {
+    rang: () => {
+      run.record.times.rang ??= run.elapsed();
+      run.feed({ type: 'rang' });
+    },
   });
   run.dialling = dialling;
   run.record.attempts = dialling.attempts;

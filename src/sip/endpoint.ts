@@ -7,6 +7,7 @@ import { CarrierStates } from './carrier-states.js';
 import { SipDialer } from './dialer.js';
 import { Drachtio } from './drachtio.js';
 import { legFromInvite } from './leg-from-invite.js';
+import { defaultTiming, type Timing } from './own-offer.js';
 import { refusalHeaders } from './refusal.js';
 import type { IncomingInvite } from './sip-dialog.js';
 import { type FacilityTrunk, type Source, type Trunk, TrunkTable } from './trunk.js';
@@ -30,6 +31,8 @@ export interface EndpointOptions {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly newCallId: () => CallId;
+  /** Waits of our own re-INVITEs where they are to be others than those of RFC 3261. */
+  readonly timing?: Partial<Timing>;
 }
 
 /** Everything SIP: admits INVITEs by trunk, reads them into legs, and gives the controller its dialer and bridge. */
@@ -39,6 +42,7 @@ export class SipEndpoint {
   readonly carriers: CarrierStates;
   readonly #options: EndpointOptions;
   readonly #table: TrunkTable;
+  readonly #timing: Timing;
   readonly #drachtio: Drachtio;
   /** The INVITEs of calls under way, for the headers that may be copied; gone with the leg. */
   readonly #invites = new WeakMap<Leg, { readonly invite: IncomingInvite; readonly trunk: FacilityTrunk }>();
@@ -47,6 +51,7 @@ export class SipEndpoint {
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#table = new TrunkTable(options.trunks);
+    this.#timing = { ...defaultTiming, ...options.timing };
     this.carriers = new CarrierStates(this.#table, options.emit);
     this.bridge = new SipBridge(options.emit);
     this.#drachtio = new Drachtio({
@@ -62,6 +67,7 @@ export class SipEndpoint {
       drachtio: this.#drachtio,
       carriers: this.carriers,
       emit: options.emit,
+      timing: this.#timing,
       trunkOf: (leg) => this.#invites.get(leg)?.trunk ?? null,
       headerOf: (leg, name) => this.#invites.get(leg)?.invite.header(name),
     });
@@ -119,7 +125,9 @@ export class SipEndpoint {
       return;
     }
     this.#invites.set(read.leg, { invite, trunk });
-    taker.take(new SipCallerLeg(read.leg, read.offer, invite));
+    const { emit } = this.#options;
+    const parts = { emit, timing: this.#timing, plan: trunk.plan, others: read.others };
+    taker.take(new SipCallerLeg(read.leg, read.offer, invite, parts));
   }
 }
 

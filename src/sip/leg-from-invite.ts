@@ -1,7 +1,9 @@
+import type { OtherParty } from '../call/ports.js';
 import type { Ending } from '../core/ending.js';
 import { type CallId, type Leg, parseCallerId, type WallMs } from '../core/leg.js';
 import { type Dialled, parseDialled } from '../core/number.js';
 import { parseNameAddr } from './name-addr.js';
+import { partiesOfInvite } from './other-party.js';
 import type { FacilityTrunk } from './trunk.js';
 
 /** The parts of an INVITE that say who calls what. Nothing else of it is looked at. */
@@ -11,7 +13,14 @@ export interface InviteFacts {
   header(name: string): string | undefined;
 }
 
-export type ReadInvite = { readonly leg: Leg; readonly offer: string } | { readonly refused: Ending };
+export type ReadInvite =
+  | {
+      readonly leg: Leg;
+      readonly offer: string;
+      /** Whom the call came by before, where a PBX says that it forwards somebody else's (I7). */
+      readonly others: readonly OtherParty[];
+    }
+  | { readonly refused: Ending };
 
 const refuse = (code: Ending['code'], detail: string): ReadInvite => ({ refused: { code, detail } });
 
@@ -61,7 +70,9 @@ const legOf = (
     dialled,
     receivedAt: now,
   };
-  return { leg, offer: body.offer };
+  const decided = dialled.kind === 'number' || dialled.kind === 'hotline' ? [dialled.key] : [];
+  const others = partiesOfInvite(invite, { plan: trunk.plan, decided });
+  return { leg, offer: body.offer, others };
 };
 
 const offerOf = (invite: InviteFacts): { readonly offer: string } | { readonly refused: Ending } => {

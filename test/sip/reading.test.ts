@@ -214,6 +214,7 @@ t.test('an INVITE becomes a leg', async (t) => {
   const uri = 'sip:+12125550123@192.0.2.2;user=phone';
   t.same(readInvite(invite({ uri })), {
     offer: sdp,
+    others: [],
     leg: {
       callId: leg().callId,
       origin: { trunk: 'north', facility: 'north-facility', unit: null, phone: null },
