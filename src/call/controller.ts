@@ -81,7 +81,7 @@ export class Controller {
     this.#parts.emit({ event: 'call-arrived', callId: leg.callId, trunk: leg.origin.trunk });
     const run = new CallRun(caller, this.#parts, (ended) => this.#ended(ended));
     this.#calls.set(leg.callId, run);
-    this.#perCaller.set(leg.caller, (this.#perCaller.get(leg.caller) ?? 0) + 1);
+    if (leg.caller !== null) this.#perCaller.set(leg.caller, (this.#perCaller.get(leg.caller) ?? 0) + 1);
     run.start();
   }
 
@@ -183,9 +183,11 @@ export class Controller {
   #ended(run: CallRun): void {
     const { leg } = run.caller;
     this.#calls.delete(leg.callId);
-    const left = (this.#perCaller.get(leg.caller) ?? 1) - 1;
-    if (left > 0) this.#perCaller.set(leg.caller, left);
-    else this.#perCaller.delete(leg.caller);
+    if (leg.caller !== null) {
+      const left = (this.#perCaller.get(leg.caller) ?? 1) - 1;
+      if (left > 0) this.#perCaller.set(leg.caller, left);
+      else this.#perCaller.delete(leg.caller);
+    }
     if (this.#calls.size === 0) for (const idle of this.#idle.splice(0)) idle();
   }
 

@@ -17,8 +17,7 @@ export const lookUpAndDecide = async (run: CallRun): Promise<CallEvent> => {
   const around = parts.surroundings.of(leg, now);
   const circumstances = {
     ...around,
-    concurrentCalls: parts.concurrentCalls(leg.caller),
-    claimsPrivate: false,
+    concurrentCalls: parts.concurrentCalls(leg.caller ?? ''),
   };
   const input: DecisionInput = { leg, trunkEnabled: true, answers, circumstances, policy: parts.policy, now };
   const { decision, row } = explain(input);

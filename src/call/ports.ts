@@ -28,7 +28,8 @@ export type Emit = (event: AppEvent) => void;
 
 export interface ListQuestion {
   readonly key: NumberKey;
-  readonly caller: CallerId;
+  /** Null where nobody knows who calls: only what holds for everybody is asked. */
+  readonly caller: CallerId | null;
   readonly facility: FacilityId;
 }
 

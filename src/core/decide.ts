@@ -124,7 +124,7 @@ const knowledge = (input: DecisionInput): Decision | null => {
 
 const pending = (input: DecisionInput): Decision | null => {
   if (input.answers.pending.state === 'listed') return refused(input, 'review-pending', 'review-pending');
-  if (input.circumstances.claimsPrivate) return refused(input, 'review-pending', 'private-claim-unlisted');
+  if (input.leg.claimsPrivate) return refused(input, 'review-pending', 'private-claim-unlisted');
   return null;
 };
 
@@ -157,8 +157,11 @@ const barredType = (input: DecisionInput): Decision | null => {
     : null;
 };
 
-const allowed = (input: DecisionInput): Decision | null =>
-  input.answers.allow.state === 'listed' ? null : refused(input, 'not-allowed', 'not-allowed');
+const allowed = (input: DecisionInput): Decision | null => {
+  // What the whole facility may call is still not for somebody nobody knows.
+  if (input.leg.caller === null) return refused(input, 'caller-unidentified', 'caller-unidentified');
+  return input.answers.allow.state === 'listed' ? null : refused(input, 'not-allowed', 'not-allowed');
+};
 
 const limits = (input: DecisionInput): Decision | null => {
   const { circumstances, policy } = input;
@@ -225,7 +228,7 @@ export const decisionTable: readonly DecisionRow[] = [
   },
   {
     order: 8,
-    question: 'Is the number on neither the caller’s nor the facility’s list?',
+    question: 'Is the caller unknown, or the number on neither the caller’s nor the facility’s list?',
     outcome: 'refused',
     match: allowed,
   },

@@ -34,6 +34,4 @@ export interface Circumstances {
   readonly suspended: boolean;
   /** Calls of this caller that are up or being set up, this one not counted. */
   readonly concurrentCalls: number;
-  /** The caller asked for a private call before dialling. */
-  readonly claimsPrivate: boolean;
 }

@@ -19,6 +19,7 @@ export const reasonTexts = {
   lockdown: 'Lockdown: no calls from here at this time.',
   'lockdown-unknown': 'It could not be established whether lockdown is on.',
   blocked: 'The number is blocked.',
+  'caller-unidentified': 'It could not be established who calls.',
   'not-allowed': 'The number is neither on the caller’s list nor on the facility’s.',
   'schedule-closed': 'Calls are not allowed at this hour.',
   'schedule-unknown': 'It could not be established whether calls are allowed at this hour.',

@@ -68,6 +68,7 @@ const legOf = (
     origin: { trunk: trunk.name, facility: trunk.facility, unit, phone },
     caller,
     dialled,
+    claimsPrivate: false,
     receivedAt: now,
   };
   const decided = dialled.kind === 'number' || dialled.kind === 'hotline' ? [dialled.key] : [];

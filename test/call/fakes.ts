@@ -264,7 +264,9 @@ export class World {
       {
         lists: {
           lookUp: (question) =>
-            this.act('look-up', this.#callOf(question.caller), () => this.answers(question.caller)),
+            this.act('look-up', this.#callOf(question.caller ?? ''), () =>
+              this.answers(question.caller ?? ''),
+            ),
         },
         journal: this.#journal(),
         media: {
