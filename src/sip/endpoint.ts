@@ -10,6 +10,7 @@ import { legFromInvite } from './leg-from-invite.js';
 import { defaultTiming, type Timing } from './own-offer.js';
 import { refusalHeaders } from './refusal.js';
 import type { IncomingInvite } from './sip-dialog.js';
+import { SupervisorDialer, type SupervisorOptions } from './supervisor.js';
 import { type FacilityTrunk, type Source, type Trunk, TrunkTable } from './trunk.js';
 
 /** What the SIP side needs of the controller of calls. */
@@ -33,12 +34,15 @@ export interface EndpointOptions {
   readonly newCallId: () => CallId;
   /** Waits of our own re-INVITEs where they are to be others than those of RFC 3261. */
   readonly timing?: Partial<Timing>;
+  /** Which supervisors' phones may be rung; none where it is not given. */
+  readonly supervisors?: SupervisorOptions;
 }
 
 /** Everything SIP: admits INVITEs by trunk, reads them into legs, and gives the controller its dialer and bridge. */
 export class SipEndpoint {
   readonly dialer: SipDialer;
   readonly bridge: SipBridge;
+  readonly supervisors: SupervisorDialer;
   readonly carriers: CarrierStates;
   readonly #options: EndpointOptions;
   readonly #table: TrunkTable;
@@ -71,6 +75,10 @@ export class SipEndpoint {
       trunkOf: (leg) => this.#invites.get(leg)?.trunk ?? null,
       headerOf: (leg, name) => this.#invites.get(leg)?.invite.header(name),
     });
+    this.supervisors = new SupervisorDialer(
+      { drachtio: this.#drachtio, emit: options.emit, timing: this.#timing },
+      options.supervisors ?? { allowed: [], trunk: null },
+    );
   }
 
   /** Connects to the agent; from then on calls go to the taker. */

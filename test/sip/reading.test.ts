@@ -220,6 +220,7 @@ t.test('an INVITE becomes a leg', async (t) => {
       origin: { trunk: 'north', facility: 'north-facility', unit: null, phone: null },
       caller: '4711',
       dialled: parseDialled(uri, NORTH_AMERICAN_PLAN),
+      claimsPrivate: false,
       receivedAt: now,
     },
   });
