@@ -224,15 +224,27 @@ const recordedCommands: Readonly<Record<string, Shape>> = {
   unsubscribe: { 'call-id': text, 'to-tag': ear },
 };
 
+/** Keys without which a command would mean more than it says here: everybody, or anything. */
+const needed: Readonly<Record<string, readonly string[]>> = {
+  'play media': ['call-id', 'from-tag', 'file'],
+  'stop media': ['call-id', 'from-tag'],
+  'stop recording': ['call-id'],
+  'subscribe request': ['call-id', 'to-tag', 'from-tags'],
+  'subscribe answer': ['call-id', 'to-tag', 'sdp'],
+  unsubscribe: ['call-id', 'to-tag'],
+};
+
 const assertOn = (
   list: Readonly<Record<string, Shape>>,
   pool: string,
   message: BencodeDict,
   root: string | null,
 ): void => {
-  const command = message.command;
-  const shape = typeof command === 'string' && Object.hasOwn(list, command) ? list[command] : undefined;
+  const command = typeof message.command === 'string' ? message.command : '';
+  const shape = Object.hasOwn(list, command) ? list[command] : undefined;
   if (shape === undefined) throw new Error(`a ${pool} node takes no such command`);
+  const missing = needed[command]?.find((key) => !Object.hasOwn(message, key));
+  if (missing !== undefined) throw new Error(`a ${pool} node takes no ${command} without ${missing}`);
   for (const [key, value] of Object.entries(message)) {
     if (key === 'command') continue;
     const holds = Object.hasOwn(shape, key) ? shape[key] : undefined;

@@ -537,8 +537,8 @@ t.test('one look, judged', async (t) => {
     process,
     holdsNgPort: true,
   };
-  const none: Expected['foreign'] = { seen: 0, isNew: false };
-  const look = (change: Partial<NodeLook>, foreign = none): string => {
+  const none = { seen: 0, isNew: false };
+  const look = (change: Partial<NodeLook>, foreign: Expected['foreign'] = none): string => {
     const expected = { pool: 'private', ngPort: 2223, spool: null, foreign } as const;
     const { verdict, failures } = judge({ ...good, ...change }, expected, false);
     return [verdict, ...failures].join(' ');
