@@ -14,6 +14,14 @@ import type { EntryId } from '../core/lists.js';
  * | `n:<bucket>` | hash | index of privileged, blocked and pending numbers: field = digits, value = rows (rows.ts) |
  * | `allow:<facility>:<caller>` | hash | field = number, value = epochs in which it is allowed |
  *
+ * Beside the publication, and written by the controllers themselves:
+ *
+ * | key | type | holds |
+ * | --- | --- | --- |
+ * | `orders` | hash | field = subject, value = order (order-record.ts) |
+ * | `orders:log` | sorted set | subject by the number of the change that wrote it last |
+ * | `orders:meta` | hash | `id` of this set of orders, `n` changes so far |
+ *
  * Every row carries the epochs [from, to) in which it counts, so that a publication is written beside the one
  * being served and becomes visible all at once.
  */
@@ -27,6 +35,10 @@ export interface KeyNames {
   tombstones(epoch: number): string;
   bucket(bucket: number): string;
   allow(facility: string, caller: string): string;
+  /** The three keys of the orders, as their scripts want them. */
+  readonly orders: readonly [string, string, string];
+  /** Channel on which a change of the orders is announced. */
+  readonly ordersChanged: string;
 }
 
 /**
@@ -56,6 +68,8 @@ export const keyNames = (prefix: string): KeyNames => {
     tombstones: (epoch) => `${prefix}tombstones:${epoch}`,
     bucket: (bucket) => `${prefix}n:${bucket}`,
     allow: (facility, caller) => `${prefix}allow:${facility}:${caller}`,
+    orders: [`${prefix}orders`, `${prefix}orders:log`, `${prefix}orders:meta`],
+    ordersChanged: `${prefix}orders:changed`,
   };
 };
 
