@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Clock, Emit } from '../call/ports.js';
 import type { KeyNames } from './layout.js';
 import type { OrderBook } from './order-book.js';
@@ -71,6 +71,8 @@ export class OrderSync {
   readonly #unsent = new Set<string>();
   /** Subjects not yet met while all changes are read from the beginning; null while that is not being done. */
   #unmet: Set<string> | null;
+  /** SHA-1 of values that are no orders, by the subject they are in the way of. */
+  readonly #broken = new Map<string, string>();
   #id = '';
   #last = 0;
   #caughtUp = false;
@@ -125,7 +127,7 @@ export class OrderSync {
     const args = [this.#id, this.#last, pageSize, maxOrderBytes, ...swept];
     const reply = await connection.run(scripts.ordersRead, 'read', keys.orders, args);
     if (reply === '!type') {
-      // Writing nothing puts the keys right again.
+      // Writing nothing puts the keys right again, here and below.
       await this.#write([]);
       throw new RedisError('malformed', 'a key of the orders is of another type');
     }
@@ -139,6 +141,7 @@ export class OrderSync {
     }
     this.#last = page.last;
     const news = page.rows.flatMap(([subject, value]) => this.#meet(subject, value) ?? []);
+    if (page.id === '' && this.#options.book.size > 0) await this.#write([]);
     if (!page.full) {
       for (const subject of this.#unmet ?? []) this.#unsent.add(subject);
       this.#unmet = null;
@@ -155,7 +158,9 @@ export class OrderSync {
     const found = value === null ? null : parseRecord(subject, value);
     if (found === null) {
       if (value !== null) this.#tell('order-malformed');
-      if (held !== undefined) this.#unsent.add(subject);
+      if (held === undefined) return null;
+      this.#unsent.add(subject);
+      if (value !== null) this.#broken.set(subject, createHash('sha1').update(value).digest('hex'));
       return null;
     }
     const order = held === undefined ? 1 : compareStamps(found, held);
@@ -194,13 +199,17 @@ export class OrderSync {
     for (const record of records) {
       // It may have been given anew while this one was on its way.
       if (book.get(record.subject) === record) this.#unsent.delete(record.subject);
+      this.#broken.delete(record.subject);
     }
   }
 
   async #write(records: readonly OrderRecord[]): Promise<void> {
     const { connection, keys } = this.#options;
-    const groups = records.flatMap((record) => [record.subject, record.at, record.node, recordText(record)]);
-    const args = [keys.ordersChanged, randomBytes(9).toString('base64url'), ...groups];
+    const groups = records.flatMap((record) => {
+      const { subject, at, node } = record;
+      return [subject, at, node, recordText(record), this.#broken.get(subject) ?? ''];
+    });
+    const args = [keys.ordersChanged, randomBytes(9).toString('base64url'), maxOrderBytes, ...groups];
     const reply = await connection.run(scripts.ordersWrite, 'write', keys.orders, args);
     if (!Array.isArray(reply) || reply.length !== records.length)
       throw new RedisError('malformed', 'odd reply');

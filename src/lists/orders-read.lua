@@ -39,7 +39,10 @@ end
 if #rows == most * 2 then last = tonumber(rows[#rows]) end
 
 local asked = {}
-for i = 5, #ARGV do asked[i - 4] = value(ARGV[i]) end
+for i = 5, #ARGV do
+  -- One that is not in the list of changes is as good as absent: a newcomer would never find it.
+  asked[i - 4] = redis.call('ZSCORE', KEYS[2], ARGV[i]) and value(ARGV[i])
+end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

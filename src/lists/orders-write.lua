@@ -3,7 +3,9 @@
 --
 -- KEYS as in orders-read.lua
 -- ARGV[1] channel   ARGV[2] id to give this set of orders if it has none
--- ARGV[3 ..] groups of four: subject, at, node, value ('' takes the subject away, if it is still that one)
+-- ARGV[3] longest value, in bytes: what is longer is no order
+-- ARGV[4 ..] groups of five: subject, at, node, value, and the SHA-1 of a value that was found to be no order ('' for
+-- none): that one is replaced whatever time it claims to have
 --
 -- Returns one number for each group: 1 written, 0 the same is there, -1 a newer one is there.
 
@@ -15,38 +17,32 @@ for i = 1, 3 do
 end
 if not redis.call('HGET', KEYS[3], 'id') or not tonumber(redis.call('HGET', KEYS[3], 'n')) then
   redis.call('DEL', KEYS[3])
-  redis.call('HSET', KEYS[3], 'id', ARGV[2], 'n', 0)
+  local rows = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+  redis.call('HSET', KEYS[3], 'id', ARGV[2], 'n', rows[2] or 0)
 end
 
+local longest = tonumber(ARGV[3])
 local said = {}
 local news = false
-for i = 3, #ARGV, 4 do
-  local subject, at, node, value = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
-  local there = redis.call('HGET', KEYS[1], subject)
+for i = 4, #ARGV, 5 do
+  local subject, at, node = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+  local there = redis.call('HSTRLEN', KEYS[1], subject) <= longest and redis.call('HGET', KEYS[1], subject)
+  if there and ARGV[i + 4] ~= '' and redis.sha1hex(there) == ARGV[i + 4] then there = false end
   local thereAt, thereNode
   if there then thereAt, thereNode = string.match(there, '^(%d+) ([%w._-]+) ') end
   thereAt = tonumber(thereAt)
-  local same = thereAt == at and thereNode == node
-  local result
-  if value == '' then
-    result = same and 1 or -1
-    if same then
-      redis.call('HDEL', KEYS[1], subject)
-      redis.call('ZREM', KEYS[2], subject)
-    end
-  elseif not thereAt or thereAt < at or (thereAt == at and thereNode < node) then
-    redis.call('HSET', KEYS[1], subject, value)
+  if not thereAt or thereAt < at or (thereAt == at and thereNode < node) then
+    redis.call('HSET', KEYS[1], subject, ARGV[i + 3])
     redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[3], 'n', 1), subject)
-    result = 1
+    said[#said + 1] = 1
     news = true
   else
-    result = same and 0 or -1
+    said[#said + 1] = (thereAt == at and thereNode == node) and 0 or -1
     -- The list of changes may have been lost alone.
     if not redis.call('ZSCORE', KEYS[2], subject) then
       redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[3], 'n', 1), subject)
     end
   end
-  said[#said + 1] = result
 end
 -- Only a hint: whoever misses it finds the change when it looks by itself.
 if news then redis.call('PUBLISH', ARGV[1], '1') end

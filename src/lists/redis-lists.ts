@@ -11,6 +11,8 @@ import {
 import { Arming, type Judgement } from './arming.js';
 import { digitsOf, type KeyNames, keyNames } from './layout.js';
 import { epochRef, formatHead } from './manifest.js';
+import { listedOrAbsent } from './match.js';
+import type { NumberOrders, OrderedNumber } from './orders.js';
 import { plainKeys, planLookup, Reading, type View } from './reading.js';
 import { Connection, type Probe, type RedisEndpoint, RedisError, readProbes, scripts } from './redis.js';
 import { maxValueBytes } from './rows.js';
@@ -36,6 +38,8 @@ export interface RedisListsOptions {
   readonly verifyEveryMs?: number;
   /** How often the head and the heartbeat are read. Default 500 ms. */
   readonly pollEveryMs?: number;
+  /** What was ordered since the last publication (orders.ts): it can only refuse more. */
+  readonly orders?: NumberOrders;
   readonly emit: Emit;
   readonly clock: Clock;
 }
@@ -65,6 +69,18 @@ const headBytes = 8192;
 type Required = {
   readonly [K in keyof RedisListsOptions]-?: NonNullable<RedisListsOptions[K]>;
 };
+
+/** Listed wins over absent and over unknown too: both lists only ever refuse. */
+const joined = <E>(answer: Answer<E>, ordered: readonly E[]): Answer<E> =>
+  ordered.length === 0
+    ? answer
+    : listedOrAbsent([...(answer.state === 'listed' ? answer.entries : []), ...ordered]);
+
+const united = (answers: ListAnswers, { pending, block }: OrderedNumber): ListAnswers => ({
+  ...answers,
+  pending: joined(answers.pending, pending),
+  block: joined(answers.block, block),
+});
 
 class TimedOut extends Error {}
 
@@ -128,7 +144,7 @@ class ArmedRedisLists implements RedisLists {
   async lookUp(question: ListQuestion): Promise<ListAnswers> {
     const { clock, emit } = this.#options;
     const started = clock.mono();
-    const answers = await this.#ask(question);
+    const answers = united(await this.#ask(question), this.#options.orders.find(question.key));
     const { privileged } = answers;
     const outcome = privileged.state === 'unknown' ? privileged.why : 'answered';
     emit({ event: 'list-lookup', ms: clock.mono() - started, outcome });
@@ -384,6 +400,7 @@ export const createRedisLists = async (options: RedisListsOptions): Promise<Redi
     deadlineMs: 50,
     verifyEveryMs: 5_000,
     pollEveryMs: 500,
+    orders: { find: () => ({ pending: [], block: [] }) },
     ...options,
   };
   const trusted = trustedKeys(whole.publisherKeys);
