@@ -21,6 +21,9 @@ import type { EntryId } from '../core/lists.js';
  * | `orders` | hash | field = subject, value = order (order-record.ts) |
  * | `orders:log` | sorted set | subject by the number of the change that wrote it last |
  * | `orders:meta` | hash | `id` of this set of orders, `n` changes so far |
+ * | `use:places:<subject>` | sorted set | places of calls by the end of their lease; gone with the last one |
+ * | `use:connected:<subject>` | sorted set | calls by the time they were connected; gone with the window |
+ * | `use:ended:<subject>` | string | when the last connected call ended; gone after a day |
  *
  * Every row carries the epochs [from, to) in which it counts, so that a publication is written beside the one
  * being served and becomes visible all at once.
@@ -39,6 +42,8 @@ export interface KeyNames {
   readonly orders: readonly [string, string, string];
   /** Channel on which a change of the orders is announced. */
   readonly ordersChanged: string;
+  /** The three keys of one subject of use: places, connected calls, last end. */
+  use(subject: string): readonly [string, string, string];
 }
 
 /**
@@ -70,6 +75,11 @@ export const keyNames = (prefix: string): KeyNames => {
     allow: (facility, caller) => `${prefix}allow:${facility}:${caller}`,
     orders: [`${prefix}orders`, `${prefix}orders:log`, `${prefix}orders:meta`],
     ordersChanged: `${prefix}orders:changed`,
+    use: (subject) => [
+      `${prefix}use:places:${subject}`,
+      `${prefix}use:connected:${subject}`,
+      `${prefix}use:ended:${subject}`,
+    ],
   };
 };
 

@@ -20,6 +20,7 @@ import { type TrustedKeys, trustedKeys } from './signed.js';
 import { Snapshot } from './snapshot.js';
 import { openHeartbeat } from './snapshot-file.js';
 import { type Verification, type VerifiedEpoch, verifyRedis } from './verify.js';
+import { TimedOut, within } from './within.js';
 
 export interface RedisListsOptions {
   readonly redis: RedisEndpoint;
@@ -81,23 +82,6 @@ const united = (answers: ListAnswers, { pending, block }: OrderedNumber): ListAn
   pending: joined(answers.pending, pending),
   block: joined(answers.block, block),
 });
-
-class TimedOut extends Error {}
-
-/** Settles within the time given, whatever the promise does. */
-const within = async <T>(ms: number, promise: Promise<T>): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    // After a stall of our own, timers run before sockets are read: setImmediate lets a waiting reply win. Without it
-    // a busy moment of this process refuses calls that Redis has answered in time.
-    timer = setTimeout(() => setImmediate(() => reject(new TimedOut())), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
 
 class ArmedRedisLists implements RedisLists {
   readonly #options: Required;

@@ -52,6 +52,7 @@ export const scripts = {
   unlock: script('unlock.lua'),
   ordersRead: script('orders-read.lua'),
   ordersWrite: script('orders-write.lua'),
+  use: script('use.lua'),
 } as const;
 
 // The client's type forbids an undefined replyMapping, which only RESP3 has a use for.
