@@ -14,6 +14,17 @@ import type { EntryId } from '../core/lists.js';
  * | `n:<bucket>` | hash | index of privileged, blocked and pending numbers: field = digits, value = rows (rows.ts) |
  * | `allow:<facility>:<caller>` | hash | field = number, value = epochs in which it is allowed |
  *
+ * Beside the publication, and written by the controllers themselves:
+ *
+ * | key | type | holds |
+ * | --- | --- | --- |
+ * | `orders` | hash | field = subject, value = order (order-record.ts) |
+ * | `orders:log` | sorted set | subject by the number of the change that wrote it last |
+ * | `orders:meta` | hash | `id` of this set of orders, `n` changes so far |
+ * | `use:places:<subject>` | sorted set | places of calls by the end of their lease; gone with the last one |
+ * | `use:connected:<subject>` | sorted set | calls by the time they were connected; gone with the window |
+ * | `use:ended:<subject>` | string | when the last connected call ended; gone after a day |
+ *
  * Every row carries the epochs [from, to) in which it counts, so that a publication is written beside the one
  * being served and becomes visible all at once.
  */
@@ -27,6 +38,12 @@ export interface KeyNames {
   tombstones(epoch: number): string;
   bucket(bucket: number): string;
   allow(facility: string, caller: string): string;
+  /** The three keys of the orders, as their scripts want them. */
+  readonly orders: readonly [string, string, string];
+  /** Channel on which a change of the orders is announced. */
+  readonly ordersChanged: string;
+  /** The three keys of one subject of use: places, connected calls, last end. */
+  use(subject: string): readonly [string, string, string];
 }
 
 /**
@@ -56,6 +73,13 @@ export const keyNames = (prefix: string): KeyNames => {
     tombstones: (epoch) => `${prefix}tombstones:${epoch}`,
     bucket: (bucket) => `${prefix}n:${bucket}`,
     allow: (facility, caller) => `${prefix}allow:${facility}:${caller}`,
+    orders: [`${prefix}orders`, `${prefix}orders:log`, `${prefix}orders:meta`],
+    ordersChanged: `${prefix}orders:changed`,
+    use: (subject) => [
+      `${prefix}use:places:${subject}`,
+      `${prefix}use:connected:${subject}`,
+      `${prefix}use:ended:${subject}`,
+    ],
   };
 };
 
