@@ -171,6 +171,7 @@ const overlaid = (
     })),
   },
   recording: { ...config.recording, directory: join(dir, 'recordings') },
+  control: { ...config.control, socket: fixedPorts ? config.control.socket : join(dir, 'control.sock') },
   journal: { ...config.journal, directory: join(dir, 'journal') },
   http: { ...config.http, port: fixedPorts ? config.http.port : 0 },
 });
