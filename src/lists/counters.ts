@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { Clock, Emit } from '../call/ports.js';
 import type { Counters, Place, Usage, Used } from '../call/talk.js';
 import type { Leg } from '../core/leg.js';
 import { type NumberKey, numberKeyText } from '../core/number.js';
-import { type KeyNames, keyNames } from './layout.js';
+import { type KeyNames, keyNames, subjectName } from './layout.js';
 import { memoryMs, OwnUse } from './own-use.js';
 import { Connection, type RedisEndpoint, scripts } from './redis.js';
 import { within } from './within.js';
@@ -47,18 +46,11 @@ interface Subject {
   readonly name: string;
 }
 
-/**
- * Names are digests: neither a number nor a caller shows up in a key, and so neither in what Redis logs of slow
- * commands. It is no secrecy: numbers are few enough to try them all.
- */
-const nameOf = (...parts: readonly string[]): string =>
-  createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22);
-
 const subjectsOf = ({ caller, origin }: Leg, key: NumberKey, kind: Kind): readonly Subject[] => {
-  const subjects: Subject[] = [{ what: 'number', name: nameOf(kind, 'number', numberKeyText(key)) }];
-  if (caller !== null) subjects.push({ what: 'caller', name: nameOf(kind, 'caller', caller) });
+  const subjects: Subject[] = [{ what: 'number', name: subjectName(kind, 'number', numberKeyText(key)) }];
+  if (caller !== null) subjects.push({ what: 'caller', name: subjectName(kind, 'caller', caller) });
   if (origin.phone !== null) {
-    subjects.push({ what: 'phone', name: nameOf(kind, 'phone', origin.facility, origin.phone) });
+    subjects.push({ what: 'phone', name: subjectName(kind, 'phone', origin.facility, origin.phone) });
   }
   return subjects;
 };

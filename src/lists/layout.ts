@@ -24,8 +24,16 @@ import type { EntryId } from '../core/lists.js';
  * | `use:places:<subject>` | sorted set | places of calls by the end of their lease; gone with the last one |
  * | `use:connected:<subject>` | sorted set | calls by the time they were connected; gone with the window |
  * | `use:ended:<subject>` | string | when the last connected call ended; gone after a day |
+ * | `pins:<digest>` | string | tries of PINs for a caller, at a phone or from a trunk |
  *
- * Every row carries the epochs [from, to) in which it counts, so that a publication is written beside the one
+ * And written by an administrator, for each facility:
+ *
+ * | key | type | holds |
+ * | --- | --- | --- |
+ * | `callers:of:<facility>` | hash | field = digits a caller keys in, value = who it is and the hash of the PIN |
+ * | `callers:meta:<facility>` | string | digest, number and time of these |
+ *
+ * Every row of a publication carries the epochs [from, to) in which it counts, so that a publication is written beside the one
  * being served and becomes visible all at once.
  */
 export interface KeyNames {
@@ -44,6 +52,11 @@ export interface KeyNames {
   readonly ordersChanged: string;
   /** The three keys of one subject of use: places, connected calls, last end. */
   use(subject: string): readonly [string, string, string];
+  /** Tries of PINs; the subject is a digest. */
+  pins(subject: string): string;
+  callers(facility: string): string;
+  callersMeta(facility: string): string;
+  callersNew(facility: string, token: string): string;
 }
 
 /**
@@ -80,6 +93,10 @@ export const keyNames = (prefix: string): KeyNames => {
       `${prefix}use:connected:${subject}`,
       `${prefix}use:ended:${subject}`,
     ],
+    pins: (subject) => `${prefix}pins:${subject}`,
+    callers: (facility) => `${prefix}callers:of:${facility}`,
+    callersMeta: (facility) => `${prefix}callers:meta:${facility}`,
+    callersNew: (facility, token) => `${prefix}callers:new:${facility}:${token}`,
   };
 };
 
@@ -91,6 +108,13 @@ export const digitsOf = (e164: string): string | null => {
 
 /** At most 15 digits are exact in a double, so the remainder is exact too. */
 export const bucketOf = (digits: string): number => Number(digits) % bucketCount;
+
+/**
+ * The name of a subject in a key: a digest, so that neither a number nor a caller shows up in keys, nor in what Redis
+ * logs of slow commands. It is no secrecy: numbers are few enough to try them all.
+ */
+export const subjectName = (...parts: readonly string[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22);
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 

@@ -53,6 +53,8 @@ export const scripts = {
   ordersRead: script('orders-read.lua'),
   ordersWrite: script('orders-write.lua'),
   use: script('use.lua'),
+  pins: script('pins.lua'),
+  callersFlip: script('callers-flip.lua'),
 } as const;
 
 // The client's type forbids an undefined replyMapping, which only RESP3 has a use for.
