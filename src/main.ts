@@ -44,7 +44,7 @@ export interface Sallyport {
   stop(drainMs?: number): Promise<void>;
 }
 
-const clock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
+export const systemClock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 
 /** A random CallId: 26 characters of base32, 130 bits. */
@@ -73,6 +73,8 @@ export const startSallyport = async (
     throw error;
   }
 };
+
+const clock = systemClock;
 
 const start = async (
   config: Config,

@@ -4,7 +4,8 @@ import { Command } from 'commander';
 import { ConfigError, loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { createRedisLists } from '../lists/redis-lists.js';
-import { listsOptionsOf, version } from '../main.js';
+import { systemClock, version } from '../main.js';
+import { listsOptionsOf } from '../open-parts.js';
 import { fromRoot } from '../root.js';
 import { liveCalls } from './calls.js';
 import { addControlCommands, controlSocket, withSocket } from './control-commands.js';
@@ -117,7 +118,7 @@ withJson(withConfig(program.command('explain')))
         throw new CommandError('usage', 'explain needs a number and --caller, or --table', 2);
       }
       const config = load(options);
-      const lists = await createRedisLists({ ...listsOptionsOf(config), emit: () => undefined });
+      const lists = await createRedisLists({ ...listsOptionsOf(config, systemClock), emit: () => undefined });
       try {
         await lists.refresh();
         const explained = await explainNumber(config, lists, {
