@@ -9,6 +9,7 @@ import type { ListSet } from './lists/entries.js';
 import { type HeartbeatPublisher, startHeartbeat } from './lists/heartbeat.js';
 import { type Published, type PublishOptions, publish } from './lists/publish.js';
 import { generatePublisherKey, type PublisherKey, publisherKey } from './lists/signed.js';
+import { ownPrompts } from './prompts/catalogue.js';
 import { holdPortRange } from './stack/free-ports.js';
 import { readableFor } from './stack/readable.js';
 import { type RunningRedis, startRedis } from './stack/redis.js';
@@ -98,7 +99,9 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
       stops.push(() => started.stop());
       return started;
     };
-    const prompts = await readableFor(resolve(config.prompts.directory), 'manifest.json', ['rtpengine']);
+    const prompts = await readableFor(resolve(config.prompts.directory ?? ownPrompts), 'manifest.json', [
+      'rtpengine',
+    ]);
     stops.push(() => prompts.tidy());
     const wanted = options.nodes ?? { recorded: 1, private: 1 };
     const recorded: RunningRtpengine[] = [];

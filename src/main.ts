@@ -16,7 +16,7 @@ import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
 import { openLists, openMedia } from './open-parts.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
-import { loadPrompts } from './prompts/catalogue.js';
+import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
 import { fromRoot } from './root.js';
 import { observed, startRow } from './rows.js';
 import { SipEndpoint } from './sip/endpoint.js';
@@ -84,7 +84,7 @@ const start = async (
 ): Promise<Sallyport> => {
   // Nobody is called with half a catalogue: a prompt that is not there refuses to start.
   const prompts = await loadPrompts({
-    directory: config.prompts.directory,
+    directory: config.prompts.directory ?? ownPrompts,
     onProblem: (problem) => emit({ event: 'fault', where: 'recorded-name', code: problem.code }),
   });
   const log = createLog(config.log.level);

@@ -220,7 +220,7 @@ control:
   supervisors:
     - sip:desk@192.0.2.5:5060
   alerts:
-    - number: "+12125550123"
+    - number: "+12125550124"
       phone: sip:desk@192.0.2.5:5060
 http:
   address: 127.0.0.3
