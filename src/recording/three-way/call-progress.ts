@@ -21,9 +21,11 @@ const WEAKER_SHARE = 0.15;
 /** Root mean square of a tone anybody could hear, about -50 dBFS; exchanges send at -13 to -24 dBm. */
 const LEAST_RMS = 100;
 
-/** Longer than two voices or instruments keep one exact interval. Dial tone lasts seconds, ringback 2 s at a time. */
-const DIAL_BLOCKS = 500 / BLOCK_MS;
-const RINGBACK_BLOCKS = 800 / BLOCK_MS;
+/**
+ * Longer than two voices or instruments keep one exact interval: F and A of an organ are a dial tone, but for less
+ * than a second. Dial tone lasts until the first key, ringback 2 s at a time.
+ */
+const LONG_BLOCKS = 800 / BLOCK_MS;
 
 /** Busy is 0.5 s on and off, reorder 0.25 s: two bursts, each of about such a length, in this time. */
 const BUSY_BURST = { least: 200 / BLOCK_MS, most: 600 / BLOCK_MS };
@@ -61,8 +63,8 @@ export class CallProgress {
       this.#blocks = 0;
     }
     this.#blocks++;
-    const long = pair === 'dial-tone' ? DIAL_BLOCKS : pair === 'ringback' ? RINGBACK_BLOCKS : 0;
-    if (pair !== null && this.#blocks === long) this.#notice(pair, atMs - long * BLOCK_MS);
+    if (pair === null || pair === 'busy-tone' || this.#blocks !== LONG_BLOCKS) return;
+    this.#notice(pair, atMs - LONG_BLOCKS * BLOCK_MS);
   }
 
   #burstEnded(atMs: number): void {

@@ -18,8 +18,8 @@ const STANDS_OUT = 6;
 const LEAST_RMS = 200;
 const BLOCKS = 2;
 
-/** A telephone number has seven digits or more, a menu wants one or two: four in a row are somebody dialling. */
-const BURST_KEYS = 4;
+/** A telephone number has seven digits or more, a menu wants one or two: five in a row are somebody dialling. */
+const BURST_KEYS = 5;
 const BURST_MS = 6_000;
 /** Some gateways send a key as an event and leave its sound in: that is one key. */
 const BOTH_WAYS_MS = 120;

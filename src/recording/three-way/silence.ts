@@ -11,9 +11,13 @@ const BLOCK_MS = 50;
 const BELOW_FLOOR_DB = 8;
 const LEAST_FLOOR_DB = 16;
 
-/** The floor follows what is quieter within some blocks, and what is louder within 20 s. */
+/** The floor follows what is quieter within some blocks, and rises by 0.4 dB a second: talk is not noise. */
 const FALL = 0.2;
-const RISE = 0.0025;
+const RISE_DB = 0.02;
+
+/** A phone that falls silent again and again does so in its pauses: then a silence means nothing. */
+const HABIT = 3;
+const HABIT_MS = 60_000;
 
 /** Blocks heard before the floor is believed: 3 s. */
 const LEARN = 60;
@@ -44,6 +48,9 @@ export class Silence {
   #talkedAt = -Infinity;
   #gapAt: number | null = null;
   #clicks = 0;
+  /** Loudest block of the silence. */
+  #loudest = 0;
+  #gaps: number[] = [];
   #after: Average | null = null;
   #talkBefore = 0;
   #afterAt = 0;
@@ -60,8 +67,7 @@ export class Silence {
     if (deep) {
       if (this.#gapAt === null && atMs - this.#talkedAt <= TALKED_WITHIN_MS) this.#gapAt = atMs - BLOCK_MS;
       this.#clicks = 0;
-      // A line that stays this quiet has another noise than it had.
-      this.#floor += (db - this.#floor) * RISE;
+      this.#loudest = Math.max(db, this.#loudest);
       return;
     }
     if (this.#gapAt !== null) {
@@ -69,7 +75,7 @@ export class Silence {
       this.#gapEnded(this.#gapAt, atMs - this.#clicks * BLOCK_MS);
     }
     this.#heard++;
-    this.#floor += (db - this.#floor) * (db < this.#floor ? FALL : RISE);
+    this.#floor += db < this.#floor ? (db - this.#floor) * FALL : RISE_DB;
     if (db >= this.#floor + SPEECH_DB) this.#talk(db, atMs);
   }
 
@@ -89,7 +95,14 @@ export class Silence {
     this.#gapAt = null;
     this.#clicks = 0;
     const ms = toMs - fromMs;
+    const db = this.#loudest;
+    this.#loudest = 0;
+    // So short a silence is a pause of speech, and as quiet as this line is.
+    if (ms < GAP_MS.least) this.#floor += (db - this.#floor) / 2;
     if (ms < GAP_MS.least || ms > GAP_MS.longest) return;
+    this.#gaps = this.#gaps.filter((at) => toMs - at < HABIT_MS).slice(-HABIT);
+    this.#gaps.push(toMs);
+    if (this.#gaps.length > HABIT) return;
     this.#notice(ms <= GAP_MS.most ? 'silence-gap' : 'long-silence', fromMs);
     this.#after = { sum: 0, count: 0 };
     this.#talkBefore = this.#talkDb;
