@@ -231,8 +231,8 @@ const ordinary: readonly ((random: Random, line: Line) => unknown)[] = [
   (random, line) =>
     line.say(onLine(tones(200 + random() * 1500, [random() < 0.5 ? 440 : 1000 + random() * 900]), random)),
   (random, line) => line.lose(Math.round(random() * 100) * 20),
-  // Two keys for a menu.
-  (random, line) => line.say(onLine(keys(2, random), random)),
+  // Two keys for a menu, and listening to what it says.
+  (random, line) => line.say(onLine(join(keys(2, random), speech(4000, random)), random)),
 ];
 
 t.test('what happens on any call stays below 50', async (t) => {

@@ -35,8 +35,9 @@ export class PcapTail {
       for (let reads = 0; reads < MAX_READS && wanted(); reads++) {
         const { bytesRead } = await this.#handle.read(this.#buffer, 0, READ_BYTES, this.#at);
         if (bytesRead === 0) return await this.#goesOn(this.#handle);
+        if (!wanted()) return true;
         this.#at += bytesRead;
-        if (wanted()) this.#reader.push(this.#buffer.subarray(0, bytesRead));
+        this.#reader.push(this.#buffer.subarray(0, bytesRead));
         if (bytesRead < READ_BYTES) return true;
       }
       return true;
