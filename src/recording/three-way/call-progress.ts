@@ -1,4 +1,4 @@
-import { shareOf, toneOf } from './goertzel.js';
+import { sharesOf, tonesOf } from './goertzel.js';
 import type { Notice } from './signs.js';
 
 /**
@@ -8,7 +8,7 @@ import type { Notice } from './signs.js';
 export const PROGRESS_BLOCK = 400;
 const BLOCK_MS = 50;
 
-const tones = [350, 440, 480, 620].map(toneOf);
+const tones = tonesOf([350, 440, 480, 620]);
 
 /**
  * Both tones of a pair together hold at least this share of the energy, and the weaker one at least that: an exchange
@@ -35,7 +35,7 @@ type Pair = 'dial-tone' | 'ringback' | 'busy-tone';
 
 const pairIn = (block: Float64Array, energy: number): Pair | null => {
   if (energy < LEAST_RMS * LEAST_RMS * block.length) return null;
-  const [f350 = 0, f440 = 0, f480 = 0, f620 = 0] = tones.map((tone) => shareOf(block, energy, tone));
+  const [f350, f440, f480, f620] = sharesOf(block, energy, tones);
   const is = (one: number, other: number): boolean =>
     one + other >= PAIR_SHARE && Math.min(one, other) >= WEAKER_SHARE;
   if (is(f350, f440)) return 'dial-tone';

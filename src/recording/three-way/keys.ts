@@ -1,4 +1,4 @@
-import { energyOf, shareOf, toneOf } from './goertzel.js';
+import { energyOf, type Shares, sharesOf, tonesOf } from './goertzel.js';
 import type { Notice } from './signs.js';
 
 /**
@@ -7,8 +7,8 @@ import type { Notice } from './signs.js';
  */
 export const KEY_BLOCK = 160;
 
-const low = [697, 770, 852, 941].map(toneOf);
-const high = [1209, 1336, 1477, 1633].map(toneOf);
+const low = tonesOf([697, 770, 852, 941]);
+const high = tonesOf([1209, 1336, 1477, 1633]);
 
 /** Two tones and hardly anything else; the weaker one by at most 9 dB (Q.24 wants 8 dB understood). */
 const PAIR_SHARE = 0.75;
@@ -24,7 +24,7 @@ const BURST_MS = 6_000;
 /** Some gateways send a key as an event and leave its sound in: that is one key. */
 const BOTH_WAYS_MS = 120;
 
-const loudest = (shares: readonly number[]): { readonly index: number; readonly share: number } | null => {
+const loudest = (shares: Shares): { readonly index: number; readonly share: number } | null => {
   let index = 0;
   for (let i = 1; i < shares.length; i++) if ((shares[i] ?? 0) > (shares[index] ?? 0)) index = i;
   const share = shares[index] ?? 0;
@@ -36,9 +36,9 @@ const loudest = (shares: readonly number[]): { readonly index: number; readonly 
 const pairIn = (block: Float64Array): number | null => {
   const energy = energyOf(block);
   if (energy < LEAST_RMS * LEAST_RMS * block.length) return null;
-  const row = loudest(low.map((tone) => shareOf(block, energy, tone)));
+  const row = loudest(sharesOf(block, energy, low));
   if (row === null || row.share < WEAKER_SHARE) return null;
-  const column = loudest(high.map((tone) => shareOf(block, energy, tone)));
+  const column = loudest(sharesOf(block, energy, high));
   if (column === null || column.share < WEAKER_SHARE || row.share + column.share < PAIR_SHARE) return null;
   return row.index * 4 + column.index;
 };
