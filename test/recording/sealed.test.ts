@@ -191,11 +191,14 @@ t.test('a stopped recording is sealed, whoever finishes it', async (t) => {
 });
 
 t.test('a node that goes on recording', async (t) => {
-  const house = await openHouse({ stopMs: 300, settleMs: 200 });
+  const house = await openHouse({ stopMs: 300, settleMs: 200, observeMs: 20 });
   const deaf = await answered(house, { stopRecording: () => Promise.resolve() });
   const armed = await house.recorder.armAnswered(deaf.decision, deaf.anchor);
+  armed.observe(() => t.fail('nobody listens to a call that is to be recorded no more'));
   await grown(house, armed);
   await t.rejects(armed.stop(), { name: 'RecordingError', code: 'recording-goes-on' });
+  deaf.called.newSource();
+  await grown(house, armed, statSync(fileOf(house, armed)).size / 1024 + 16);
   // Sealed all the same; what the node still holds open is removed when it is done with it.
   const finding = await house.recorder.seal(legOf(deaf.id), deaf.decision, deaf.anchor, 'stopped');
   t.match(sealedOf(finding).recording.evidence, { nodeDone: false, leftInSpool: true });

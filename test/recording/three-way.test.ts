@@ -129,6 +129,9 @@ t.test('a silence deeper than the pauses of the line', async (t) => {
   t.strictSame(around(zeros(9000)), ['long-silence']);
   t.strictSame(around(zeros(1000), 16_000), ['silence-gap', 'level-change']);
   t.strictSame(around(zeros(1000), 2500, 0), [], 'a phone that sends zeros in every pause');
+  const muted = talking(random);
+  for (let i = 0; i < 8; i++) muted.say(zeros(1000)).say(onLine(speech(3000, random), random));
+  t.equal(signsOf(hear(muted)).filter((sign) => sign === 'silence-gap').length, 3, 'a habit');
 });
 
 t.test('a stream that becomes another one, or stops', async (t) => {
