@@ -1,8 +1,10 @@
+import type { Manner } from '../core/call-state.js';
 import type { Monitored, Private } from '../core/decision.js';
 import type { Key } from '../core/key.js';
 import type { CallerId, CallId, FacilityId, Leg, Origin } from '../core/leg.js';
 import type { Dialled, NumberKey } from '../core/number.js';
 import type { Clip, Language } from '../core/prompt.js';
+import type { Usage } from '../core/usage.js';
 import type {
   Armed,
   Party,
@@ -18,6 +20,13 @@ import type {
  * The roles a spoken call needs filled beyond those of ports.ts. As there: every promise settles within its
  * adapter's own bound.
  */
+
+// ---- the conversation as a whole
+
+export interface Conversation {
+  readonly manner: Manner;
+  readonly language: Language;
+}
 
 // ---- prompts
 
@@ -135,6 +144,7 @@ export interface SpokenArmed extends Armed {
 }
 
 export interface SpokenRecorder extends Recorder {
+  arm(decision: Monitored, anchor: RecordedAnchor, answer: Sdp): Promise<SpokenArmed>;
   /** Records a call that was answered before, and proves it as `arm` does. Rejects as `arm` does. */
   armAnswered(decision: Monitored, anchor: SpokenRecordedAnchor): Promise<SpokenArmed>;
   /**
@@ -179,23 +189,7 @@ export interface Callers {
 
 // ---- counting
 
-/** How much one subject (a caller, a number, a phone) has used. */
-export interface Used {
-  /** Calls up or being set up, this one not counted. */
-  readonly concurrent: number;
-  /** Calls that were connected within the policy's window for velocity. */
-  readonly recent: number;
-  /** Since the last connected call ended, in ms; null where none within a day did. */
-  readonly idleMs: number | null;
-}
-
-export interface Usage {
-  /** 'shared': counted for all controllers. 'alone': Redis is lost, and this is what this process knows. */
-  readonly state: 'shared' | 'alone';
-  readonly caller: Used | null;
-  readonly number: Used;
-  readonly phone: Used | null;
-}
+export type { Usage, Used } from '../core/usage.js';
 
 /** One call's place in the counts, from before its decision to its end. */
 export interface Place {

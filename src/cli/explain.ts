@@ -13,6 +13,7 @@ import {
 import { allUnknown, type ListAnswers } from '../core/lists.js';
 import { numberKeyText, parseDialled } from '../core/number.js';
 import { reasonTexts } from '../core/reason.js';
+import { noUsage } from '../core/usage.js';
 import { planOf, policyOf, surroundingsOf } from '../options.js';
 import { CommandError, columns } from './output.js';
 
@@ -53,6 +54,7 @@ export const explainNumber = async (
     caller,
     // People write numbers with spaces; a phone cannot dial one.
     dialled: parseDialled(question.number.replaceAll(' ', ''), planOf(config, trunk.dialPlan)),
+    claimsPrivate: false,
     receivedAt: now,
   };
   const answers =
@@ -64,7 +66,7 @@ export const explainNumber = async (
     leg,
     trunkEnabled: true,
     answers,
-    circumstances: { ...around, concurrentCalls: 0, claimsPrivate: false },
+    circumstances: { ...around, usage: noUsage },
     policy: policyOf(config),
     now,
   });
