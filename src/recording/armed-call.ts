@@ -7,12 +7,13 @@ import {
 } from '../call/ports.js';
 import type { SpokenArmed, ThreeWayEvidence } from '../call/talk.js';
 import type { CallId } from '../core/leg.js';
-import type { Sides } from './convert.js';
 import { GrowthWatch, type WatchTiming } from './growth-watch.js';
 import type { ProvedFile } from './proof.js';
 import { sidesIn } from './recover.js';
+import type { Sides } from './sorter.js';
 import type { SpoolOptions } from './spool.js';
 import { proveStopped } from './stopped.js';
+import { Observation } from './three-way/observation.js';
 
 /** What was begun and proved. */
 export interface Begun {
@@ -27,6 +28,7 @@ export interface Begun {
 
 export interface ArmedTiming extends WatchTiming {
   readonly stopMs: number;
+  readonly observeMs: number;
 }
 
 /** A recording that runs: what watches it, listens to it and stops it. */
@@ -39,6 +41,7 @@ export class ArmedCall implements SpokenArmed {
   readonly #stopRecording: (() => Promise<void>) | null;
   readonly #timing: ArmedTiming;
   #watch: GrowthWatch | null = null;
+  #observation: Observation | null = null;
   #stopping: Promise<void> | null = null;
   #over = false;
 
@@ -78,7 +81,11 @@ export class ArmedCall implements SpokenArmed {
     this.#watch = new GrowthWatch(this.begun.file, () => this.#anchor.packets(), this.#timing, lost);
   }
 
-  observe(_listener: (evidence: ThreeWayEvidence) => void): void {}
+  observe(listener: (evidence: ThreeWayEvidence) => void): void {
+    if (this.#over || this.#observation !== null) return;
+    const { observeMs } = this.#timing;
+    this.#observation = new Observation(this.begun.file, () => this.sides, observeMs, listener);
+  }
 
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -89,6 +96,7 @@ export class ArmedCall implements SpokenArmed {
   end(): void {
     this.#over = true;
     this.#watch?.stop();
+    this.#observation?.stop();
   }
 
   async #stop(): Promise<void> {

@@ -130,11 +130,12 @@ class Recording implements SpoolRecorder {
     const file = await proveRecording(claim.path, callId, spool.dir, claim.nodePid, this.#limits.proveMs);
     this.#unproved.drop(callId);
     const ms = this.#clock.mono() - started;
-    const { firstWatchMs, watchMs, stopMs } = this.#limits;
+    const { firstWatchMs, watchMs, stopMs, observeMs } = this.#limits;
     const armed = new ArmedCall({ claim, file, spool, countedBefore, ms }, anchor, stopRecording, {
       firstMs: firstWatchMs,
       everyMs: watchMs,
       stopMs,
+      observeMs,
     });
     this.#running.set(callId, armed);
     return armed;

@@ -2,7 +2,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { SpoolFinding } from '../../src/call/ports.js';
-import type { SpokenArmed, SpokenRecordedAnchor } from '../../src/call/talk.js';
+import type { SpokenArmed, SpokenRecordedAnchor, ThreeWayEvidence } from '../../src/call/talk.js';
 import { createRecorder } from '../../src/recording/recorder.js';
 import { legOf, newCallId } from '../media/decisions.js';
 import { strengthOf, until } from '../media/rtp-phone.js';
@@ -143,6 +143,31 @@ t.test('a call that becomes private: nothing more is written, and what was is se
   t.strictSame(alarms(house), []);
 });
 
+t.test('a recording is observed as long as it is one', async (t) => {
+  const house = await openHouse({ observeMs: 20 });
+  const call = await answered(house);
+  const armed = await house.recorder.armAnswered(call.decision, call.anchor);
+  const told: ThreeWayEvidence[] = [];
+  armed.observe((evidence) => told.push(evidence));
+  armed.observe(() => t.fail('one listener, the first'));
+  await grown(house, armed, 20);
+  call.called.newSource();
+  await until('another source is noticed', () => told.length > 0);
+  t.match(told, [{ score: 8, signs: [{ sign: 'ssrc-change', party: 'called', atMs: Number }] }]);
+  await armed.stop();
+  armed.observe(() => t.fail('not after it was stopped'));
+  armed.watch(() => t.fail('nor watched'));
+  call.caller.newSource();
+  await until('the call goes on', async () => {
+    const before = (await call.anchor.packets()) ?? 0;
+    await until('packets', async () => ((await call.anchor.packets()) ?? 0) > before + 50);
+    return true;
+  });
+  t.equal(told.length, 1);
+  await hangUp(call);
+  sealedOf(await house.recorder.seal(legOf(call.id), call.decision, call.anchor, 'stopped'));
+});
+
 t.test('a stopped recording is sealed, whoever finishes it', async (t) => {
   const house = await openHouse();
   const call = await answered(house);
@@ -166,11 +191,14 @@ t.test('a stopped recording is sealed, whoever finishes it', async (t) => {
 });
 
 t.test('a node that goes on recording', async (t) => {
-  const house = await openHouse({ stopMs: 300, settleMs: 200 });
+  const house = await openHouse({ stopMs: 300, settleMs: 200, observeMs: 20 });
   const deaf = await answered(house, { stopRecording: () => Promise.resolve() });
   const armed = await house.recorder.armAnswered(deaf.decision, deaf.anchor);
+  armed.observe(() => t.fail('nobody listens to a call that is to be recorded no more'));
   await grown(house, armed);
   await t.rejects(armed.stop(), { name: 'RecordingError', code: 'recording-goes-on' });
+  deaf.called.newSource();
+  await grown(house, armed, statSync(fileOf(house, armed)).size / 1024 + 16);
   // Sealed all the same; what the node still holds open is removed when it is done with it.
   const finding = await house.recorder.seal(legOf(deaf.id), deaf.decision, deaf.anchor, 'stopped');
   t.match(sealedOf(finding).recording.evidence, { nodeDone: false, leftInSpool: true });
