@@ -222,10 +222,9 @@ export abstract class MediaNode {
       const reply = await this.command(deleteCommand(callId, 'caller'));
       if (!isDict(reply.tags)) return null;
       const facts = readFacts(reply);
-      // A tag that is not ours keeps a branch of the call alive: delete what is left, by call-id alone.
-      if (facts.tags.some((tag) => tag !== 'caller' && tag !== 'called')) {
-        await this.command(deleteCommand(callId, null));
-      }
+      // Tags that are not the parties' keep the call alive, and the reply need not name them (measured: two listeners,
+      // gone or not, do so): delete what is left, by call-id alone.
+      await this.command(deleteCommand(callId, null));
       return facts;
     } catch (error) {
       if (this.#toReap.size < MAX_REAPED) this.#toReap.add(callId);
