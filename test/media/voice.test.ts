@@ -130,10 +130,18 @@ t.test('say: in place of what was said, in sequence, repeated, hushed', async (t
   t.equal(await repeated, 'hushed');
   caller.forget();
   await t.resolves(call.hush('caller'), 'where nothing plays');
+  const plays = (): number =>
+    events.filter((event) => event.event === 'ng-command' && event.command === 'play media').length;
+  const before = plays();
   const alone = call.say('caller', [sound(600)], true);
   await until('longer than one round', () => caller.heard.length > 3 * 8 * 400);
+  t.equal(plays(), before + 1, 'the node repeats one sound by itself');
   await call.hush('caller');
   t.equal(await alone, 'hushed');
+  caller.forget();
+  const { sent } = caller;
+  await until('a while later', () => caller.sent > sent + 15);
+  t.ok(caller.received < 3, 'hushed is silent');
   t.equal(await call.say('caller', []), 'said', 'nothing is said at once');
 
   const both: string[] = [];
@@ -255,8 +263,8 @@ t.test('recording at the answer still goes in one command, after a receive too',
   const text = await call.receive();
   caller.talkTo(text);
   await call.say('caller', [sound(600)]);
-  const claim = await call.answerAndRecord(monitoredDecision(id), called.sdp({ formats: '8 101' }));
-  t.equal(claim.answerForCaller, text);
+  const claim = await call.answerAndRecord(monitoredDecision(id), called.sdp({ formats: '8' }));
+  t.equal(claim.answerForCaller, text, 'whatever the called party can and cannot');
   t.ok(claim.path?.includes(id));
   called.talkTo(call.offerForCalled);
   await call.open();
