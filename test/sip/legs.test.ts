@@ -367,6 +367,7 @@ t.test('joined legs', async (t) => {
     const ours = failure(again.called.reinvite(nodeSdp(42_000)));
     await again.other.requested('INVITE');
     t.equal((await again.call.reinvite()).status, 491, 'the other side waits too');
+    t.same(again.anchor.asked, [], 'and the node was not asked');
     house.carrier.replyTo('re-INVITE', undefined);
     await ours;
     t.equal((await again.call.reinvite()).status, 200);

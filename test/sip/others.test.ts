@@ -335,10 +335,25 @@ t.test('other parties named by the called side', async (t) => {
       'connected-identity +12125550196',
       'refer +12125550195',
     ]);
-    const from = /From:[^\r]*/i.exec(
-      carrier.messages.findLast((one) => one.title === 'UPDATE')?.text ?? '',
-    )?.[0];
-    t.match(from, /12125550123/, 'the From of the called party is the number dialled');
+    const sent = carrier.messages.findLast((one) => one.title === 'UPDATE')?.text ?? '';
+    const cseq = Number(/CSeq: (\d+)/.exec(sent)?.[1]);
+    for (const [number, at] of [
+      ['+12125550123', 10],
+      ['+12125550194', 11],
+    ] as const) {
+      const changed = sent
+        .replace(/branch=\w+/, `branch=z9hG4bKfrom${number.slice(1)}`)
+        .replace(/(From: [^\r]*)\+12125550123/, `$1${number}`)
+        .replace(/CSeq: \d+/, `CSeq: ${cseq + at}`)
+        .replace(/P-Asserted-Identity: [^\r]*\r\n/, '');
+      const answered = carrier.messages.filter((one) => one.title === '200 UPDATE').length;
+      carrier.sendRaw(changed, house.sip);
+      await house.until(
+        'it is answered',
+        () => carrier.messages.filter((one) => one.title === '200 UPDATE').length > answered,
+      );
+    }
+    t.same(inShort(told).slice(4), ['connected-identity +12125550194'], 'a changed From is another identity');
   });
 
   await t.test('a listener that throws takes nothing with it', async (t) => {

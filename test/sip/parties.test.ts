@@ -11,6 +11,7 @@ import { defaultTiming } from '../../src/sip/own-offer.js';
 import { readPrefixed } from '../../src/sip/private-prefix.js';
 import { redirection } from '../../src/sip/redirect.js';
 import { RequestRate, requestBurst, requestsPerSecond } from '../../src/sip/request-rate.js';
+import { SupervisorDialer } from '../../src/sip/supervisor.js';
 import { dialledNumber, key } from '../core/samples.js';
 import { inShort } from './house.js';
 
@@ -259,6 +260,31 @@ t.test('other parties are told once each, bounded, and kept until somebody liste
   t.equal(second.length, maxOtherParties - 2 + 1);
   t.same(inShort(second).at(-1), 'diversion null', 'what is beyond the bound is nobody we can read');
   t.equal(events.length, 1);
+});
+
+// ---- supervisors
+
+t.test('a supervisor’s answer that was on its way when we gave up is hung up', async (t) => {
+  const done: string[] = [];
+  let answer: (accepted: unknown) => void = () => undefined;
+  const outcome = new Promise((resolve) => {
+    answer = resolve;
+  });
+  const drachtio = { invite: () => ({ outcome, cancel: () => void done.push('cancel') }) };
+  const parts = { drachtio: drachtio as never, emit: () => undefined, timing: defaultTiming };
+  const dialer = new SupervisorDialer(parts, { allowed: ['sip:desk@192.0.2.5'], trunk: null });
+  const call = dialer.dial('sip:desk@192.0.2.5', 'v=0');
+  call.onGone(() => void done.push('gone'));
+  await call.hangUp();
+  const dialog = {
+    onBye: () => undefined,
+    onRequest: () => void done.push('listens'),
+    bye: () => Promise.resolve(void done.push('bye')),
+  };
+  answer({ dialog, answer: 'v=0', header: () => undefined });
+  await t.rejects(call.answer(), { code: 'cancelled' });
+  await outcome;
+  t.same(done, ['cancel', 'bye']);
 });
 
 // ---- the prefix for private calls
