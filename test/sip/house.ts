@@ -13,7 +13,7 @@ import { SipCalledLeg } from '../../src/sip/called-leg.js';
 import type { SipCallerLeg } from '../../src/sip/caller-leg.js';
 import { type EndpointOptions, SipEndpoint } from '../../src/sip/endpoint.js';
 import type { CarrierTrunk, FacilityTrunk } from '../../src/sip/trunk.js';
-import { answers, dialledNumber, input, leg, listed, now, privilegedEntry } from '../core/samples.js';
+import { answers, input, leg, listed, now, privilegedEntry } from '../core/samples.js';
 
 /** A session description of a media node that is not there: signalling alone is tested here. */
 export const nodeSdp = (port: number, direction = 'sendrecv'): string =>
@@ -264,5 +264,3 @@ export const inShort = (parties: readonly OtherParty[]): readonly string[] =>
     }
     return `${how} ${target.kind}`;
   });
-
-export const numberOf = (e164: string): Dialled => dialledNumber(e164);
