@@ -4,7 +4,7 @@ import type { CallerId, CallId, FacilityId, Leg, WallMs } from '../core/leg.js';
 import type { ListAnswers } from '../core/lists.js';
 import type { NumberKey } from '../core/number.js';
 import type { AppEvent } from './events.js';
-import type { OtherParty } from './talk.js';
+import type { Conversation, OtherParty, SpokenLeg } from './talk.js';
 
 export type { OtherParty, SpokenLeg } from './talk.js';
 
@@ -166,6 +166,8 @@ export interface FinishedRecording {
 export type SpoolFinding =
   | { readonly state: 'recording-finished'; readonly recording: FinishedRecording }
   | { readonly state: 'recording-missing'; readonly code: string; readonly evidence: JsonObject }
+  /** What was recorded before the call became private: out of the spool, apart from the ordinary recordings. */
+  | { readonly state: 'recording-sealed'; readonly recording: FinishedRecording; readonly why: string }
   | { readonly state: 'nothing-found'; readonly evidence: JsonObject }
   /** Something of this call lies in a spool and must not: the gravest alarm there is. */
   | { readonly state: 'violation'; readonly evidence: JsonObject };
@@ -206,7 +208,7 @@ export class RecordingError extends Error {
 // ---- the two legs
 
 /** The caller's half of the call, as the SIP adapter shows it. */
-export interface CallerLeg {
+export interface CallerLeg extends SpokenLeg {
   readonly leg: Leg;
   readonly offer: Sdp;
   /** Calls back once when the caller cancels, hangs up, or its side fails, at any moment from now on. */
@@ -241,7 +243,7 @@ export interface Dialling {
   cancel(): void;
 }
 
-export interface CalledLeg {
+export interface CalledLeg extends SpokenLeg {
   onGone(gone: () => void): void;
   /** As for the caller; what was said before the answer is told to `DialOptions.other`, where there is one. */
   onOther(listener: (party: OtherParty) => void): void;
@@ -276,6 +278,8 @@ export interface Joining {
   /** The parties' offers go to this anchor from now on. Only while paused; throws otherwise. */
   move(anchor: Anchor): void;
   resume(): void;
+  /** What each party last sent as its own description. */
+  heard(): { readonly caller: Sdp; readonly called: Sdp };
 }
 
 export interface Bridge {
@@ -294,5 +298,9 @@ export interface Surroundings {
     readonly lockdown: 'off' | 'on' | 'unknown';
     readonly schedule: 'open' | 'closed' | 'unknown';
     readonly suspended: boolean;
+    /** The phone is a text telephone. */
+    readonly text: boolean;
   };
+  /** Who holds the conversation of a call from there, and in which language it begins. */
+  conversation(leg: Leg): Conversation;
 }
