@@ -45,7 +45,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   journal: (target) => target.startsWith('journal/'),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   config: (target) => /^(core|config)\//.test(target),
-  api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller)\.ts$/.test(target),
+  api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),
 };
 /** The one house that may touch each library. */
 const owners: Readonly<Record<string, RegExp>> = {

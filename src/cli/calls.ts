@@ -1,6 +1,7 @@
 import { get } from 'node:http';
 import type { CallView } from '../call/controller.js';
 import type { Config } from '../config/schema.js';
+import { exitCodes } from './control-client.js';
 import { CommandError, columns, type Terminal } from './output.js';
 
 /** `calls`: what the running controller says is under way, over its loopback port. */
@@ -38,6 +39,7 @@ const fetchText = (config: Config, path: string): Promise<string> =>
         new CommandError(
           'controller-unreachable',
           `no controller answers on ${config.http.address}:${config.http.port}; is it running?`,
+          exitCodes.unreachable,
         ),
       );
     const request = get(

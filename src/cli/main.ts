@@ -7,9 +7,11 @@ import { createRedisLists } from '../lists/redis-lists.js';
 import { listsOptionsOf, version } from '../main.js';
 import { fromRoot } from '../root.js';
 import { liveCalls } from './calls.js';
+import { addControlCommands, controlSocket, withSocket } from './control-commands.js';
 import { demo } from './demo.js';
 import { withBlocks } from './doc-blocks.js';
 import { explainedText, explainNumber, tableText } from './explain.js';
+import { followCalls } from './follow.js';
 import { journalShow, journalVerify, pastCalls, type ShowOptions } from './journal.js';
 import {
   type ListOptions,
@@ -33,7 +35,9 @@ const program = new Command('sallyport')
   )
   .version(version)
   .showHelpAfterError('(sallyport --help lists the commands)')
-  .configureHelp({ sortSubcommands: false });
+  .configureHelp({ sortSubcommands: false })
+  // A command line that cannot be read is exit code 2, as a configuration or a list that cannot be.
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 /** A command that reads the configuration file. */
 const withConfig = (command: Command): Command =>
@@ -110,7 +114,7 @@ withJson(withConfig(program.command('explain')))
         return;
       }
       if (number === undefined || options.caller === undefined) {
-        throw new CommandError('usage', 'explain needs a number and --caller, or --table');
+        throw new CommandError('usage', 'explain needs a number and --caller, or --table', 2);
       }
       const config = load(options);
       const lists = await createRedisLists({ ...listsOptionsOf(config), emit: () => undefined });
@@ -226,15 +230,30 @@ withJson(withConfig(journal.command('show')))
     journalShow(dir ?? load(options).journal.directory, options, options.json, terminal),
   );
 
-withJson(withConfig(program.command('calls')))
-  .description('list the calls under way, or --past ones from the journal')
+// Its subcommands have options of the same names, which belong to whichever they are written after.
+const calls = withJson(withSocket(withConfig(program.command('calls').enablePositionalOptions())))
+  .description('list the calls under way, --follow them, or list --past ones from the journal')
+  .option('--follow', 'keep showing what happens to every call, until Ctrl-C', false)
   .option('--past', 'ended calls', false)
   .option('--last <count>', 'how many past calls (default 50)')
-  .action((options: { config?: string; json: boolean; past: boolean; last?: string }) =>
-    options.past
-      ? pastCalls(load(options), options.last, options.json, terminal)
-      : liveCalls(load(options), options.json, terminal),
+  .action(
+    (options: {
+      config?: string;
+      socket?: string;
+      json: boolean;
+      follow: boolean;
+      past: boolean;
+      last?: string;
+    }) => {
+      if (options.follow && options.past)
+        throw new CommandError('usage', 'past calls cannot be followed: give --follow or --past', 2);
+      if (options.follow) return followCalls(controlSocket(options.socket), options.json, terminal);
+      return options.past
+        ? pastCalls(load(options), options.last, options.json, terminal)
+        : liveCalls(load(options), options.json, terminal);
+    },
   );
+addControlCommands(program, calls, terminal);
 
 program
   .command('docs', { hidden: true })

@@ -1,0 +1,115 @@
+import { Argument, type Command } from 'commander';
+import { maxByLength, maxWhyLength, minPrefixLength } from '../api/control-request.js';
+import { fromRoot } from '../root.js';
+import {
+  type Desk,
+  endCall,
+  listenToCall,
+  type PlaceFlags,
+  reviewNumber,
+  type Signature,
+  setLockdown,
+  showLockdowns,
+  showOrders,
+  suspendCaller,
+} from './control.js';
+import { exitCodes } from './control-client.js';
+import { CommandError, type Terminal } from './output.js';
+
+interface Flags {
+  readonly socket?: string;
+  readonly json?: boolean;
+}
+interface OrderFlags extends Flags {
+  readonly why: string;
+  readonly by?: string;
+}
+
+/** Where the controller of this machine listens for operators, unless `--socket` says otherwise. */
+export const controlSocket = (given: string | undefined): string => given ?? fromRoot('var', 'control.sock');
+
+export const withSocket = (command: Command): Command =>
+  command.option('--socket <file>', 'control socket of the controller (default: var/control.sock)');
+
+/** Who is at the keyboard, as the machine knows it: behind sudo, the person and not the account they became. */
+const whoami = (): string => {
+  const name = process.env.SUDO_USER ?? process.env.USER;
+  if (name !== undefined && name !== '') return name;
+  throw new CommandError('by-missing', 'say who you are with --by NAME', exitCodes.usage);
+};
+
+const signatureOf = (flags: OrderFlags): Signature => ({ by: flags.by ?? whoami(), why: flags.why });
+
+/** Adds the commands an operator steers a running controller with. `calls` is the command their call orders join. */
+export const addControlCommands = (program: Command, calls: Command, terminal: Terminal): void => {
+  const deskOf = (flags: Flags): Desk => ({
+    socket: controlSocket(flags.socket),
+    json: flags.json === true,
+    terminal,
+  });
+  const looking = (command: Command): Command =>
+    withSocket(command).option('--json', 'print JSON for programs', false);
+  const ordering = (command: Command): Command =>
+    looking(
+      command
+        .requiredOption('--why <text>', `why, in at most ${maxWhyLength} characters; it is journalled`)
+        .option(
+          '--by <name>',
+          `who gives the order, in at most ${maxByLength} characters (default: you, as logged in)`,
+        ),
+    );
+  const idText = `the call: its id, or at least the first ${minPrefixLength} characters of it`;
+  const onOff = new Argument('<state>', 'on or off').choices(['on', 'off']);
+
+  ordering(calls.command('end'))
+    .description('end a call under way')
+    .argument('<id>', idText)
+    .option('--block', 'also block the number it went to', false)
+    .action((id: string, flags: OrderFlags & { block: boolean }) =>
+      endCall(id, flags.block, signatureOf(flags), deskOf(flags)),
+    );
+  ordering(calls.command('listen'))
+    .description(
+      'ring a supervisor’s phone and let it hear a monitored call; there is no listening to a private one',
+    )
+    .argument('<id>', idText)
+    .requiredOption('--to <uri>', 'the phone to ring, such as sip:desk1@10.0.0.5')
+    .action((id: string, flags: OrderFlags & { to: string }) =>
+      listenToCall(id, flags.to, signatureOf(flags), deskOf(flags)),
+    );
+
+  const lockdown = program
+    .command('lockdown')
+    .description('stop all calls of a place at once, lift that again, or show what is locked down');
+  for (const state of ['on', 'off'] as const)
+    ordering(lockdown.command(state))
+      .description(
+        state === 'on'
+          ? 'no calls from a place; without --facility from nowhere at all'
+          : 'lift the lockdown of exactly this place',
+      )
+      .option('--facility <name>', 'only this facility')
+      .option('--unit <name>', 'only this unit of the facility')
+      .option('--phone <name>', 'only this phone of the facility')
+      .action((flags: OrderFlags & PlaceFlags) =>
+        setLockdown(state, flags, signatureOf(flags), deskOf(flags)),
+      );
+  looking(lockdown.command('show'))
+    .description('show every lockdown that stands')
+    .action((flags: Flags) => showLockdowns(deskOf(flags)));
+
+  ordering(program.command('suspend'))
+    .description('suspend a caller’s calls, or let them call again')
+    .argument('<caller>', 'the caller')
+    .addArgument(onOff)
+    .action((caller: string, state: 'on' | 'off', flags: OrderFlags) =>
+      suspendCaller(caller, state, signatureOf(flags), deskOf(flags)),
+    );
+  ordering(program.command('review'))
+    .description('clear a number: take back claims that hold it for review, and its called party’s block')
+    .argument('<number>', 'the number, as it would be dialled')
+    .action((number: string, flags: OrderFlags) => reviewNumber(number, signatureOf(flags), deskOf(flags)));
+  looking(program.command('orders'))
+    .description('show what stands by order: lockdowns, suspensions, numbers held for review or blocked')
+    .action((flags: Flags) => showOrders(deskOf(flags)));
+};
