@@ -52,7 +52,10 @@ export const addControlCommands = (program: Command, calls: Command, terminal: T
   const ordering = (command: Command): Command =>
     looking(
       command
-        .requiredOption('--why <text>', `why, in at most ${maxWhyLength} characters; it is journalled`)
+        .requiredOption(
+          '--why <text>',
+          `why, in at most ${maxWhyLength} characters; required, and journalled`,
+        )
         .option(
           '--by <name>',
           `who gives the order, in at most ${maxByLength} characters (default: you, as logged in)`,
@@ -80,12 +83,12 @@ export const addControlCommands = (program: Command, calls: Command, terminal: T
 
   const lockdown = program
     .command('lockdown')
-    .description('stop all calls of a place at once, lift that again, or show what is locked down');
+    .description('stop the calls of a place, lift that again, or show what is locked down');
   for (const state of ['on', 'off'] as const)
     ordering(lockdown.command(state))
       .description(
         state === 'on'
-          ? 'no calls from a place; without --facility from nowhere at all'
+          ? 'stop the calls of a place; without --facility those of every place. Privileged calls go by the policy'
           : 'lift the lockdown of exactly this place',
       )
       .option('--facility <name>', 'only this facility')
@@ -99,8 +102,8 @@ export const addControlCommands = (program: Command, calls: Command, terminal: T
     .action((flags: Flags) => showLockdowns(deskOf(flags)));
 
   ordering(program.command('suspend'))
-    .description('suspend a caller’s calls, or let them call again')
-    .argument('<caller>', 'the caller')
+    .description('suspend a caller’s calls, or let the caller call again')
+    .argument('<caller>', 'the caller’s id, as in calls and lists')
     .addArgument(onOff)
     .action((caller: string, state: 'on' | 'off', flags: OrderFlags) =>
       suspendCaller(caller, state, signatureOf(flags), deskOf(flags)),

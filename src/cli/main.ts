@@ -36,6 +36,8 @@ const program = new Command('sallyport')
   .version(version)
   .showHelpAfterError('(sallyport --help lists the commands)')
   .configureHelp({ sortSubcommands: false })
+  // An option belongs to the command it is written after: `calls` and `calls end` both have --json.
+  .enablePositionalOptions()
   // A command line that cannot be read is exit code 2, as a configuration or a list that cannot be.
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
@@ -230,8 +232,7 @@ withJson(withConfig(journal.command('show')))
     journalShow(dir ?? load(options).journal.directory, options, options.json, terminal),
   );
 
-// Its subcommands have options of the same names, which belong to whichever they are written after.
-const calls = withJson(withSocket(withConfig(program.command('calls').enablePositionalOptions())))
+const calls = withJson(withSocket(withConfig(program.command('calls'))))
   .description('list the calls under way, --follow them, or list --past ones from the journal')
   .option('--follow', 'keep showing what happens to every call, until Ctrl-C', false)
   .option('--past', 'ended calls', false)
