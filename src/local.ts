@@ -9,6 +9,7 @@ import type { ListSet } from './lists/entries.js';
 import { type HeartbeatPublisher, startHeartbeat } from './lists/heartbeat.js';
 import { type Published, type PublishOptions, publish } from './lists/publish.js';
 import { generatePublisherKey, type PublisherKey, publisherKey } from './lists/signed.js';
+import { holdPortRange } from './stack/free-ports.js';
 import { type RunningRedis, startRedis } from './stack/redis.js';
 import { type RunningRtpengine, startRtpengine } from './stack/rtpengine.js';
 
@@ -25,6 +26,8 @@ export interface LocalOptions {
   readonly heartbeatMs?: number;
   /** Use this folder as the first recorded node's spool. */
   readonly spool?: string;
+  /** Where the nodes report the keys parties press, on 127.0.0.1. Default: a free port. */
+  readonly keypadPort?: number;
 }
 
 /** Redis, media nodes and a publisher of lists on this machine, and the configuration that points to them. */
@@ -34,6 +37,8 @@ export interface LocalSite {
   readonly recorded: readonly RunningRtpengine[];
   readonly private: readonly RunningRtpengine[];
   readonly publisher: PublisherKey;
+  /** Where the nodes report keys, on 127.0.0.1: for the keypad of the media. Nobody else of us takes it. */
+  readonly keypadPort: number;
   publish(lists: ListSet, options?: Partial<PublishOptions>): Promise<Published>;
   /** Starts the publisher's heartbeat; without it the lists are stale within a minute. */
   beat(): Promise<HeartbeatPublisher>;
@@ -70,6 +75,10 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
       ...(fixedPorts ? { port: config.lists.redis.port } : {}),
     });
     stops.push(() => redis.stop());
+    // Held rather than looked up: the nodes are told of it long before anybody listens there.
+    const held = options.keypadPort === undefined ? await holdPortRange('127.0.0.1', 16) : null;
+    if (held !== null) stops.push(() => held.release());
+    const keypadPort = options.keypadPort ?? held?.min ?? 0;
     const node = async (kind: 'recorded' | 'private', index: number): Promise<RunningRtpengine> => {
       const configured = config.media.nodes.filter((one) => one.pool === kind)[index];
       const started = await startRtpengine({
@@ -77,6 +86,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
         dir,
         name: `${kind}-${index + 1}`,
         portCount: options.portCount ?? 256,
+        dtmfLog: { host: '127.0.0.1', port: keypadPort },
         ...(fixedPorts && configured !== undefined
           ? { ngPort: configured.ng.port, cliPort: configured.cli.port }
           : {}),
@@ -104,6 +114,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
       recorded,
       private: privates,
       publisher: key,
+      keypadPort,
       publish: (lists, more) =>
         publish(lists, {
           ...listing,

@@ -82,7 +82,7 @@ export const surroundingsOf = (config: Config): Surroundings => {
       return {
         lockdown: config.policy.lockdown || facility.lockdown ? 'on' : 'off',
         schedule: scheduleAt(facility.hours, facility.timeZone, now),
-        suspended: suspended.get(leg.origin.facility)?.has(leg.caller) === true,
+        suspended: leg.caller !== null && suspended.get(leg.origin.facility)?.has(leg.caller) === true,
       };
     },
   };

@@ -24,3 +24,16 @@ export const failed = (run: CallRun, effect: Effect['type'], error: unknown): st
 
 export const alarm = (run: CallRun, alarm: AlarmCode, detail: string): void =>
   run.parts.emit({ event: 'alarm', alarm, callId: run.callId, detail });
+
+/** Closing never fails: what could not be told is noted, and the ending goes on. */
+export const closing = async (
+  run: CallRun,
+  effect: Effect['type'],
+  work: () => Promise<void>,
+): Promise<void> => {
+  try {
+    await withDeadline(effect, run.parts.bounds.closeMs, work());
+  } catch (error) {
+    failed(run, effect, error);
+  }
+};

@@ -1,10 +1,24 @@
 import { type CallEvent, type CallState, type Effect, newCall, step } from '../core/call.js';
+import type { Connectable, Monitored } from '../core/decision.js';
 import type { Ending } from '../core/ending.js';
+import type { Key } from '../core/key.js';
+import type { Leg } from '../core/leg.js';
 import { type CallRecord, cdrRow, connectedMs, newRecord } from './cdr.js';
 import { codeOf } from './deadline.js';
 import { brokenDown, carryOut } from './effects.js';
+import { lookAgain } from './look-again.js';
+import { meetOther } from './other-party.js';
 import type { CallParts } from './parts.js';
-import type { Anchor, Armed, CalledLeg, CallerLeg, Dialling, JsonObject, RecordedAnchor } from './ports.js';
+import type { PinPad } from './pin-pad.js';
+import type { CalledLeg, CallerLeg, Dialling, Joining, JsonObject, Party } from './ports.js';
+import type {
+  LobbyAnchor,
+  Place,
+  SpokenArmed,
+  SpokenPrivateAnchor,
+  SpokenRecordedAnchor,
+  Voice,
+} from './talk.js';
 
 /**
  * One call carried out: feeds events to the pure step and runs the effects it asks for. All that is mutable about
@@ -14,35 +28,57 @@ export class CallRun {
   readonly caller: CallerLeg;
   readonly parts: CallParts;
   readonly record: CallRecord;
+  /** The leg as it is known by now: a PIN names its caller, a key makes it a claim. */
+  leg: Leg;
   /** Handles of what is open, set by the effects that opened them. */
-  anchor: Anchor | null = null;
-  recorded: RecordedAnchor | null = null;
+  lobby: LobbyAnchor | null = null;
+  anchor: SpokenPrivateAnchor | SpokenRecordedAnchor | null = null;
+  recorded: SpokenRecordedAnchor | null = null;
   dialling: Dialling | null = null;
   called: CalledLeg | null = null;
+  joined: Joining | null = null;
   answerOfCalled: string | null = null;
   answerForCaller: string | null = null;
-  armed: Armed | null = null;
+  armed: SpokenArmed | null = null;
+  place: Place | null = null;
+  pinPad: PinPad | null = null;
+  /** Why the PIN is asked for again. */
+  pinWrong: 'wrong' | 'incomplete' | null = null;
+  /** Set once the recording is to stop for good: what there is of it is sealed at the latest at the end. */
+  becoming: Monitored | null = null;
   /** True from the moment the node was asked to let media pass: what it recorded since then is kept. */
   mayHaveFlowed = false;
   /** The dialling was given up without an outcome: what still comes of it is hung up. */
   dialAbandoned = false;
   /** The decision's row, until it is in the journal. */
   evidence: JsonObject | null = null;
+  /** The carrier waits to hear whether its redirect is followed. */
+  redirect: ((decision: Connectable | null) => void) | null = null;
+  /** Stops of the timers that watch the call's time. */
+  readonly watching: (() => void)[] = [];
+  /** Rows and orders under way that the CDR waits for. */
+  readonly keeping = new Set<Promise<unknown>>();
 
-  #state: CallState = newCall;
+  #state: CallState;
   readonly #startedMono: number;
   readonly #queue: CallEvent[] = [];
   #feeding = false;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #onEnded: (run: CallRun) => void;
+  #looking = false;
+  #lookOnceMore = false;
 
   constructor(caller: CallerLeg, parts: CallParts, onEnded: (run: CallRun) => void) {
     this.caller = caller;
     this.parts = parts;
-    this.record = newRecord(caller.leg);
+    this.leg = caller.leg;
+    this.record = newRecord();
     this.#startedMono = parts.clock.mono();
     this.#onEnded = onEnded;
     this.record.times.arrived = 0;
+    const { manner, language } = parts.surroundings.conversation(caller.leg);
+    this.record.conversation.held = manner.held;
+    this.#state = newCall({ manner, language, rules: parts.policy, identified: caller.leg.caller !== null });
   }
 
   get callId() {
@@ -53,9 +89,15 @@ export class CallRun {
     return this.#state;
   }
 
+  /** Whoever speaks to the parties now: the call's own node, else the lobby's. */
+  get voice(): Omit<Voice, 'release'> | null {
+    return this.anchor ?? this.lobby;
+  }
+
   start(): void {
     try {
       this.caller.onGone((how) => this.feed({ type: 'caller-gone', how }));
+      this.caller.onOther((other) => meetOther(this, other));
     } catch (error) {
       this.feed({ type: 'fault', detail: codeOf(error) });
     }
@@ -79,18 +121,68 @@ export class CallRun {
     }
   }
 
+  /** A key of a party. The digits of a PIN go to its pad and nowhere else (I11). */
+  pressed(party: Party, key: Key): void {
+    if (this.pinPad !== null) {
+      if (party === 'caller') this.pinPad.press(key);
+      return;
+    }
+    if (this.#listens()) {
+      this.note({ party, key });
+      this.feed({ type: 'key', party, key });
+    }
+  }
+
+  #listens(): boolean {
+    const { phase } = this.#state;
+    return phase === 'choosing' || phase === 'offering' || phase === 'asking';
+  }
+
+  /** One thing said or pressed, for the CDR; a flood of keys is counted, not kept. */
+  note(what: JsonObject): void {
+    const { course } = this.record.conversation;
+    if (course.length < 64) course.push({ ms: Math.round(this.elapsed()), ...what });
+    else this.record.conversation.more += 1;
+  }
+
+  /** The lists or the orders have changed: what does the table say of this call now? One look at a time. */
+  lookAgain(): void {
+    if (this.#looking) {
+      this.#lookOnceMore = true;
+      return;
+    }
+    this.#looking = true;
+    void lookAgain(this).finally(() => {
+      this.#looking = false;
+      if (!this.#lookOnceMore) return;
+      this.#lookOnceMore = false;
+      this.lookAgain();
+    });
+  }
+
+  /** The CDR waits for it, for a while. */
+  keep(work: Promise<unknown>): void {
+    this.keeping.add(work);
+    const done = (): void => void this.keeping.delete(work);
+    work.then(done, done);
+  }
+
   /** A timer that dies with the call. */
-  after(ms: number, work: () => void): void {
+  after(ms: number, work: () => void): () => void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       work();
     }, ms);
     this.#timers.add(timer);
+    return () => {
+      clearTimeout(timer);
+      this.#timers.delete(timer);
+    };
   }
 
   /** The CDR as it stands. */
   cdr(ending: Ending) {
-    return cdrRow(this.record, ending);
+    return cdrRow(this.leg, this.record, ending, this.parts.prompts.version);
   }
 
   #take(event: CallEvent): void {
@@ -104,7 +196,9 @@ export class CallRun {
       return;
     }
     if (result.next.phase !== before) {
-      if (result.next.phase === 'ending') this.record.times.ended = this.elapsed();
+      if (result.next.phase === 'ending' || result.next.phase === 'parting') {
+        this.record.times.ended ??= this.elapsed();
+      }
       emit({ event: 'call-phase', callId: this.callId, phase: result.next.phase, ms: this.elapsed() });
     }
     for (const effect of result.effects) this.#run(effect);
@@ -129,6 +223,8 @@ export class CallRun {
   #finish(ending: Ending): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
+    this.pinPad?.close();
+    void this.place?.leave();
     this.parts.emit({
       event: 'call-ended',
       callId: this.callId,

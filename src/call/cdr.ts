@@ -4,6 +4,7 @@ import type { Leg } from '../core/leg.js';
 import type { ListAnswers } from '../core/lists.js';
 import { type Dialled, numberKeyText } from '../core/number.js';
 import type { Circumstances } from '../core/policy.js';
+import type { Usage, Used } from '../core/usage.js';
 import type { DialAttempt, JsonObject, MediaTotals } from './ports.js';
 
 /**
@@ -85,6 +86,14 @@ const answerJson = (
   }
 };
 
+const usedJson = (used: Used | null): JsonObject | null => (used === null ? null : { ...used });
+const usageJson = ({ state, caller, number, phone }: Usage): JsonObject => ({
+  state,
+  caller: usedJson(caller),
+  number: usedJson(number),
+  phone: usedJson(phone),
+});
+
 /** The row that must be durable before anything is connected: the decision with everything it depended on. */
 export const decisionRow = (
   leg: Leg,
@@ -105,7 +114,7 @@ export const decisionRow = (
     block: answerJson(answers.block),
     allow: answerJson(answers.allow),
   },
-  circumstances: { ...circumstances },
+  circumstances: { ...circumstances, usage: usageJson(circumstances.usage) },
 });
 
 /** RFC 3339 in UTC, or null for what is no time: a clock that fails must not cost the row. */
@@ -116,7 +125,6 @@ export const isoTime = (ms: number): string | null => {
 
 /** What a call gathers for its CDR while it lives. Times are ms since the INVITE arrived. */
 export interface CallRecord {
-  readonly leg: Leg;
   decision: Decision | null;
   readonly times: Record<string, number>;
   node: string | null;
@@ -125,10 +133,21 @@ export interface CallRecord {
   totals: MediaTotals | null;
   armed: JsonObject | null;
   spool: JsonObject | null;
+  /** What was recorded before the call became private. */
+  sealed: JsonObject | null;
+  threeWay: JsonObject | null;
+  /** The caller got a 200. */
+  answered: boolean;
+  readonly others: { readonly how: string; verdict: string; outcome: string | null }[];
+  readonly conversation: {
+    held: 'here' | 'elsewhere';
+    /** What was said to whom and which menu keys were pressed, in order; `more` counts what went over the bound. */
+    readonly course: JsonObject[];
+    more: number;
+  };
 }
 
-export const newRecord = (leg: Leg): CallRecord => ({
-  leg,
+export const newRecord = (): CallRecord => ({
   decision: null,
   times: {},
   node: null,
@@ -137,6 +156,11 @@ export const newRecord = (leg: Leg): CallRecord => ({
   totals: null,
   armed: null,
   spool: null,
+  sealed: null,
+  threeWay: null,
+  answered: false,
+  others: [],
+  conversation: { held: 'elsewhere', course: [], more: 0 },
 });
 
 const span = (times: Record<string, number>, from: string, to: string): number | null => {
@@ -152,21 +176,21 @@ export const connectedMs = (record: CallRecord): number => {
 };
 
 /** The CDR: one for every attempt, refusals included. `durationMs` is from the INVITE to the start of the ending. */
-export const cdrRow = (record: CallRecord, ending: Ending): JsonObject => {
+export const cdrRow = (leg: Leg, record: CallRecord, ending: Ending, prompts: string): JsonObject => {
   const row = endingRow(ending.code);
   const { times } = record;
   return {
-    callId: record.leg.callId,
-    ...legJson(record.leg, record.decision),
+    callId: leg.callId,
+    ...legJson(leg, record.decision),
     ...(record.decision === null ? { verdict: 'undecided' } : decisionJson(record.decision)),
     ending: ending.code,
     detail: ending.detail ?? null,
     disposition: row.disposition,
     fault: row.fault,
     // The final response the caller's side got: a call that was up was answered, however it ended.
-    status: times['connect-caller'] === undefined ? row.status : 200,
+    status: record.answered ? 200 : row.status,
     cause: row.cause,
-    arrivedAt: isoTime(record.leg.receivedAt),
+    arrivedAt: isoTime(leg.receivedAt),
     durationMs: Math.round(times.ended ?? 0),
     connectedMs: connectedMs(record),
     // Post-dial delay, split by step (RFC 6076 section 4.3 for the whole).
@@ -198,6 +222,13 @@ export const cdrRow = (record: CallRecord, ending: Ending): JsonObject => {
         : { packets: { ...record.totals.packets }, lost: { ...record.totals.lost } },
     armed: record.armed,
     spool: record.spool,
+    ...(record.sealed === null ? {} : { sealed: record.sealed }),
+    ...(record.threeWay === null ? {} : { threeWay: record.threeWay }),
+    ...(record.others.length === 0 ? {} : { otherParties: record.others.map((other) => ({ ...other })) }),
+    conversation:
+      record.conversation.held === 'elsewhere'
+        ? { held: 'elsewhere' }
+        : { held: 'here', prompts, course: [...record.conversation.course], more: record.conversation.more },
   };
 };
 

@@ -42,14 +42,13 @@ interface Unwritten {
 /** Codes with which the journal refuses a row for what it is: trying it again is no use. */
 const hopeless = new Set(['row-invalid', 'row-too-large']);
 
-type Given = Omit<CallParts, 'bounds' | 'concurrentCalls' | 'unwritten'>;
+type Given = Omit<CallParts, 'bounds' | 'unwritten'>;
 
 /** Every call of this process: takes new ones, knows those under way, ends them all at a shutdown. */
 export class Controller {
   readonly #parts: CallParts;
   readonly #options: ControllerOptions;
   readonly #calls = new Map<string, CallRun>();
-  readonly #perCaller = new Map<string, number>();
   readonly #unwritten: Unwritten[] = [];
   #writing: Promise<void> | null = null;
   #retry: NodeJS.Timeout | null = null;
@@ -63,7 +62,6 @@ export class Controller {
     this.#parts = {
       ...given,
       bounds: { ...defaultBounds, ...options.bounds },
-      concurrentCalls: (caller) => (this.#perCaller.get(caller) ?? 1) - 1,
       unwritten: (cdr, pending) => this.#keep(cdr, pending),
     };
   }
@@ -81,7 +79,6 @@ export class Controller {
     this.#parts.emit({ event: 'call-arrived', callId: leg.callId, trunk: leg.origin.trunk });
     const run = new CallRun(caller, this.#parts, (ended) => this.#ended(ended));
     this.#calls.set(leg.callId, run);
-    this.#perCaller.set(leg.caller, (this.#perCaller.get(leg.caller) ?? 0) + 1);
     run.start();
   }
 
@@ -136,6 +133,16 @@ export class Controller {
     for (const run of [...this.#calls.values()]) run.feed({ type: 'agent-lost' });
   }
 
+  /** The lists or the orders have changed: every call under way is looked at again. */
+  lookAgain(): void {
+    for (const run of [...this.#calls.values()]) run.lookAgain();
+  }
+
+  /** A call under way, for supervision. */
+  find(callId: string): CallRun | null {
+    return this.#calls.get(callId) ?? null;
+  }
+
   calls(): readonly CallView[] {
     return [...this.#calls.values()].map((run) => ({
       callId: run.callId,
@@ -183,9 +190,6 @@ export class Controller {
   #ended(run: CallRun): void {
     const { leg } = run.caller;
     this.#calls.delete(leg.callId);
-    const left = (this.#perCaller.get(leg.caller) ?? 1) - 1;
-    if (left > 0) this.#perCaller.set(leg.caller, left);
-    else this.#perCaller.delete(leg.caller);
     if (this.#calls.size === 0) for (const idle of this.#idle.splice(0)) idle();
   }
 

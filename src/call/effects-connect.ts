@@ -1,11 +1,14 @@
 import type { CallEvent } from '../core/call.js';
 import type { Connectable, Monitored, Private } from '../core/decision.js';
 import type { Ending } from '../core/ending.js';
-import { alarm, failed, timed } from './bounded.js';
+import { alarm, closing, failed, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { codeOf, withDeadline } from './deadline.js';
-import { closing } from './effects-end.js';
+import { listen, stopListening } from './hear.js';
+import { mediaEnding } from './media-ending.js';
+import { answerRedirect, meetOther, meetRedirect } from './other-party.js';
 import { type Anchor, type Armed, type DialOutcome, MediaError } from './ports.js';
+import type { SpokenPrivateAnchor, SpokenRecordedAnchor } from './talk.js';
 
 export const anchor = async (run: CallRun, decision: Connectable): Promise<CallEvent> => {
   const { media, bounds } = run.parts;
@@ -15,14 +18,13 @@ export const anchor = async (run: CallRun, decision: Connectable): Promise<CallE
     void closing(run, 'release-media', work);
   };
   try {
-    let made: Anchor;
+    let made: SpokenPrivateAnchor | SpokenRecordedAnchor;
     // The pool follows from the decision's type: no value can send a private call to a node that records.
     if (decision.verdict === 'monitored') {
       const work = media.anchorRecorded(run.callId, decision, offer);
       made = run.recorded = await timed(run, 'anchor', bounds.anchorMs, work, release);
     } else {
-      const work = media.anchorPrivate(run.callId, decision, offer);
-      made = await timed(run, 'anchor', bounds.anchorMs, work, release);
+      made = await anchorPrivate(run, decision, release);
     }
     run.anchor = made;
     made.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
@@ -37,23 +39,50 @@ export const anchor = async (run: CallRun, decision: Connectable): Promise<CallE
   }
 };
 
-const mediaEnding = (error: unknown, unusable: 'offer-unusable' | 'called-media-unusable'): Ending => {
-  if (!(error instanceof MediaError)) return { code: 'media-unavailable', detail: codeOf(error) };
-  switch (error.code) {
-    case 'offer-unusable':
-    case 'answer-unusable':
-    case 'foreign-address':
-      return { code: unusable, detail: error.detail };
-    case 'no-node':
-    case 'node-timeout':
-    case 'node-refused':
-    case 'node-error':
-    case 'unexpected-recording':
-      return { code: 'media-unavailable', detail: error.code };
-    default: {
-      const never: never = error.code;
-      return never;
+/** A caller who is in the lobby stays on its node: it cannot record, and becomes the private call's. */
+const anchorPrivate = async (
+  run: CallRun,
+  decision: Private,
+  release: (made: Anchor) => void,
+): Promise<SpokenPrivateAnchor> => {
+  const { lobby, parts } = run;
+  if (lobby !== null) {
+    run.lobby = null;
+    run.record.times.anchor = run.elapsed();
+    return lobby.becomePrivate(decision);
+  }
+  const work = parts.media.anchorPrivate(run.callId, decision, run.caller.offer);
+  return timed(run, 'anchor', parts.bounds.anchorMs, work, release);
+};
+
+/**
+ * Lets the caller be spoken to from its call's own node before anyone is dialled: answers its INVITE there, or moves it
+ * out of the lobby by a re-INVITE.
+ */
+export const greetCaller = async (run: CallRun): Promise<CallEvent> => {
+  const { anchor, lobby, caller, parts } = run;
+  const { bounds } = parts;
+  if (anchor === null) return { type: 'caller-connect-failed', detail: 'no-anchor' };
+  try {
+    if (!run.record.answered) {
+      const answer = await withDeadline('greet-caller', bounds.anchorMs, anchor.receive());
+      const late = (): void =>
+        void closing(run, 'hang-up-caller', () => caller.hangUp({ code: 'internal-error' }));
+      await timed(run, 'greet-caller', bounds.connectMs, caller.connect(answer), late);
+      run.answerForCaller = answer;
+      run.record.answered = true;
+    } else if (lobby !== null) {
+      const answer = await withDeadline('greet-caller', bounds.anchorMs, anchor.receive());
+      const moved = caller.reinvite(answer).then((sdp) => anchor.readdress('caller', sdp));
+      await timed(run, 'greet-caller', bounds.moveMs, moved);
+      run.answerForCaller = answer;
+      run.lobby = null;
+      await closing(run, 'release-media', async () => void (await lobby.release()));
     }
+    listen(run);
+    return { type: 'caller-connected' };
+  } catch (error) {
+    return { type: 'caller-connect-failed', detail: failed(run, 'greet-caller', error) };
   }
 };
 
@@ -63,6 +92,7 @@ export const dial = async (run: CallRun, decision: Connectable): Promise<readonl
     const outcome = await dialled(run, decision);
     if (outcome.state === 'failed') return [{ type: 'dial-failed', ending: outcome.ending }];
     const { called } = outcome;
+    answerRedirect(run, null);
     if (run.dialAbandoned) {
       await closing(run, 'hang-up-called', () => called.hangUp({ code: 'called-no-answer' }));
       return [];
@@ -75,6 +105,7 @@ export const dial = async (run: CallRun, decision: Connectable): Promise<readonl
     // A called party that has gone already says so here, at once: before `answered` that would be a stray, and the
     // caller would be connected to nobody.
     called.onGone(() => run.feed({ type: 'called-gone' }));
+    called.onOther((other) => meetOther(run, other));
     return [];
   } catch (error) {
     return [{ type: 'dial-failed', ending: { code: 'internal-error', detail: failed(run, 'dial', error) } }];
@@ -87,9 +118,13 @@ const dialled = (run: CallRun, decision: Connectable): Promise<DialOutcome> => {
     return Promise.resolve({ state: 'failed', ending: { code: 'internal-error', detail: 'no-anchor' } });
   }
   run.after(run.parts.policy.maxRingMs, () => run.feed({ type: 'ring-limit-reached' }));
-  const dialling = run.parts.dialer.dial(run.caller.leg, decision, anchor, () => {
-    run.record.times.rang ??= run.elapsed();
-    run.feed({ type: 'rang' });
+  const dialling = run.parts.dialer.dial(run.caller.leg, decision, anchor, {
+    rang: () => {
+      run.record.times.rang ??= run.elapsed();
+      run.feed({ type: 'rang' });
+    },
+    other: (other) => meetOther(run, other),
+    redirect: (other) => meetRedirect(run, other),
   });
   run.dialling = dialling;
   run.record.attempts = dialling.attempts;
@@ -102,6 +137,7 @@ export const cancelDial = (run: CallRun): void => {
     run.dialAbandoned = true;
     run.feed({ type: 'dial-failed', ending: { code: 'carrier-failed', detail: 'cancel-unanswered' } });
   });
+  answerRedirect(run, null);
   run.dialling?.cancel();
 };
 
@@ -111,10 +147,13 @@ export const arm = async (run: CallRun, decision: Monitored): Promise<CallEvent>
     return { type: 'arm-failed', ending: { code: 'internal-error', detail: 'no-anchor' } };
   }
   try {
-    const work = run.parts.recorder.arm(decision, recorded, answerOfCalled);
+    // A called party that was spoken to has its answer at the node already; else both are one command.
+    const work = run.record.answered
+      ? run.parts.recorder.armAnswered(decision, recorded)
+      : run.parts.recorder.arm(decision, recorded, answerOfCalled);
     const armed = await timed(run, 'arm', run.parts.bounds.armMs, work);
     run.armed = armed;
-    run.answerForCaller = armed.answerForCaller;
+    run.answerForCaller ??= armed.answerForCaller;
     run.record.armed = armed.proof;
     run.parts.emit({ event: 'recording-armed', callId: run.callId, ms: run.elapsed() });
     return await journalArming(run, armed);
@@ -143,14 +182,27 @@ const journalArming = async (run: CallRun, armed: Armed): Promise<CallEvent> => 
   }
 };
 
-export const answerMedia = async (run: CallRun, decision: Private): Promise<CallEvent> => {
-  const { anchor, answerOfCalled } = run;
-  if (anchor === null || anchor.pool !== 'private' || answerOfCalled === null) {
-    return { type: 'media-answer-failed', ending: { code: 'internal-error', detail: 'no-anchor' } };
-  }
+/** Takes the called party's answer to the node: it can be spoken to, and the two do not hear each other yet. */
+export const answerMedia = async (run: CallRun, decision: Connectable): Promise<CallEvent> => {
+  const { anchor, recorded, answerOfCalled } = run;
+  const none = {
+    type: 'media-answer-failed',
+    ending: { code: 'internal-error', detail: 'no-anchor' },
+  } as const;
+  if (anchor === null || answerOfCalled === null) return none;
   try {
-    const work = anchor.answer(decision, answerOfCalled);
-    run.answerForCaller = await timed(run, 'answer-media', run.parts.bounds.armMs, work);
+    let work: Promise<string>;
+    if (decision.verdict === 'monitored') {
+      if (recorded === null) return none;
+      work = recorded.answer(decision, answerOfCalled);
+    } else {
+      if (anchor.pool !== 'private') return none;
+      work = anchor.answer(decision, answerOfCalled);
+    }
+    const forCaller = await timed(run, 'answer-media', run.parts.bounds.armMs, work);
+    // A caller who was received already has a description, and the node keeps to it.
+    run.answerForCaller ??= forCaller;
+    if (run.record.answered) listen(run);
     return { type: 'media-answered' };
   } catch (error) {
     failed(run, 'answer-media', error);
@@ -167,6 +219,7 @@ export const connectCaller = async (run: CallRun): Promise<CallEvent> => {
       void closing(run, 'hang-up-caller', () => run.caller.hangUp({ code: 'internal-error' }));
     const work = run.caller.connect(answerForCaller);
     await timed(run, 'connect-caller', run.parts.bounds.connectMs, work, late);
+    run.record.answered = true;
     return { type: 'caller-connected' };
   } catch (error) {
     return { type: 'caller-connect-failed', detail: failed(run, 'connect-caller', error) };
@@ -177,21 +230,13 @@ export const openMedia = async (run: CallRun): Promise<CallEvent> => {
   const { anchor, called, caller } = run;
   if (anchor === null || called === null) return { type: 'media-open-failed', detail: 'no-anchor' };
   try {
-    run.parts.bridge.join(caller, called, anchor);
+    stopListening(run);
+    run.joined = run.parts.bridge.join(caller, called, anchor);
     run.mayHaveFlowed = true;
     await timed(run, 'open-media', run.parts.bounds.connectMs, anchor.open());
+    run.place?.connected();
     return { type: 'media-opened' };
   } catch (error) {
     return { type: 'media-open-failed', detail: failed(run, 'open-media', error) };
   }
-};
-
-export const watch = (run: CallRun, decision: Connectable): void => {
-  const { policy } = run.parts;
-  const limit = decision.verdict === 'private' ? policy.maxPrivateCallMs : policy.maxCallMs;
-  run.after(limit, () => run.feed({ type: 'time-limit-reached' }));
-  run.armed?.watch((code) => {
-    alarm(run, 'recording-lost', code);
-    run.feed({ type: 'recording-lost', detail: code });
-  });
 };

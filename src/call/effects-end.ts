@@ -1,24 +1,21 @@
-import type { CallEvent, Effect } from '../core/call.js';
+import type { CallEvent } from '../core/call.js';
 import type { Ending } from '../core/ending.js';
-import { alarm, failed, timed } from './bounded.js';
+import { alarm, closing, failed, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { DeadlineError, withDeadline } from './deadline.js';
+import { stopListening } from './hear.js';
 import type { SpoolFinding } from './ports.js';
-
-/** Closing never fails: what could not be told is noted, and the ending goes on. */
-export const closing = async (
-  run: CallRun,
-  effect: Effect['type'],
-  work: () => Promise<void>,
-): Promise<void> => {
-  try {
-    await withDeadline(effect, run.parts.bounds.closeMs, work());
-  } catch (error) {
-    failed(run, effect, error);
-  }
-};
+import { sealWhatThereIs } from './seal.js';
 
 export const releaseMedia = async (run: CallRun): Promise<CallEvent> => {
+  stopListening(run);
+  const { lobby } = run;
+  if (lobby !== null) {
+    run.lobby = null;
+    await closing(run, 'release-media', async () => void (await lobby.release()));
+  }
+  // A call that was to become private and did not get there: what was recorded is sealed all the same.
+  if (run.becoming !== null && run.recorded !== null) await sealWhatThereIs(run, run.recorded);
   try {
     if (run.anchor !== null) {
       run.record.totals = await timed(run, 'release-media', run.parts.bounds.closeMs, run.anchor.release());
@@ -48,10 +45,10 @@ export const inspectSpool = async (run: CallRun): Promise<CallEvent> => {
 const look = (run: CallRun): Promise<SpoolFinding> => {
   const { recorder } = run.parts;
   const { decision } = run.record;
-  if (decision?.verdict !== 'monitored') return recorder.verifyAbsence(run.callId);
+  if (decision?.verdict !== 'monitored' || run.becoming !== null) return recorder.verifyAbsence(run.callId);
   // A node that did not answer the opening may have done it: that recording is kept, not thrown away.
   if (run.mayHaveFlowed && run.recorded !== null) {
-    return recorder.finish(run.caller.leg, decision, run.recorded, run.record.totals);
+    return recorder.finish(run.leg, decision, run.recorded, run.record.totals);
   }
   return recorder.discard(run.callId);
 };
@@ -83,6 +80,13 @@ const note = (run: CallRun, finding: SpoolFinding): void => {
       run.record.spool = { state: finding.state, code: finding.code, ...finding.evidence };
       if (!saidNothing(run, finding.code)) alarm(run, 'recording-missing', finding.code);
       return;
+    case 'recording-sealed':
+      run.record.spool = {
+        state: finding.state,
+        file: finding.recording.file,
+        ...finding.recording.evidence,
+      };
+      return;
     case 'nothing-found':
       run.record.spool = { state: finding.state, ...finding.evidence };
       return;
@@ -102,6 +106,10 @@ export const writeCdr = async (run: CallRun, ending: Ending): Promise<CallEvent>
   const cdr = run.cdr(ending);
   let append: Promise<unknown> | null = null;
   try {
+    if (run.keeping.size > 0) {
+      const kept = Promise.allSettled([...run.keeping]);
+      await withDeadline('write-cdr', run.parts.bounds.journalMs, kept).catch(() => undefined);
+    }
     append = run.parts.journal.append('cdr', cdr);
     await withDeadline('write-cdr', run.parts.bounds.journalMs, append);
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { CallEvent, Effect } from '../core/call.js';
+import { closing } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import {
   anchor,
@@ -7,11 +8,17 @@ import {
   cancelDial,
   connectCaller,
   dial,
+  greetCaller,
   openMedia,
-  watch,
 } from './effects-connect.js';
 import { journalDecision, lookUpAndDecide, readyRecorder } from './effects-decide.js';
-import { closing, inspectSpool, releaseMedia, writeCdr } from './effects-end.js';
+import { inspectSpool, releaseMedia, writeCdr } from './effects-end.js';
+import { moveMedia, stopRecording } from './effects-move.js';
+import { askPin, receiveCaller } from './effects-receive.js';
+import { keepAnswer, keepClaim, withdrawClaim } from './keep.js';
+import { answerRedirect } from './other-party.js';
+import { awaitKey, holdCaller, interlude, say, sayFarewell, tell } from './speak.js';
+import { watch } from './watch.js';
 
 /**
  * The effects of a call, each answered by its event or events. A failure, an exception or a missed deadline is
@@ -43,6 +50,50 @@ export const carryOut = async (run: CallRun, effect: Effect): Promise<readonly C
     case 'watch':
       watch(run, effect.decision);
       return [];
+    case 'receive-caller':
+      return one(await receiveCaller(run));
+    case 'ask-pin':
+      return one(await askPin(run, effect));
+    case 'claim-private':
+      run.leg = { ...run.leg, claimsPrivate: true };
+      return [];
+    case 'withdraw-claim':
+      return one(await withdrawClaim(run));
+    case 'keep-claim':
+      keepClaim(run);
+      return [];
+    case 'keep-answer':
+      keepAnswer(run, effect.answer);
+      return [];
+    case 'greet-caller':
+      return one(await greetCaller(run));
+    case 'hold-caller':
+      holdCaller(run, effect);
+      return [];
+    case 'say':
+      return say(run, effect);
+    case 'await-key':
+      awaitKey(run, effect);
+      return [];
+    case 'tell':
+      return one(await tell(run, effect));
+    case 'interlude':
+      return one(await interlude(run, effect));
+    case 'stop-recording':
+      return one(await stopRecording(run));
+    case 'move-media':
+      return one(await moveMedia(run, effect.decision));
+    case 'follow-redirect':
+      answerRedirect(run, effect.decision);
+      return [];
+    case 'refuse-redirect':
+      answerRedirect(run, null);
+      return [];
+    case 'note-other-party':
+      noteOther(run, effect);
+      return [];
+    case 'say-farewell':
+      return one(await sayFarewell(run, effect));
     case 'cancel-dial':
       cancelDial(run);
       return [];
@@ -68,6 +119,12 @@ export const carryOut = async (run: CallRun, effect: Effect): Promise<readonly C
   }
 };
 
+const noteOther = (run: CallRun, { how, outcome }: Extract<Effect, { type: 'note-other-party' }>): void => {
+  const noted = run.record.others.find((one) => one.how === how && one.outcome === null);
+  if (noted !== undefined) noted.outcome = outcome;
+  run.parts.emit({ event: 'other-party', callId: run.callId, how, outcome });
+};
+
 const one = (event: CallEvent): readonly CallEvent[] => [event];
 
 /**
@@ -83,7 +140,34 @@ export const brokenDown = (effect: Effect, code: string): readonly CallEvent[] =
     case 'ring-caller':
     case 'watch':
     case 'cancel-dial':
+    case 'ask-pin':
+    case 'claim-private':
+    case 'keep-claim':
+    case 'keep-answer':
+    case 'hold-caller':
+    case 'await-key':
+    case 'follow-redirect':
+    case 'refuse-redirect':
+    case 'note-other-party':
       return [fault];
+    case 'receive-caller':
+      return [fault, { type: 'receive-failed', detail: code }];
+    case 'withdraw-claim':
+      return [fault, { type: 'journal-failed', detail: code }];
+    case 'greet-caller':
+      return [fault, { type: 'caller-connect-failed', detail: code }];
+    case 'say':
+      return [{ type: 'say-failed', turn: effect.turn, detail: code }];
+    case 'tell':
+      return [{ type: 'tell-failed', detail: code }];
+    case 'interlude':
+      return [{ type: 'interlude-failed', detail: code }];
+    case 'stop-recording':
+      return [fault, { type: 'recording-stop-failed', detail: code }];
+    case 'move-media':
+      return [fault, { type: 'media-move-failed', ending }];
+    case 'say-farewell':
+      return [{ type: 'farewell-said' }];
     case 'journal-decision':
       return [fault, { type: 'journal-failed', detail: code }];
     case 'anchor':

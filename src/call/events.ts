@@ -46,6 +46,24 @@ export type AppEvent =
       readonly ending: EndingCode;
       readonly detail: string | null;
     }
+  | {
+      readonly event: 'other-party';
+      readonly callId: CallId;
+      readonly how: string;
+      readonly outcome: 'same' | 'flag' | 'end';
+    }
+  | {
+      readonly event: 'three-way-suspected';
+      readonly callId: CallId;
+      readonly score: number;
+      readonly signs: readonly string[];
+    }
+  | {
+      readonly event: 'supervision';
+      readonly callId: CallId | null;
+      readonly use: 'end' | 'listen' | 'lockdown' | 'suspension' | 'review';
+      readonly outcome: string;
+    }
   // alarms: someone must look now
   | {
       readonly event: 'alarm';
@@ -112,6 +130,9 @@ export const alarmTexts = {
   'lists-disarmed': 'The lists do not match their signed manifest; ordinary calls are refused.',
   'privileged-entry-missing': 'A number privileged in the snapshot is missing in Redis without a tombstone.',
   'journal-unhealthy': 'The journal cannot write; calls are refused.',
+  'recording-goes-on':
+    'A call became private and its recording could not be seen to stop; the call was ended.',
+  'order-unkept': 'A block, a claim or a protection asked for in a call could not be kept.',
   'spool-unusable': 'The spool cannot take a recording.',
 } as const;
 export type AlarmCode = keyof typeof alarmTexts;

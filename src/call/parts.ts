@@ -1,16 +1,6 @@
 import type { Policy } from '../core/policy.js';
-import type {
-  Bridge,
-  Clock,
-  Dialer,
-  Emit,
-  Journal,
-  JsonObject,
-  Lists,
-  Media,
-  Recorder,
-  Surroundings,
-} from './ports.js';
+import type { Bridge, Clock, Dialer, Emit, Journal, JsonObject, Lists, Surroundings } from './ports.js';
+import type { Callers, Counters, Orders, Prompts, SpokenMedia, SpokenRecorder } from './talk.js';
 
 /** Upper bounds of the controller's own, in ms: each is above the adapter's bound, as the second net under it. */
 export interface CallBounds {
@@ -24,6 +14,11 @@ export interface CallBounds {
   readonly connectMs: number;
   readonly closeMs: number;
   readonly inspectMs: number;
+  /** What a sound may take beyond its own length. */
+  readonly speakMs: number;
+  readonly pinMs: number;
+  /** Both re-INVITEs of a call that moves to another node. */
+  readonly moveMs: number;
 }
 
 export const defaultBounds: CallBounds = {
@@ -36,23 +31,28 @@ export const defaultBounds: CallBounds = {
   connectMs: 5_000,
   closeMs: 5_000,
   inspectMs: 15_000,
+  speakMs: 4_000,
+  pinMs: 5_000,
+  moveMs: 15_000,
 };
 
 /** Everything one call needs, joined by main.ts. */
 export interface CallParts {
   readonly lists: Lists;
   readonly journal: Journal;
-  readonly media: Media;
-  readonly recorder: Recorder;
+  readonly media: SpokenMedia;
+  readonly recorder: SpokenRecorder;
   readonly dialer: Dialer;
   readonly bridge: Bridge;
   readonly surroundings: Surroundings;
+  readonly prompts: Prompts;
+  readonly callers: Callers;
+  readonly counters: Counters;
+  readonly orders: Pick<Orders, 'give'>;
   readonly policy: Policy;
   readonly clock: Clock;
   readonly emit: Emit;
   readonly bounds: CallBounds;
-  /** Calls of this caller that are under way, the asking one not counted. */
-  readonly concurrentCalls: (caller: string) => number;
   /**
    * Takes a CDR the journal could not write; it is written as soon as the journal can. `pending` is an append of it
    * that has not settled yet: it may still become durable.

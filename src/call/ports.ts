@@ -4,6 +4,9 @@ import type { CallerId, CallId, FacilityId, Leg, WallMs } from '../core/leg.js';
 import type { ListAnswers } from '../core/lists.js';
 import type { NumberKey } from '../core/number.js';
 import type { AppEvent } from './events.js';
+import type { Conversation, OtherParty, SpokenLeg } from './talk.js';
+
+export type { OtherParty, SpokenLeg } from './talk.js';
 
 /**
  * The roles a call needs filled. Adapters implement them and import nothing of each other; `main.ts` joins them.
@@ -25,7 +28,8 @@ export type Emit = (event: AppEvent) => void;
 
 export interface ListQuestion {
   readonly key: NumberKey;
-  readonly caller: CallerId;
+  /** Null where nobody knows who calls: only what holds for everybody is asked. */
+  readonly caller: CallerId | null;
   readonly facility: FacilityId;
 }
 
@@ -162,6 +166,8 @@ export interface FinishedRecording {
 export type SpoolFinding =
   | { readonly state: 'recording-finished'; readonly recording: FinishedRecording }
   | { readonly state: 'recording-missing'; readonly code: string; readonly evidence: JsonObject }
+  /** What was recorded before the call became private: out of the spool, apart from the ordinary recordings. */
+  | { readonly state: 'recording-sealed'; readonly recording: FinishedRecording; readonly why: string }
   | { readonly state: 'nothing-found'; readonly evidence: JsonObject }
   /** Something of this call lies in a spool and must not: the gravest alarm there is. */
   | { readonly state: 'violation'; readonly evidence: JsonObject };
@@ -202,11 +208,13 @@ export class RecordingError extends Error {
 // ---- the two legs
 
 /** The caller's half of the call, as the SIP adapter shows it. */
-export interface CallerLeg {
+export interface CallerLeg extends SpokenLeg {
   readonly leg: Leg;
   readonly offer: Sdp;
   /** Calls back once when the caller cancels, hangs up, or its side fails, at any moment from now on. */
   onGone(gone: (event: 'caller-cancelled' | 'caller-hung-up' | 'ack-missing') => void): void;
+  /** Tells each other party this side names; one listener, which also hears of those named before it was there. */
+  onOther(listener: (party: OtherParty) => void): void;
   ring(): void;
   /** Sends 200 with the SDP. Rejects where the caller is gone already. */
   connect(answer: Sdp): Promise<void>;
@@ -235,19 +243,48 @@ export interface Dialling {
   cancel(): void;
 }
 
-export interface CalledLeg {
+export interface CalledLeg extends SpokenLeg {
   onGone(gone: () => void): void;
+  /** As for the caller; what was said before the answer is told to `DialOptions.other`, where there is one. */
+  onOther(listener: (party: OtherParty) => void): void;
   hangUp(ending: Ending): Promise<void>;
 }
 
+export interface DialOptions {
+  /** Called for each first 180/183 of an attempt. */
+  readonly rang: () => void;
+  /** Told each other party the called side names before its answer, and until `CalledLeg.onOther` is set. */
+  readonly other?: (party: OtherParty) => void;
+  /**
+   * Asked where the called side redirects the call (3xx): the decision for the target, which is then dialled with the
+   * same anchor, or null. Where it is not given, or decides for another number or another pool, the call fails as
+   * `called-redirected`. The target is null where nobody can be read out of the response.
+   */
+  readonly redirect?: (party: OtherParty) => Promise<Connectable | null>;
+}
+
 export interface Dialer {
-  /** Dials the canonical number on the trunks the origin may use. `rang` is called for each first 180/183. */
-  dial(leg: Leg, decision: Connectable, anchor: Anchor, rang: () => void): Dialling;
+  /** Dials the canonical number on the trunks the origin may use. */
+  dial(leg: Leg, decision: Connectable, anchor: Anchor, options: DialOptions): Dialling;
+}
+
+/** Two joined legs. */
+export interface Joining {
+  /**
+   * Answers the parties' offers with 491 from now on, so that none crosses ours, and resolves when the exchange under
+   * way is over. Rejects within about 8 s with an error that has a `code`; then nothing is paused.
+   */
+  pause(): Promise<void>;
+  /** The parties' offers go to this anchor from now on. Only while paused; throws otherwise. */
+  move(anchor: Anchor): void;
+  resume(): void;
+  /** What each party last sent as its own description. */
+  heard(): { readonly caller: Sdp; readonly called: Sdp };
 }
 
 export interface Bridge {
   /** Joins two connected legs for in-dialog requests: re-INVITE, UPDATE, INFO, until either is gone. */
-  join(caller: CallerLeg, called: CalledLeg, anchor: Anchor): void;
+  join(caller: CallerLeg, called: CalledLeg, anchor: Anchor): Joining;
 }
 
 // ---- circumstances
@@ -261,5 +298,9 @@ export interface Surroundings {
     readonly lockdown: 'off' | 'on' | 'unknown';
     readonly schedule: 'open' | 'closed' | 'unknown';
     readonly suspended: boolean;
+    /** The phone is a text telephone. */
+    readonly text: boolean;
   };
+  /** Who holds the conversation of a call from there, and in which language it begins. */
+  conversation(leg: Leg): Conversation;
 }

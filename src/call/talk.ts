@@ -1,14 +1,32 @@
+import type { Manner } from '../core/call-state.js';
 import type { Monitored, Private } from '../core/decision.js';
 import type { Key } from '../core/key.js';
 import type { CallerId, CallId, FacilityId, Leg, Origin } from '../core/leg.js';
 import type { Dialled, NumberKey } from '../core/number.js';
 import type { Clip, Language } from '../core/prompt.js';
-import type { Party, PrivateAnchor, RecordedAnchor, RecordingClaim, Sdp } from './ports.js';
+import type { Usage } from '../core/usage.js';
+import type {
+  Armed,
+  Party,
+  PrivateAnchor,
+  RecordedAnchor,
+  Recorder,
+  RecordingClaim,
+  Sdp,
+  SpoolFinding,
+} from './ports.js';
 
 /**
  * The roles a spoken call needs filled beyond those of ports.ts. As there: every promise settles within its
  * adapter's own bound.
  */
+
+// ---- the conversation as a whole
+
+export interface Conversation {
+  readonly manner: Manner;
+  readonly language: Language;
+}
 
 // ---- prompts
 
@@ -109,6 +127,35 @@ export interface ThreeWayEvidence {
   readonly signs: readonly { readonly sign: string; readonly party: Party; readonly atMs: number }[];
 }
 
+/** A recording of a spoken call, proved to run. There is no such thing for a private call. */
+export interface SpokenArmed extends Armed {
+  /**
+   * The call is to be recorded no more (I5): stops the recording and proves by the file itself that the node writes
+   * none of it any longer. The watch and the listener of `observe` end without a word. Rejects with RecordingError
+   * `recording-goes-on` where that could not be seen in time: the call must then lose its media. What was recorded
+   * can from now on only be sealed, whoever asks for it. Idempotent.
+   */
+  stop(): Promise<void>;
+  /**
+   * Looks into the recording for signs of a third party and tells the evidence each time it changed, until the
+   * recording ends. One listener, the first.
+   */
+  observe(listener: (evidence: ThreeWayEvidence) => void): void;
+}
+
+export interface SpokenRecorder extends Recorder {
+  arm(decision: Monitored, anchor: RecordedAnchor, answer: Sdp): Promise<SpokenArmed>;
+  /** Records a call that was answered before, and proves it as `arm` does. Rejects as `arm` does. */
+  armAnswered(decision: Monitored, anchor: SpokenRecordedAnchor): Promise<SpokenArmed>;
+  /**
+   * The call became private after `stop` (or lost its media): makes the WAV and its manifest out of what was recorded
+   * until then, in a folder apart that the ordinary recordings do not contain. `decision` is the one it was recorded
+   * under, `why` a reason code. The spool holds nothing of the call afterwards: `verifyAbsence` at the call's end
+   * finds it so, and names the sealed files. 'nothing-found' where nothing had been recorded yet.
+   */
+  seal(leg: Leg, decision: Monitored, anchor: SpokenRecordedAnchor, why: string): Promise<SpoolFinding>;
+}
+
 // ---- the two legs
 
 export interface SpokenLeg {
@@ -142,23 +189,7 @@ export interface Callers {
 
 // ---- counting
 
-/** How much one subject (a caller, a number, a phone) has used. */
-export interface Used {
-  /** Calls up or being set up, this one not counted. */
-  readonly concurrent: number;
-  /** Calls that were connected within the policy's window for velocity. */
-  readonly recent: number;
-  /** Since the last connected call ended, in ms; null where none within a day did. */
-  readonly idleMs: number | null;
-}
-
-export interface Usage {
-  /** 'shared': counted for all controllers. 'alone': Redis is lost, and this is what this process knows. */
-  readonly state: 'shared' | 'alone';
-  readonly caller: Used | null;
-  readonly number: Used;
-  readonly phone: Used | null;
-}
+export type { Usage, Used } from '../core/usage.js';
 
 /** One call's place in the counts, from before its decision to its end. */
 export interface Place {

@@ -53,6 +53,7 @@ export const explainNumber = async (
     caller,
     // People write numbers with spaces; a phone cannot dial one.
     dialled: parseDialled(question.number.replaceAll(' ', ''), planOf(config, trunk.dialPlan)),
+    claimsPrivate: false,
     receivedAt: now,
   };
   const answers =
@@ -64,7 +65,7 @@ export const explainNumber = async (
     leg,
     trunkEnabled: true,
     answers,
-    circumstances: { ...around, concurrentCalls: 0, claimsPrivate: false },
+    circumstances: { ...around, concurrentCalls: 0 },
     policy: policyOf(config),
     now,
   });

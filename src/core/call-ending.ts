@@ -20,26 +20,46 @@ const open = (caller: Open['caller'], called: Open['called'], media: Open['media
 });
 
 const openIn = (state: LiveState): Open => {
+  // A caller who was received is up, and the lobby or the call's own node holds its media.
+  const caller = state.received ? 'up' : 'waiting';
+  const media = state.received ? 'held' : 'none';
   switch (state.phase) {
     case 'new':
     case 'looking-up':
     case 'readying':
-      return open('waiting', 'none', 'none');
+    case 'identifying':
+    case 'choosing':
+    case 'offering':
+    case 'withdrawing':
+      return open(caller, 'none', media);
+    case 'receiving':
+      return open('awaited', 'none', 'awaited');
     case 'journalling':
-      return { ...open('waiting', 'none', 'none'), row: 'awaited' };
+      return { ...open(caller, 'none', media), row: 'awaited' };
     case 'anchoring':
-      return open('waiting', 'none', 'awaited');
+      return open(caller, 'none', 'awaited');
+    case 'greeting':
+      return open(state.received ? 'up' : 'awaited', 'none', 'held');
     case 'dialling':
-      return open('waiting', 'awaited', 'held');
+      return open(caller, 'awaited', 'held');
     case 'arming':
     case 'answering':
-      return open('waiting', 'up', 'awaited');
+      return open(caller, 'up', 'awaited');
+    case 'asking':
+    case 'telling':
+      return open('up', 'up', 'held');
     case 'connecting':
       return open('awaited', 'up', 'held');
     case 'opening':
+    case 'unrecording':
+    case 'moving':
       return open('up', 'up', 'awaited');
+    case 'journalling-move':
+      return { ...open('up', 'up', 'held'), row: 'awaited' };
     case 'connected':
       return open('up', 'up', 'held');
+    case 'parting':
+      return open('up', state.called, 'held');
     default: {
       const never: never = state;
       return never;
@@ -54,13 +74,17 @@ const closedBy = (event: CallEvent, was: Open): Open => {
     case 'journal-failed':
       return { ...was, row: 'closed' };
     case 'anchor-failed':
-      return { ...was, media: 'none' };
+      return { ...was, media: was.caller === 'up' ? 'held' : 'none' };
+    case 'receive-failed':
+      return { ...was, caller: 'waiting', media: 'none' };
     case 'dial-failed':
       return { ...was, called: 'none' };
     // The node has the call although the command that failed was not its first: it must be deleted all the same.
     case 'arm-failed':
     case 'media-answer-failed':
     case 'media-open-failed':
+    case 'recording-stop-failed':
+    case 'media-move-failed':
       return { ...was, media: 'held' };
     case 'called-gone':
       return { ...was, called: 'none' };
@@ -69,7 +93,10 @@ const closedBy = (event: CallEvent, was: Open): Open => {
   }
 };
 
-const decisionOf = (state: LiveState) => ('decision' in state ? state.decision : null);
+const decisionOf = (state: LiveState) => {
+  if ('decision' in state) return state.decision;
+  return state.phase === 'receiving' && 'decision' in state.purpose ? state.purpose.decision : null;
+};
 
 /** Enters the ending phase from any phase before it. */
 export const begin = (state: LiveState, ending: Ending, event: CallEvent): Step => {
@@ -96,6 +123,7 @@ export const begin = (state: LiveState, ending: Ending, event: CallEvent): Step 
     caller,
     called,
     media,
+    lobby: state.received,
     spool: was.media === 'none' ? 'never' : 'due',
     row: was.row,
     cdr: 'due',
@@ -112,7 +140,7 @@ const closeCaller = (was: Open, event: CallEvent, ending: Ending, effects: Effec
       return 'closing';
     case 'awaited':
       // Connecting: a 200 is under way. Its outcome decides between BYE and a final response.
-      if (event.type !== 'caller-connect-failed') return 'awaited';
+      if (event.type !== 'caller-connect-failed' && event.type !== 'receive-failed') return 'awaited';
       effects.push({ type: 'refuse-caller', ending });
       return 'closing';
     case 'up':
@@ -144,9 +172,28 @@ export const endingStep = (state: EndingState, event: CallEvent): Step => {
     case 'media-answer-failed':
     case 'media-opened':
     case 'media-open-failed':
+    case 'recording-stopped':
+    case 'recording-stop-failed':
+    case 'media-moved':
+    case 'media-move-failed':
       return state.media === 'awaited' ? on({ media: 'closing' }, { type: 'release-media' }) : ignored;
     case 'anchor-failed':
-      return state.media === 'awaited' ? on({ media: 'closed', spool: 'never' }) : ignored;
+      if (state.media !== 'awaited') return ignored;
+      return state.lobby
+        ? on({ media: 'closing' }, { type: 'release-media' })
+        : on({ media: 'closed', spool: 'never' });
+    case 'received':
+      return state.caller === 'awaited' && state.media === 'awaited'
+        ? on(
+            { caller: 'closing', media: 'closing' },
+            { type: 'hang-up-caller', ending },
+            { type: 'release-media' },
+          )
+        : ignored;
+    case 'receive-failed':
+      return state.caller === 'awaited' && state.media === 'awaited'
+        ? on({ caller: 'closing', media: 'closed', spool: 'never' }, { type: 'refuse-caller', ending })
+        : ignored;
     case 'answered':
       return state.called === 'awaited'
         ? on({ called: 'closing' }, { type: 'hang-up-called', ending })

@@ -1,16 +1,31 @@
+import { askingEvent, beginCalled } from './call-acceptance.js';
 import { begin, endingStep } from './call-ending.js';
-import type { CallEvent, CallState, Effect, LiveState, Step } from './call-state.js';
-import type { Decision } from './decision.js';
-import type { Ending, EndingCode } from './ending.js';
+import { news } from './call-news.js';
+import { leave, parting } from './call-parting.js';
+import { afterJournal, decided, reception } from './call-reception.js';
+import type { CallEvent, CallRules, CallState, LiveState, Manner, Step } from './call-state.js';
+import { ending, stray, to } from './call-steps.js';
+import { connected, moving } from './call-up.js';
+import type { Ending } from './ending.js';
+import type { Language } from './prompt.js';
 
-export type { CallEvent, CallState, Effect, EndingState, Phase, Step } from './call-state.js';
+export type { CallEvent, CallState, Effect, EndingState, Manner, Phase, Speech, Step } from './call-state.js';
 
-export const newCall: CallState = { phase: 'new' };
-
-const to = (next: CallState, ...effects: Effect[]): Step => ({ next, effects, stray: false });
-const stray = (state: CallState): Step => ({ next: state, effects: [], stray: true });
-const ending = (code: EndingCode, detail?: string): Ending =>
-  detail === undefined ? { code } : { code, detail };
+/** A call before its first event. `identified`: the INVITE itself said who calls. */
+export const newCall = (begins: {
+  readonly manner: Manner;
+  readonly rules: CallRules;
+  readonly language: Language;
+  readonly identified: boolean;
+}): CallState => ({
+  phase: 'new',
+  manner: begins.manner,
+  rules: begins.rules,
+  received: false,
+  language: { caller: begins.language, called: begins.language },
+  identity: begins.identified ? 'known' : 'unasked',
+  kindChosen: !(begins.manner.held === 'here' && begins.manner.offersPrivate),
+});
 
 /**
  * One step of one call. Pure and total: every phase takes every event, an event without a place in the phase is a
@@ -19,18 +34,26 @@ const ending = (code: EndingCode, detail?: string): Ending =>
 export const step = (state: CallState, event: CallEvent): Step => {
   if (state.phase === 'ended') return stray(state);
   if (state.phase === 'ending') return endingStep(state, event);
+  if (state.phase === 'parting') return parting(state, event);
   const end = fatal(state, event);
-  if (end !== null) return begin(state, end, event);
+  if (end !== null) return leave(state, end, event);
+  // A list that changes while a call is being set up counts as much as one that changes while it is up.
+  if (event.type === 'decided-again' && state.phase !== 'connected') return decidedAgain(state, event);
   return forward(state, event);
 };
+
+const decidedAgain = (state: LiveState, event: Extract<CallEvent, { type: 'decided-again' }>): Step =>
+  'decision' in state && state.decision !== null && state.decision.verdict !== 'refused'
+    ? news({ ...state, decision: state.decision } as Parameters<typeof news>[0], event)
+    : stray(state);
 
 /** News from outside that ends a call in any phase. */
 const fatal = (state: LiveState, event: CallEvent): Ending | null => {
   switch (event.type) {
     case 'caller-gone':
-      return ending(
-        state.phase === 'connected' && event.how === 'caller-cancelled' ? 'caller-hung-up' : event.how,
-      );
+      if (isUp(state)) return ending(event.how === 'caller-cancelled' ? 'caller-hung-up' : event.how);
+      // A caller in the lobby hangs up what it would otherwise have cancelled.
+      return ending(event.how === 'ack-missing' ? 'ack-missing' : 'caller-cancelled');
     case 'shutdown':
       return ending('shutdown');
     case 'agent-lost':
@@ -40,23 +63,37 @@ const fatal = (state: LiveState, event: CallEvent): Ending | null => {
     case 'node-lost':
       return ending('node-lost', event.detail);
     case 'recording-lost':
-      return ending('recording-lost', event.detail);
+      // A recording we are stopping is to stop.
+      return state.phase === 'unrecording' || state.phase === 'journalling-move' || state.phase === 'moving'
+        ? null
+        : ending('recording-lost', event.detail);
     case 'called-gone':
+      if (isUp(state)) return ending('called-hung-up');
       // Before the called party is up this can only be a stray of an attempt that is over.
-      if (state.phase === 'connected') return ending('called-hung-up');
       return calledIsUp(state) ? ending('called-hung-up-early') : null;
     case 'time-limit-reached':
-      return state.phase === 'connected' ? ending('time-limit') : null;
+      return isUp(state) ? ending('time-limit') : null;
     case 'ring-limit-reached':
       return state.phase === 'dialling' ? ending('called-no-answer') : null;
+    case 'ended-by-staff':
+      return ending('ended-by-staff');
     default:
       return null;
   }
 };
 
+/** The parties have been able to hear each other. */
+const isUp = (state: LiveState): boolean =>
+  state.phase === 'connected' ||
+  state.phase === 'unrecording' ||
+  state.phase === 'journalling-move' ||
+  state.phase === 'moving';
+
 const calledIsUp = (state: LiveState): boolean =>
   state.phase === 'arming' ||
   state.phase === 'answering' ||
+  state.phase === 'asking' ||
+  state.phase === 'telling' ||
   state.phase === 'connecting' ||
   state.phase === 'opening';
 
@@ -64,58 +101,57 @@ const forward = (state: LiveState, event: CallEvent): Step => {
   switch (state.phase) {
     case 'new':
       return event.type === 'arrived'
-        ? to({ phase: 'looking-up' }, { type: 'look-up-and-decide' })
+        ? to({ ...state, phase: 'looking-up' }, { type: 'look-up-and-decide' })
         : stray(state);
     case 'looking-up':
-      return event.type === 'decided'
-        ? to(
-            { phase: 'journalling', decision: event.decision },
-            { type: 'journal-decision', decision: event.decision },
-          )
-        : stray(state);
+      return event.type === 'decided' ? decided(state, event.decision) : stray(state);
+    case 'receiving':
+    case 'identifying':
+    case 'choosing':
+    case 'offering':
+    case 'withdrawing':
+      return reception(state, event);
     case 'journalling':
-      if (event.type === 'journal-failed')
-        return begin(state, ending('journal-unavailable', event.detail), event);
-      return event.type === 'decision-journalled' ? carryOut(state, state.decision) : stray(state);
+      if (event.type === 'journal-failed') {
+        return leave(state, ending('journal-unavailable', event.detail), event);
+      }
+      return event.type === 'decision-journalled' ? afterJournal(state) : stray(state);
     case 'readying':
-      if (event.type === 'recorder-unready')
-        return begin(state, ending('recording-unproved', event.detail), event);
+      if (event.type === 'recorder-unready') {
+        return leave(state, ending('recording-unproved', event.detail), event);
+      }
       return event.type === 'recorder-ready'
-        ? to({ phase: 'anchoring', decision: state.decision }, { type: 'anchor', decision: state.decision })
+        ? to({ ...state, phase: 'anchoring' }, { type: 'anchor', decision: state.decision })
         : stray(state);
     case 'anchoring':
-      if (event.type === 'anchor-failed') return begin(state, event.ending, event);
-      return event.type === 'anchored'
-        ? to(
-            { phase: 'dialling', decision: state.decision, rang: false },
-            { type: 'dial', decision: state.decision },
-          )
-        : stray(state);
+    case 'greeting':
     case 'dialling':
-      return dialling(state, event);
-    case 'arming':
-      if (event.type === 'arm-failed') return begin(state, event.ending, event);
-      return event.type === 'armed'
-        ? to({ phase: 'connecting', decision: state.decision }, { type: 'connect-caller' })
-        : stray(state);
+      return reaching(state, event);
     case 'answering':
-      if (event.type === 'media-answer-failed') return begin(state, event.ending, event);
-      return event.type === 'media-answered'
-        ? to({ phase: 'connecting', decision: state.decision }, { type: 'connect-caller' })
-        : stray(state);
+    case 'asking':
+    case 'arming':
+    case 'telling':
+      return askingEvent(state, event);
     case 'connecting':
-      if (event.type === 'caller-connect-failed')
+      if (event.type === 'caller-connect-failed') {
         return begin(state, ending('internal-error', event.detail), event);
+      }
       return event.type === 'caller-connected'
-        ? to({ phase: 'opening', decision: state.decision }, { type: 'open-media' })
+        ? to({ ...state, phase: 'opening', received: true }, { type: 'open-media' })
         : stray(state);
     case 'opening':
-      if (event.type === 'media-open-failed') return begin(state, ending('node-lost', event.detail), event);
+      if (event.type === 'media-open-failed') return leave(state, ending('node-lost', event.detail), event);
       return event.type === 'media-opened'
-        ? to({ phase: 'connected', decision: state.decision }, { type: 'watch', decision: state.decision })
+        ? to({ ...state, phase: 'connected', interlude: false }, { type: 'watch', decision: state.decision })
         : stray(state);
     case 'connected':
-      return stray(state);
+      return connected(state, event);
+    case 'unrecording':
+    case 'journalling-move':
+    case 'moving':
+      return moving(state, event);
+    case 'parting':
+      return parting(state, event);
     default: {
       const never: never = state;
       return never;
@@ -123,35 +159,53 @@ const forward = (state: LiveState, event: CallEvent): Step => {
   }
 };
 
-/** The decision is durable: it may now be carried out, and only as it says. */
-const carryOut = (state: LiveState, decision: Decision): Step => {
-  switch (decision.verdict) {
-    case 'monitored':
-      return to({ phase: 'readying', decision }, { type: 'ready-recorder', decision });
-    case 'private':
-      return to({ phase: 'anchoring', decision }, { type: 'anchor', decision });
-    case 'refused':
-      return begin(state, ending(decision.ending, decision.reasons[0].code), { type: 'decision-journalled' });
+/** From the media to the called party's answer. */
+const reaching = (
+  state: Extract<LiveState, { phase: 'anchoring' | 'greeting' | 'dialling' }>,
+  event: CallEvent,
+): Step => {
+  switch (state.phase) {
+    case 'anchoring':
+      if (event.type === 'anchor-failed') return leave(state, event.ending, event);
+      if (event.type !== 'anchored') return stray(state);
+      return state.manner.held === 'here'
+        ? to({ ...state, phase: 'greeting' }, { type: 'greet-caller' })
+        : dial(state);
+    case 'greeting':
+      if (event.type === 'caller-connect-failed') {
+        return begin(state, ending('internal-error', event.detail), event);
+      }
+      return event.type === 'caller-connected' ? dial({ ...state, received: true }) : stray(state);
+    case 'dialling':
+      return dialling(state, event);
     default: {
-      const never: never = decision;
+      const never: never = state;
       return never;
     }
   }
 };
 
-const dialling = (state: Extract<CallState, { phase: 'dialling' }>, event: CallEvent): Step => {
+const dial = (state: Extract<LiveState, { phase: 'anchoring' | 'greeting' }>): Step => {
+  const { decision, language } = state;
+  const next = { ...state, phase: 'dialling', decision, rang: false } as const;
+  return state.manner.held === 'here'
+    ? to(next, { type: 'dial', decision }, { type: 'hold-caller', language: language.caller })
+    : to(next, { type: 'dial', decision });
+};
+
+const dialling = (state: Extract<LiveState, { phase: 'dialling' }>, event: CallEvent): Step => {
   switch (event.type) {
     case 'rang':
-      return state.rang ? to(state) : to({ ...state, rang: true }, { type: 'ring-caller' });
+      // A caller in the lobby was answered long ago and hears our own hold tone.
+      return state.rang || state.received
+        ? to({ ...state, rang: true })
+        : to({ ...state, rang: true }, { type: 'ring-caller' });
     case 'dial-failed':
-      return begin(state, event.ending, event);
+      return leave(state, event.ending, event);
     case 'answered':
-      return state.decision.verdict === 'monitored'
-        ? to({ phase: 'arming', decision: state.decision }, { type: 'arm', decision: state.decision })
-        : to(
-            { phase: 'answering', decision: state.decision },
-            { type: 'answer-media', decision: state.decision },
-          );
+      return beginCalled(state);
+    case 'other-party-decided':
+      return news(state, event);
     default:
       return stray(state);
   }

@@ -6,6 +6,7 @@ import { type Answer, inForce, type ListAnswers, type PrivilegedEntry } from './
 import type { NumberKey } from './number.js';
 import type { Circumstances, Policy } from './policy.js';
 import type { Reason, ReasonCode } from './reason.js';
+import { type Excess, excessOf } from './usage.js';
 
 /** Everything a decision depends on. The journal keeps it, so that a decision can be replayed years later. */
 export interface DecisionInput {
@@ -72,20 +73,21 @@ const dialled = (input: DecisionInput): Decision | null => {
 };
 
 /** The first entry in force, from Redis or from the snapshot: either is enough (sticky, design section 5). */
-const protection = (
-  input: DecisionInput,
+const protectionIn = (
+  answers: ListAnswers,
+  now: WallMs,
 ): { entry: PrivilegedEntry; source: 'privileged-listed' | 'privileged-in-snapshot' } | null => {
   const find = (answer: Answer<PrivilegedEntry>): PrivilegedEntry | undefined =>
-    answer.state === 'listed' ? answer.entries.find((entry) => inForce(entry, input.now)) : undefined;
-  const listed = find(input.answers.privileged);
+    answer.state === 'listed' ? answer.entries.find((entry) => inForce(entry, now)) : undefined;
+  const listed = find(answers.privileged);
   if (listed !== undefined) return { entry: listed, source: 'privileged-listed' };
-  const kept = find(input.answers.snapshot);
+  const kept = find(answers.snapshot);
   return kept === undefined ? null : { entry: kept, source: 'privileged-in-snapshot' };
 };
 
 const privileged = (input: DecisionInput): Decision | null => {
   const key = keyOf(input);
-  const found = protection(input);
+  const found = protectionIn(input.answers, input.now);
   if (key === null || found === null) return null;
   const { policy, circumstances, answers } = input;
   const inLockdown = found.entry.class === 'hotline' ? policy.hotlineInLockdown : policy.privilegedInLockdown;
@@ -93,6 +95,9 @@ const privileged = (input: DecisionInput): Decision | null => {
   if (circumstances.lockdown !== 'off' && inLockdown === 'refused') {
     return refused(input, 'lockdown', 'privileged-lockdown', found.entry.class);
   }
+  // Privileged calls know no allow list, no hours and no velocity, but limits of their own.
+  const excess = excessOf(circumstances.usage, policy.limits.private, policy.limits.alone);
+  if (excess !== null) return overLimit(input, excess);
   const reasons: Reason[] = [reason(found.source, found.entry.class)];
   if (found.entry.match === 'main-number-of-extension') reasons.push(reason('privileged-main-number'));
   return asDecided<Private>({
@@ -124,7 +129,7 @@ const knowledge = (input: DecisionInput): Decision | null => {
 
 const pending = (input: DecisionInput): Decision | null => {
   if (input.answers.pending.state === 'listed') return refused(input, 'review-pending', 'review-pending');
-  if (input.circumstances.claimsPrivate) return refused(input, 'review-pending', 'private-claim-unlisted');
+  if (input.leg.claimsPrivate) return refused(input, 'review-pending', 'private-claim-unlisted');
   return null;
 };
 
@@ -157,19 +162,46 @@ const barredType = (input: DecisionInput): Decision | null => {
     : null;
 };
 
-const allowed = (input: DecisionInput): Decision | null =>
-  input.answers.allow.state === 'listed' ? null : refused(input, 'not-allowed', 'not-allowed');
+const allowed = (input: DecisionInput): Decision | null => {
+  // What the whole facility may call is still not for somebody nobody knows.
+  if (input.leg.caller === null) return refused(input, 'caller-unidentified', 'caller-unidentified');
+  return input.answers.allow.state === 'listed' ? null : refused(input, 'not-allowed', 'not-allowed');
+};
 
 const limits = (input: DecisionInput): Decision | null => {
   const { circumstances, policy } = input;
   if (circumstances.schedule === 'closed') return refused(input, 'not-now', 'schedule-closed');
   if (circumstances.schedule !== 'open') return refused(input, 'not-now', 'schedule-unknown');
   if (circumstances.suspended) return refused(input, 'not-now', 'caller-suspended');
-  if (!(circumstances.concurrentCalls < policy.maxConcurrentPerCaller)) {
-    return refused(input, 'too-many-calls', 'too-many-calls');
-  }
-  return null;
+  const excess = excessOf(circumstances.usage, policy.limits.monitored, policy.limits.alone);
+  return excess === null ? null : overLimit(input, excess);
 };
+
+const overLimit = (input: DecisionInput, excess: Excess): Decision => {
+  switch (excess.limit) {
+    case 'concurrent':
+      return refused(input, 'too-many-calls', 'too-many-calls', excess.subject);
+    case 'recent':
+      return refused(input, 'too-often', 'too-often', excess.subject);
+    case 'cool-down':
+      return refused(input, 'too-often', 'cool-down', excess.subject);
+    default: {
+      const never: never = excess;
+      return never;
+    }
+  }
+};
+
+/**
+ * Which counts a call belongs into, before it is decided: the counts are part of the decision. What is privileged
+ * can become private and nothing else.
+ */
+export const countedAs = (answers: ListAnswers, now: WallMs): 'monitored' | 'private' =>
+  protectionIn(answers, now) === null ? 'monitored' : 'private';
+
+/** Whether the number is an anonymous hotline's. */
+export const isHotline = (answers: ListAnswers, now: WallMs): boolean =>
+  protectionIn(answers, now)?.entry.class === 'hotline';
 
 const otherwise = (input: DecisionInput): Decision | null => {
   const { allow } = input.answers;
@@ -201,7 +233,7 @@ export const decisionTable: readonly DecisionRow[] = [
   {
     order: 3,
     question: 'Is the number privileged and in force, in Redis or in the local snapshot, under any scope?',
-    outcome: 'private (in lockdown: by policy)',
+    outcome: 'private (in lockdown: by policy; over its own limits: refused)',
     match: privileged,
   },
   {
@@ -225,13 +257,13 @@ export const decisionTable: readonly DecisionRow[] = [
   },
   {
     order: 8,
-    question: 'Is the number on neither the caller’s nor the facility’s list?',
+    question: 'Is the caller unknown, or the number on neither the caller’s nor the facility’s list?',
     outcome: 'refused',
     match: allowed,
   },
   {
     order: 9,
-    question: 'Does a schedule, a suspension or the number of calls forbid it now?',
+    question: 'Does a schedule, a suspension, the number of calls or their frequency forbid it now?',
     outcome: 'refused',
     match: limits,
   },

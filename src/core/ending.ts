@@ -33,6 +33,9 @@ export const endings = {
   'caller-hung-up': row(487, 'Request Terminated', 16, 'completed', 'none'),
   'called-hung-up': row(480, 'Temporarily Unavailable', 16, 'completed', 'none'),
   'time-limit': row(480, 'Temporarily Unavailable', 16, 'completed', 'policy'),
+  'ended-by-staff': row(480, 'Temporarily Unavailable', 16, 'completed', 'policy'),
+  'became-private': row(480, 'Temporarily Unavailable', 16, 'completed', 'policy'),
+  'three-way': row(480, 'Temporarily Unavailable', 16, 'completed', 'policy'),
   'recording-lost': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   'node-lost': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   'agent-lost': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
@@ -48,6 +51,11 @@ export const endings = {
   'called-number-unknown': row(404, 'Not Found', 1, 'failed', 'called'),
   'called-redirected': row(403, 'Forbidden', 21, 'failed', 'called'),
   'called-media-unusable': row(488, 'Not Acceptable Here', 65, 'failed', 'called'),
+  'called-declined': row(603, 'Decline', 21, 'failed', 'called'),
+  'called-no-key': row(480, 'Temporarily Unavailable', 19, 'no-answer', 'called'),
+  'called-protected': row(403, 'Forbidden', 21, 'refused', 'called'),
+  'called-blocked-us': row(603, 'Decline', 21, 'refused', 'called'),
+  forwarded: row(403, 'Forbidden', 21, 'failed', 'policy'),
   'called-hung-up-early': row(480, 'Temporarily Unavailable', 31, 'failed', 'called'),
   'carrier-failed': row(503, 'Service Unavailable', 38, 'failed', 'network', true),
   // Refused before any decision.
@@ -69,6 +77,11 @@ export const endings = {
   'not-allowed': row(403, 'Forbidden', 21, 'refused', 'policy'),
   'not-now': row(480, 'Temporarily Unavailable', 21, 'refused', 'policy'),
   'too-many-calls': row(486, 'Busy Here', 17, 'refused', 'policy'),
+  'too-often': row(480, 'Temporarily Unavailable', 21, 'refused', 'policy'),
+  // Refused in the conversation with the caller.
+  'pin-wrong': row(403, 'Forbidden', 21, 'refused', 'caller'),
+  'pin-locked': row(403, 'Forbidden', 21, 'refused', 'policy'),
+  'pin-missing': row(403, 'Forbidden', 21, 'refused', 'caller'),
   // Refused because a part of ours could not do its duty.
   'journal-unavailable': row(503, 'Service Unavailable', 41, 'refused', 'ours', true),
   'media-unavailable': row(503, 'Service Unavailable', 47, 'refused', 'ours', true),

@@ -39,7 +39,10 @@ export interface Origin {
 export interface Leg {
   readonly callId: CallId;
   readonly origin: Origin;
-  readonly caller: CallerId;
+  /** Null while nobody has said who calls: before the PIN, and where it could not be checked. */
+  readonly caller: CallerId | null;
   readonly dialled: Dialled;
+  /** The caller asks for a private call, by prefix or by key. A claim decides nothing for the number (design I4). */
+  readonly claimsPrivate: boolean;
   readonly receivedAt: WallMs;
 }

@@ -1,5 +1,7 @@
 import type { Brand } from './brand.js';
+import type { Connectable } from './decision.js';
 import type { NumberType } from './number.js';
+import type { Limits, Usage } from './usage.js';
 
 /** Digest of the policy's content, kept with every decision so that it can be replayed. */
 export type PolicyVersion = Brand<string, 'PolicyVersion'>;
@@ -19,21 +21,46 @@ export interface Policy {
   readonly privilegedInLockdown: 'private' | 'refused';
   /** What lockdown does to hotline calls. */
   readonly hotlineInLockdown: 'private' | 'refused';
-  readonly maxConcurrentPerCaller: number;
+  /** What callers, numbers and phones may use; private calls have their own, and `alone` holds besides without Redis. */
+  readonly limits: { readonly monitored: Limits; readonly private: Limits; readonly alone: Limits };
   /** Longest call in ms from connect; bounds every call. */
   readonly maxCallMs: number;
   readonly maxPrivateCallMs: number;
+  /** Longest call to a relay service, or from a phone with a text telephone: typing takes longer than talking. */
+  readonly maxRelayCallMs: number;
+  /** What the called party must do before the call is connected, where Sallyport holds the conversation. */
+  readonly acceptance: {
+    /** Being recorded needs to be told at the least. */
+    readonly monitored: 'key' | 'notice';
+    readonly private: 'key' | 'notice';
+    /** Hotlines and relay services answer with machines of their own. */
+    readonly machine: 'key' | 'notice' | 'none';
+  };
+  /** A call whose number becomes privileged while it is up. */
+  readonly onBecomingPrivate: 'move' | 'end';
+  /** A monitored or private call that is forwarded to a number nobody decided on, of no other class. */
+  readonly onForward: 'flag' | 'end';
+  /** A monitored call that sounds like a third party was added. */
+  readonly onThreeWay: 'note' | 'warn' | 'end';
+  /** The score (1-100) from which `onThreeWay` acts. */
+  readonly threeWayScore: number;
   /** How long the called party may ring, in ms. */
   readonly maxRingMs: number;
 }
+
+/** How long this call may last, in ms from the moment the parties could hear each other. */
+export const maxCallMs = (decision: Connectable, text: boolean, policy: Policy): number => {
+  const limit = decision.verdict === 'private' ? policy.maxPrivateCallMs : policy.maxCallMs;
+  const relay = text || (decision.verdict === 'private' && decision.class === 'relay');
+  return relay ? Math.max(limit, policy.maxRelayCallMs) : limit;
+};
 
 /** What the world is like at the moment of the decision. Unknown closes. */
 export interface Circumstances {
   readonly lockdown: 'off' | 'on' | 'unknown';
   readonly schedule: 'open' | 'closed' | 'unknown';
   readonly suspended: boolean;
-  /** Calls of this caller that are up or being set up, this one not counted. */
-  readonly concurrentCalls: number;
-  /** The caller asked for a private call before dialling. */
-  readonly claimsPrivate: boolean;
+  readonly usage: Usage;
+  /** The phone is a text telephone, or the call carries text. */
+  readonly text: boolean;
 }

@@ -53,6 +53,7 @@ export const prompts = {
   // To both, while the call is up.
   'minute-left': 'nothing',
   'ten-seconds-left': 'nothing',
+  'three-way-warning': 'nothing',
   'now-private': 'not-recorded',
   // To both, as the last thing they hear.
   'over-time': 'nothing',

@@ -39,7 +39,8 @@ export const planLookup = (
   const { extension } = key;
   const leading = Array.from({ length: digits.length }, (_, i) => digits.slice(0, i + 1));
   const allowFields = extension === null ? [digits] : [digits, allowField(digits, extension)];
-  const own = keys.allow(facility, caller);
+  // Nobody's own list is the facility's: the decision refuses an unknown caller whatever it finds there.
+  const own = keys.allow(facility, caller ?? wholeFacility);
   const whole = keys.allow(facility, wholeFacility);
   const indexed = [...leading, ...canaries.map((canary) => canary.digits)];
   return {
@@ -136,7 +137,7 @@ export class Reading {
       const versions = probe.text.split(' ', 8).map(parseVersion);
       const scope = i < allowFields.length ? 'caller' : 'facility';
       const field = allowFields[i % allowFields.length] ?? '';
-      const owner = scope === 'caller' ? question.caller : wholeFacility;
+      const owner = scope === 'caller' ? (question.caller ?? wholeFacility) : wholeFacility;
       for (const version of versions) {
         if (version === null) return { state: 'unknown', why: 'malformed' };
         if (visibleAt(version, view.serving)) before += 1;

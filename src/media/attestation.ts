@@ -32,7 +32,6 @@ export interface NodeLook {
   /** undefined where no pid is configured. */
   readonly process: ProcessLook | undefined;
   readonly holdsNgPort: boolean | null;
-  readonly statistics: BencodeDict | null;
 }
 
 export interface Expected {
@@ -40,8 +39,8 @@ export interface Expected {
   readonly ngPort: number;
   /** The spool as configured; recorded nodes only. */
   readonly spool: string | null;
-  /** Commands a private node must never see, as counted at the look before; null at the first look. */
-  readonly foreignBefore: number | null;
+  /** What the node counted beyond our own commands, as `ForeignCommands` found it; null where it did not say. */
+  readonly foreign: { readonly seen: number; readonly isNew: boolean } | null;
 }
 
 export interface NodeAttestation {
@@ -57,29 +56,6 @@ export interface NodeAttestation {
 }
 
 type Judgement = Pick<NodeAttestation, 'verdict' | 'failures' | 'notSeen' | 'seen'>;
-
-// Commands of others that could fork, record or replace a call's audio. We send none of them to any node.
-const foreignCounters = [
-  'totalstartreccount',
-  'totalstartfwdcount',
-  'totalpubcount',
-  'totalsubreqcount',
-  'totalsubanscount',
-  'totalplaymediacount',
-  'totalplaydtmfcount',
-] as const;
-
-/** How many commands a node got that are never ours; null where the node did not say. */
-export const foreignCommands = (statistics: BencodeDict | null): number | null => {
-  const control = dictAt(dictAt(statistics, 'statistics'), 'controlstatistics');
-  let sum = 0;
-  for (const name of foreignCounters) {
-    const count = integerAt(control, name);
-    if (count === null) return null;
-    sum += count;
-  }
-  return sum;
-};
 
 export const uptimeOf = (statistics: BencodeDict | null): number | null =>
   integerAt(dictAt(dictAt(statistics, 'statistics'), 'totalstatistics'), 'uptime');
@@ -185,12 +161,12 @@ export const judge = (look: NodeLook, expected: Expected, poisoned: boolean): Ju
   const findings = new Findings();
   judgeParams(look, expected, findings);
   judgeProcess(look, expected, findings);
-  const foreign = foreignCommands(look.statistics);
-  findings.seen.foreignCommands = foreign;
+  const { foreign } = expected;
+  findings.seen.foreignCommands = foreign?.seen ?? null;
   if (foreign === null) {
     findings.notSeen.push('statistics');
     findings.blind = true;
-  } else if (expected.foreignBefore !== null && foreign > expected.foreignBefore) {
+  } else if (foreign.isNew) {
     findings.failures.push('foreign-command');
   }
   if (expected.pool === 'recorded' && (expected.spool === null || !isFolder(expected.spool))) {

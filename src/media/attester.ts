@@ -1,6 +1,5 @@
 import {
   type AttestationFailure,
-  foreignCommands,
   judge,
   type NodeAttestation,
   type NodeLook,
@@ -8,11 +7,14 @@ import {
 } from './attestation.js';
 import type { BencodeDict } from './bencode.js';
 import { askCli, parseParams } from './cli.js';
+import type { ForeignCommands } from './foreign-commands.js';
 import type { MediaNodeOptions, NodeCircumstances } from './node-options.js';
 import { holdsUdpPort, lookAtProcess, pidFromFile, startTimeOf } from './node-process.js';
 
 export interface AttesterDoors {
   readonly statistics: () => Promise<BencodeDict>;
+  /** Knows which of the commands a node counts were ours. */
+  readonly foreign: ForeignCommands;
   /** The node is another process than before: its calls are gone. */
   readonly restarted: (why: string) => void;
   readonly lost: (why: string) => void;
@@ -37,7 +39,6 @@ export class Attester {
   #attested = false;
   #blind = 0;
   #poisoned = false;
-  #foreign: number | null = null;
   #uptime: number | null = null;
   #identity: { readonly pid: number; readonly startTime: number; readonly holdsPort: boolean | null } | null =
     null;
@@ -90,7 +91,7 @@ export class Attester {
     this.#attested = false;
     this.#told = '';
     this.#uptime = null;
-    this.#foreign = null;
+    this.#doors.foreign.forget();
   }
 
   /** Never to be attested again by this process: it did what its kind cannot do. */
@@ -136,9 +137,15 @@ export class Attester {
   /** Looks, and gives what is to be done where the look is worth something. */
   async #lookOnce(): Promise<() => void> {
     const { cli } = this.#options;
-    const [params, statistics] = await Promise.all([
+    const { foreign } = this.#doors;
+    const before = foreign.begin();
+    const [params, { statistics, compared }] = await Promise.all([
       cli === undefined ? undefined : askCli(cli, 'params current'),
-      this.#doors.statistics().catch(() => null),
+      this.#doors.statistics().then(
+        // Compared as soon as it comes: what is sent later is not in it.
+        (statistics) => ({ statistics, compared: foreign.compare(statistics, before) }),
+        () => ({ statistics: null, compared: null }),
+      ),
     ]);
     this.#checkUptime(statistics);
     const process = this.#lookAtProcess();
@@ -146,19 +153,18 @@ export class Attester {
       params: typeof params === 'string' ? parseParams(params) : params,
       process,
       holdsNgPort: this.#identity?.holdsPort ?? null,
-      statistics,
     };
     const { pool, ng, spool } = this.#options;
     const expected = {
       pool,
       ngPort: ng.port,
       spool: spool === undefined ? null : spool,
-      foreignBefore: this.#foreign,
+      foreign: compared,
     };
     return () => {
-      this.#conclude(judge(look, expected, this.#poisoned));
       // Each look counts from the one before: a foreign command costs the node's calls once, not for ever.
-      this.#foreign = foreignCommands(statistics) ?? this.#foreign;
+      if (compared !== null) foreign.take(compared);
+      this.#conclude(judge(look, expected, this.#poisoned));
     };
   }
 

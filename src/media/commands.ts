@@ -79,6 +79,62 @@ export const unblockCommand = (callId: CallId): BencodeDict => ({
 
 export const queryCommand = (callId: CallId): BencodeDict => ({ command: 'query', 'call-id': callId });
 
+/**
+ * Plays a sound to one party: the tag is who hears it. It is heard while the call is blocked too. A play replaces the
+ * one before; the reply holds the length of one round in ms (facts: rtpengine).
+ */
+export const playCommand = (callId: CallId, to: Party, path: string, times: number): BencodeDict => ({
+  command: 'play media',
+  'call-id': callId,
+  'from-tag': to,
+  file: path,
+  ...(times === 1 ? {} : { 'repeat-times': times }),
+});
+
+export const stopPlayingCommand = (callId: CallId, to: Party): BencodeDict => ({
+  command: 'stop media',
+  'call-id': callId,
+  'from-tag': to,
+});
+
+export const stopRecordingCommand = (callId: CallId): BencodeDict => ({
+  command: 'stop recording',
+  'call-id': callId,
+});
+
+/** Tags of our own listeners. Few, because the node keeps a tag and its ports until the call's end. */
+export const earTags = ['ear-1', 'ear-2', 'ear-3', 'ear-4'] as const;
+export type EarTag = (typeof earTags)[number];
+
+/** Both parties' sound, one stream each, in the order of the tags. The node has nothing that mixes them. */
+export const subscribeCommand = (callId: CallId, ear: EarTag, address: string): BencodeDict => {
+  const { flags, ICE, 'transport-protocol': protocol, 'address-family': family } = description(address);
+  return {
+    command: 'subscribe request',
+    'call-id': callId,
+    'to-tag': ear,
+    'from-tags': ['caller', 'called'],
+    ...(flags === undefined ? {} : { flags }),
+    ...(ICE === undefined ? {} : { ICE }),
+    ...(protocol === undefined ? {} : { 'transport-protocol': protocol }),
+    ...(family === undefined ? {} : { 'address-family': family }),
+  };
+};
+
+export const subscribeAnswerCommand = (callId: CallId, ear: EarTag, sdp: string): BencodeDict => ({
+  command: 'subscribe answer',
+  'call-id': callId,
+  'to-tag': ear,
+  sdp,
+});
+
+/** The tag stays with the call, without subscriptions. */
+export const unsubscribeCommand = (callId: CallId, ear: EarTag): BencodeDict => ({
+  command: 'unsubscribe',
+  'call-id': callId,
+  'to-tag': ear,
+});
+
 /** With a tag, the reply holds the statistics; without a delay, nothing is relayed or recorded any more. */
 export const deleteCommand = (callId: CallId, tag: Party | null): BencodeDict => ({
   command: 'delete',
@@ -87,7 +143,22 @@ export const deleteCommand = (callId: CallId, tag: Party | null): BencodeDict =>
   'delete-delay': 0,
 });
 
-type Shape = { readonly [key: string]: (value: Bencodable) => boolean };
+const MAX_FILE_NAME = 200;
+const fileName = /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]*\/){0,3}[A-Za-z0-9_][A-Za-z0-9_.-]*\.wav$/;
+
+/** True for the name of a sound within the prompts' directory: no part begins with a dot, so none leads out of it. */
+export const isPromptFile = (name: string): boolean => name.length <= MAX_FILE_NAME && fileName.test(name);
+
+/**
+ * True for a directory prompts may be in. Absolute, because the node hands the path to a library that takes
+ * "http:" and worse for a file name too.
+ */
+export const isPromptsRoot = (path: string): boolean =>
+  path.length <= 300 && /^(?:\/[A-Za-z0-9_.-]+)+$/.test(path) && !path.split('/').includes('..');
+
+export const MAX_TIMES = 1000;
+
+type Shape = { readonly [key: string]: (value: Bencodable, root: string | null) => boolean };
 
 const text = (value: Bencodable): boolean => typeof value === 'string';
 const tag = (value: Bencodable): boolean => value === 'caller' || value === 'called';
@@ -95,8 +166,16 @@ const same =
   (expected: Bencodable) =>
   (value: Bencodable): boolean =>
     JSON.stringify(value) === JSON.stringify(expected);
+const prompt = (value: Bencodable, root: string | null): boolean =>
+  root !== null &&
+  typeof value === 'string' &&
+  value.startsWith(`${root}/`) &&
+  isPromptFile(value.slice(root.length + 1));
+const times = (value: Bencodable): boolean =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_TIMES;
 
 const fixed = description('0.0.0.0');
+const family = (value: Bencodable): boolean => value === 'IP4' || value === 'IP6';
 const described: Shape = {
   'call-id': text,
   'from-tag': tag,
@@ -106,7 +185,7 @@ const described: Shape = {
   replace: same(fixed.replace ?? ''),
   ICE: same('remove'),
   'transport-protocol': same('RTP/AVP'),
-  'address-family': (value) => value === 'IP4' || value === 'IP6',
+  'address-family': family,
   'rtcp-mux': same(fixed['rtcp-mux'] ?? ''),
   codec: same(fixed.codec ?? ''),
 };
@@ -119,35 +198,68 @@ const privateCommands: Readonly<Record<string, Shape>> = {
   answer: described,
   'block media': { 'call-id': text, flags: same(['all']) },
   'unblock media': { 'call-id': text, flags: same(['all']) },
+  'play media': { 'call-id': text, 'from-tag': tag, file: prompt, 'repeat-times': times },
+  'stop media': { 'call-id': text, 'from-tag': tag },
   query: { 'call-id': text },
   delete: { 'call-id': text, 'from-tag': tag, 'delete-delay': same(0) },
 };
 
-/**
- * The last door before a private node's socket: whatever built the message, a command, key or flag that is not on
- * the closed list throws here and is not sent (I1).
- */
-export const assertPrivate = (message: BencodeDict): void => {
-  const command = message.command;
-  const shape =
-    typeof command === 'string' && Object.hasOwn(privateCommands, command)
-      ? privateCommands[command]
-      : undefined;
-  if (shape === undefined) throw new Error('a private node takes no such command');
+const ear = (value: Bencodable): boolean => earTags.some((one) => one === value);
+
+/** What a recorded node may be sent besides. Recording itself starts with a key of the answer alone. */
+const recordedCommands: Readonly<Record<string, Shape>> = {
+  ...privateCommands,
+  answer: { ...described, 'record-call': same('yes') },
+  'stop recording': { 'call-id': text },
+  'subscribe request': {
+    'call-id': text,
+    'to-tag': ear,
+    'from-tags': same(['caller', 'called']),
+    flags: same(fixed.flags ?? ''),
+    ICE: same('remove'),
+    'transport-protocol': same('RTP/AVP'),
+    'address-family': family,
+  },
+  'subscribe answer': { 'call-id': text, 'to-tag': ear, sdp: text },
+  unsubscribe: { 'call-id': text, 'to-tag': ear },
+};
+
+/** Keys without which a command would mean more than it says here: everybody, or anything. */
+const needed: Readonly<Record<string, readonly string[]>> = {
+  'play media': ['call-id', 'from-tag', 'file'],
+  'stop media': ['call-id', 'from-tag'],
+  'stop recording': ['call-id'],
+  'subscribe request': ['call-id', 'to-tag', 'from-tags'],
+  'subscribe answer': ['call-id', 'to-tag', 'sdp'],
+  unsubscribe: ['call-id', 'to-tag'],
+};
+
+const assertOn = (
+  list: Readonly<Record<string, Shape>>,
+  pool: string,
+  message: BencodeDict,
+  root: string | null,
+): void => {
+  const command = typeof message.command === 'string' ? message.command : '';
+  const shape = Object.hasOwn(list, command) ? list[command] : undefined;
+  if (shape === undefined) throw new Error(`a ${pool} node takes no such command`);
+  const missing = needed[command]?.find((key) => !Object.hasOwn(message, key));
+  if (missing !== undefined) throw new Error(`a ${pool} node takes no ${command} without ${missing}`);
   for (const [key, value] of Object.entries(message)) {
     if (key === 'command') continue;
     const holds = Object.hasOwn(shape, key) ? shape[key] : undefined;
-    if (holds === undefined || !holds(value)) throw new Error(`a private node takes no such ${key}`);
+    if (holds === undefined || !holds(value, root)) throw new Error(`a ${pool} node takes no such ${key}`);
   }
 };
 
-/** The same door of a recorded node: one key more, in one command. */
-export const assertRecorded = (message: BencodeDict): void => {
-  if (message.command !== 'answer') {
-    assertPrivate(message);
-    return;
-  }
-  const { 'record-call': record, ...rest } = message;
-  if (record !== undefined && record !== 'yes') throw new Error('record-call is yes or absent');
-  assertPrivate(rest);
-};
+/**
+ * The last door before a private node's socket: whatever built the message, a command, key or flag that is not on
+ * the closed list throws here and is not sent (I1). `promptsRoot` is where the sounds lie that may be played there;
+ * null allows none.
+ */
+export const assertPrivate = (message: BencodeDict, promptsRoot: string | null = null): void =>
+  assertOn(privateCommands, 'private', message, promptsRoot);
+
+/** The same door of a recorded node. */
+export const assertRecorded = (message: BencodeDict, promptsRoot: string | null = null): void =>
+  assertOn(recordedCommands, 'recorded', message, promptsRoot);

@@ -1,16 +1,23 @@
 import { isIP } from 'node:net';
-import { type Clock, type Emit, type Media, MediaError, type Sdp } from '../call/ports.js';
+import { type Clock, type Emit, MediaError, type Sdp } from '../call/ports.js';
+import type { SpokenMedia } from '../call/talk.js';
 import type { Monitored, Private } from '../core/decision.js';
 import type { CallId, WallMs } from '../core/leg.js';
-import { PrivateCall, RecordedCall } from './anchor.js';
+import type { AnchoredCall } from './anchored-call.js';
 import type { NodeAttestation, Pool } from './attestation.js';
+import { isPromptsRoot } from './commands.js';
+import { Keypad, type KeypadCounters, type KeypadOptions } from './keypad.js';
+import { LobbyCall } from './lobby-call.js';
 import type { MediaNode } from './node.js';
 import { defaultTiming, type MediaNodeOptions, type NodeTiming } from './node-options.js';
+import { PrivateCall } from './private-call.js';
 import { PrivateNode } from './private-node.js';
+import { RecordedCall } from './recorded-call.js';
 import { RecordedNode } from './recorded-node.js';
 import { checkSdp, peerRules } from './sdp-in.js';
 
 export type { NodeAttestation, Pool } from './attestation.js';
+export type { KeypadCounters, KeypadOptions } from './keypad.js';
 export type { MediaNodeOptions, NodeTiming } from './node-options.js';
 
 export interface MediaOptions {
@@ -27,6 +34,13 @@ export interface MediaOptions {
   /** Says whether a recorded node's spool can take a recording now; a node whose spool cannot gets no new call. */
   readonly spoolUsable?: (node: string) => boolean;
   readonly timing?: Partial<NodeTiming>;
+  /** Where nodes report what parties press (their `--dtmf-log-dest`). Without it, keys go unseen. */
+  readonly keypad?: KeypadOptions;
+  /**
+   * Address of this host that recorded nodes and supervisors' phones reach: there a supervisor's sound is mixed.
+   * Default: the media address of the call's node, which is right where the node is on this host.
+   */
+  readonly earAddress?: string;
 }
 
 export interface NodeStatus {
@@ -43,12 +57,20 @@ export interface MediaStatus {
   readonly ready: { readonly private: boolean; readonly recorded: boolean };
 }
 
-export interface MediaPools extends Media {
-  /** Looks at every node once; resolves also where none is usable. */
+/** Also a `Media`: the anchors of a spoken call can all that those of a plain one can. */
+export interface MediaPools extends SpokenMedia {
+  /**
+   * Looks at every node once; resolves also where none is usable. Rejects where the keypad's address cannot be had.
+   */
   start(): Promise<void>;
   status(): MediaStatus;
   /** The latest attestation of each node that was looked at. */
   attestations(): readonly NodeAttestation[];
+  /** Where keys are received and what came of them; null without a keypad. The address is null before `start`. */
+  keypad(): {
+    readonly address: { host: string; port: number } | null;
+    readonly counters: KeypadCounters;
+  } | null;
   /**
    * Deletes a call that an earlier run of the controller left on a node. False where the node is not known or did
    * not answer; then it is tried again when it does. A call the node does not know is deleted.
@@ -66,12 +88,24 @@ const checkNodes = (nodes: readonly MediaNodeOptions[]): void => {
   if (names.size !== nodes.length) throw new RangeError('two media nodes have the same name');
   const addresses = new Set(nodes.map(({ ng }) => `${ng.host}:${ng.port}`));
   if (addresses.size !== nodes.length) throw new RangeError('two media nodes have the same NG address');
-  for (const { name, pool, spool, mediaAddress } of nodes) {
+  for (const { name, pool, spool, mediaAddress, promptsRoot } of nodes) {
     if (pool === 'private' && spool !== undefined) throw new RangeError(`private node ${name} has a spool`);
     if (pool === 'recorded' && spool === undefined)
       throw new RangeError(`recorded node ${name} has no spool`);
     if (isIP(mediaAddress) === 0) throw new RangeError(`node ${name}: media address is not an IP address`);
+    if (promptsRoot !== undefined && !isPromptsRoot(promptsRoot))
+      throw new RangeError(`node ${name}: the prompts' directory is no absolute path`);
   }
+};
+
+/** What is opened once the nodes are known: checked here, because it would be found out at the first call only. */
+const checkAddresses = ({ keypad, earAddress }: MediaOptions): void => {
+  if (keypad !== undefined && isIP(keypad.host) === 0) throw new RangeError('the keypad has no IP address');
+  // Whoever reaches it can press keys, but for the check of where they come from.
+  if (keypad?.host === '0.0.0.0' || keypad?.host === '::')
+    throw new RangeError('the keypad would listen on every address');
+  if (earAddress !== undefined && isIP(earAddress) === 0)
+    throw new RangeError('the address for supervisors is not an IP address');
 };
 
 /** Errors that say something about the node and nothing about the call: the next node of the pool may do. */
@@ -104,6 +138,7 @@ const onFirst = async <Node, Call>(
 /** The media role of a call over two pools of rtpengine nodes. Throws RangeError on a configuration it refuses. */
 export const createMedia = (options: MediaOptions): MediaPools => {
   checkNodes(options.nodes);
+  checkAddresses(options);
   const circumstances = {
     emit: options.emit,
     clock: options.clock ?? systemClock,
@@ -112,6 +147,12 @@ export const createMedia = (options: MediaOptions): MediaPools => {
   };
   const control = options.nodes.flatMap(({ ng, cli }) => (cli === undefined ? [ng] : [ng, cli]));
   const rules = peerRules(options.peerNetworks ?? null, control);
+  const reporters = options.nodes.map(({ keysFrom, ng }) => keysFrom ?? ng.host);
+  const keypad =
+    options.keypad === undefined
+      ? null
+      : new Keypad(options.keypad, reporters, options.emit, () => circumstances.clock.mono());
+  const parts = { rules, keypad, earAddress: options.earAddress ?? null };
   const of = (pool: Pool): readonly MediaNodeOptions[] => options.nodes.filter((node) => node.pool === pool);
   const privateNodes = of('private').map((node) => new PrivateNode(node, circumstances));
   const recordedNodes = of('recorded').map((node) => new RecordedNode(node, circumstances));
@@ -119,29 +160,35 @@ export const createMedia = (options: MediaOptions): MediaPools => {
   const spoolUsable = options.spoolUsable ?? (() => true);
   const recordedUsable = (node: RecordedNode): boolean => node.usable && spoolUsable(node.name);
 
+  const begun = async <Node extends MediaNode, Call extends AnchoredCall<Node>>(
+    call: Call,
+  ): Promise<Call> => {
+    await call.begin();
+    return call;
+  };
+  const onPrivate = (callId: CallId, offer: Sdp): Promise<PrivateCall> => {
+    checkSdp(offer, 'offer', rules);
+    const nodes = inOrder(privateNodes, (node) => node.usable);
+    return onFirst(nodes, (node) => begun(new PrivateCall(node, callId, offer, parts)));
+  };
+
   return {
+    async anchorLobby(callId: CallId, offer: Sdp): Promise<LobbyCall> {
+      return new LobbyCall(await onPrivate(callId, offer));
+    },
     async anchorPrivate(callId: CallId, decision: Private, offer: Sdp): Promise<PrivateCall> {
       if (decision.verdict !== 'private') throw new MediaError('node-error', 'wrong-decision');
-      checkSdp(offer, 'offer', rules);
-      return onFirst(
-        inOrder(privateNodes, (node) => node.usable),
-        async (node) => {
-          const call = new PrivateCall(node, callId, offer, rules);
-          await call.begin();
-          return call;
-        },
-      );
+      return onPrivate(callId, offer);
     },
     async anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp): Promise<RecordedCall> {
       if (decision.verdict !== 'monitored') throw new MediaError('node-error', 'wrong-decision');
       checkSdp(offer, 'offer', rules);
-      return onFirst(inOrder(recordedNodes, recordedUsable), async (node) => {
-        const call = new RecordedCall(node, callId, offer, rules);
-        await call.begin();
-        return call;
-      });
+      const nodes = inOrder(recordedNodes, recordedUsable);
+      return onFirst(nodes, (node) => begun(new RecordedCall(node, callId, offer, parts)));
     },
+    keypad: () => (keypad === null ? null : { address: keypad.address, counters: keypad.counters }),
     async start(): Promise<void> {
+      await keypad?.open();
       await Promise.all(nodes.map((node) => node.start()));
     },
     status: () => ({
@@ -168,6 +215,7 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     attestations: () => nodes.flatMap(({ attester }) => attester.latest ?? []),
     close: () => {
       for (const node of nodes) node.close();
+      keypad?.close();
     },
   };
 };

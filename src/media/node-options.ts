@@ -13,6 +13,10 @@ export interface MediaNodeOptions {
   readonly pidFile?: string;
   /** Recorded nodes only: the recording folder. */
   readonly spool?: string;
+  /** The prompts' directory as this node sees it, absolute. Without it nothing can be said on this node. */
+  readonly promptsRoot?: string;
+  /** The address this node's key reports come from. Default: that of `ng`. */
+  readonly keysFrom?: string;
   /** The one address that may appear in the SDP this node makes. */
   readonly mediaAddress: string;
 }

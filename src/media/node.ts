@@ -7,12 +7,16 @@ import {
   answerCommand,
   blockCommand,
   deleteCommand,
+  isPromptFile,
   offerCommand,
   pingCommand,
+  playCommand,
   queryCommand,
   statisticsCommand,
+  stopPlayingCommand,
   unblockCommand,
 } from './commands.js';
+import { ForeignCommands, type Settled } from './foreign-commands.js';
 import { NgSocket } from './ng-socket.js';
 import type { MediaNodeOptions, NodeCircumstances } from './node-options.js';
 
@@ -24,6 +28,8 @@ export interface CallOnNode {
 /** What a query or a delete says about a call. */
 export interface CallFacts {
   readonly tags: readonly string[];
+  /** Those of the tags that listen to another one, without being its party. */
+  readonly listening: readonly string[];
   readonly packets: number;
   readonly totals: MediaTotals;
 }
@@ -65,8 +71,14 @@ const readFacts = (reply: BencodeDict): CallFacts => {
     packets: { caller: packets('caller'), called: packets('called') },
     lost: { caller: lost('caller'), called: lost('called') },
   };
+  const listens = (tag: string): boolean => {
+    const subscriptions = dictAt(tags, tag)?.subscriptions;
+    const rows = isList(subscriptions) ? subscriptions : [];
+    return rows.some((row) => isDict(row) && row.type !== 'offer/answer');
+  };
   return {
     tags: Object.keys(tags ?? {}),
+    listening: Object.keys(tags ?? {}).filter(listens),
     packets: totals.packets.caller + totals.packets.called,
     totals,
   };
@@ -85,6 +97,8 @@ export abstract class MediaNode {
   readonly #ng: NgSocket;
   readonly #pingNg: NgSocket;
   readonly #gate: (message: BencodeDict) => void;
+  readonly #foreign = new ForeignCommands();
+  readonly #promptsRoot: string | null;
   readonly #calls = new Map<CallId, CallOnNode>();
   readonly #toReap = new Set<CallId>();
   #state: 'starting' | 'up' | 'down' = 'starting';
@@ -101,6 +115,7 @@ export abstract class MediaNode {
     const { emit, timing } = circumstances;
     this.name = options.name;
     this.mediaAddress = options.mediaAddress;
+    this.#promptsRoot = options.promptsRoot ?? null;
     this.#circumstances = circumstances;
     this.#gate = gate;
     const address = { node: options.name, host: options.ng.host, port: options.ng.port, emit };
@@ -109,6 +124,7 @@ export abstract class MediaNode {
     this.#pingNg = new NgSocket({ ...address, deadlineMs: timing.pingDeadlineMs, emit: () => undefined });
     this.attester = new Attester(options, circumstances, {
       statistics: () => this.#send(statisticsCommand, this.#pingNg),
+      foreign: this.#foreign,
       restarted: (why) => this.loseCalls(why),
       lost: (why) => this.attestationLost(why),
       up: () => this.#state === 'up',
@@ -152,6 +168,8 @@ export abstract class MediaNode {
 
   enter(callId: CallId, call: CallOnNode): void {
     if (this.#calls.has(callId)) throw new MediaError('node-error', 'call-known');
+    // What is left of an earlier call of that id would be taken for this one, and be deleted as such.
+    if (this.#toReap.has(callId)) throw new MediaError('node-refused', 'call-leftover');
     this.#calls.set(callId, call);
   }
 
@@ -160,12 +178,12 @@ export abstract class MediaNode {
   }
 
   async offer(callId: CallId, from: Party, again: boolean, sdp: string): Promise<string> {
-    return this.#sdpOf(await this.command(offerCommand(callId, from, again, sdp, this.mediaAddress)));
+    return this.sdpOf(await this.command(offerCommand(callId, from, again, sdp, this.mediaAddress)));
   }
 
   /** `from` is the party that answers. */
   async answer(callId: CallId, from: Party, sdp: string): Promise<string> {
-    return this.#sdpOf(await this.command(answerCommand(callId, from, sdp, this.mediaAddress)));
+    return this.sdpOf(await this.command(answerCommand(callId, from, sdp, this.mediaAddress)));
   }
 
   async block(callId: CallId): Promise<void> {
@@ -174,6 +192,21 @@ export abstract class MediaNode {
 
   async unblock(callId: CallId): Promise<void> {
     await this.command(unblockCommand(callId));
+  }
+
+  /**
+   * Plays a sound of the prompts' directory to one party, `times` in a row. Gives the length of one round in ms, or
+   * null where the node did not say.
+   */
+  async play(callId: CallId, to: Party, file: string, times: number): Promise<number | null> {
+    if (this.#promptsRoot === null) throw new MediaError('node-error', 'prompts-not-configured');
+    if (!isPromptFile(file)) throw new MediaError('node-error', 'sound-not-allowed');
+    const reply = await this.command(playCommand(callId, to, `${this.#promptsRoot}/${file}`, times));
+    return integerAt(reply, 'duration');
+  }
+
+  async stopPlaying(callId: CallId, to: Party): Promise<void> {
+    await this.command(stopPlayingCommand(callId, to));
   }
 
   async query(callId: CallId): Promise<CallFacts> {
@@ -220,12 +253,24 @@ export abstract class MediaNode {
     }
   }
 
-  #send(message: BencodeDict, socket: NgSocket): Promise<BencodeDict> {
+  async #send(message: BencodeDict, socket: NgSocket): Promise<BencodeDict> {
     this.#gate(message);
-    return socket.ask(message);
+    const settle = this.#foreign.sending(String(message.command));
+    let settled: Settled = 'unknown';
+    try {
+      const reply = await socket.ask(message);
+      settled = 'answered';
+      return reply;
+    } catch (error) {
+      if (error instanceof MediaError && (error.detail === 'ng-queue-full' || error.detail === 'ng-closed'))
+        settled = 'unsent';
+      throw error;
+    } finally {
+      settle(settled);
+    }
   }
 
-  #sdpOf(reply: BencodeDict): string {
+  protected sdpOf(reply: BencodeDict): string {
     const sdp = reply.sdp;
     if (typeof sdp !== 'string' || sdp.length > 8_000) throw new MediaError('node-error', 'reply-malformed');
     return sdp;

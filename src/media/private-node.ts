@@ -6,14 +6,14 @@ import type { MediaNodeOptions, NodeCircumstances } from './node-options.js';
 
 /**
  * A node of the private pool. It has no method that records, forks, subscribes or takes a flag, and whatever is sent
- * passes a closed list first (I1).
+ * passes a closed list first (I1): among the rest, that a party is played one of our own sounds.
  */
 export class PrivateNode extends MediaNode {
   readonly pool = 'private';
   readonly #emit: NodeCircumstances['emit'];
 
   constructor(options: MediaNodeOptions, circumstances: NodeCircumstances) {
-    super(options, circumstances, assertPrivate);
+    super(options, circumstances, (message) => assertPrivate(message, options.promptsRoot));
     this.#emit = circumstances.emit;
   }
 

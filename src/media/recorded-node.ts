@@ -1,7 +1,15 @@
-import { MediaError, type Party } from '../call/ports.js';
+import type { Party } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
 import { isList } from './bencode.js';
-import { assertRecorded, recordingAnswerCommand } from './commands.js';
+import {
+  assertRecorded,
+  type EarTag,
+  recordingAnswerCommand,
+  stopRecordingCommand,
+  subscribeAnswerCommand,
+  subscribeCommand,
+  unsubscribeCommand,
+} from './commands.js';
 import { MediaNode } from './node.js';
 import type { MediaNodeOptions, NodeCircumstances } from './node-options.js';
 
@@ -10,7 +18,7 @@ export class RecordedNode extends MediaNode {
   readonly pool = 'recorded';
 
   constructor(options: MediaNodeOptions, circumstances: NodeCircumstances) {
-    super(options, circumstances, assertRecorded);
+    super(options, circumstances, (message) => assertRecorded(message, options.promptsRoot));
   }
 
   /**
@@ -23,13 +31,28 @@ export class RecordedNode extends MediaNode {
     sdp: string,
   ): Promise<{ readonly sdp: string; readonly path: string | null }> {
     const reply = await this.command(recordingAnswerCommand(callId, from, sdp, this.mediaAddress));
-    const answer = reply.sdp;
-    if (typeof answer !== 'string' || answer.length > 8_000) {
-      throw new MediaError('node-error', 'reply-malformed');
-    }
+    const answer = this.sdpOf(reply);
     const recordings = reply.recordings;
     const path = isList(recordings) && recordings.length === 1 ? recordings[0] : null;
     return { sdp: answer, path: typeof path === 'string' ? path : null };
+  }
+
+  /** Nothing is written from here on, and the file is finished (measured). */
+  async stopRecording(callId: CallId): Promise<void> {
+    await this.command(stopRecordingCommand(callId));
+  }
+
+  /** Forks both parties' sound; the node's offer of two streams, in an order that nobody should rely on. */
+  async subscribe(callId: CallId, ear: EarTag): Promise<string> {
+    return this.sdpOf(await this.command(subscribeCommand(callId, ear, this.mediaAddress)));
+  }
+
+  async subscribeAnswer(callId: CallId, ear: EarTag, sdp: string): Promise<void> {
+    await this.command(subscribeAnswerCommand(callId, ear, sdp));
+  }
+
+  async unsubscribe(callId: CallId, ear: EarTag): Promise<void> {
+    await this.command(unsubscribeCommand(callId, ear));
   }
 
   /** Calls in progress go on: whether they are recorded is watched at each one's own file. */

@@ -223,3 +223,31 @@ export const checkSdp = (text: string, use: SdpUse, rules: PeerRules): PeerSourc
     throw new MediaError(use === 'offer' || use === 'reoffer' ? 'offer-unusable' : 'answer-unusable', detail);
   }
 };
+
+/**
+ * Answers a caller's offer in the name of a called party that is not there yet: the caller's first voice codec, its
+ * keys, and the node's own discard port (RFC 863), where nothing listens and nothing can be sent from. One codec only,
+ * so that the description the caller gets stays true whatever the called party answers later; where that is the other
+ * codec, the node transcodes (measured). The offer must have passed `checkSdp`.
+ */
+export const placeholderFor = (offer: string, address: string): string => {
+  const audio = parsed(offer).media[0];
+  const formats = String(audio?.payloads ?? '').split(' ');
+  const voice = formats.find((format) => staticCodecs[Number(format)] !== undefined) ?? '0';
+  const events = audio?.rtp.find(
+    ({ codec, rate, payload }) =>
+      codec.toUpperCase() === 'TELEPHONE-EVENT' && rate === 8000 && formats.includes(String(payload)),
+  );
+  const family = isIPv4(address) ? 'IP4' : 'IP6';
+  return [
+    'v=0',
+    `o=- 1 1 IN ${family} ${address}`,
+    's=-',
+    `c=IN ${family} ${address}`,
+    't=0 0',
+    `m=audio 9 RTP/AVP ${voice}${events === undefined ? '' : ` ${events.payload}`}`,
+    `a=rtpmap:${voice} ${staticCodecs[Number(voice)] ?? 'PCMU'}/8000`,
+    ...(events === undefined ? [] : [`a=rtpmap:${events.payload} telephone-event/8000`]),
+    '',
+  ].join('\r\n');
+};

@@ -1,3 +1,5 @@
+import { type CodecName, decodeG711 } from './g711.js';
+
 /** What a readable file holds: one Int16Array per channel, all of equal length. */
 export interface Wav {
   readonly sampleRate: number;
@@ -7,7 +9,15 @@ export interface Wav {
 /** Larger files are refused: 1 GiB is more than eighteen hours of two-channel telephone audio. */
 const MAX_BYTES = 1024 * 1024 * 1024;
 
+/** The WAV format codes that are read: 16 bits, or companded to 8. */
+const laws: ReadonlyMap<number, CodecName | undefined> = new Map([
+  [1, undefined],
+  [6, 'PCMA'],
+  [7, 'PCMU'],
+]);
+
 interface Format {
+  readonly law: CodecName | undefined;
   readonly channels: number;
   readonly sampleRate: number;
 }
@@ -15,31 +25,39 @@ interface Format {
 function readFormat(view: DataView, at: number, size: number): Format {
   if (size < 16) throw new Error(`wav: the fmt chunk has ${size} bytes, at least 16 are needed`);
   const format = view.getUint16(at, true);
-  if (format !== 1) throw new Error(`wav: format ${format} is not PCM (1)`);
+  if (!laws.has(format))
+    throw new Error(`wav: format ${format} is neither PCM (1) nor A-law (6) nor µ-law (7)`);
+  const law = laws.get(format);
+  const width = law === undefined ? 16 : 8;
   const channels = view.getUint16(at + 2, true);
   if (channels !== 1 && channels !== 2)
     throw new Error(`wav: ${channels} channels, only mono and stereo are read`);
   const sampleRate = view.getUint32(at + 4, true);
   if (sampleRate === 0) throw new Error('wav: the sample rate is 0');
   const bits = view.getUint16(at + 14, true);
-  if (bits !== 16) throw new Error(`wav: ${bits} bits a sample, only 16 are read`);
+  if (bits !== width) throw new Error(`wav: ${bits} bits a sample, only ${width} are read`);
   const frame = view.getUint16(at + 12, true);
-  if (frame !== channels * 2)
-    throw new Error(`wav: block align ${frame} does not fit ${channels} channels of 16 bits`);
+  if (frame !== (channels * width) / 8)
+    throw new Error(`wav: block align ${frame} does not fit ${channels} channels of ${width} bits`);
   const byteRate = view.getUint32(at + 8, true);
   if (byteRate !== sampleRate * frame)
     throw new Error(`wav: byte rate ${byteRate} is not ${sampleRate * frame}`);
-  return { channels, sampleRate };
+  return { law, channels, sampleRate };
 }
 
 function readData(view: DataView, at: number, size: number, format: Format): Wav {
-  const frameBytes = format.channels * 2;
+  const { law } = format;
+  const sampleBytes = law === undefined ? 2 : 1;
+  const frameBytes = format.channels * sampleBytes;
   if (size % frameBytes !== 0) throw new Error(`wav: the data chunk of ${size} bytes ends inside a sample`);
   const frames = size / frameBytes;
   const channels = Array.from({ length: format.channels }, () => new Int16Array(frames));
+  const decoded =
+    law === undefined ? undefined : decodeG711(law, new Uint8Array(view.buffer, view.byteOffset + at, size));
   channels.forEach((channel, offset) => {
     for (let frame = 0; frame < frames; frame++) {
-      channel[frame] = view.getInt16(at + frame * frameBytes + offset * 2, true);
+      const index = frame * format.channels + offset;
+      channel[frame] = decoded === undefined ? view.getInt16(at + 2 * index, true) : (decoded[index] ?? 0);
     }
   });
   return { sampleRate: format.sampleRate, channels };
@@ -49,7 +67,7 @@ const fourLetters = (bytes: Uint8Array, at: number): string =>
   String.fromCharCode(...bytes.subarray(at, at + 4)).replace(/[^ -~]/g, '?');
 
 /**
- * Reads a PCM16 mono or stereo WAV. Other chunks are skipped. Anything else throws an Error that says what was found:
+ * Reads a mono or stereo WAV, PCM of 16 bits or G.711 (which is decoded). Other chunks are skipped. Anything else throws an Error that says what was found:
  * another format, other widths, sizes that do not add up (a file still being written), a cut file.
  */
 export function readWav(bytes: Uint8Array): Wav {

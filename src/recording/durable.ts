@@ -38,11 +38,12 @@ export const putInPlace = async (temporary: string, path: string): Promise<void>
   await syncFolder(dirname(path));
 };
 
-export const writeDurably = async (path: string, text: string): Promise<void> => {
+export const writeDurably = async (path: string, text: string, mode = 0o600): Promise<void> => {
   const temporary = `${path}.part`;
   const file = await open(temporary, 'w', 0o600);
   try {
     await file.writeFile(text);
+    await file.chmod(mode);
     await file.sync();
   } finally {
     await file.close();

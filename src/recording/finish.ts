@@ -1,15 +1,15 @@
-import { constants, readFileSync } from 'node:fs';
-import { open, readdir, stat, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FinishedRecording, JsonObject, MediaTotals } from '../call/ports.js';
 import type { Monitored } from '../core/decision.js';
 import type { CallId, WallMs } from '../core/leg.js';
 import { type Conversion, convert, type Sides } from './convert.js';
 import { digestOf, makeFolders, putInPlace, writeDurably } from './durable.js';
-import { holdsOpen, type ProvedFile } from './proof.js';
-import { spoolFolders } from './spool.js';
+import { nodeIsDone, removeFromSpool, stemOf } from './node-files.js';
+import type { ProvedFile } from './proof.js';
 
-/** A recording whose call has ended. */
+/** A recording whose call has ended, or has become private. */
 export interface EndedRecording {
   readonly callId: CallId;
   readonly node: string;
@@ -21,6 +21,10 @@ export interface EndedRecording {
   /** The decision in short, for the manifest. */
   readonly decision: JsonObject;
   readonly totals: MediaTotals | null;
+  /** RTP packets of both parties the node had counted before it recorded; null where that is not known. */
+  readonly countedBefore: number | null;
+  /** Why what was recorded goes to the sealed ones (I5); null for an ordinary recording. */
+  readonly sealed: string | null;
 }
 
 export interface FinishBounds {
@@ -34,67 +38,8 @@ export type Finished =
   | { readonly state: 'finished'; readonly recording: FinishedRecording; readonly missingPackets: number }
   | { readonly state: 'missing'; readonly code: string; readonly evidence: JsonObject };
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** A zombie holds nothing open any more: it only waits for its parent. */
-const alive = (pid: number): boolean => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return code !== 'ENOENT' && code !== 'ESRCH';
-  }
-};
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
-/**
- * Waits until the node is done with the files of a call: its metadata is moved to its last place after the pcap is
- * closed. A node that is gone is done too. False where the bound passed.
- */
-export const nodeIsDone = async (
-  stem: string,
-  path: string,
-  spool: string,
-  pid: number | null,
-  fd: number | null,
-  withinMs: number,
-): Promise<boolean> => {
-  const metadata = join(spool, 'metadata', `rtpengine-meta-${stem}.txt`);
-  const end = performance.now() + withinMs;
-  for (;;) {
-    if (pid !== null && !alive(pid)) return true;
-    if ((await exists(metadata)) && holdsOpen(pid, path, fd) !== true) return true;
-    // A node that was killed leaves no metadata, and the one that followed it does not know the file.
-    if (performance.now() >= end) return holdsOpen(pid, path, fd) === false;
-    await pause(10);
-  }
-};
-
-/** Name of a pcap without its ending: what the node calls its metadata after, too. */
-export const stemOf = (name: string): string => name.replace(/\.pcap$/, '');
-
-/** Removes what the node left of a call. Only ever after the node is done with it: it crashed otherwise. */
-export const removeFromSpool = async (spool: string, callId: CallId): Promise<number> => {
-  let removed = 0;
-  for (const folder of spoolFolders) {
-    // The node makes its folders when it first needs them: one killed early has no metadata folder.
-    const names = await readdir(join(spool, folder)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
-    for (const name of names.filter((each) => each.includes(callId))) {
-      await unlink(join(spool, folder, name));
-      removed++;
-    }
-  }
-  return removed;
-};
+/** Folder of the sealed recordings within that of the ordinary ones, filed by day as they are. */
+export const SEALED = 'sealed';
 
 const countsOf = (side: Conversion['caller']): JsonObject => ({
   packets: side.packets,
@@ -119,12 +64,22 @@ export const summaryOf = (decision: Monitored): JsonObject => ({
  */
 const EARLY_PACKETS = 50;
 
-/** RTP packets the node counted and the pcap does not hold: all of them, and those that are not early. */
-const missingOf = (made: Conversion, totals: MediaTotals | null): { all: number; unexplained: number } => {
-  if (totals === null) return { all: 0, unexplained: 0 };
+/**
+ * RTP packets the node counted and the pcap does not hold: all of them, and those that are not early. Where the call
+ * was up before it was recorded, both parties' packets may come between our question and the recording's start.
+ */
+const missingOf = (
+  made: Conversion,
+  { totals, countedBefore }: EndedRecording,
+): { all: number; unexplained: number } | null => {
+  if (totals === null || countedBefore === null) return null;
   const caller = Math.max(0, totals.packets.caller - made.rtp.caller);
   const called = Math.max(0, totals.packets.called - made.rtp.called);
-  return { all: caller + called, unexplained: caller + Math.max(0, called - EARLY_PACKETS) };
+  if (countedBefore === 0) {
+    return { all: caller + called, unexplained: caller + Math.max(0, called - EARLY_PACKETS) };
+  }
+  const all = Math.max(0, caller + called - countedBefore);
+  return { all, unexplained: Math.max(0, all - 2 * EARLY_PACKETS) };
 };
 
 const evidenceOf = (ended: EndedRecording, made: Conversion, nodeDone: boolean): JsonObject => ({
@@ -133,7 +88,7 @@ const evidenceOf = (ended: EndedRecording, made: Conversion, nodeDone: boolean):
   caller: countsOf(made.caller),
   called: countsOf(made.called),
   strangersPackets: made.strangers,
-  missingPackets: ended.totals === null ? null : missingOf(made, ended.totals).all,
+  missingPackets: missingOf(made, ended)?.all ?? null,
   damage: made.damage,
   nodeDone,
   pcap: {
@@ -165,6 +120,7 @@ const store = async (
 ): Promise<FinishedRecording> => {
   const sha256 = await digestOf(temporary);
   const manifest = path.replace(/\.wav$/, '.json');
+  const at = new Date(bounds.now()).toISOString();
   const wav = {
     file: `${ended.callId}.wav`,
     sha256,
@@ -174,21 +130,85 @@ const store = async (
   const content: JsonObject = {
     format: 'sallyport-recording-1',
     callId: ended.callId,
-    createdAt: new Date(bounds.now()).toISOString(),
+    createdAt: at,
     decision: ended.decision,
-    complete: made.damage === null && missingOf(made, ended.totals).unexplained === 0,
+    complete: made.damage === null && (missingOf(made, ended)?.unexplained ?? 0) === 0,
+    ...(ended.sealed === null ? {} : { sealed: { why: ended.sealed, at } }),
     wav,
     ...evidence,
   };
   await putInPlace(temporary, path);
-  await writeDurably(manifest, `${JSON.stringify(content, null, 2)}\n`);
+  await writeDurably(manifest, `${JSON.stringify(content, null, 2)}\n`, modeOf(ended));
   return { file: path, manifest, evidence: { ...evidence, wav } };
 };
 
-const leftBehind = (recording: FinishedRecording): FinishedRecording => ({
-  ...recording,
-  evidence: { ...recording.evidence, leftInSpool: true },
-});
+/** Nobody has a reason to change a sealed recording. */
+const modeOf = ({ sealed }: EndedRecording): number => (sealed === null ? 0o600 : 0o400);
+
+/** The folder a recording goes to, made if it is not there. */
+const placeFor = async (ended: EndedRecording, recordingsDir: string): Promise<string> => {
+  const day = new Date(ended.receivedAt).toISOString().slice(0, 10).split('-');
+  if (ended.sealed === null) return makeFolders(recordingsDir, day);
+  const dir = await makeFolders(recordingsDir, [SEALED, ...day]);
+  // The folder may be older than we are, and of anybody's making.
+  await chmod(join(recordingsDir, SEALED), 0o700);
+  return dir;
+};
+
+/** Makes a file under a temporary name; what stays of it on an error is removed. */
+const makeFile = async <Made>(
+  temporary: string,
+  mode: number,
+  write: (file: FileHandle) => Promise<Made>,
+): Promise<Made> => {
+  try {
+    const file = await open(temporary, 'w', 0o600);
+    try {
+      const made = await write(file);
+      await file.chmod(mode);
+      await file.sync();
+      return made;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+};
+
+const COPY_BYTES = 65_536;
+
+/** Sound of a sealed call that nobody could decode: it may not stay in the spool, and is not ours to destroy. */
+const keepPcap = async (ended: EndedRecording, pcap: FileHandle, dir: string): Promise<void> => {
+  const temporary = join(dir, `.${ended.callId}.pcap.part`);
+  const buffer = Buffer.allocUnsafe(COPY_BYTES);
+  await makeFile(temporary, modeOf(ended), async (copy) => {
+    for (let at = 0; ; ) {
+      const { bytesRead } = await pcap.read(buffer, 0, COPY_BYTES, at);
+      if (bytesRead === 0) return;
+      await copy.writeFile(buffer.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+  });
+  await putInPlace(temporary, join(dir, `${ended.callId}.pcap`));
+};
+
+/** Removes the node's files of a recording that is durable, and says so where that did not work. */
+const tidied = async (
+  ended: EndedRecording,
+  recording: FinishedRecording,
+  nodeDone: boolean,
+): Promise<FinishedRecording> => {
+  // What could not be removed is no reason to call the recording missing.
+  const removed =
+    nodeDone &&
+    (await removeFromSpool(ended.spool, ended.callId).then(
+      () => true,
+      () => false,
+    ));
+  return removed ? recording : { ...recording, evidence: { ...recording.evidence, leftInSpool: true } };
+};
 
 /**
  * Makes the WAV and its manifest of an ended call and then removes the node's files. Throws on errors of our own
@@ -200,45 +220,41 @@ export const finishRecording = async (
   bounds: FinishBounds,
 ): Promise<Finished> => {
   const { callId, spool, file } = ended;
-  const stem = stemOf(file.path.slice(file.path.lastIndexOf('/') + 1));
-  const nodeDone = await nodeIsDone(stem, file.path, spool, ended.nodePid, file.fd, bounds.settleMs);
+  const nodeDone = await nodeIsDone(
+    stemOf(file.path),
+    file.path,
+    spool,
+    ended.nodePid,
+    file.fd,
+    bounds.settleMs,
+  );
   const pcap = await openPcap(ended);
   if (typeof pcap === 'string')
     return { state: 'missing', code: pcap, evidence: { node: ended.node, nodeDone } };
-  const day = new Date(ended.receivedAt).toISOString().slice(0, 10).split('-');
-  let made: Conversion;
-  let evidence: JsonObject;
-  const dir = await makeFolders(recordingsDir, day);
+  const dir = await placeFor(ended, recordingsDir);
   const temporary = join(dir, `.${callId}.wav.part`);
+  let made: Conversion;
   try {
-    const wav = await open(temporary, 'w', 0o600);
-    try {
-      made = await convert(pcap, wav, ended.sides, bounds.maxSeconds);
-      await wav.sync();
-    } finally {
-      await wav.close();
-    }
-    evidence = evidenceOf(ended, made, nodeDone);
+    made = await makeFile(temporary, modeOf(ended), (wav) =>
+      convert(pcap, wav, ended.sides, bounds.maxSeconds),
+    );
     if (made.caller.packets + made.called.packets === 0) {
-      await unlink(temporary);
-      // Sound nobody could decode stays in the spool for someone to look at; a pcap without any is of no use.
-      if (made.pcapBytes <= 24 && made.damage === null && nodeDone) await removeFromSpool(spool, callId);
-      return { state: 'missing', code: 'no-audio', evidence };
+      const evidence = evidenceOf(ended, made, nodeDone);
+      const nothing = made.pcapBytes <= 24 && made.damage === null;
+      if (ended.sealed === null || nothing) {
+        await unlink(temporary);
+        // Sound nobody could decode stays in the spool for someone to look at; a pcap without any is of no use.
+        if (nothing && nodeDone) await removeFromSpool(spool, callId);
+        return { state: 'missing', code: 'no-audio', evidence };
+      }
+      await keepPcap(ended, pcap, dir);
     }
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
   } finally {
     await pcap.close();
   }
   const path = join(dir, `${callId}.wav`);
+  const evidence = evidenceOf(ended, made, nodeDone);
   const recording = await store(ended, made, temporary, path, evidence, bounds);
-  const missingPackets = missingOf(made, ended.totals).unexplained;
-  try {
-    if (nodeDone) await removeFromSpool(spool, callId);
-    return { state: 'finished', recording, missingPackets };
-  } catch {
-    // The recording is durable; what could not be removed is said, and is no reason to call it missing.
-    return { state: 'finished', recording: leftBehind(recording), missingPackets };
-  }
+  const missingPackets = missingOf(made, ended)?.unexplained ?? 0;
+  return { state: 'finished', recording: await tidied(ended, recording, nodeDone), missingPackets };
 };

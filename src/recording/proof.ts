@@ -1,5 +1,5 @@
 import { readdirSync, readlinkSync } from 'node:fs';
-import { lstat, open, realpath } from 'node:fs/promises';
+import { lstat, open, readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type JsonObject, RecordingError } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
@@ -23,7 +23,9 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 const isOpenAt = (pid: number, fd: number, path: string): boolean => {
   try {
-    return readlinkSync(`/proc/${pid}/fd/${fd}`) === path;
+    const held = readlinkSync(`/proc/${pid}/fd/${fd}`);
+    // A file that was removed is written to all the same.
+    return held === path || held === `${path} (deleted)`;
   } catch {
     // Closed meanwhile.
     return false;
@@ -93,6 +95,37 @@ const lookOnce = async (path: string, pid: number | null): Promise<Look> => {
     heldOpen: at === null ? 'not-seen' : true,
   };
   return { path, dev: stat.dev, ino: stat.ino, fd: at, evidence };
+};
+
+/** Names of the pcaps of a call in a spool. */
+export const pcapsOf = async (spool: string, callId: CallId): Promise<string[]> => {
+  const names = await readdir(join(spool, 'pcaps')).catch((error: NodeJS.ErrnoException) => {
+    // The node makes its folders when it first needs them.
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return names.filter((name) => name.startsWith(`${callId}-`) && name.endsWith('.pcap'));
+};
+
+/**
+ * Path of the one pcap of a call that was not there before: for a node that names none. Rejects with RecordingError
+ * where there is none in time, or more than one: then nobody can say which of them is the recording.
+ */
+export const freshPcapOf = async (
+  spool: string,
+  callId: CallId,
+  before: readonly string[],
+  withinMs: number,
+): Promise<string> => {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const fresh = (await pcapsOf(spool, callId)).filter((name) => !before.includes(name));
+    const [name, another] = fresh;
+    if (another !== undefined) throw new RecordingError('path-ambiguous', 'the node made several files');
+    if (name !== undefined) return join(spool, 'pcaps', name);
+    if (performance.now() >= end) throw new RecordingError('no-path', 'the node named no file and made none');
+    await pause(POLL_MS);
+  }
 };
 
 /**

@@ -1,4 +1,5 @@
-import type { Clock, Emit, Recorder, SpoolFinding } from '../call/ports.js';
+import type { Clock, Emit, SpoolFinding } from '../call/ports.js';
+import type { SpokenRecorder } from '../call/talk.js';
 import type { Leftover, LeftRecording } from './recover.js';
 import type { SpoolOptions } from './spool.js';
 
@@ -11,6 +12,8 @@ export interface RecordingLimits {
   readonly proveMs: number;
   readonly firstWatchMs: number;
   readonly watchMs: number;
+  /** How long a node may take to be seen to have stopped a recording of a call that goes on. */
+  readonly stopMs: number;
   /** How long a node may take to close its files after a call. */
   readonly settleMs: number;
   /** Longest recording in seconds. */
@@ -28,6 +31,7 @@ export const defaultLimits: RecordingLimits = {
   proveMs: 1000,
   firstWatchMs: 2000,
   watchMs: 5000,
+  stopMs: 2000,
   settleMs: 3000,
   maxSeconds: 24 * 3600,
   finishing: 2,
@@ -37,14 +41,14 @@ export const defaultLimits: RecordingLimits = {
 
 export interface RecorderOptions {
   readonly spools: readonly SpoolOptions[];
-  /** Finished recordings: YYYY/MM/DD/<call id>.wav and .json under it. */
+  /** Finished recordings: YYYY/MM/DD/<call id>.wav and .json under it, and the sealed ones in the same way in sealed/. */
   readonly recordingsDir: string;
   readonly emit: Emit;
   readonly clock?: Clock;
   readonly limits?: Partial<RecordingLimits>;
 }
 
-export interface SpoolRecorder extends Recorder {
+export interface SpoolRecorder extends SpokenRecorder {
   /** The last verdict on a node's spool; false for a node without one, and before the first `ready`. */
   spoolUsable(node: string): boolean;
   /** Calls recorded now, and recordings being finished or waiting for it. */

@@ -1,50 +1,39 @@
-import { readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import {
   type Armed,
   type Clock,
   type JsonObject,
   type MediaTotals,
   type RecordedAnchor,
+  type RecordingClaim,
   RecordingError,
   type Sdp,
   type SpoolFinding,
 } from '../call/ports.js';
+import type { SpokenArmed, SpokenRecordedAnchor } from '../call/talk.js';
 import type { Monitored } from '../core/decision.js';
 import type { CallId, Leg, WallMs } from '../core/leg.js';
-import { filesOf, lookForCall } from './absence.js';
-import {
-  type EndedRecording,
-  finishRecording,
-  nodeIsDone,
-  removeFromSpool,
-  stemOf,
-  summaryOf,
-} from './finish.js';
+import { lookForCall } from './absence.js';
+import { ArmedCall, type Begun } from './armed-call.js';
+import { type EndedRecording, type Finished, finishRecording, SEALED, summaryOf } from './finish.js';
 import { Gate } from './gate.js';
-import { GrowthWatch } from './growth-watch.js';
-import { type ProvedFile, proveRecording } from './proof.js';
+import { freshPcapOf, pcapsOf, proveRecording } from './proof.js';
 import {
   defaultLimits,
   type RecorderOptions,
   type RecordingLimits,
   type SpoolRecorder,
 } from './recorder-options.js';
-import { callsIn, endedFrom, type Leftover, type LeftRecording, sidesIn } from './recover.js';
-import { judgeSpool, type SpoolCode, type SpoolOptions } from './spool.js';
+import { callsIn, endedFrom, type Leftover, type LeftRecording } from './recover.js';
+import { judgeSpool, pidOf, type SpoolCode, type SpoolOptions } from './spool.js';
+import { Unproved } from './unproved.js';
 
 export type { RecorderOptions, RecordingLimits, SpoolRecorder } from './recorder-options.js';
 export type { Leftover, LeftRecording } from './recover.js';
 export type { SpoolOptions } from './spool.js';
 
-interface Running {
-  readonly file: ProvedFile;
-  readonly claim: { readonly nodePid: number | null; readonly ports: { caller: number; called: number } };
-  readonly spool: string;
-  watch: GrowthWatch | null;
-}
-
-/** Failed recordings remembered for their removal, should nobody ask for it. */
-const MAX_UNPROVED = 10_000;
+/** Sealed calls remembered for the look at their end. */
+const MAX_SEALED = 10_000;
 
 // Alarms about a call are the controller's to raise, from what comes back; those about a spool are raised here.
 const missing = (code: string, evidence: JsonObject): SpoolFinding => ({
@@ -60,9 +49,10 @@ class Recording implements SpoolRecorder {
   readonly #limits: RecordingLimits;
   readonly #clock: Clock;
   readonly #gate: Gate;
-  readonly #running = new Map<CallId, Running>();
-  /** Calls whose recording could not be proved: what the node may have begun is ours to remove. */
-  readonly #unproved = new Map<CallId, SpoolOptions>();
+  readonly #running = new Map<CallId, ArmedCall>();
+  readonly #unproved: Unproved;
+  /** What each call left among the sealed recordings before it became private. */
+  readonly #sealed = new Map<CallId, readonly string[]>();
   readonly #verdicts = new Map<string, SpoolCode | null>();
   #judged: { readonly at: number; readonly done: Promise<void> } | null = null;
 
@@ -70,6 +60,7 @@ class Recording implements SpoolRecorder {
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#clock = options.clock ?? systemClock;
+    this.#unproved = new Unproved(this.#limits.settleMs);
     this.#gate = new Gate(this.#limits.finishing, this.#limits.maxWaiting);
   }
 
@@ -82,7 +73,7 @@ class Recording implements SpoolRecorder {
   }
 
   close(): void {
-    for (const { watch } of this.#running.values()) watch?.stop();
+    for (const armed of this.#running.values()) armed.end();
   }
 
   async ready(): Promise<{ ready: true } | { ready: false; code: string }> {
@@ -97,6 +88,31 @@ class Recording implements SpoolRecorder {
   }
 
   async arm(decision: Monitored, anchor: RecordedAnchor, answer: Sdp): Promise<Armed> {
+    const begin = (): Promise<RecordingClaim> => anchor.answerAndRecord(decision, answer);
+    return this.#arm(decision, anchor, null, async () => ({ claim: await begin(), countedBefore: 0 }));
+  }
+
+  async armAnswered(decision: Monitored, anchor: SpokenRecordedAnchor): Promise<SpokenArmed> {
+    const stop = (): Promise<void> => anchor.stopRecording();
+    return this.#arm(decision, anchor, stop, async ({ dir }) => {
+      const there = await pcapsOf(dir, anchor.callId).catch(() => {
+        throw new RecordingError('spool-unreadable', 'the spool cannot be looked at');
+      });
+      // Asked before, so that no packet of the recording is taken for one that came before it.
+      const countedBefore = await anchor.packets();
+      const claim = await anchor.record(decision);
+      if (claim.path !== null) return { claim, countedBefore };
+      const path = await freshPcapOf(dir, anchor.callId, there, this.#limits.proveMs);
+      return { claim: { ...claim, path }, countedBefore };
+    });
+  }
+
+  async #arm(
+    decision: Monitored,
+    anchor: RecordedAnchor,
+    stopRecording: (() => Promise<void>) | null,
+    begin: (spool: SpoolOptions) => Promise<Pick<Begun, 'claim' | 'countedBefore'>>,
+  ): Promise<ArmedCall> {
     const started = this.#clock.mono();
     const { callId } = anchor;
     if (decision.verdict !== 'monitored' || anchor.pool !== 'recorded') {
@@ -108,49 +124,63 @@ class Recording implements SpoolRecorder {
     if (this.#running.size >= this.#limits.maxArmed) {
       throw new RecordingError('too-many-recordings', 'the bound of recordings at a time is reached');
     }
-    this.#beginUnproved(callId, spool);
-    const claim = await anchor.answerAndRecord(decision, answer);
+    // Until it is proved, whatever the node begins is not a recording.
+    this.#unproved.add(callId, spool);
+    const { claim, countedBefore } = await begin(spool);
     const file = await proveRecording(claim.path, callId, spool.dir, claim.nodePid, this.#limits.proveMs);
-    this.#unproved.delete(callId);
-    const running: Running = { file, claim, spool: spool.dir, watch: null };
-    this.#running.set(callId, running);
+    this.#unproved.drop(callId);
     const ms = this.#clock.mono() - started;
-    return {
-      answerForCaller: claim.answerForCaller,
-      proof: {
-        node: anchor.node,
-        nodePid: claim.nodePid,
-        ms: Math.round(ms),
-        ...sidesIn({ ports: claim.ports, sources: anchor.sources() }),
-        ...file.evidence,
-      },
-      watch: (lost) => this.#watch(callId, running, anchor, lost),
-    };
+    const { firstWatchMs, watchMs, stopMs } = this.#limits;
+    const armed = new ArmedCall({ claim, file, spool, countedBefore, ms }, anchor, stopRecording, {
+      firstMs: firstWatchMs,
+      everyMs: watchMs,
+      stopMs,
+    });
+    this.#running.set(callId, armed);
+    return armed;
   }
 
-  async finish(
+  finish(
     leg: Leg,
     decision: Monitored,
     anchor: RecordedAnchor,
     totals: MediaTotals | null,
   ): Promise<SpoolFinding> {
-    const { callId } = anchor;
-    const running = this.#running.get(callId);
-    if (running === undefined) return this.#neverRecorded(callId);
-    running.watch?.stop();
-    const ended: EndedRecording = {
-      callId,
-      node: anchor.node,
-      spool: running.spool,
-      nodePid: running.claim.nodePid,
-      file: running.file,
-      sides: { ports: running.claim.ports, sources: anchor.sources() },
-      receivedAt: leg.receivedAt,
-      decision: summaryOf(decision),
-      totals,
-    };
+    // What was recorded of a call that became private is never an ordinary recording, whoever asks.
+    const sealed = this.#running.get(anchor.callId)?.stopped === true ? 'stopped' : null;
+    return this.#end(leg, decision, anchor.callId, totals, sealed);
+  }
+
+  seal(leg: Leg, decision: Monitored, anchor: SpokenRecordedAnchor, why: string): Promise<SpoolFinding> {
+    // The node goes on counting when it records no more: its counts say nothing about the recording.
+    return this.#end(leg, decision, anchor.callId, null, why);
+  }
+
+  async #end(
+    leg: Leg,
+    decision: Monitored,
+    callId: CallId,
+    totals: MediaTotals | null,
+    sealed: string | null,
+  ): Promise<SpoolFinding> {
+    const armed = this.#running.get(callId);
+    if (armed === undefined) return this.#neverRecorded(callId);
+    armed.end();
+    const { claim, file, spool, countedBefore } = armed.begun;
     try {
-      return await this.#finish(ended);
+      return await this.#finish({
+        callId,
+        node: spool.node,
+        spool: spool.dir,
+        nodePid: claim.nodePid,
+        file,
+        sides: armed.sides,
+        receivedAt: leg.receivedAt,
+        decision: summaryOf(decision),
+        totals: sealed === null ? totals : null,
+        countedBefore,
+        sealed,
+      });
     } finally {
       this.#running.delete(callId);
     }
@@ -166,7 +196,7 @@ class Recording implements SpoolRecorder {
     if (spool === undefined || this.#running.has(left.callId)) {
       return missing('spool-unknown', { node: left.node });
     }
-    const ended = endedFrom(left, spool, await this.#pidOf(spool));
+    const ended = endedFrom(left, spool, await pidOf(spool));
     if (ended === null) return missing('proof-unusable', { node: left.node });
     return this.#finish(ended);
   }
@@ -177,6 +207,7 @@ class Recording implements SpoolRecorder {
     const bounds = { settleMs, maxSeconds, now: () => this.#clock.wall() };
     try {
       const done = await this.#gate.run(() => finishRecording(ended, this.#options.recordingsDir, bounds));
+      if (ended.sealed !== null) return this.#sealedAs(ended, ended.sealed, done);
       if (done.state === 'missing') return missing(done.code, done.evidence);
       const { recording, missingPackets } = done;
       if (missingPackets > 0) {
@@ -189,71 +220,53 @@ class Recording implements SpoolRecorder {
     }
   }
 
+  #sealedAs({ callId, spool }: EndedRecording, why: string, done: Finished): SpoolFinding {
+    const evidence = done.state === 'missing' ? done.evidence : done.recording.evidence;
+    const left = this.#options.spools.find(({ dir }) => dir === spool);
+    const noAudio = done.state === 'missing' && done.code === 'no-audio';
+    // What is durable, or was never there, need not stay: the look at the call's end removes it.
+    const spare = noAudio || done.state === 'finished';
+    if (spare && evidence.nodeDone !== true && left !== undefined) this.#unproved.add(callId, left);
+    // A call that became private before anybody spoke: the absence is as it should be.
+    if (noAudio) return { state: 'nothing-found', evidence };
+    if (done.state === 'missing') return missing(done.code, evidence);
+    const { recording } = done;
+    const stem = relative(join(this.#options.recordingsDir, SEALED), recording.file).replace(/\.wav$/, '');
+    this.#sealed.set(
+      callId,
+      ['.wav', '.json', '.pcap'].map((ending) => stem + ending),
+    );
+    const [oldest] = this.#sealed.keys();
+    if (this.#sealed.size > MAX_SEALED && oldest !== undefined) this.#sealed.delete(oldest);
+    return { state: 'recording-sealed', recording, why };
+  }
+
   async discard(callId: CallId): Promise<SpoolFinding> {
-    const running = this.#running.get(callId);
-    if (running !== undefined) {
-      running.watch?.stop();
+    const armed = this.#running.get(callId);
+    if (armed !== undefined) {
+      armed.end();
       this.#running.delete(callId);
-      const spool = this.#options.spools.find(({ dir }) => dir === running.spool);
-      if (spool !== undefined) this.#beginUnproved(callId, spool);
+      this.#unproved.add(callId, armed.begun.spool);
     }
     return this.verifyAbsence(callId);
   }
 
   async verifyAbsence(callId: CallId): Promise<SpoolFinding> {
-    const spool = this.#unproved.get(callId);
-    if (spool !== undefined) await this.#removeUnproved(callId, spool);
-    return lookForCall(this.#options.spools, this.#options.recordingsDir, callId, this.#clock.wall());
-  }
-
-  /** Until it is proved, whatever the node begins is not a recording. */
-  #beginUnproved(callId: CallId, spool: SpoolOptions): void {
-    this.#unproved.set(callId, spool);
-    const [oldest] = this.#unproved.keys();
-    if (this.#unproved.size > MAX_UNPROVED && oldest !== undefined) this.#unproved.delete(oldest);
-  }
-
-  #watch(callId: CallId, running: Running, anchor: RecordedAnchor, lost: (code: string) => void): void {
-    if (running.watch !== null || this.#running.get(callId) !== running) return;
-    const timing = { firstMs: this.#limits.firstWatchMs, everyMs: this.#limits.watchMs };
-    running.watch = new GrowthWatch(running.file, () => anchor.packets(), timing, lost);
+    await this.#unproved.remove(callId);
+    const { spools, recordingsDir } = this.#options;
+    return lookForCall(spools, recordingsDir, callId, this.#clock.wall(), this.#sealed.get(callId));
   }
 
   /** A monitored call that was never armed: nothing may lie around of it. */
   async #neverRecorded(callId: CallId): Promise<SpoolFinding> {
-    const spool = this.#unproved.get(callId);
-    const removed = spool === undefined ? 0 : await this.#removeUnproved(callId, spool);
-    return { state: 'recording-missing', code: 'never-armed', evidence: { removed } };
-  }
-
-  /** Nobody was ever connected in such a call, so what the node wrote is no recording of anyone. */
-  async #removeUnproved(callId: CallId, spool: SpoolOptions): Promise<number> {
-    this.#unproved.delete(callId);
-    try {
-      for (const file of await filesOf(spool.dir, callId)) {
-        if (!file.startsWith('pcaps/')) continue;
-        const stem = stemOf(file.slice('pcaps/'.length));
-        const pid = await this.#pidOf(spool);
-        await nodeIsDone(stem, `${spool.dir}/${file}`, spool.dir, pid, null, this.#limits.settleMs);
-      }
-      return await removeFromSpool(spool.dir, callId);
-    } catch {
-      // What could not be removed is found by the look that follows, and is an alarm there.
-      return 0;
-    }
-  }
-
-  async #pidOf(spool: SpoolOptions): Promise<number | null> {
-    if (spool.pid !== undefined) return spool.pid;
-    if (spool.pidFile === undefined) return null;
-    const pid = Number((await readFile(spool.pidFile, 'utf8').catch(() => '')).slice(0, 32).trim());
-    return Number.isSafeInteger(pid) && pid > 1 ? pid : null;
+    const removed = await this.#unproved.remove(callId);
+    return missing('never-armed', { removed });
   }
 
   async #judgeAll(): Promise<void> {
     await Promise.all(
       this.#options.spools.map(async (spool) => {
-        const pid = await this.#pidOf(spool);
+        const pid = await pidOf(spool);
         const { minFreeBytes } = this.#limits;
         const verdict = await judgeSpool(spool.dir, pid, minFreeBytes, 1000);
         const before = this.#verdicts.get(spool.node);

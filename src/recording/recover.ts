@@ -15,6 +15,8 @@ export interface LeftRecording {
   readonly decision: JsonObject;
   /** The proof as `arm` gave it. */
   readonly proof: JsonObject;
+  /** Why the call became private, where it did: then what was recorded of it is sealed. */
+  readonly sealed?: string;
 }
 
 /** A pcap in a spool that this run of the controller knows nothing of. */
@@ -65,6 +67,8 @@ export const endedFrom = (
     receivedAt: left.receivedAt,
     decision: left.decision,
     totals: null,
+    countedBefore: null,
+    sealed: left.sealed ?? null,
   };
 };
 

@@ -49,6 +49,14 @@ export const ownerOf = async (pid: number | null): Promise<Owner | null> => {
   }
 };
 
+/** The process that writes into a spool; null where it is not told or not on this host. */
+export const pidOf = async (spool: SpoolOptions): Promise<number | null> => {
+  if (spool.pid !== undefined) return spool.pid;
+  if (spool.pidFile === undefined) return null;
+  const pid = Number((await readFile(spool.pidFile, 'utf8').catch(() => '')).slice(0, 32).trim());
+  return Number.isSafeInteger(pid) && pid > 1 ? pid : null;
+};
+
 /** True where the mode bits let this user make files in the folder. Access lists are not looked at. */
 const mayWrite = (stat: { mode: number; uid: number; gid: number }, owner: Owner): boolean => {
   if (owner.uid === 0) return true;

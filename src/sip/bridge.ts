@@ -4,112 +4,105 @@ import {
   type CalledLeg,
   type CallerLeg,
   type Emit,
+  type Joining,
   MediaError,
   type Party,
   type Sdp,
 } from '../call/ports.js';
+import { SipCalledLeg } from './called-leg.js';
 import { SipCallerLeg } from './caller-leg.js';
-import { SipCalledLeg } from './dialer.js';
+import { infoTypes } from './dtmf-info.js';
+import type { LegDialog } from './leg-dialog.js';
+import { endsDialog } from './own-offer.js';
 import { refusalHeaders } from './refusal.js';
-import type { InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
+import { type InDialogRequest, SipError } from './sip-dialog.js';
 
 /** How long the other party may take to answer a re-INVITE (64*T1, RFC 3261 section 14.1). */
 const reinviteMs = 32_000;
 
-/** DTMF by INFO is the only body passed between the parties. */
-const infoTypes = ['application/dtmf-relay', 'application/dtmf'];
-
-/** Responses that end the dialog they come in (RFC 3261 section 12.2.1.2); 408 is also what no response is. */
-const endsDialog = (status: number): boolean => status === 408 || status === 481;
+/** How long a pause waits for the exchange under way, in ms: longer than a telephone takes, shorter than a dead one. */
+const pauseMs = 8000;
 
 const opposite = (party: Party): Party => (party === 'caller' ? 'called' : 'caller');
 
 /** Joins two connected legs for requests inside their dialogs. */
 export class SipBridge implements Bridge {
   readonly #emit: Emit;
-  constructor(emit: Emit) {
+  readonly #pauseMs: number;
+  constructor(emit: Emit, pause = pauseMs) {
     this.#emit = emit;
+    this.#pauseMs = pause;
   }
 
-  join(caller: CallerLeg, called: CalledLeg, anchor: Anchor): void {
-    if (!(caller instanceof SipCallerLeg) || !(called instanceof SipCalledLeg) || caller.dialog === null) {
+  join(caller: CallerLeg, called: CalledLeg, anchor: Anchor): Joining {
+    if (!(caller instanceof SipCallerLeg) || !(called instanceof SipCalledLeg) || !caller.inside.isOpen) {
       throw new TypeError('the bridge joins connected SIP legs alone');
     }
-    const joined = new Joined({ caller: caller.dialog, called: called.dialog }, anchor, this.#emit, {
-      caller: { heard: caller.offer, told: caller.answer },
-      called: { heard: called.answer, told: anchor.offerForCalled },
-    });
-    caller.dialog.onRequest((request) => joined.take('caller', request));
-    called.dialog.onRequest((request) => joined.take('called', request));
+    return new Joined({ caller: caller.inside, called: called.inside }, anchor, this.#emit, this.#pauseMs);
   }
 }
 
-/** The last session descriptions agreed with one party: what it sent, and what we sent it. */
-interface Agreed {
-  heard: Sdp;
-  told: Sdp;
-}
-
-class Joined {
-  readonly #dialogs: Readonly<Record<Party, SipDialog>>;
-  readonly #anchor: Anchor;
+class Joined implements Joining {
+  readonly #legs: Readonly<Record<Party, LegDialog>>;
   readonly #emit: Emit;
-  readonly #agreed: Record<Party, Agreed>;
+  readonly #pauseMs: number;
+  #anchor: Anchor;
   /** One offer/answer at a time in either direction (RFC 3261 section 14.1). */
   #offeringNow: Party | null = null;
+  #paused = false;
+  /** Told when the exchange under way is over. */
+  readonly #over: (() => void)[] = [];
 
-  constructor(dialogs: Record<Party, SipDialog>, anchor: Anchor, emit: Emit, agreed: Record<Party, Agreed>) {
-    this.#dialogs = dialogs;
+  constructor(legs: Readonly<Record<Party, LegDialog>>, anchor: Anchor, emit: Emit, pause: number) {
+    this.#legs = legs;
     this.#anchor = anchor;
     this.#emit = emit;
-    this.#agreed = agreed;
+    this.#pauseMs = pause;
+    for (const from of ['caller', 'called'] as const) {
+      legs[from].passOn({
+        info: (request) => this.#carry(request, () => this.#info(from, request)),
+        offer: (request) => this.#carry(request, () => this.#offer(from, request)),
+      });
+    }
   }
 
-  take(from: Party, request: InDialogRequest): void {
-    this.#answer(from, request).catch(() => {
+  async pause(): Promise<void> {
+    this.#paused = true;
+    if (this.#offeringNow === null) return;
+    const over = await new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(false), this.#pauseMs);
+      this.#over.push(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+    if (over) return;
+    this.#paused = false;
+    throw new SipError('exchange-under-way', 491);
+  }
+
+  move(anchor: Anchor): void {
+    // An exchange begun on one node and ended on the other would send each party's media to nobody.
+    if (!this.#paused || this.#offeringNow !== null) throw new SipError('not-paused');
+    this.#anchor = anchor;
+  }
+
+  resume(): void {
+    this.#paused = false;
+  }
+
+  #carry(request: InDialogRequest, work: () => Promise<void>): void {
+    work().catch(() => {
       request.respond(500, 'Server Internal Error');
       this.#emit({ event: 'fault', where: 'bridge', code: request.method });
     });
   }
 
-  async #answer(from: Party, request: InDialogRequest): Promise<void> {
-    switch (request.method) {
-      case 'INVITE':
-        return this.#reinvite(from, request);
-      case 'UPDATE':
-        // Without a body it is a session refresh (RFC 4028 section 7.4) and ours to answer.
-        return request.body === '' ? request.respond(200, 'OK') : this.#reinvite(from, request);
-      case 'INFO':
-        return this.#info(from, request);
-      case 'OPTIONS':
-        return request.respond(200, 'OK');
-      case 'REFER':
-        // A transfer would put a party on the call nobody decided on (I7).
-        this.#refused(request.method, 603, 'refer');
-        return request.respond(603, 'Decline', { headers: refusalHeaders({ code: 'transfer-refused' }) });
-      case 'SUBSCRIBE':
-        return request.respond(489, 'Bad Event');
-      default:
-        this.#refused(request.method, 405, 'method');
-        return request.respond(405, 'Method Not Allowed', {
-          headers: { Allow: 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE' },
-        });
-    }
-  }
-
-  #refused(method: string, status: number, why: string): void {
-    this.#emit({ event: 'sip-refused', method, status, why });
-  }
-
   async #info(from: Party, request: InDialogRequest): Promise<void> {
-    const type = request.header('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase();
-    if (request.body === '') return request.respond(200, 'OK');
-    if (type === undefined || !infoTypes.includes(type) || request.body.length > 256) {
-      this.#refused('INFO', 415, 'content-type');
-      return request.respond(415, 'Unsupported Media Type', { headers: { Accept: infoTypes.join(', ') } });
-    }
     const to = opposite(from);
-    const reply = await this.#ask(to, 'INFO', request.body, { 'Content-Type': type });
+    const type = request.header('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+    const headers = { 'Content-Type': type };
+    const reply = await this.#legs[to].ask('INFO', request.body, headers, reinviteMs);
     const status = reply?.status ?? 408;
     if (status >= 200 && status < 300) return request.respond(200, 'OK');
     // The other party's own words are not passed on: they may mean something else in this dialog (RFC 3261 section
@@ -122,27 +115,21 @@ class Joined {
     if (endsDialog(status)) await this.#drop(to);
   }
 
-  async #reinvite(from: Party, request: InDialogRequest): Promise<void> {
+  async #offer(from: Party, request: InDialogRequest): Promise<void> {
+    const to = opposite(from);
+    if (this.#paused) return request.respond(491, 'Request Pending');
     // RFC 3311 section 5.2 and RFC 3261 section 14.2: glare is 491; a second offer on top of one's own is 500.
-    if (this.#offeringNow === opposite(from)) return request.respond(491, 'Request Pending');
+    if (this.#offeringNow === to || this.#legs[to].offering) return request.respond(491, 'Request Pending');
     if (this.#offeringNow === from) {
       return request.respond(500, 'Server Internal Error', { headers: { 'Retry-After': '1' } });
     }
-    if (request.body === '') {
-      this.#refused(request.method, 488, 'late-offer');
-      return request.respond(488, 'Not Acceptable Here', {
-        headers: refusalHeaders({ code: 'offer-missing' }),
-      });
-    }
-    // The same description again is a session refresh: nothing changes, so nobody else is asked.
-    if (request.body === this.#agreed[from].heard) {
-      return request.respond(200, 'OK', { body: this.#agreed[from].told });
-    }
+    if (this.#legs[from].repeats(request)) return;
     this.#offeringNow = from;
     try {
       await this.#renegotiate(from, request);
     } finally {
       this.#offeringNow = null;
+      for (const over of this.#over.splice(0)) over();
     }
   }
 
@@ -150,7 +137,7 @@ class Joined {
     const to = opposite(from);
     const offer = await this.#media(request, () => this.#anchor.reoffer(from, request.body));
     if (offer === null) return;
-    const reply = await this.#ask(to, 'INVITE', offer, {});
+    const reply = await this.#legs[to].ask('INVITE', offer, {}, reinviteMs);
     if (reply === null || reply.status !== 200) {
       await this.#restore();
       return this.#notAccepted(to, request, reply?.status ?? 408);
@@ -158,8 +145,8 @@ class Joined {
     const answer = await this.#media(request, () => this.#anchor.reanswer(to, reply.body));
     if (answer === null) return this.#takeBack(from);
     if (request.cancelled) return this.#takeBack(from);
-    this.#agreed[from] = { heard: request.body, told: answer };
-    this.#agreed[to] = { heard: reply.body, told: offer };
+    this.#legs[from].agree({ heard: request.body, told: answer });
+    this.#legs[to].agree({ heard: reply.body, told: offer });
     request.respond(200, 'OK', { body: answer });
   }
 
@@ -170,11 +157,11 @@ class Joined {
   async #takeBack(from: Party): Promise<void> {
     const to = opposite(from);
     try {
-      const offer = await this.#anchor.reoffer(from, this.#agreed[from].heard);
-      const reply = await this.#ask(to, 'INVITE', offer, {});
+      const offer = await this.#anchor.reoffer(from, this.#legs[from].agreed.heard);
+      const reply = await this.#legs[to].ask('INVITE', offer, {}, reinviteMs);
       if (reply?.status !== 200) return await this.#restore();
       await this.#anchor.reanswer(to, reply.body);
-      this.#agreed[to] = { heard: reply.body, told: offer };
+      this.#legs[to].agree({ heard: reply.body, told: offer });
     } catch {
       // The node has put itself back to what was agreed; what the other party makes of it is its own affair.
       this.#emit({ event: 'sip-refused', method: 'INVITE', status: 488, why: 'take-back' });
@@ -193,7 +180,7 @@ class Joined {
   /** A party that knows its dialog no more, or does not answer in it, is gone: the call ends as if it had hung up. */
   async #drop(party: Party): Promise<void> {
     this.#emit({ event: 'sip-refused', method: 'BYE', status: 481, why: 'dialog-gone' });
-    await this.#dialogs[party].giveUp();
+    await this.#legs[party].giveUp();
   }
 
   /** Does a media command; where it fails the request is refused, the media put back, and null returned. */
@@ -202,7 +189,7 @@ class Joined {
       return await command();
     } catch (error) {
       const detail = error instanceof MediaError ? error.detail : 'media';
-      this.#refused(request.method, 488, error instanceof MediaError ? error.code : 'media');
+      this.#legs.caller.refused(request.method, 488, error instanceof MediaError ? error.code : 'media');
       await this.#restore();
       request.respond(488, 'Not Acceptable Here', {
         headers: refusalHeaders({ code: 'offer-unusable', detail }),
@@ -218,25 +205,6 @@ class Joined {
     } catch {
       // A node that cannot be put back is found by its health check, which ends the call.
       this.#emit({ event: 'fault', where: 'bridge', code: 'restore-failed' });
-    }
-  }
-
-  async #ask(
-    party: Party,
-    method: string,
-    body: string,
-    headers: Record<string, string>,
-  ): Promise<SipReply | null> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<null>((resolve) => {
-      timer = setTimeout(() => resolve(null), reinviteMs);
-    });
-    try {
-      return await Promise.race([this.#dialogs[party].request(method, { body, headers }), late]);
-    } catch {
-      return null;
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -1,41 +1,70 @@
-import type { CallerLeg, Sdp } from '../call/ports.js';
+import type { CallerLeg, Emit, OtherParty, Sdp, SpokenLeg } from '../call/ports.js';
 import { type Ending, endingRow } from '../core/ending.js';
+import type { Key } from '../core/key.js';
 import type { Leg } from '../core/leg.js';
+import type { DialPlan } from '../core/number.js';
+import { LegDialog } from './leg-dialog.js';
+import { OtherParties } from './other-parties.js';
+import { referred } from './other-party.js';
+import type { Timing } from './own-offer.js';
 import { reasonHeader, refusalHeaders } from './refusal.js';
-import { type IncomingInvite, type SipDialog, SipError } from './sip-dialog.js';
+import { type IncomingInvite, SipError } from './sip-dialog.js';
 
 type Gone = Parameters<CallerLeg['onGone']>[0];
 
+export interface CallerLegParts {
+  readonly emit: Emit;
+  readonly timing: Timing;
+  /** The plan of the facility's phones. */
+  readonly plan: DialPlan;
+  /** Whom the INVITE named besides, as a PBX does that forwards somebody else's call. */
+  readonly others: readonly OtherParty[];
+}
+
 /** The caller's half of a call over SIP: one incoming INVITE, and the dialog it becomes. */
-export class SipCallerLeg implements CallerLeg {
+export class SipCallerLeg implements CallerLeg, SpokenLeg {
   readonly leg: Leg;
   readonly offer: Sdp;
+  /** The leg within its dialog. */
+  readonly inside: LegDialog;
   readonly #invite: IncomingInvite;
-  #dialog: SipDialog | null = null;
-  #answer: Sdp = '';
+  readonly #others: OtherParties;
+  #bye: ((reason: string) => Promise<void>) | null = null;
   #goneAs: Parameters<Gone>[0] | null = null;
   readonly #gone: Gone[] = [];
 
-  constructor(leg: Leg, offer: Sdp, invite: IncomingInvite) {
+  constructor(leg: Leg, offer: Sdp, invite: IncomingInvite, parts: CallerLegParts) {
     this.leg = leg;
     this.offer = offer;
     this.#invite = invite;
+    this.#others = new OtherParties(parts.emit);
+    this.#others.report(parts.others);
+    this.inside = new LegDialog({
+      party: 'caller',
+      emit: parts.emit,
+      timing: parts.timing,
+      note: (request) => {
+        if (request.method === 'REFER') this.#others.report([referred(request, parts.plan)]);
+      },
+    });
     invite.onCancel(() => this.#leave('caller-cancelled'));
-  }
-
-  /** What the caller was told in our 200. */
-  get answer(): Sdp {
-    return this.#answer;
-  }
-
-  /** The dialog once the call is connected, for in-dialog requests. */
-  get dialog(): SipDialog | null {
-    return this.#dialog;
   }
 
   onGone(gone: Gone): void {
     if (this.#goneAs !== null) gone(this.#goneAs);
     else this.#gone.push(gone);
+  }
+
+  onOther(listener: (party: OtherParty) => void): void {
+    this.#others.onOther(listener);
+  }
+
+  onKey(listener: ((key: Key) => void) | null): void {
+    this.inside.onKey(listener);
+  }
+
+  reinvite(offer: Sdp): Promise<Sdp> {
+    return this.inside.reinvite(offer);
   }
 
   ring(): void {
@@ -48,8 +77,8 @@ export class SipCallerLeg implements CallerLeg {
       if (error instanceof SipError && error.code === 'cancelled') this.#leave('caller-cancelled');
       throw error;
     });
-    this.#dialog = dialog;
-    this.#answer = answer;
+    this.#bye = (reason) => dialog.bye({ Reason: reason });
+    this.inside.open(dialog, { heard: this.offer, told: answer });
     dialog.onBye((reason) => this.#leave(reason === 'ack-timeout' ? 'ack-missing' : 'caller-hung-up'));
   }
 
@@ -59,7 +88,7 @@ export class SipCallerLeg implements CallerLeg {
   }
 
   async hangUp(ending: Ending): Promise<void> {
-    await this.#dialog?.bye({ Reason: reasonHeader(ending) });
+    await this.#bye?.(reasonHeader(ending));
   }
 
   #leave(how: Parameters<Gone>[0]): void {

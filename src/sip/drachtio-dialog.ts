@@ -1,4 +1,4 @@
-import { asSipError, plain, wrap } from './drachtio-messages.js';
+import { asSipError, headerOf, plain, wrap } from './drachtio-messages.js';
 import type { SrfClient, SrfDialog } from './drachtio-types.js';
 import type { Headers } from './refusal.js';
 import type { InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
@@ -10,11 +10,22 @@ export interface AgentLink {
   client(): SrfClient;
 }
 
+/** Requests kept for a listener that is attached in the same turn; beyond them the far end is asked to wait. */
+const maxEarly = 8;
+
+/** How long an ACK is waited for. Where it is lost for good the agent ends the dialog; we wait for it no longer. */
+const ackMs = 2000;
+
 /** A dialog of the library, mended. */
 export const sipDialog = (dialog: SrfDialog, link: AgentLink): SipDialog => {
   let byeReason: 'bye' | 'ack-timeout' | 'other' | null = null;
   const byes: ((reason: 'bye' | 'ack-timeout' | 'other') => void)[] = [];
-  const requests: ((request: InDialogRequest) => void)[] = [];
+  let listener: ((request: InDialogRequest) => void) | null = null;
+  // The library gives us the dialog in the same turn in which it may hand on the next frame: a key pressed then would
+  // be lost before anybody can listen for it.
+  const early: InDialogRequest[] = [];
+  let unacknowledged = dialog.type === 'uas';
+  const acks: (() => void)[] = [];
   const gone = (reason: 'bye' | 'ack-timeout' | 'other'): void => {
     byeReason ??= reason;
     for (const bye of byes.splice(0)) bye(byeReason);
@@ -28,14 +39,24 @@ export const sipDialog = (dialog: SrfDialog, link: AgentLink): SipDialog => {
   const original = dialog.handle.bind(dialog);
   dialog.handle = (request, response) => {
     if (request.method === 'BYE' || request.method === 'ACK') {
+      if (request.method === 'ACK') {
+        unacknowledged = false;
+        for (const ack of acks.splice(0)) ack();
+      }
       original(request, response);
       return;
     }
-    const listener = requests[0];
     const wrapped = wrap(request, response);
-    if (listener === undefined)
-      wrapped.respond(480, 'Temporarily Unavailable', { headers: { 'Retry-After': '1' } });
-    else listener(wrapped);
+    const { respond } = wrapped;
+    if (request.method === 'INVITE') {
+      wrapped.respond = (status, phrase, options) => {
+        if (status >= 200 && status < 300 && !wrapped.cancelled) unacknowledged = true;
+        respond(status, phrase, options);
+      };
+    }
+    if (listener !== null) listener(wrapped);
+    else if (early.length < maxEarly) early.push(wrapped);
+    else respond(500, 'Server Internal Error', { headers: { 'Retry-After': '1' } });
   };
   return {
     id: dialog.id,
@@ -43,10 +64,21 @@ export const sipDialog = (dialog: SrfDialog, link: AgentLink): SipDialog => {
       if (byeReason !== null) listener(byeReason);
       else byes.push(listener);
     },
-    onRequest: (listener) => {
-      requests[0] = listener;
+    onRequest: (one) => {
+      listener = one;
+      for (const request of early.splice(0)) one(request);
     },
     request: (method, options) => requestIn(dialog, method, options),
+    acknowledged: () =>
+      unacknowledged
+        ? new Promise((resolve) => {
+            const timer = setTimeout(resolve, ackMs);
+            acks.push(() => {
+              clearTimeout(timer);
+              resolve();
+            });
+          })
+        : Promise.resolve(),
     bye: (headers) => (byeReason === null ? byeIn(dialog, link, headers) : Promise.resolve()),
     giveUp: async () => {
       if (byeReason !== null) return;
@@ -85,7 +117,7 @@ const requestIn = (
           resolve({
             status: response.status,
             body: response.body ?? '',
-            header: (name) => response.get(name),
+            header: (name) => headerOf(response, name),
           });
         });
       });

@@ -13,9 +13,32 @@ export const codeOfError = (error: unknown): string => {
 
 export const asSipError = (error: unknown): SipError => {
   if (typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number') {
-    return new SipError('sip-status', error.status);
+    const response = 'res' in error ? (error.res as SrfMessage | undefined) : undefined;
+    const header = (name: string) => (response === undefined ? undefined : headerOf(response, name));
+    return new SipError('sip-status', error.status, header);
   }
   return new SipError(codeOfError(error));
+};
+
+/**
+ * A header as RFC 3261 section 7.3.1 has it: all its lines, joined by commas. The library joins them too, except
+ * those of Diversion written with another case, of which it gives the first kind alone.
+ */
+export const headerOf = (message: SrfMessage, name: string): string | undefined => {
+  const { raw } = message;
+  if (name.toLowerCase() !== 'diversion' || raw === undefined) return message.get(name);
+  const end = raw.indexOf('\r\n\r\n');
+  const lines = (end < 0 ? raw : raw.slice(0, end)).split('\r\n');
+  const values = lines
+    .filter(
+      (line) =>
+        line
+          .slice(0, Math.max(0, line.indexOf(':')))
+          .trim()
+          .toLowerCase() === 'diversion',
+    )
+    .map((line) => line.slice(line.indexOf(':') + 1).trim());
+  return values.length === 0 ? undefined : values.join(',');
 };
 
 /**
@@ -44,7 +67,7 @@ export const wrap = (request: SrfRequest, response: SrfResponse): InDialogReques
     get cancelled() {
       return cancelled;
     },
-    header: (name) => request.get(name),
+    header: (name) => headerOf(request, name),
     respond: (status, phrase, options) => {
       const sending: { headers: Record<string, string>; body?: string } = {
         headers: plain(options?.headers),

@@ -39,6 +39,9 @@ export interface SrfDialog {
   readonly id: string;
   readonly socket: { readonly destroyed: boolean };
   readonly agent: SrfClient;
+  readonly type: 'uas' | 'uac';
+  /** The response that made it: of the far end where we called. */
+  readonly res: SrfMessage;
   readonly remote: { readonly sdp: string };
   readonly local: { sdp: string };
   handle(request: SrfRequest, response: SrfResponse): void;

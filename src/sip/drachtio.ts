@@ -1,9 +1,24 @@
 import Srf from 'drachtio-srf';
 import { type AgentLink, sipDialog } from './drachtio-dialog.js';
-import { asSipError, codeOfError, overtaken, plain, sendSafely, sourceOf } from './drachtio-messages.js';
+import {
+  asSipError,
+  codeOfError,
+  headerOf,
+  overtaken,
+  plain,
+  sendSafely,
+  sourceOf,
+} from './drachtio-messages.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './drachtio-types.js';
 import type { Headers } from './refusal.js';
-import { type IncomingInvite, type OutgoingInvite, type SipDialog, SipError } from './sip-dialog.js';
+import {
+  type Accepted,
+  type IncomingInvite,
+  type OutgoingInvite,
+  type Progress,
+  type SipDialog,
+  SipError,
+} from './sip-dialog.js';
 import type { Source } from './trunk.js';
 
 export interface DrachtioOptions {
@@ -145,7 +160,7 @@ export class Drachtio {
         uri: request.uri,
         body: request.body ?? '',
         source: sourceOf(request),
-        header: (name) => request.get(name),
+        header: (name) => headerOf(request, name),
         onCancel: (listener) => {
           if (cancelled) listener();
           else cancels.push(listener);
@@ -160,11 +175,11 @@ export class Drachtio {
     }
   }
 
-  /** Sends an INVITE. `first` is called for every response before the final one. */
+  /** Sends an INVITE. `progress` is called for every response before the final one, and for UPDATEs. */
   invite(
     uri: string,
     options: { proxy: string; sdp: string; headers: Headers },
-    provisional: (status: number) => void,
+    progress: (said: Progress) => void,
   ): OutgoingInvite {
     let sent: SrfRequest | null = null;
     let cancelWith: Headers | null = null;
@@ -176,7 +191,7 @@ export class Drachtio {
         // The connection is gone; the outcome's own bound ends the wait.
       }
     };
-    const outcome = new Promise<{ dialog: SipDialog; answer: string }>((resolve, reject) => {
+    const outcome = new Promise<Accepted>((resolve, reject) => {
       this.#pending.add(reject);
       try {
         this.#srf.createUAC(
@@ -186,14 +201,25 @@ export class Drachtio {
             cbRequest: (error, request) => {
               if (error !== null && error !== undefined) return;
               sent = request;
+              // The library itself answers an UPDATE of the early dialog.
+              request.on('update', (update) =>
+                progress({ status: 0, header: (name) => headerOf(update, name) }),
+              );
               if (cancelWith !== null) cancel(cancelWith);
             },
-            cbProvisional: (response) => provisional(response.status),
+            cbProvisional: (response) =>
+              progress({ status: response.status, header: (name) => headerOf(response, name) }),
           },
           (error, dialog) => {
             this.#pending.delete(reject);
             if (error !== null && error !== undefined) reject(asSipError(error));
-            else resolve({ dialog: sipDialog(dialog, this.#link), answer: dialog.remote.sdp ?? '' });
+            else {
+              resolve({
+                dialog: sipDialog(dialog, this.#link),
+                answer: dialog.remote.sdp ?? '',
+                header: (name) => headerOf(dialog.res, name),
+              });
+            }
           },
         );
       } catch (error) {

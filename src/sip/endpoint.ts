@@ -7,8 +7,10 @@ import { CarrierStates } from './carrier-states.js';
 import { SipDialer } from './dialer.js';
 import { Drachtio } from './drachtio.js';
 import { legFromInvite } from './leg-from-invite.js';
+import { defaultTiming, type Timing } from './own-offer.js';
 import { refusalHeaders } from './refusal.js';
 import type { IncomingInvite } from './sip-dialog.js';
+import { SupervisorDialer, type SupervisorOptions } from './supervisor.js';
 import { type FacilityTrunk, type Source, type Trunk, TrunkTable } from './trunk.js';
 
 /** What the SIP side needs of the controller of calls. */
@@ -30,15 +32,21 @@ export interface EndpointOptions {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly newCallId: () => CallId;
+  /** Waits of our own re-INVITEs where they are to be others than those of RFC 3261. */
+  readonly timing?: Partial<Timing>;
+  /** Which supervisors' phones may be rung; none where it is not given. */
+  readonly supervisors?: SupervisorOptions;
 }
 
 /** Everything SIP: admits INVITEs by trunk, reads them into legs, and gives the controller its dialer and bridge. */
 export class SipEndpoint {
   readonly dialer: SipDialer;
   readonly bridge: SipBridge;
+  readonly supervisors: SupervisorDialer;
   readonly carriers: CarrierStates;
   readonly #options: EndpointOptions;
   readonly #table: TrunkTable;
+  readonly #timing: Timing;
   readonly #drachtio: Drachtio;
   /** The INVITEs of calls under way, for the headers that may be copied; gone with the leg. */
   readonly #invites = new WeakMap<Leg, { readonly invite: IncomingInvite; readonly trunk: FacilityTrunk }>();
@@ -47,6 +55,7 @@ export class SipEndpoint {
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#table = new TrunkTable(options.trunks);
+    this.#timing = { ...defaultTiming, ...options.timing };
     this.carriers = new CarrierStates(this.#table, options.emit);
     this.bridge = new SipBridge(options.emit);
     this.#drachtio = new Drachtio({
@@ -62,9 +71,14 @@ export class SipEndpoint {
       drachtio: this.#drachtio,
       carriers: this.carriers,
       emit: options.emit,
+      timing: this.#timing,
       trunkOf: (leg) => this.#invites.get(leg)?.trunk ?? null,
       headerOf: (leg, name) => this.#invites.get(leg)?.invite.header(name),
     });
+    this.supervisors = new SupervisorDialer(
+      { drachtio: this.#drachtio, emit: options.emit, timing: this.#timing },
+      options.supervisors ?? { allowed: [], trunk: null },
+    );
   }
 
   /** Connects to the agent; from then on calls go to the taker. */
@@ -119,7 +133,9 @@ export class SipEndpoint {
       return;
     }
     this.#invites.set(read.leg, { invite, trunk });
-    taker.take(new SipCallerLeg(read.leg, read.offer, invite));
+    const { emit } = this.#options;
+    const parts = { emit, timing: this.#timing, plan: trunk.plan, others: read.others };
+    taker.take(new SipCallerLeg(read.leg, read.offer, invite, parts));
   }
 }
 

@@ -1,7 +1,9 @@
+import type { OtherParty } from '../call/ports.js';
 import type { Ending } from '../core/ending.js';
-import { type CallId, type Leg, parseCallerId, type WallMs } from '../core/leg.js';
-import { type Dialled, parseDialled } from '../core/number.js';
+import { type CallerId, type CallId, type Leg, parseCallerId, type WallMs } from '../core/leg.js';
 import { parseNameAddr } from './name-addr.js';
+import { partiesOfInvite } from './other-party.js';
+import { type PrefixedDial, readPrefixed } from './private-prefix.js';
 import type { FacilityTrunk } from './trunk.js';
 
 /** The parts of an INVITE that say who calls what. Nothing else of it is looked at. */
@@ -11,7 +13,14 @@ export interface InviteFacts {
   header(name: string): string | undefined;
 }
 
-export type ReadInvite = { readonly leg: Leg; readonly offer: string } | { readonly refused: Ending };
+export type ReadInvite =
+  | {
+      readonly leg: Leg;
+      readonly offer: string;
+      /** Whom the call came by before, where a PBX says that it forwards somebody else's (I7). */
+      readonly others: readonly OtherParty[];
+    }
+  | { readonly refused: Ending };
 
 const refuse = (code: Ending['code'], detail: string): ReadInvite => ({ refused: { code, detail } });
 
@@ -25,8 +34,9 @@ export const legFromInvite = (
   callId: CallId,
   now: WallMs,
 ): ReadInvite => {
-  const dialled = parseDialled(invite.uri, trunk.plan);
-  const read = legOf(invite, trunk, callId, now, dialled);
+  const prefixed = readPrefixed(invite.uri, trunk.plan, trunk.privatePrefix ?? null);
+  const { dialled } = prefixed;
+  const read = legOf(invite, trunk, callId, now, prefixed);
   // Somebody dialled an emergency number: that is what staff must hear, whatever else the INVITE lacks.
   return 'refused' in read && dialled.kind === 'emergency'
     ? refuse('emergency-number', read.refused.detail ?? read.refused.code)
@@ -38,7 +48,7 @@ const legOf = (
   trunk: FacilityTrunk,
   callId: CallId,
   now: WallMs,
-  dialled: Dialled,
+  { dialled, claimsPrivate }: PrefixedDial,
 ): ReadInvite => {
   const require = invite.header('Require');
   if (require !== undefined && require.trim() !== '') return refuse('extension-required', 'require');
@@ -50,7 +60,7 @@ const legOf = (
   const body = offerOf(invite);
   if ('refused' in body) return body;
   const caller = callerOf(invite, trunk);
-  if (caller === null) return refuse('caller-unidentified', trunk.caller.from);
+  if (caller === 'unidentified') return refuse('caller-unidentified', trunk.caller.from);
   const unit = nameIn(invite, trunk.unitHeader);
   const phone = nameIn(invite, trunk.phoneHeader);
   if (unit === undefined || phone === undefined) return refuse('caller-unidentified', 'unit-or-phone');
@@ -59,9 +69,12 @@ const legOf = (
     origin: { trunk: trunk.name, facility: trunk.facility, unit, phone },
     caller,
     dialled,
+    claimsPrivate,
     receivedAt: now,
   };
-  return { leg, offer: body.offer };
+  const decided = dialled.kind === 'number' || dialled.kind === 'hotline' ? [dialled.key] : [];
+  const others = partiesOfInvite(invite, { plan: trunk.plan, decided });
+  return { leg, offer: body.offer, others };
 };
 
 const offerOf = (invite: InviteFacts): { readonly offer: string } | { readonly refused: Ending } => {
@@ -77,13 +90,20 @@ const offerOf = (invite: InviteFacts): { readonly offer: string } | { readonly r
   return { offer: invite.body };
 };
 
-const callerOf = (invite: InviteFacts, trunk: FacilityTrunk) => {
-  if (trunk.caller.from === 'header') {
-    const value = invite.header(trunk.caller.header);
-    return value === undefined ? null : parseCallerId(value.trim());
+/** Who calls; null where that is to be asked for. */
+const callerOf = (invite: InviteFacts, { caller }: FacilityTrunk): CallerId | null | 'unidentified' => {
+  switch (caller.from) {
+    case 'pin':
+      return null;
+    case 'header':
+      return parseCallerId(invite.header(caller.header)?.trim() ?? '') ?? 'unidentified';
+    case 'from-user':
+      return parseCallerId(parseNameAddr(invite.header('From') ?? '')?.user ?? '') ?? 'unidentified';
+    default: {
+      const never: never = caller;
+      return never;
+    }
   }
-  const from = parseNameAddr(invite.header('From') ?? '');
-  return from === null ? null : parseCallerId(from.user);
 };
 
 /** A unit or phone named by a header: null where the trunk names none, undefined where what it sent is no name. */

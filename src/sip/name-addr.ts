@@ -21,6 +21,19 @@ const telShape = /^[A-Za-z0-9+*#().-]+$/;
 
 /** Reads one name-addr or addr-spec; null where it is anything else. */
 export const parseNameAddr = (header: string): NameAddr | null => {
+  const parted = partNameAddr(header);
+  return parted === null ? null : parseAddrSpec(parted.uri);
+};
+
+/** A header with one address, taken apart: the URI as it was sent, and the parameters of the header behind it. */
+export interface PartedAddr {
+  readonly uri: string;
+  /** Empty, or from the first ';' on. */
+  readonly params: string;
+}
+
+/** Takes one name-addr or addr-spec apart without judging its URI; null where it is neither. */
+export const partNameAddr = (header: string): PartedAddr | null => {
   if (header.length > maxLength) return null;
   for (let i = 0; i < header.length; i++) {
     const code = header.charCodeAt(i);
@@ -28,13 +41,37 @@ export const parseNameAddr = (header: string): NameAddr | null => {
     if (code < 0x20 && code !== 0x09) return null;
     if (code === 0x7f) return null;
   }
-  const text = header.trim();
-  const uri = enclosed(text);
-  return uri === null ? null : parseAddrSpec(uri);
+  return enclosed(header.trim());
+};
+
+/**
+ * Splits a header of several addresses at the commas outside quotes and brackets (RFC 3261 section 7.3.1), without
+ * judging them. Null where there are more than `max`, or a quote or bracket does not close.
+ */
+export const splitAddresses = (header: string, max: number): readonly string[] | null => {
+  const parts: string[] = [];
+  let from = 0;
+  let quoted = false;
+  let bracketed = false;
+  for (let i = 0; i <= header.length; i++) {
+    const c = header[i];
+    if (quoted) {
+      if (c === '\\') i++;
+      else if (c === '"') quoted = false;
+    } else if (c === '"' && !bracketed) quoted = true;
+    else if (c === '<') bracketed = true;
+    else if (c === '>') bracketed = false;
+    else if (c === undefined || (c === ',' && !bracketed)) {
+      if (parts.length === max) return null;
+      parts.push(header.slice(from, i));
+      from = i + 1;
+    }
+  }
+  return quoted || bracketed ? null : parts;
 };
 
 /** The URI between the angle brackets, outside any quoted display name; the bare addr-spec without brackets. */
-const enclosed = (text: string): string | null => {
+const enclosed = (text: string): PartedAddr | null => {
   let at = 0;
   if (text[0] === '"') {
     at = 1;
@@ -47,8 +84,9 @@ const enclosed = (text: string): string | null => {
     // Without brackets parameters belong to the header, not to the URI.
     if (at > 0) return null;
     const end = text.indexOf(';');
-    if (end < 0) return text;
-    return endsTheHeader(text.slice(end)) ? text.slice(0, end) : null;
+    if (end < 0) return { uri: text, params: '' };
+    const params = text.slice(end);
+    return endsTheHeader(params) ? { uri: text.slice(0, end), params } : null;
   }
   // Between a display name and the bracket there may be only white space or a token display name.
   const between = text.slice(at, open);
@@ -57,7 +95,8 @@ const enclosed = (text: string): string | null => {
   if (/[",;:@>\\]/.test(between)) return null;
   const close = text.indexOf('>', open);
   if (close < 0) return null;
-  return endsTheHeader(text.slice(close + 1)) ? text.slice(open + 1, close) : null;
+  const params = text.slice(close + 1).trimStart();
+  return endsTheHeader(params) ? { uri: text.slice(open + 1, close), params } : null;
 };
 
 /** Whether nothing but parameters follows: a second address would be one nobody decided on. */

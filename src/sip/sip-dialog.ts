@@ -7,12 +7,21 @@ export class SipError extends Error {
   readonly code: string;
   /** Final SIP status, or 0. */
   readonly status: number;
-  constructor(code: string, status = 0) {
+  /** The headers of the final response, where one came. */
+  readonly header: (name: string) => string | undefined;
+  constructor(code: string, status = 0, header: (name: string) => string | undefined = () => undefined) {
     super(code);
     this.name = 'SipError';
     this.code = code;
     this.status = status;
+    this.header = header;
   }
+}
+
+/** What was said about an INVITE of ours before its final response; status 0 for an UPDATE of the early dialog. */
+export interface Progress {
+  readonly status: number;
+  header(name: string): string | undefined;
 }
 
 export interface InDialogRequest {
@@ -37,6 +46,11 @@ export interface SipDialog {
   onBye(listener: (reason: 'bye' | 'ack-timeout' | 'other') => void): void;
   onRequest(listener: (request: InDialogRequest) => void): void;
   request(method: string, options: { headers?: Headers; body?: string }): Promise<SipReply>;
+  /**
+   * Resolves when the far end has acknowledged our last 200, or at once: no INVITE may go out before that (RFC 3261
+   * section 14.1).
+   */
+  acknowledged(): Promise<void>;
   /** Never rejects. */
   bye(headers: Headers): Promise<void>;
   /** BYE for a far end that does not know the dialog any more; the listeners of `onBye` are told. Never rejects. */
@@ -53,8 +67,15 @@ export interface IncomingInvite extends InviteFacts {
   accept(sdp: string, headers: Headers): Promise<SipDialog>;
 }
 
+/** What an INVITE of ours became: its dialog, the answer, and the headers of the 200. */
+export interface Accepted {
+  readonly dialog: SipDialog;
+  readonly answer: string;
+  header(name: string): string | undefined;
+}
+
 export interface OutgoingInvite {
   /** Settles with the dialog and the answer, or rejects with SipError. */
-  readonly outcome: Promise<{ readonly dialog: SipDialog; readonly answer: string }>;
+  readonly outcome: Promise<Accepted>;
   cancel(headers: Headers): void;
 }

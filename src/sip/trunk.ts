@@ -4,6 +4,8 @@ import type { DialPlan } from '../core/number.js';
 /** How a facility trunk says who calls. */
 export type CallerSource =
   | { readonly from: 'from-user' }
+  /** The caller keys a PIN in after the call is taken; the INVITE says nothing of who it is. */
+  | { readonly from: 'pin' }
   | { readonly from: 'header'; readonly header: string };
 
 /** A trunk towards a facility's phones: an ATA, a PBX. Calls come only from here. */
@@ -19,6 +21,8 @@ export interface FacilityTrunk {
   readonly unitHeader: string | null;
   readonly phoneHeader: string | null;
   readonly plan: DialPlan;
+  /** Dialled before a number to ask for a private call, such as '*7'. */
+  readonly privatePrefix?: string | null;
   /** Carrier trunks to try, in order. */
   readonly carriers: readonly TrunkId[];
   /** What the called party sees: the facility's own number, never the caller's. */

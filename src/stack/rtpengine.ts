@@ -37,6 +37,8 @@ export interface RtpengineOptions {
   readonly spool?: string;
   /** Default 5 (notices and worse). */
   readonly logLevel?: number;
+  /** Where the node sends each key a party presses, as JSON over UDP. Without it, keys go unseen. */
+  readonly dtmfLog?: Address;
 }
 
 export interface Address {
@@ -110,6 +112,9 @@ const commonArgs = (
   '--num-threads=2',
   '--media-num-threads=1',
   `--log-level=${options.logLevel ?? 5}`,
+  ...(options.dtmfLog === undefined
+    ? []
+    : [`--dtmf-log-dest=${options.dtmfLog.host}:${options.dtmfLog.port}`]),
 ];
 
 /** Starts rtpengine in userspace on loopback. Rejects with StackError. */

@@ -141,6 +141,8 @@ export class FakeCaller implements CallerLeg {
     else this.#gone.push(gone);
   }
 
+  onOther(): void {}
+
   ring(): void {
     this.#world.actNow('ring', this.leg.callId);
   }
@@ -192,6 +194,8 @@ export class FakeCalled implements CalledLeg {
     if (this.#isGone) gone();
     else this.#gone.push(gone);
   }
+
+  onOther(): void {}
 
   hangUp(_ending: Ending): Promise<void> {
     this.#world.closes('called', this.#call);
@@ -260,7 +264,9 @@ export class World {
       {
         lists: {
           lookUp: (question) =>
-            this.act('look-up', this.#callOf(question.caller), () => this.answers(question.caller)),
+            this.act('look-up', this.#callOf(question.caller ?? ''), () =>
+              this.answers(question.caller ?? ''),
+            ),
         },
         journal: this.#journal(),
         media: {
@@ -270,8 +276,13 @@ export class World {
             this.act('anchor recorded', callId, () => this.#recordedAnchor(callId, offer)),
         },
         recorder: this.#recorder(),
-        dialer: { dial: (leg, _decision, _anchor, rang) => this.#dial(leg, rang) },
-        bridge: { join: (caller) => this.actNow('join', caller.leg.callId) },
+        dialer: { dial: (leg, _decision, _anchor, { rang }) => this.#dial(leg, rang) },
+        bridge: {
+          join: (caller) => {
+            this.actNow('join', caller.leg.callId);
+            return { pause: () => Promise.resolve(), move: () => undefined, resume: () => undefined };
+          },
+        },
         surroundings: {
           of: (leg) => {
             this.actNow('surroundings', leg.callId);

@@ -99,7 +99,11 @@ const inputOf = (c: Case): DecisionInput => {
       ),
   };
   return input({
-    leg: leg({ dialled: dialledOf(c.dialled, c.type) }),
+    leg: leg({
+      dialled: dialledOf(c.dialled, c.type),
+      claimsPrivate: c.claimsPrivate === true,
+      ...(c.caller === null ? { caller: null } : {}),
+    }),
     trunkEnabled: c.trunkEnabled !== false,
     answers: lists,
     circumstances: {
@@ -107,7 +111,6 @@ const inputOf = (c: Case): DecisionInput => {
       schedule: (c.schedule ?? 'open') as 'open' | 'closed' | 'unknown',
       suspended: c.suspended === true,
       concurrentCalls: (c.concurrentCalls ?? 0) as number,
-      claimsPrivate: c.claimsPrivate === true,
     },
     policy: policy({
       privilegedInLockdown: (c.privilegedInLockdown ?? 'private') as 'private' | 'refused',
@@ -166,11 +169,16 @@ const anyInput: fc.Arbitrary<DecisionInput> = fc
     suspended: fc.boolean(),
     concurrentCalls: fc.nat({ max: 3 }),
     claimsPrivate: fc.boolean(),
+    known: fc.boolean(),
     strict: fc.boolean(),
   })
   .map((r) =>
     input({
-      leg: leg({ dialled: r.dialled }),
+      leg: leg({
+        dialled: r.dialled,
+        claimsPrivate: r.claimsPrivate,
+        ...(r.known ? {} : { caller: null }),
+      }),
       trunkEnabled: r.trunkEnabled,
       answers: { ...r, epoch: r.epoch ? answers().epoch : null },
       circumstances: r,
@@ -193,12 +201,12 @@ t.test('properties of every decision', async (t) => {
         if (privileged) throw new Error('a privileged number was to be recorded');
         if (anyUnknown) throw new Error('connected although a list was unknown');
         if (a.allow.state !== 'listed') throw new Error('connected although not allowed');
+        if (given.leg.caller === null) throw new Error('connected for nobody');
         if (a.epoch === null || a.heartbeatAgeMs === null || a.heartbeatAgeMs > 60_000)
           throw new Error('connected on stale lists');
         if (circumstances.lockdown !== 'off' || circumstances.schedule !== 'open')
           throw new Error('connected when closed');
-        if (circumstances.claimsPrivate || a.pending.state === 'listed')
-          throw new Error('a claim was recorded');
+        if (given.leg.claimsPrivate || a.pending.state === 'listed') throw new Error('a claim was recorded');
       }
       if (decision.verdict === 'private' && !privileged)
         throw new Error('private without a privileged entry');

@@ -28,6 +28,7 @@ export const leg = (change: Partial<Leg> = {}): Leg => ({
   origin: { trunk: 'north' as TrunkId, facility: 'north' as FacilityId, unit: null, phone: null },
   caller: '4711' as CallerId,
   dialled: dialledNumber(),
+  claimsPrivate: false,
   receivedAt: now,
   ...change,
 });
@@ -81,7 +82,6 @@ export const input = (change: Partial<DecisionInput> = {}): DecisionInput => ({
     schedule: 'open',
     suspended: false,
     concurrentCalls: 0,
-    claimsPrivate: false,
   },
   policy: policy(),
   now,

@@ -41,6 +41,7 @@ export const legOf = (callId: CallId): Leg => ({
   },
   caller: some(parseCallerId('4711')),
   dialled: { kind: 'number', key, type: 'ordinary', region: 'US' },
+  claimsPrivate: false,
   receivedAt: Date.now() as Leg['receivedAt'],
 });
 
@@ -74,7 +75,6 @@ const decideWith = (callId: CallId, privileged: ListAnswers['privileged']) =>
       schedule: 'open',
       suspended: false,
       concurrentCalls: 0,
-      claimsPrivate: false,
     },
     policy,
     now: Date.now() as Leg['receivedAt'],

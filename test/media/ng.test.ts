@@ -6,19 +6,34 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { AppEvent } from '../../src/call/events.js';
 import { MediaError } from '../../src/call/ports.js';
-import { type Bencodable, BencodeError, decode, encode, MAX_DEPTH } from '../../src/media/bencode.js';
+import type { CallId } from '../../src/core/leg.js';
+import {
+  type Bencodable,
+  type BencodeDict,
+  BencodeError,
+  decode,
+  encode,
+  MAX_DEPTH,
+} from '../../src/media/bencode.js';
 import {
   answerCommand,
   assertPrivate,
   assertRecorded,
   blockCommand,
   deleteCommand,
+  isPromptsRoot,
   offerCommand,
   pingCommand,
+  playCommand,
   queryCommand,
   recordingAnswerCommand,
   statisticsCommand,
+  stopPlayingCommand,
+  stopRecordingCommand,
+  subscribeAnswerCommand,
+  subscribeCommand,
   unblockCommand,
+  unsubscribeCommand,
 } from '../../src/media/commands.js';
 import { NgSocket } from '../../src/media/ng-socket.js';
 import { freeUdpPort } from '../../src/stack/free-ports.js';
@@ -109,8 +124,14 @@ t.test('a private node is sent nothing off the closed list', async (t) => {
     queryCommand(id),
     deleteCommand(id, 'caller'),
     deleteCommand(id, null),
+    playCommand(id, 'caller', '/prompts/en/greeting.wav', 1),
+    playCommand(id, 'called', '/prompts/names/callers/A.b..c-1.wav', 20),
+    stopPlayingCommand(id, 'caller'),
   ];
-  for (const message of mine) t.doesNotThrow(() => assertPrivate(message), JSON.stringify(message));
+  for (const message of mine) {
+    t.doesNotThrow(() => assertPrivate(message, '/prompts'), JSON.stringify(message));
+    t.doesNotThrow(() => assertRecorded(message, '/prompts'), JSON.stringify(message));
+  }
   const recording = recordingAnswerCommand(id, 'called', 'v=0', '127.0.0.1');
   t.doesNotThrow(() => assertRecorded(recording));
   const offer = offerCommand(id, 'caller', false, 'v=0', '127.0.0.1');
@@ -134,17 +155,96 @@ t.test('a private node is sent nothing off the closed list', async (t) => {
       'subscribe answer',
       'publish',
       'play media',
+      'stop media',
+      'play DTMF',
+      'unsubscribe',
       'silence media',
       'list',
     ].map((command) => ({ command, 'call-id': id })),
+    ...recordedOnly(id),
   ];
-  for (const message of foreign) t.throws(() => assertPrivate(message), JSON.stringify(message));
+  for (const message of foreign) t.throws(() => assertPrivate(message, '/prompts'), JSON.stringify(message));
   t.throws(
     () => assertRecorded({ ...offer, 'record-call': 'yes' }),
     'recording starts with the answer alone',
   );
   t.throws(() => assertRecorded({ ...recording, 'record-call': 'maybe' }));
   t.throws(() => assertRecorded({ command: 'start recording', 'call-id': id }));
+});
+
+const recordedOnly = (id: CallId) => [
+  stopRecordingCommand(id),
+  subscribeCommand(id, 'ear-1', '127.0.0.1'),
+  subscribeAnswerCommand(id, 'ear-4', 'v=0'),
+  unsubscribeCommand(id, 'ear-2'),
+];
+
+t.test('a node plays sounds of the prompts and nothing else, to one party', async (t) => {
+  const id = newCallId();
+  const play = playCommand(id, 'caller', '/prompts/en/greeting.wav', 1);
+  for (const assert of [assertPrivate, assertRecorded]) {
+    t.throws(() => assert(play), 'nothing where no prompts are configured');
+    for (const file of [
+      '/etc/passwd',
+      '/prompts/../etc/x.wav',
+      '/prompts/en/../../x.wav',
+      '/prompts/en/..wav',
+      '/prompts/.hidden/x.wav',
+      '/prompts//x.wav',
+      '/promptsx/x.wav',
+      '/prompts/en/greeting.mp3',
+      '/prompts/en/greeting.wav\n',
+      '/prompts/a/b/c/d/e.wav',
+      `/prompts/${'x'.repeat(200)}.wav`,
+      'http://192.0.2.1/x.wav',
+      '/prompts/http://192.0.2.1/x.wav',
+      'greeting.wav',
+      '',
+    ]) {
+      t.throws(() => assert({ ...play, file }, '/prompts'), file);
+    }
+    const { file: _file, ...noFile } = play;
+    const { 'from-tag': _tag, ...toAll } = play;
+    for (const more of [
+      noFile,
+      toAll,
+      { ...play, 'from-tag': 'ear-1' },
+      { ...play, blob: 'RIFF' },
+      { ...play, 'db-id': 7 },
+      { ...play, 'to-tag': 'called' },
+      { ...play, flags: ['all'] },
+      { ...play, 'repeat-times': 0 },
+      { ...play, 'repeat-times': 1001 },
+      { ...play, 'repeat-times': '5' },
+      { ...stopPlayingCommand(id, 'caller'), flags: ['all'] },
+    ]) {
+      t.throws(() => assert(more, '/prompts'), JSON.stringify(more));
+    }
+  }
+  t.ok(isPromptsRoot('/opt/sallyport/prompts'));
+  for (const root of ['prompts', '/', '', '/a/../b', '/a/', '/a b', 'http://x/y', '/a:b']) {
+    t.notOk(isPromptsRoot(root), root);
+  }
+});
+
+t.test('a recorded node is sent nothing off its own list', async (t) => {
+  const id = newCallId();
+  for (const message of recordedOnly(id)) {
+    t.doesNotThrow(() => assertRecorded(message), JSON.stringify(message));
+    for (const key of Object.keys(message)) {
+      const { [key as 'command']: _left, ...rest } = message;
+      if (key === 'to-tag' || key === 'call-id' || key === 'command')
+        t.throws(() => assertRecorded(rest as BencodeDict), `${message.command} without ${key}`);
+    }
+    t.throws(() => assertRecorded({ ...message, 'record-call': 'yes' }));
+    t.throws(() => assertRecorded({ ...message, flags: ['all'] }));
+    t.throws(() => assertRecorded({ ...message, 'from-tags': ['stranger'] }));
+    t.throws(() => assertRecorded({ ...message, 'to-tag': 'caller' }));
+    t.throws(() => assertRecorded({ ...message, 'to-tag': 'ear-5' }));
+  }
+  for (const command of ['start recording', 'start forwarding', 'publish', 'play DTMF', 'pause recording']) {
+    t.throws(() => assertRecorded({ command, 'call-id': id }), command);
+  }
 });
 
 const sdp = [

@@ -6,7 +6,7 @@ import t from 'tap';
 import type { AppEvent } from '../../src/call/events.js';
 import type { PrivateAnchor } from '../../src/call/ports.js';
 import type { CallId } from '../../src/core/leg.js';
-import { judge, type NodeLook } from '../../src/media/attestation.js';
+import { type Expected, judge, type NodeLook } from '../../src/media/attestation.js';
 import type { BencodeDict } from '../../src/media/bencode.js';
 import { createMedia, type MediaNodeOptions, type MediaPools } from '../../src/media/media.js';
 import { NgSocket } from '../../src/media/ng-socket.js';
@@ -531,18 +531,15 @@ t.test('one look, judged', async (t) => {
     ['redis-db', '-1'],
     ['redis-write-db', '-1'],
   ]);
-  const counts = ['startrec', 'startfwd', 'pub', 'subreq', 'subans', 'playmedia', 'playdtmf'];
   const process = { pid: 7, startTime: 1, args: ['rtpengine'], maxFileBytes: { soft: '0', hard: '0' } };
   const good: NodeLook = {
     params,
     process,
     holdsNgPort: true,
-    statistics: {
-      statistics: { controlstatistics: Object.fromEntries(counts.map((name) => [`total${name}count`, 0])) },
-    },
   };
-  const expected = { pool: 'private', ngPort: 2223, spool: null, foreignBefore: 0 } as const;
-  const look = (change: Partial<NodeLook>): string => {
+  const none = { seen: 0, isNew: false };
+  const look = (change: Partial<NodeLook>, foreign: Expected['foreign'] = none): string => {
+    const expected = { pool: 'private', ngPort: 2223, spool: null, foreign } as const;
     const { verdict, failures } = judge({ ...good, ...change }, expected, false);
     return [verdict, ...failures].join(' ');
   };
@@ -562,8 +559,9 @@ t.test('one look, judged', async (t) => {
   t.equal(look({ params: new Map([...params].slice(1)) }), 'unseen');
   t.equal(look({ params: new Map([...params, ['redis-db', '0']]) }), 'failed redis-configured');
   t.equal(look({ params: undefined, process: undefined }), 'failed nothing-to-see');
-  t.equal(look({ statistics: null }), 'unseen');
-  t.equal(look({ statistics: { statistics: {} } }), 'unseen');
+  t.equal(look({}, null), 'unseen');
+  t.equal(look({}, { seen: 3, isNew: false }), 'attested', 'what was told before is not told again');
+  t.equal(look({}, { seen: 3, isNew: true }), 'failed foreign-command');
   t.equal(look({ holdsNgPort: false }), 'failed process-of-another-node');
 });
 

@@ -214,11 +214,13 @@ t.test('an INVITE becomes a leg', async (t) => {
   const uri = 'sip:+12125550123@192.0.2.2;user=phone';
   t.same(readInvite(invite({ uri })), {
     offer: sdp,
+    others: [],
     leg: {
       callId: leg().callId,
       origin: { trunk: 'north', facility: 'north-facility', unit: null, phone: null },
       caller: '4711',
       dialled: parseDialled(uri, NORTH_AMERICAN_PLAN),
+      claimsPrivate: false,
       receivedAt: now,
     },
   });

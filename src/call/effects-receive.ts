@@ -1,0 +1,98 @@
+import type { CallEvent, Effect } from '../core/call.js';
+import type { PromptId } from '../core/prompt.js';
+import { closing, failed, timed } from './bounded.js';
+import type { CallRun } from './call-run.js';
+import { withDeadline } from './deadline.js';
+import { listen } from './hear.js';
+import { PinPad } from './pin-pad.js';
+import { speak } from './speak.js';
+import type { LobbyAnchor, PinAnswer } from './talk.js';
+
+/** Answers the caller in the lobby, on a node that cannot record: nothing has been decided yet. */
+export const receiveCaller = async (run: CallRun): Promise<CallEvent> => {
+  const { media, bounds } = run.parts;
+  const release = (made: LobbyAnchor): void => {
+    void closing(run, 'release-media', async () => void (await made.release()));
+  };
+  let lobby: LobbyAnchor | null = null;
+  try {
+    lobby = await withDeadline(
+      'receive-caller',
+      bounds.anchorMs,
+      media.anchorLobby(run.callId, run.caller.offer),
+      release,
+    );
+    lobby.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
+    const answer = await withDeadline('receive-caller', bounds.anchorMs, lobby.receive());
+    const late = (): void =>
+      void closing(run, 'hang-up-caller', () => run.caller.hangUp({ code: 'internal-error' }));
+    await timed(run, 'receive-caller', bounds.connectMs, run.caller.connect(answer), late);
+    run.answerForCaller = answer;
+    run.lobby = lobby;
+    run.record.answered = true;
+    listen(run);
+    return { type: 'received' };
+  } catch (error) {
+    if (lobby !== null) release(lobby);
+    return { type: 'receive-failed', detail: failed(run, 'receive-caller', error) };
+  }
+};
+
+/** Asks once for the caller's number and PIN. What was keyed in goes to the check and is gone. */
+export const askPin = async (
+  run: CallRun,
+  effect: Extract<Effect, { type: 'ask-pin' }>,
+): Promise<CallEvent> => {
+  const entered = await enter(run, effect);
+  if (entered === null) return { type: 'pin-checked', outcome: again(run, 'incomplete'), language: null };
+  const answer = await check(run, entered);
+  switch (answer.state) {
+    case 'known':
+      run.leg = { ...run.leg, caller: answer.caller };
+      return { type: 'pin-checked', outcome: 'known', language: answer.language };
+    case 'wrong':
+      return { type: 'pin-checked', outcome: again(run, 'wrong'), language: null };
+    case 'locked':
+      return { type: 'pin-checked', outcome: 'locked', language: null };
+    case 'unknown':
+      return { type: 'pin-checked', outcome: 'unknown', language: null };
+    default: {
+      const never: never = answer;
+      return never;
+    }
+  }
+};
+
+const again = (run: CallRun, why: 'wrong' | 'incomplete'): 'wrong' | 'incomplete' => {
+  run.pinWrong = why;
+  return why;
+};
+
+const enter = (run: CallRun, effect: Extract<Effect, { type: 'ask-pin' }>): Promise<string | null> =>
+  new Promise((resolve) => {
+    const hush = (): void => void run.voice?.hush('caller').catch(() => undefined);
+    run.pinPad?.close();
+    const pad = new PinPad((digits) => {
+      if (run.pinPad === pad) run.pinPad = null;
+      resolve(digits);
+    }, hush);
+    run.pinPad = pad;
+    const first: PromptId =
+      run.pinWrong === null ? 'pin-ask' : run.pinWrong === 'wrong' ? 'pin-wrong' : 'pin-incomplete';
+    const ids: readonly PromptId[] = run.pinWrong === 'wrong' ? [first, 'pin-ask'] : [first];
+    speak(run, 'ask-pin', 'caller', {
+      clips: ids.map((id) => ({ kind: 'prompt', id })),
+      language: effect.language,
+    })
+      .then(() => pad.begin())
+      .catch((error: unknown) => failed(run, 'ask-pin', error));
+  });
+
+const check = async (run: CallRun, digits: string): Promise<PinAnswer> => {
+  try {
+    const work = run.parts.callers.check(run.leg.origin, digits);
+    return await withDeadline('ask-pin', run.parts.bounds.pinMs, work);
+  } catch (error) {
+    return { state: 'unknown', why: failed(run, 'ask-pin', error) };
+  }
+};

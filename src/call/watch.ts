@@ -1,0 +1,48 @@
+import type { Connectable } from '../core/decision.js';
+import { maxCallMs } from '../core/policy.js';
+import { alarm } from './bounded.js';
+import type { CallRun } from './call-run.js';
+
+/** Warnings before the time is over, for calls long enough to have one. */
+const warnings = [
+  { left: 'minute', ms: 60_000 },
+  { left: 'ten-seconds', ms: 10_000 },
+] as const;
+
+/**
+ * Watches a call that is up: its time, its recording, and what its recording sounds like. Called again when a call
+ * became private, whose time is another and is counted from the same beginning.
+ */
+export const watch = (run: CallRun, decision: Connectable): void => {
+  for (const stop of run.watching.splice(0)) stop();
+  const { 'open-media': opened } = run.record.times;
+  const gone = opened === undefined ? 0 : Math.max(0, run.elapsed() - opened);
+  const text = run.parts.surroundings.of(run.leg, run.parts.clock.wall()).text;
+  const left = Math.max(0, maxCallMs(decision, text, run.parts.policy) - gone);
+  run.watching.push(run.after(left, () => run.feed({ type: 'time-limit-reached' })));
+  for (const warning of warnings) {
+    // A call that is shorter than its warning needs none: it was told at its beginning.
+    if (left <= warning.ms) continue;
+    const feed = (): void => run.feed({ type: 'time-warning', left: warning.left });
+    run.watching.push(run.after(left - warning.ms, feed));
+  }
+  if (decision.verdict !== 'monitored') return;
+  run.armed?.watch((code) => {
+    alarm(run, 'recording-lost', code);
+    run.feed({ type: 'recording-lost', detail: code });
+  });
+  run.armed?.observe((evidence) => {
+    run.record.threeWay = {
+      score: Math.round(evidence.score),
+      signs: evidence.signs.map(({ sign, party, atMs }) => ({ sign, party, atMs: Math.round(atMs) })),
+    };
+    const { score } = evidence;
+    run.parts.emit({
+      event: 'three-way-suspected',
+      callId: run.callId,
+      score: Math.round(score),
+      signs: evidence.signs.map(({ sign }) => sign),
+    });
+    run.feed({ type: 'three-way-suspected', score });
+  });
+};

@@ -1,0 +1,158 @@
+import { begin } from './call-ending.js';
+import type { CallEvent, Effect, In, LiveState, Speech, Step } from './call-state.js';
+import { speech, stray, to } from './call-steps.js';
+import type { Decision } from './decision.js';
+import type { Ending } from './ending.js';
+import { farewellMs, farewells, refusalPrompt } from './farewell.js';
+import type { PromptId } from './prompt.js';
+
+/**
+ * Leaves the way forward: by way of the last words where the conversation is held here and somebody is there to hear
+ * them, else at once. A claim that was not withdrawn stands, however the call ends.
+ */
+export const leave = (state: LiveState, why: Ending, event: CallEvent): Step => {
+  const claim = claimStands(state, event) ? [{ type: 'keep-claim' } as const] : [];
+  const left = canSpeak(state, event) ? part(state, why, event) : begin(state, why, event);
+  return claim.length === 0 ? left : { ...left, effects: [...claim, ...left.effects] };
+};
+
+const decisionOf = (state: LiveState): Decision | null => {
+  if ('decision' in state) return state.decision;
+  return state.phase === 'receiving' && 'decision' in state.purpose ? state.purpose.decision : null;
+};
+
+/** The decision that refused the claim is durable, and the caller has not taken the claim back. */
+const claimStands = (state: LiveState, event: CallEvent): boolean => {
+  const claimed = decisionOf(state)?.reasons[0].code === 'private-claim-unlisted';
+  if (!claimed) return false;
+  switch (state.phase) {
+    case 'offering':
+    case 'receiving':
+    case 'withdrawing':
+      return true;
+    case 'journalling':
+      return event.type === 'decision-journalled';
+    default:
+      return false;
+  }
+};
+
+/** News after which nothing more can or should be said. */
+const silencing: ReadonlySet<CallEvent['type']> = new Set([
+  'caller-gone',
+  'node-lost',
+  'agent-lost',
+  'fault',
+  'media-open-failed',
+  'interlude-failed',
+  'tell-failed',
+  'say-failed',
+]);
+
+/** The caller is there, media is held, and no effect is under way that would still open or dial something. */
+const canSpeak = (state: LiveState, event: CallEvent): boolean => {
+  if (state.manner.held === 'elsewhere' || !state.received || silencing.has(event.type)) return false;
+  switch (state.phase) {
+    case 'identifying':
+    case 'choosing':
+    case 'offering':
+    case 'looking-up':
+    case 'readying':
+    case 'receiving':
+    case 'asking':
+    case 'telling':
+    case 'connected':
+      return true;
+    case 'journalling':
+    case 'journalling-move':
+      // The row's outcome is what brought us here, or it is still awaited and the CDR must come after it.
+      return event.type === 'decision-journalled' || event.type === 'journal-failed';
+    case 'withdrawing':
+      return event.type === 'journal-failed';
+    case 'dialling':
+      return event.type === 'dial-failed';
+    case 'unrecording':
+      return event.type === 'recording-stop-failed';
+    case 'anchoring':
+    case 'answering':
+    case 'arming':
+    case 'moving':
+      // The node that failed is not the one to speak with.
+      return false;
+    default:
+      return false;
+  }
+};
+
+const calledIn = (state: LiveState, event: CallEvent): 'up' | 'none' => {
+  if (event.type === 'called-gone') return 'none';
+  switch (state.phase) {
+    case 'asking':
+    case 'telling':
+    case 'connected':
+    case 'unrecording':
+    case 'journalling-move':
+      return 'up';
+    default:
+      return 'none';
+  }
+};
+
+const part = (state: LiveState, why: Ending, event: CallEvent): Step => {
+  const called = calledIn(state, event);
+  const words = wordsOf(state, why, called);
+  const next: In<'parting'> = {
+    ...commonOf(state),
+    phase: 'parting',
+    decision: decisionOf(state),
+    ending: why,
+    called,
+  };
+  if (words.caller === null && words.called === null) return begin(next, why, event);
+  const said = (id: PromptId | null, to: 'caller' | 'called'): Speech | null =>
+    id === null ? null : speech(state.language[to], id);
+  const effects: Effect[] = [
+    {
+      type: 'say-farewell',
+      caller: said(words.caller, 'caller'),
+      called: called === 'up' ? said(words.called, 'called') : null,
+      ms: farewellMs(why.code),
+    },
+  ];
+  return to(next, ...effects);
+};
+
+const commonOf = ({ manner, rules, received, language, identity, kindChosen }: LiveState) => ({
+  manner,
+  rules,
+  received,
+  language,
+  identity,
+  kindChosen,
+});
+
+const wordsOf = (state: LiveState, why: Ending, called: 'up' | 'none') => {
+  const words = farewells[why.code];
+  if (why.detail === 'private-claim-unlisted') return { caller: 'claim-noted' as const, called: null };
+  // A refusal is explained to somebody who never was in a call.
+  if (called === 'none' && state.phase !== 'connected') return { ...words, caller: refusalPrompt(why.code) };
+  return words;
+};
+
+/** The last words are being said: whatever comes now only makes them shorter. */
+export const parting = (state: In<'parting'>, event: CallEvent): Step => {
+  switch (event.type) {
+    case 'farewell-said':
+    case 'node-lost':
+    case 'agent-lost':
+    case 'fault':
+    case 'shutdown':
+    case 'ended-by-staff':
+    case 'caller-gone':
+      return begin(state, state.ending, event);
+    case 'called-gone':
+      return state.called === 'up' ? to({ ...state, called: 'none' }) : stray(state);
+    default:
+      return stray(state);
+  }
+};

@@ -1,0 +1,372 @@
+import { MediaError, type MediaTotals, type Party, type Sdp } from '../call/ports.js';
+import type { Sound, Voice } from '../call/talk.js';
+import type { Key } from '../core/key.js';
+import type { CallId } from '../core/leg.js';
+import { otherParty } from './commands.js';
+import type { Keypad } from './keypad.js';
+import type { CallFacts, MediaNode } from './node.js';
+import { checkSdp, type PeerRules, type PeerSource, placeholderFor, type SdpUse } from './sdp-in.js';
+import { type OutgoingSdp, PartyDescriptions } from './sdp-out.js';
+import { Speech } from './speech.js';
+import { Turns } from './turns.js';
+
+/** Addresses a party may have had in one call. */
+const MAX_SOURCES = 64;
+
+/** The last exchange both parties agreed to: what a refused re-offer is undone with. */
+interface Agreed {
+  readonly offerer: Party;
+  readonly offer: Sdp;
+  readonly answer: Sdp;
+}
+
+/** What all calls share. */
+export interface CallParts {
+  readonly rules: PeerRules;
+  /** Null where no keypad is configured: then no key is ever reported. */
+  readonly keypad: Keypad | null;
+  /** Where a supervisor's sound is mixed; null where the node itself is on this host. */
+  readonly earAddress: string | null;
+}
+
+/** One call on one node: what calls of both pools can do. */
+export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice, 'release'> {
+  readonly callId: CallId;
+  protected readonly home: Node;
+  protected readonly turns = new Turns();
+  protected readonly parts: CallParts;
+  readonly #speech: Speech;
+  readonly #descriptions: Readonly<Record<Party, PartyDescriptions>>;
+  /** The node's port each party sends to, once known. */
+  readonly #ports: { caller: number | null; called: number | null } = { caller: null, called: null };
+  readonly #sources: Readonly<Record<Party, Set<PeerSource>>> = { caller: new Set(), called: new Set() };
+  #firstOffer: Sdp;
+  #offerForCalled: Sdp = '';
+  /** What the caller was told by `receive`, and the answer that stood in for the called party's. */
+  #received: { readonly text: Sdp; readonly placeholder: Sdp } | null = null;
+  #agreed: Agreed | null = null;
+  #pending: { readonly from: Party; readonly offer: Sdp } | null = null;
+  #stopListening: (() => void) | null = null;
+  #released: Promise<MediaTotals | null> | null = null;
+  #lostWhy: string | null = null;
+  #onLost: ((why: string) => void) | null = null;
+
+  constructor(home: Node, callId: CallId, offer: Sdp, parts: CallParts) {
+    this.home = home;
+    this.callId = callId;
+    this.#firstOffer = offer;
+    this.parts = parts;
+    this.check('caller', offer, 'offer');
+    this.#speech = new Speech({
+      play: (to, file, times, wanted) =>
+        this.inTurn(async () => (wanted() ? this.home.play(callId, to, file, times) : 'unwanted')),
+      stop: (to) => this.inTurn(() => this.home.stopPlaying(callId, to), true),
+    });
+    this.#descriptions = {
+      caller: new PartyDescriptions(home.mediaAddress),
+      called: new PartyDescriptions(home.mediaAddress),
+    };
+  }
+
+  get node(): string {
+    return this.home.name;
+  }
+
+  get offerForCalled(): Sdp {
+    return this.#offerForCalled;
+  }
+
+  /** Offers the caller's media to the node and blocks the call: nothing passes until `open`. */
+  async begin(): Promise<void> {
+    this.home.enter(this.callId, { lost: (why) => this.#lost(why) });
+    try {
+      await this.inTurn(async () => {
+        const sdp = await this.home.offer(this.callId, 'caller', false, this.#firstOffer);
+        // Blocked before anything else is looked at, so that no way out of here leaves an open call.
+        await this.home.block(this.callId);
+        this.#offerForCalled = this.#describe('called', sdp).text;
+      });
+    } catch (error) {
+      // Not waited for: after a timeout the next node is to be tried now.
+      void this.release();
+      throw error;
+    }
+  }
+
+  async open(): Promise<void> {
+    await this.inTurn(async () => {
+      this.agreed();
+      await this.#refuseForeignTags();
+      await this.home.unblock(this.callId);
+    });
+  }
+
+  async shut(): Promise<void> {
+    await this.inTurn(() => this.home.block(this.callId), true);
+  }
+
+  async receive(): Promise<Sdp> {
+    return this.inTurn(async () => {
+      if (this.#received !== null) return this.#received.text;
+      if (this.#agreed !== null) throw new MediaError('node-error', 'answered-already');
+      const placeholder = placeholderFor(this.#firstOffer, this.home.mediaAddress);
+      const sdp = await this.home.answer(this.callId, 'called', placeholder);
+      const { text } = this.#describe('caller', sdp);
+      this.#received = { text, placeholder };
+      return text;
+    });
+  }
+
+  async readdress(party: Party, sdp: Sdp): Promise<void> {
+    this.check(party, sdp, 'reanswer');
+    await this.inTurn(async () => {
+      if (this.#pending !== null) throw new MediaError('answer-unusable', 'offer-pending');
+      if (this.#agreed !== null) await this.#readdressOne(this.#agreed, party, sdp);
+      else if (this.#received !== null && party === 'caller') await this.#readdressFirst(sdp);
+      else throw new MediaError('node-error', 'not-answered');
+    });
+  }
+
+  say(to: Party, sounds: readonly Sound[], repeat = false): Promise<'said' | 'hushed'> {
+    return this.#speech.say(to, sounds, repeat);
+  }
+
+  async hush(to: Party): Promise<void> {
+    // Nothing plays on a node that is gone, or to a call that is.
+    if (this.#released !== null || this.#lostWhy !== null) return;
+    await this.#speech.hush(to);
+  }
+
+  onKey(listener: ((party: Party, key: Key) => void) | null): void {
+    this.#stopListening?.();
+    this.#stopListening = null;
+    if (listener === null || this.#released !== null || this.#lostWhy !== null) return;
+    this.#stopListening = this.parts.keypad?.listen(this.callId, listener) ?? null;
+  }
+
+  async reoffer(from: Party, offer: Sdp): Promise<Sdp> {
+    this.check(from, offer, 'reoffer');
+    return this.inTurn(async () => {
+      this.agreed();
+      if (this.#pending !== null && this.#pending.from !== from) {
+        throw new MediaError('offer-unusable', 'offer-pending');
+      }
+      // An offer of the same party that was never answered: the new one starts from what was agreed.
+      await this.#restore();
+      this.#pending = { from, offer };
+      try {
+        const sdp = await this.home.offer(this.callId, from, true, offer);
+        return this.#describe(otherParty(from), sdp).text;
+      } catch (error) {
+        await this.#restore().catch(() => undefined);
+        throw error;
+      }
+    });
+  }
+
+  async reanswer(from: Party, answer: Sdp): Promise<Sdp> {
+    try {
+      this.check(from, answer, 'reanswer');
+    } catch (error) {
+      await this.restore().catch(() => undefined);
+      throw error;
+    }
+    return this.inTurn(async () => {
+      const pending = this.#pending;
+      if (pending === null || pending.from === from) throw new MediaError('answer-unusable', 'offer-pending');
+      try {
+        const sdp = await this.home.answer(this.callId, from, answer);
+        const description = this.#describe(pending.from, sdp);
+        this.#pending = null;
+        this.#agreed = { offerer: pending.from, offer: pending.offer, answer };
+        return description.text;
+      } catch (error) {
+        await this.#restore().catch(() => undefined);
+        throw error;
+      }
+    });
+  }
+
+  async restore(): Promise<void> {
+    await this.inTurn(() => this.#restore());
+  }
+
+  async packets(): Promise<number | null> {
+    if (this.#released !== null || this.#lostWhy !== null) return null;
+    try {
+      return (await this.home.query(this.callId)).packets;
+    } catch (error) {
+      this.#noteUnknown(error);
+      return null;
+    }
+  }
+
+  release(): Promise<MediaTotals | null> {
+    this.#released ??= this.#release();
+    return this.#released;
+  }
+
+  onLost(lost: (why: string) => void): void {
+    if (this.#lostWhy !== null) {
+      const why = this.#lostWhy;
+      queueMicrotask(() => lost(why));
+    } else if (this.#released === null) {
+      this.#onLost = lost;
+    }
+  }
+
+  sources(): { caller: readonly PeerSource[]; called: readonly PeerSource[] } {
+    return { caller: [...this.#sources.caller], called: [...this.#sources.called] };
+  }
+
+  protected check(party: Party, sdp: Sdp, use: SdpUse): void {
+    const source = checkSdp(sdp, use, this.parts.rules);
+    const known = this.#sources[party];
+    if (!known.has(source) && known.size >= MAX_SOURCES) {
+      throw new MediaError('node-error', 'too-many-addresses');
+    }
+    known.add(source);
+  }
+
+  /** The exchange both parties agreed to. Throws where there is none yet, or a newer one is under way. */
+  protected agreed(): Agreed {
+    if (this.#agreed === null) throw new MediaError('node-error', 'not-answered');
+    return this.#agreed;
+  }
+
+  protected get reoffered(): boolean {
+    return this.#pending !== null;
+  }
+
+  /** Tags besides the parties' that may be in this call, and those of them that may listen now. */
+  protected ears(): { readonly known: readonly string[]; readonly listening: readonly string[] } {
+    return { known: [], listening: [] };
+  }
+
+  /** The last things to be done before the call is deleted on the node, or after it was lost. Never rejects. */
+  protected async closing(): Promise<void> {}
+
+  /** The called party's first answer, sent to the node by `send`: the description for the caller. */
+  protected async firstAnswer(answer: Sdp, send: () => Promise<string>): Promise<Sdp> {
+    this.check('called', answer, 'answer');
+    return this.inTurn(async () => {
+      if (this.#agreed !== null) throw new MediaError('node-error', 'answered-already');
+      const sdp = await send();
+      const received = this.#received;
+      if (received !== null) this.checkPort('caller', sdp);
+      const text = received === null ? this.#describe('caller', sdp).text : received.text;
+      this.#agreed = { offerer: 'caller', offer: this.#firstOffer, answer };
+      return text;
+    });
+  }
+
+  /** The node's port each party sends its RTP to. 0 is never one. */
+  protected get ports(): { caller: number; called: number } {
+    return { caller: this.#ports.caller ?? 0, called: this.#ports.called ?? 0 };
+  }
+
+  /** What the node says to a party that is not told: its port must be the one it was told before. */
+  protected checkPort(of: Party, nodeSdp: string): void {
+    const { port } = new PartyDescriptions(this.home.mediaAddress).next(nodeSdp);
+    if (this.#ports[of] !== port) throw new MediaError('node-error', 'port-changed');
+  }
+
+  async #readdressOne(agreed: Agreed, party: Party, sdp: Sdp): Promise<void> {
+    const other = otherParty(party);
+    const answer = agreed.offerer === other ? agreed.offer : agreed.answer;
+    this.#pending = { from: party, offer: sdp };
+    try {
+      this.checkPort(other, await this.home.offer(this.callId, party, true, sdp));
+      this.checkPort(party, await this.home.answer(this.callId, other, answer));
+    } catch (error) {
+      await this.#restore().catch(() => undefined);
+      throw error;
+    }
+    this.#pending = null;
+    this.#agreed = { offerer: party, offer: sdp, answer };
+  }
+
+  /** The same before there is a called party. */
+  async #readdressFirst(sdp: Sdp): Promise<void> {
+    const placeholder = placeholderFor(sdp, this.home.mediaAddress);
+    await this.home.offer(this.callId, 'caller', true, sdp);
+    this.checkPort('caller', await this.home.answer(this.callId, 'called', placeholder));
+    this.#firstOffer = sdp;
+  }
+
+  #describe(to: Party, nodeSdp: string): OutgoingSdp {
+    const description = this.#descriptions[to].next(nodeSdp);
+    const known = this.#ports[to];
+    // The recording tells its channels apart by these ports: they may not move.
+    if (known !== null && known !== description.port) throw new MediaError('node-error', 'port-changed');
+    this.#ports[to] = description.port;
+    return description;
+  }
+
+  /** Sends what was agreed once more: the node keeps ports and recording, and the refused offer is forgotten. */
+  async #restore(): Promise<void> {
+    const agreed = this.#agreed;
+    if (this.#pending === null || agreed === null) return;
+    await this.home.offer(this.callId, agreed.offerer, true, agreed.offer);
+    await this.home.answer(this.callId, otherParty(agreed.offerer), agreed.answer);
+    this.#pending = null;
+  }
+
+  /** A tag that is not ours is somebody who listens or plays into the call. */
+  async #refuseForeignTags(): Promise<void> {
+    const { tags, listening } = await this.home.query(this.callId);
+    const ears = this.ears();
+    const foreign = (tag: string): boolean =>
+      tag !== 'caller' && tag !== 'called' && !ears.known.includes(tag);
+    if (
+      !tags.includes('caller') ||
+      !tags.includes('called') ||
+      tags.some(foreign) ||
+      listening.some((tag) => !ears.listening.includes(tag))
+    ) {
+      throw new MediaError('unexpected-recording', 'foreign-tag');
+    }
+  }
+
+  async #release(): Promise<MediaTotals | null> {
+    this.#onLost = null;
+    this.onKey(null);
+    this.#speech.close('hushed');
+    const closed = this.closing();
+    this.turns.close(new MediaError('node-error', 'released'));
+    await Promise.all([this.turns.done(), closed]);
+    let facts: CallFacts | null = null;
+    try {
+      facts = await this.home.remove(this.callId);
+    } catch {
+      // The node deletes it when it answers again, or its own timeout does.
+    } finally {
+      this.home.leave(this.callId);
+    }
+    return facts === null ? null : facts.totals;
+  }
+
+  #lost(why: string): void {
+    if (this.#lostWhy !== null || this.#released !== null) return;
+    this.#lostWhy = why;
+    const lost = new MediaError('node-error', 'node-lost');
+    this.turns.close(lost);
+    this.#speech.close(lost);
+    this.onKey(null);
+    void this.closing();
+    this.#onLost?.(why);
+    this.#onLost = null;
+  }
+
+  /** The node answers but does not know the call: it is another process than before. */
+  #noteUnknown(error: unknown): void {
+    if (error instanceof MediaError && error.detail === 'call-unknown') this.#lost('call-unknown-to-node');
+  }
+
+  /** One command, or several that belong together, when those before it are done. */
+  protected inTurn<Value>(work: () => Promise<Value>, must = false): Promise<Value> {
+    const run = this.turns.take(work, must);
+    run.catch((error: unknown) => this.#noteUnknown(error));
+    return run;
+  }
+}

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { readdir, stat, unlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { CallId } from '../core/leg.js';
+import { holdsOpen } from './proof.js';
+import { spoolFolders } from './spool.js';
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A zombie holds nothing open any more: it only waits for its parent. */
+export const alive = (pid: number): boolean => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code !== 'ENOENT' && code !== 'ESRCH';
+  }
+};
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** The node moves a recording's metadata to its last place when it has closed the pcap. */
+export const metadataIsThere = (spool: string, stem: string): Promise<boolean> =>
+  exists(join(spool, 'metadata', `rtpengine-meta-${stem}.txt`));
+
+/**
+ * Waits until the node is done with the files of a call: its metadata is moved to its last place after the pcap is
+ * closed. A node that is gone is done too. False where the bound passed.
+ */
+export const nodeIsDone = async (
+  stem: string,
+  path: string,
+  spool: string,
+  pid: number | null,
+  fd: number | null,
+  withinMs: number,
+): Promise<boolean> => {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    if (pid !== null && !alive(pid)) return true;
+    if ((await metadataIsThere(spool, stem)) && holdsOpen(pid, path, fd) !== true) return true;
+    // A node that was killed leaves no metadata, and the one that followed it does not know the file.
+    if (performance.now() >= end) return holdsOpen(pid, path, fd) === false;
+    await pause(10);
+  }
+};
+
+/** Name of a pcap without its folder and ending: what the node calls its metadata after, too. */
+export const stemOf = (path: string): string => basename(path, '.pcap');
+
+/** Removes what the node left of a call. Only ever after the node is done with it: it crashed otherwise. */
+export const removeFromSpool = async (spool: string, callId: CallId): Promise<number> => {
+  let removed = 0;
+  for (const folder of spoolFolders) {
+    // The node makes its folders when it first needs them: one killed early has no metadata folder.
+    const names = await readdir(join(spool, folder)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    for (const name of names.filter((each) => each.includes(callId))) {
+      await unlink(join(spool, folder, name));
+      removed++;
+    }
+  }
+  return removed;
+};
