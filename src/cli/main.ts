@@ -5,6 +5,7 @@ import { ConfigError, loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { createRedisLists } from '../lists/redis-lists.js';
 import { listsOptionsOf, version } from '../main.js';
+import { ownPrompts } from '../prompts/catalogue.js';
 import { fromRoot } from '../root.js';
 import { liveCalls } from './calls.js';
 import { addControlCommands, controlSocket, withSocket } from './control-commands.js';
@@ -23,6 +24,7 @@ import {
   listsShow,
 } from './lists.js';
 import { CommandError, processTerminal } from './output.js';
+import { promptsCheck, promptsList, promptsManifest } from './prompts.js';
 import { run, runLocal } from './run.js';
 
 const terminal = processTerminal;
@@ -213,6 +215,24 @@ lists
   .description('make a publisher’s key pair')
   .argument('<file>', 'where to put the private key')
   .action((file: string) => listsKeygen(file, terminal));
+
+const prompts = program.command('prompts').description('check, list and vouch for the spoken prompts');
+withJson(prompts.command('check'))
+  .description('prove every prompt as the controller does when it starts, and name what is wrong')
+  .argument('[dir]', 'folder of the prompts (default: config/prompts)')
+  .action((dir: string | undefined, options: { json: boolean }) =>
+    promptsCheck(dir ?? ownPrompts, options.json, terminal),
+  );
+withJson(prompts.command('list'))
+  .description('list every prompt with its words and length')
+  .argument('[dir]', 'folder of the prompts (default: config/prompts)')
+  .action((dir: string | undefined, options: { json: boolean }) =>
+    promptsList(dir ?? ownPrompts, options.json, terminal),
+  );
+withJson(prompts.command('manifest'))
+  .description('write the manifest of a folder of prompts: texts.json with the words, and the sounds')
+  .argument('<dir>', 'folder of the prompts')
+  .action((dir: string, options: { json: boolean }) => promptsManifest(dir, options.json, terminal));
 
 const journal = program.command('journal').description('verify and read the journal');
 withJson(withConfig(journal.command('verify')))

@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
@@ -14,42 +13,11 @@ import {
   showOrders,
   suspendCaller,
 } from '../../src/cli/control.js';
-import { CommandError } from '../../src/cli/output.js';
-import { fromRoot } from '../../src/root.js';
 import { FakeControl, ids, phaseEvent, socketPath, standingOrders, until } from '../api/fake-control.js';
+import { inProcess, type Run, Terminal } from './terminal.js';
 
 // Each command line is a process, and a loaded machine may take seconds to start one.
 t.setTimeout(120_000);
-
-interface Run {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** A running command line, as an operator starts it. */
-class Terminal {
-  readonly child: ChildProcess;
-  out = '';
-  err = '';
-  readonly done: Promise<Run>;
-
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = { USER: 'alice' }) {
-    this.child = spawn(process.execPath, [fromRoot('dist', 'src', 'cli', 'main.js'), ...args], {
-      env: { PATH: process.env.PATH ?? '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.out += text;
-    });
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.err += text;
-    });
-    this.done = new Promise((resolve) => {
-      this.child.once('close', (code) => resolve({ code, out: this.out, err: this.err }));
-    });
-  }
-}
 
 /** Waits long enough for a loaded machine to start a process. */
 const soon = (what: string, condition: () => boolean): Promise<void> => until(what, condition, 30_000);
@@ -72,31 +40,10 @@ const site = async (t: Test) => {
   });
   const run = (args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Run> =>
     start(args, env).done;
-  return { path, control, server, start, run, inside: atDesk(path) };
+  const inside = (command: (desk: Desk) => Promise<void>, json = false): Promise<Run> =>
+    inProcess((terminal) => command({ socket: path, json, terminal }));
+  return { path, control, server, start, run, inside };
 };
-
-/** A command without a process of its own, which costs a second on a loaded machine; ends as main.ts ends it. */
-const atDesk =
-  (socket: string) =>
-  async (command: (desk: Desk) => Promise<void>, json = false): Promise<Run> => {
-    const said = { out: '', err: '' };
-    const terminal = {
-      out: (text: string) => {
-        said.out += `${text}\n`;
-      },
-      err: (text: string) => {
-        said.err += `${text}\n`;
-      },
-      live: false,
-    };
-    try {
-      await command({ socket, json, terminal });
-      return { code: 0, ...said };
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      return { ...said, code: error.exitCode, err: `sallyport: ${error.message} [${error.code}]\n` };
-    }
-  };
 
 const by = { by: 'alice', why: 'fight in the yard' };
 const why = ['--why', 'fight in the yard'] as const;
