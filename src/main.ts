@@ -1,26 +1,29 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
 
-import { type Agent, type AgentStats, type SipTimers, startAgent } from './agent/agent.js';
-
-import { type Check, type Health, startHealth } from './api/health.js';
+import type { AgentStats, SipTimers } from './agent/agent.js';
+import { startControl } from './api/control-server.js';
+import { type Check, startHealth } from './api/health.js';
 import { Metrics } from './api/metrics.js';
 import { Controller } from './call/controller.js';
 import type { AppEvent } from './call/events.js';
-import type { Clock, Emit, Journal, JsonObject } from './call/ports.js';
+import type { Clock, Emit } from './call/ports.js';
 import type { Config } from './config/schema.js';
 import type { CallId, WallMs } from './core/leg.js';
-import { canonicalJson } from './journal/canonical.js';
 import { type Journal as JournalFile, openJournal } from './journal/log.js';
-import { createRedisLists, type RedisLists, type RedisListsOptions } from './lists/redis-lists.js';
+import type { RedisLists } from './lists/redis-lists.js';
 import { createLog } from './log.js';
-import { createMedia, type MediaPools } from './media/media.js';
-import { journalledEvents, policyOf, redisOf, surroundingsOf, trunksOf } from './options.js';
-import { createRecorder, type SpoolRecorder } from './recording/recorder.js';
+import type { MediaPools } from './media/media.js';
+import { openLists, openMedia } from './open-parts.js';
+import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
+import { loadPrompts } from './prompts/catalogue.js';
 import { fromRoot } from './root.js';
+import { observed, startRow } from './rows.js';
 import { SipEndpoint } from './sip/endpoint.js';
+import { remoteAgent, type SipListener, startAgentIfEmbedded } from './sip-agent.js';
+import { Supervision } from './supervision.js';
+
+export type { SipListener } from './sip-agent.js';
 
 export const version: string = (
   JSON.parse(readFileSync(fromRoot('package.json'), 'utf8')) as { version: string }
@@ -32,11 +35,7 @@ export interface Sallyport {
   readonly media: MediaPools;
   readonly journal: JournalFile;
   /** Where the embedded agent listens; empty with a drachtio-server. */
-  readonly sip: readonly {
-    readonly transport: 'udp' | 'tcp';
-    readonly host: string;
-    readonly port: number;
-  }[];
+  readonly sip: readonly SipListener[];
   readonly healthPort: number;
   /** Gauges and counters of the embedded agent; null with a drachtio-server. */
   readonly agentStats: () => AgentStats | null;
@@ -45,7 +44,7 @@ export interface Sallyport {
   stop(drainMs?: number): Promise<void>;
 }
 
-const clock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
+export const systemClock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 
 /** A random CallId: 26 characters of base32, 130 bits. */
@@ -75,20 +74,29 @@ export const startSallyport = async (
   }
 };
 
+const clock = systemClock;
+
 const start = async (
   config: Config,
   observe: ((event: AppEvent) => void) | undefined,
   sipTimers: Partial<SipTimers>,
   closers: (() => unknown)[],
 ): Promise<Sallyport> => {
+  // Nobody is called with half a catalogue: a prompt that is not there refuses to start.
+  const prompts = await loadPrompts({
+    directory: config.prompts.directory,
+    onProblem: (problem) => emit({ event: 'fault', where: 'recorded-name', code: problem.code }),
+  });
   const log = createLog(config.log.level);
   let controller: Controller | null = null;
   const metrics = new Metrics(() => controller?.size ?? 0);
   let journalled: Emit = () => undefined;
+  let supervised: Emit = () => undefined;
   const emit: Emit = (event) => {
     metrics.observe(event);
     log(event);
     journalled(event);
+    supervised(event);
     observe?.(event);
   };
 
@@ -106,55 +114,10 @@ const start = async (
   const rows = observed(journal, emit);
   journalled = journalledEvents(rows);
 
-  await mkdir(dirname(config.lists.snapshot), { recursive: true });
-  const lists = await createRedisLists({ ...listsOptionsOf(config), emit });
-  closers.push(() => lists.close());
-  const recorder = createRecorder({
-    // With its process, what the node's own user may write is judged too, and not only what we may.
-    spools: config.media.nodes.flatMap(({ name, spool, pid, pidFile }) =>
-      spool === undefined
-        ? []
-        : [
-            {
-              node: name,
-              dir: spool,
-              ...(pid === undefined ? {} : { pid }),
-              ...(pidFile === undefined ? {} : { pidFile }),
-            },
-          ],
-    ),
-    recordingsDir: config.recording.directory,
-    emit,
-    clock,
-    limits: {
-      minFreeBytes: config.recording.minFreeMegabytes * 1024 * 1024,
-      proveMs: config.recording.proveMs,
-      watchMs: config.recording.growthSeconds * 1000,
-    },
-  });
-  closers.push(() => recorder.close());
-  // A node whose spool is not known to be usable gets no call: look before the first, and keep looking.
-  await recorder.ready();
-  const looking = setInterval(() => void recorder.ready().catch(() => undefined), 2000);
-  closers.push(() => clearInterval(looking));
-  const media = createMedia({
-    nodes: config.media.nodes.map(({ pid, pidFile, spool, ...node }) => ({
-      ...node,
-      ...(pid === undefined ? {} : { pid }),
-      ...(pidFile === undefined ? {} : { pidFile }),
-      ...(spool === undefined ? {} : { spool }),
-    })),
-    peerNetworks: config.media.peerNetworks,
-    timing: { attestMs: config.media.attestSeconds * 1000 },
-    emit,
-    clock,
-    onAttestation: (attestation) => journalledAttestation(rows, attestation as unknown as JsonObject),
-    spoolUsable: (node) => recorder.spoolUsable(node),
-  });
-  closers.push(() => media.close());
-  await media.start();
+  const { lists, orders, counters, callers } = await openLists(config, clock, emit, closers);
+  const { recorder, media } = await openMedia(config, clock, emit, rows, closers);
 
-  const agent = await startAgentIfEmbedded(config, sipTimers);
+  const agent = await startAgentIfEmbedded(config, sipTimers, version);
   if (agent !== null) closers.push(() => agent.agent.stop());
   const endpoint = new SipEndpoint({
     agent: agent?.at ?? remoteAgent(config),
@@ -162,6 +125,7 @@ const start = async (
     clock,
     emit,
     newCallId,
+    supervisors: { allowed: config.control.supervisors, trunk: null },
   });
   closers.push(() => endpoint.stop());
   const taker = new Controller(
@@ -172,7 +136,11 @@ const start = async (
       recorder,
       dialer: endpoint.dialer,
       bridge: endpoint.bridge,
-      surroundings: surroundingsOf(config),
+      surroundings: surroundingsOf(config, orders),
+      prompts,
+      callers,
+      counters,
+      orders,
       policy: policyOf(config),
       clock,
       emit,
@@ -184,6 +152,24 @@ const start = async (
     },
   );
   controller = taker;
+  // What changed for the next call changed for those under way too.
+  lists.onEpoch(() => taker.lookAgain());
+  orders.onChange(() => taker.lookAgain());
+  const supervision = new Supervision({
+    controller: taker,
+    orders,
+    supervisors: endpoint.supervisors,
+    journal: rows,
+    emit,
+    config,
+  });
+  supervised = (event) => supervision.observe(event);
+  const control = await startControl({
+    path: config.control.socket,
+    control: supervision,
+    onFault: (command) => emit({ event: 'fault', where: 'control', code: command }),
+  });
+  closers.push(() => control.close());
   const checks = (): readonly Check[] => checksOf({ endpoint, lists, media, journal });
   const health = await startHealth({
     host: config.http.address,
@@ -194,7 +180,7 @@ const start = async (
     calls: () => taker.calls(),
   });
   closers.push(() => health.close());
-  await rows.append('controller-started', startRow(config));
+  await rows.append('controller-started', startRow(config, version, prompts.version));
   await endpoint.start(taker);
   emit({ event: 'controller-started', version, node: config.controller.name });
   return {
@@ -206,107 +192,16 @@ const start = async (
     healthPort: health.port,
     agentStats: () => agent?.agent.stats() ?? null,
     checks,
-    stop: (drainMs) =>
-      stop(
-        {
-          taker,
-          endpoint,
-          agent: agent?.agent ?? null,
-          lists,
-          media,
-          recorder,
-          looking,
-          journal,
-          rows,
-          health,
-        },
-        drainMs ?? config.controller.drainSeconds * 1000,
-      ),
+    stop: async (drainMs) => {
+      await taker.stop(drainMs ?? config.controller.drainSeconds * 1000);
+      // The parts go in the order they came, but the journal: its last row says that all else is closed.
+      const [closeJournal, ...rest] = closers.splice(0);
+      for (const close of rest.reverse()) await close();
+      await rows.append('controller-stopped', {}).catch(() => undefined);
+      await closeJournal?.();
+    },
   };
 };
-
-/** The configuration as the lists take it. */
-export const listsOptionsOf = (config: Config): Omit<RedisListsOptions, 'emit'> => {
-  const { lists } = config;
-  return {
-    redis: redisOf(config),
-    keyPrefix: lists.keyPrefix,
-    publisherKeys: lists.publisherKeys.map((file) => readFileSync(file, 'utf8')),
-    snapshotPath: lists.snapshot,
-    maxListAgeMs: lists.maxAgeSeconds * 1000,
-    maxSnapshotAgeMs: lists.maxSnapshotAgeHours * 3_600_000,
-    deadlineMs: lists.deadlineMs,
-    clock,
-  };
-};
-
-interface EmbeddedAgent {
-  readonly agent: Agent;
-  readonly at: { readonly host: string; readonly port: number; readonly secret: string };
-  readonly sip: Sallyport['sip'];
-}
-
-/** The embedded agent speaks drachtio's protocol on a free loopback port, with a secret made for this run. */
-const startAgentIfEmbedded = async (
-  config: Config,
-  timers: Partial<SipTimers>,
-): Promise<EmbeddedAgent | null> => {
-  if (config.sip.agent !== 'embedded') return null;
-  const secret = randomBytes(24).toString('base64url');
-  const agent = await startAgent({
-    app: { host: '127.0.0.1', port: 0, secret },
-    sip: config.sip.listen.map((one) => ({ transport: one.transport, host: one.address, port: one.port })),
-    userAgent: `Sallyport/${version}`,
-    // Beyond what the controller takes, an INVITE is turned away before it costs anything.
-    limits: { setups: config.controller.maxCalls },
-    timers,
-  });
-  return { agent, at: { host: '127.0.0.1', port: agent.appPort, secret }, sip: agent.sip };
-};
-
-const remoteAgent = (config: Config): { host: string; port: number; secret: string } => {
-  const { agent } = config.sip;
-  if (agent === 'embedded') throw new Error('the agent is embedded');
-  return {
-    host: agent.host,
-    port: agent.port,
-    secret: (readFileSync(agent.secretFile, 'utf8').split('\n', 1)[0] ?? '').trim(),
-  };
-};
-
-/** The journal as the call sees it, with the time of each append as an event. */
-const observed = (journal: JournalFile, emit: Emit): Journal => ({
-  append: async (kind, body) => {
-    const began = performance.now();
-    try {
-      const head = await journal.append(kind, body);
-      emit({ event: 'journal-append', kind, ms: performance.now() - began, outcome: 'durable' });
-      return head;
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed';
-      emit({ event: 'journal-append', kind, ms: performance.now() - began, outcome: code });
-      throw error;
-    }
-  },
-});
-
-const journalledAttestation = (rows: Journal, attestation: JsonObject): void => {
-  // An attestation that cannot be written is not lost: the node's state is in the next one, and calls are refused
-  // by the same journal meanwhile.
-  rows.append('attestation', JSON.parse(JSON.stringify(attestation)) as JsonObject).catch(() => undefined);
-};
-
-const startRow = (config: Config): JsonObject => ({
-  version,
-  policy: policyOf(config).version,
-  config: createHash('sha256')
-    .update(canonicalJson(JSON.parse(JSON.stringify(config))))
-    .digest('hex'),
-  pools: {
-    recorded: config.media.nodes.filter((node) => node.pool === 'recorded').map((node) => node.name),
-    private: config.media.nodes.filter((node) => node.pool === 'private').map((node) => node.name),
-  },
-});
 
 interface Parts {
   readonly endpoint: SipEndpoint;
@@ -334,27 +229,4 @@ const checksOf = ({ endpoint, lists, media, journal }: Parts): readonly Check[] 
     },
     { name: 'journal', ok: journalHealth.ok, why: journalHealth.reason },
   ];
-};
-
-const stop = async (
-  parts: Parts & {
-    taker: Controller;
-    agent: Agent | null;
-    recorder: SpoolRecorder;
-    looking: NodeJS.Timeout;
-    rows: Journal;
-    health: Health;
-  },
-  drainMs: number,
-): Promise<void> => {
-  await parts.taker.stop(drainMs);
-  parts.endpoint.stop();
-  await parts.agent?.stop();
-  await parts.lists.close();
-  clearInterval(parts.looking);
-  parts.recorder.close();
-  parts.media.close();
-  await parts.health.close();
-  await parts.rows.append('controller-stopped', {}).catch(() => undefined);
-  await parts.journal.close().catch(() => undefined);
 };

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import type { AppEvent } from './call/events.js';
 import type { Emit, Journal, JsonObject, Surroundings } from './call/ports.js';
 import type { Config } from './config/schema.js';
-import type { FacilityId, TrunkId } from './core/leg.js';
+import type { CallerId, FacilityId, Origin, TrunkId, WallMs } from './core/leg.js';
 import type { DialPlan } from './core/number.js';
 import type { Policy, PolicyVersion } from './core/policy.js';
-import { scheduleAt } from './core/schedule.js';
+import { type Hours, scheduleAt } from './core/schedule.js';
+import type { Limits } from './core/usage.js';
 import { canonicalJson } from './journal/canonical.js';
 import type { Trunk } from './sip/trunk.js';
 
@@ -24,12 +25,27 @@ export const policyOf = (config: Config): Policy => {
     barredNumberTypes: policy.barredNumberTypes,
     privilegedInLockdown: policy.privilegedInLockdown,
     hotlineInLockdown: policy.hotlineInLockdown,
-    maxConcurrentPerCaller: policy.maxConcurrentPerCaller,
+    limits: {
+      monitored: limitsOf(policy.limits.monitored),
+      private: limitsOf(policy.limits.private),
+      alone: limitsOf(policy.limits.alone),
+    },
     maxCallMs: policy.maxCallMinutes * 60_000,
     maxPrivateCallMs: policy.maxPrivateCallMinutes * 60_000,
+    maxRelayCallMs: policy.maxRelayCallMinutes * 60_000,
     maxRingMs: policy.maxRingSeconds * 1000,
+    acceptance: policy.acceptance,
+    onBecomingPrivate: policy.onBecomingPrivate,
+    onForward: policy.onForward,
+    onThreeWay: policy.onThreeWay,
+    threeWayScore: policy.threeWayScore,
   };
 };
+
+const limitsOf = ({ coolDownSeconds, ...rest }: Config['policy']['limits']['monitored']): Limits => ({
+  ...rest,
+  coolDownMs: coolDownSeconds * 1000,
+});
 
 export const trunksOf = (config: Config): readonly Trunk[] => [
   ...config.trunks.facilities.map((trunk): Trunk => {
@@ -42,7 +58,8 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       port: trunk.port ?? null,
       transports: trunk.transports,
       caller:
-        caller.from === 'header' ? { from: 'header', header: caller.header ?? '' } : { from: 'from-user' },
+        caller.from === 'header' ? { from: 'header', header: caller.header ?? '' } : { from: caller.from },
+      privatePrefix: trunk.privatePrefix ?? null,
       unitHeader: trunk.unitHeader ?? null,
       phoneHeader: trunk.phoneHeader ?? null,
       plan: planOf(config, trunk.dialPlan),
@@ -71,21 +88,59 @@ export const planOf = (config: Config, name: string): DialPlan => {
   return plan as DialPlan;
 };
 
-export const surroundingsOf = (config: Config): Surroundings => {
+/** What stands beside the configuration: orders given while the controller runs. */
+export interface Standing {
+  lockdown(origin: Origin): 'off' | 'on' | 'unknown';
+  suspended(caller: CallerId): boolean | 'unknown';
+}
+const nothingStands: Standing = { lockdown: () => 'off', suspended: () => false };
+
+export const surroundingsOf = (config: Config, orders: Standing = nothingStands): Surroundings => {
   const suspended = new Map(
     Object.entries(config.facilities).map(([name, facility]) => [name, new Set(facility.suspendedCallers)]),
   );
+  const trunks = new Map(config.trunks.facilities.map((trunk) => [trunk.name, trunk]));
   return {
-    of: (leg, now) => {
-      const facility = config.facilities[leg.origin.facility];
-      if (facility === undefined) return { lockdown: 'unknown', schedule: 'unknown', suspended: true };
+    of: ({ origin, caller }, now) => {
+      const facility = config.facilities[origin.facility];
+      if (facility === undefined) {
+        return { lockdown: 'unknown', schedule: 'unknown', suspended: true, text: false };
+      }
+      const unit = origin.unit === null ? undefined : facility.units[origin.unit];
+      const phone = origin.phone === null ? undefined : facility.phones[origin.phone];
+      const standing = orders.lockdown(origin);
       return {
-        lockdown: config.policy.lockdown || facility.lockdown ? 'on' : 'off',
-        schedule: scheduleAt(facility.hours, facility.timeZone, now),
-        suspended: leg.caller !== null && suspended.get(leg.origin.facility)?.has(leg.caller) === true,
+        lockdown: config.policy.lockdown || facility.lockdown ? 'on' : standing,
+        schedule: scheduleOf([facility.hours, unit?.hours, phone?.hours], facility.timeZone, now),
+        // A suspension nobody can read is one.
+        suspended:
+          caller !== null &&
+          (suspended.get(origin.facility)?.has(caller) === true || orders.suspended(caller) !== false),
+        text: phone?.textTelephone === true,
+      };
+    },
+    conversation: ({ origin }) => {
+      const trunk = trunks.get(origin.trunk);
+      if (trunk === undefined || trunk.conversation === 'elsewhere') {
+        return { manner: { held: 'elsewhere' }, language: 'en' };
+      }
+      return {
+        manner: { held: 'here', pin: trunk.caller.from === 'pin', offersPrivate: trunk.offerPrivateCall },
+        language: trunk.language,
       };
     },
   };
+};
+
+/** Open where every schedule there is says so; one that is closed settles it, one that is unknown settles the rest. */
+const scheduleOf = (
+  schedules: readonly (readonly Hours[] | undefined)[],
+  timeZone: string,
+  now: WallMs,
+): 'open' | 'closed' | 'unknown' => {
+  const said = schedules.flatMap((hours) => (hours === undefined ? [] : [scheduleAt(hours, timeZone, now)]));
+  if (said.includes('closed')) return 'closed';
+  return said.includes('unknown') ? 'unknown' : 'open';
 };
 
 /** Events that are evidence too: alarms, arming, nodes and trunks going up or down. */
@@ -96,6 +151,8 @@ const evidence: ReadonlySet<AppEvent['event']> = new Set([
   'node-state',
   'trunk-state',
   'agent-state',
+  'other-party',
+  'three-way-suspected',
 ]);
 
 export const journalledEvents =

@@ -54,6 +54,8 @@ export class CallRun {
   evidence: JsonObject | null = null;
   /** The carrier waits to hear whether its redirect is followed. */
   redirect: ((decision: Connectable | null) => void) | null = null;
+  /** Ends of the supervisors' ears on this call. */
+  readonly ears = new Set<() => Promise<void>>();
   /** Stops of the timers that watch the call's time. */
   readonly watching: (() => void)[] = [];
   /** Rows and orders under way that the CDR waits for. */

@@ -4,11 +4,13 @@ import { alarm, closing, failed, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { DeadlineError, withDeadline } from './deadline.js';
 import { stopListening } from './hear.js';
+import { endEars } from './listen-in.js';
 import type { SpoolFinding } from './ports.js';
 import { sealWhatThereIs } from './seal.js';
 
 export const releaseMedia = async (run: CallRun): Promise<CallEvent> => {
   stopListening(run);
+  await closing(run, 'release-media', () => endEars(run));
   const { lobby } = run;
   if (lobby !== null) {
     run.lobby = null;

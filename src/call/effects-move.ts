@@ -3,6 +3,7 @@ import type { Private } from '../core/decision.js';
 import { alarm, closing, failed, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { codeOf, withDeadline } from './deadline.js';
+import { endEars } from './listen-in.js';
 import { mediaEnding } from './media-ending.js';
 import { sealWhatThereIs } from './seal.js';
 import type { SpokenPrivateAnchor } from './talk.js';
@@ -15,9 +16,11 @@ export const stopRecording = async (run: CallRun): Promise<CallEvent> => {
   if (record.decision?.verdict === 'monitored') run.becoming = record.decision;
   if (armed === null || recorded === null) return { type: 'recording-stop-failed', detail: 'no-recording' };
   try {
+    // Whoever listens hears nothing more from here on.
+    const deaf = endEars(run);
     const shut = recorded.shut();
     await timed(run, 'stop-recording', run.parts.bounds.armMs, armed.stop());
-    await withDeadline('stop-recording', run.parts.bounds.armMs, shut);
+    await withDeadline('stop-recording', run.parts.bounds.armMs, Promise.all([shut, deaf]));
     return { type: 'recording-stopped' };
   } catch (error) {
     alarm(run, 'recording-goes-on', codeOf(error));

@@ -149,7 +149,7 @@ export const listenToCall = (call: string, to: string, signature: Signature, des
   give(
     desk,
     { command: 'listen', call, to, ...signature },
-    (done) => `ringing ${to}; whoever answers hears call ${plain(done.call ?? call)}, and is heard by nobody`,
+    (done) => `${to} hears call ${plain(done.call ?? call)}`,
   );
 
 export const reviewNumber = (number: string, signature: Signature, desk: Desk): Promise<void> =>

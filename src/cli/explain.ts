@@ -13,6 +13,7 @@ import {
 import { allUnknown, type ListAnswers } from '../core/lists.js';
 import { numberKeyText, parseDialled } from '../core/number.js';
 import { reasonTexts } from '../core/reason.js';
+import { noUsage } from '../core/usage.js';
 import { planOf, policyOf, surroundingsOf } from '../options.js';
 import { CommandError, columns } from './output.js';
 
@@ -65,7 +66,7 @@ export const explainNumber = async (
     leg,
     trunkEnabled: true,
     answers,
-    circumstances: { ...around, concurrentCalls: 0 },
+    circumstances: { ...around, usage: noUsage },
     policy: policyOf(config),
     now,
   });

@@ -4,9 +4,10 @@ import { Command } from 'commander';
 import { ConfigError, loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { createRedisLists } from '../lists/redis-lists.js';
-import { listsOptionsOf, version } from '../main.js';
-import { ownPrompts } from '../prompts/catalogue.js';
+import { systemClock, version } from '../main.js';
+import { listsOptionsOf } from '../open-parts.js';
 import { fromRoot } from '../root.js';
+import { type CallersDesk, callersPublish, callersShow, callersUnlock } from './callers.js';
 import { liveCalls } from './calls.js';
 import { addControlCommands, controlSocket, withSocket } from './control-commands.js';
 import { demo } from './demo.js';
@@ -121,7 +122,7 @@ withJson(withConfig(program.command('explain')))
         throw new CommandError('usage', 'explain needs a number and --caller, or --table', 2);
       }
       const config = load(options);
-      const lists = await createRedisLists({ ...listsOptionsOf(config), emit: () => undefined });
+      const lists = await createRedisLists({ ...listsOptionsOf(config, systemClock), emit: () => undefined });
       try {
         await lists.refresh();
         const explained = await explainNumber(config, lists, {
@@ -216,18 +217,49 @@ lists
   .argument('<file>', 'where to put the private key')
   .action((file: string) => listsKeygen(file, terminal));
 
-const prompts = program.command('prompts').description('check, list and vouch for the spoken prompts');
-withJson(prompts.command('check'))
-  .description('prove every prompt as the controller does when it starts, and name what is wrong')
-  .argument('[dir]', 'folder of the prompts (default: config/prompts)')
-  .action((dir: string | undefined, options: { json: boolean }) =>
-    promptsCheck(dir ?? ownPrompts, options.json, terminal),
+const callers = program
+  .command('callers')
+  .description('publish callers’ numbers and PINs, show them without either, and unlock a caller');
+const callersOptions = (options: { config?: string; json?: boolean }): CallersDesk => ({
+  config: load(options),
+  json: options.json === true,
+  terminal,
+});
+withJson(withConfig(callers.command('publish')))
+  .description('put the callers of a file in the place of all callers of each facility it names')
+  .argument(
+    '<file>',
+    'CSV: facility,caller,number_digits,pin or pin_hash,language; readable by its owner alone',
+  )
+  .action((file: string, options: { config?: string; json: boolean }) =>
+    callersPublish(file, callersOptions(options)),
   );
-withJson(prompts.command('list'))
+withJson(withConfig(callers.command('unlock')))
+  .description('let a caller who keyed too many wrong PINs try again')
+  .argument('<caller>', 'the caller’s id, as in calls and lists')
+  .requiredOption('--facility <name>', 'the caller’s facility; required')
+  .action((caller: string, options: { config?: string; json: boolean; facility: string }) =>
+    callersUnlock(options.facility, caller, callersOptions(options)),
+  );
+withJson(withConfig(callers.command('show')))
+  .description('show how many callers each facility has, and who keyed wrong PINs')
+  .option('--facility <name>', 'only this facility')
+  .action((options: { config?: string; json: boolean; facility?: string }) =>
+    callersShow(options.facility, callersOptions(options)),
+  );
+
+const prompts = program.command('prompts').description('check, list and vouch for the spoken prompts');
+withJson(withConfig(prompts.command('check')))
+  .description('prove every prompt as the controller does when it starts, and name what is wrong')
+  .argument('[dir]', 'folder of the prompts (default: that of the configuration)')
+  .action((dir: string | undefined, options: { config?: string; json: boolean }) =>
+    promptsCheck(dir ?? load(options).prompts.directory, options.json, terminal),
+  );
+withJson(withConfig(prompts.command('list')))
   .description('list every prompt with its words and length')
-  .argument('[dir]', 'folder of the prompts (default: config/prompts)')
-  .action((dir: string | undefined, options: { json: boolean }) =>
-    promptsList(dir ?? ownPrompts, options.json, terminal),
+  .argument('[dir]', 'folder of the prompts (default: that of the configuration)')
+  .action((dir: string | undefined, options: { config?: string; json: boolean }) =>
+    promptsList(dir ?? load(options).prompts.directory, options.json, terminal),
   );
 withJson(prompts.command('manifest'))
   .description('write the manifest of a folder of prompts: texts.json with the words, and the sounds')
@@ -268,13 +300,13 @@ const calls = withJson(withSocket(withConfig(program.command('calls'))))
     }) => {
       if (options.follow && options.past)
         throw new CommandError('usage', 'past calls cannot be followed: give --follow or --past', 2);
-      if (options.follow) return followCalls(controlSocket(options.socket), options.json, terminal);
+      if (options.follow) return followCalls(controlSocket(options, { load }), options.json, terminal);
       return options.past
         ? pastCalls(load(options), options.last, options.json, terminal)
         : liveCalls(load(options), options.json, terminal);
     },
   );
-addControlCommands(program, calls, terminal);
+addControlCommands(program, calls, { terminal, load, withConfig });
 
 program
   .command('docs', { hidden: true })

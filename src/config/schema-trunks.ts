@@ -78,8 +78,10 @@ const facilityTrunk = z
     caller: z
       .strictObject({
         from: z
-          .enum(['from-user', 'header'])
-          .describe('`from-user`: the user part of From; `header`: a header of its own.'),
+          .enum(['from-user', 'header', 'pin'])
+          .describe(
+            '`from-user`: the user part of From; `header`: a header of its own; `pin`: the caller is asked.',
+          ),
         header: headerName.optional().describe('That header’s name; only with `from: header`.'),
       })
       .refine((caller) => (caller.from === 'header') === (caller.header !== undefined), {
@@ -87,6 +89,22 @@ const facilityTrunk = z
       })
       .default({ from: 'from-user' })
       .describe('Where the trunk says who calls. It is believed because the trunk is known by its address.'),
+    conversation: z
+      .enum(['here', 'elsewhere'])
+      .default('here')
+      .describe(
+        '`here`: Sallyport answers, asks and announces. `elsewhere`: a PBX tells both parties the truth; we say nothing.',
+      ),
+    language: z.enum(['en', 'es']).default('en').describe('Language a conversation begins in.'),
+    offerPrivateCall: z
+      .boolean()
+      .default(false)
+      .describe('Ask every caller whose call would be recorded whether it is to be a private one.'),
+    privatePrefix: z
+      .string()
+      .regex(/^[*#]?\d{1,4}$/)
+      .optional()
+      .describe('Dialled before a number to ask for a private call, such as `*7`.'),
     unitHeader: headerName
       .optional()
       .describe('Header that names the housing unit; calls without it are refused.'),
@@ -98,6 +116,12 @@ const facilityTrunk = z
       .regex(/^\+[1-9]\d{6,14}$/, 'must be an E.164 number with +')
       .describe('The number the called party sees.'),
   })
+  .refine(
+    (trunk) => trunk.conversation === 'here' || (trunk.caller.from !== 'pin' && !trunk.offerPrivateCall),
+    {
+      message: 'caller from: pin and offerPrivateCall need conversation: here',
+    },
+  )
   .describe('A trunk calls come from.');
 
 const carrierTrunk = z

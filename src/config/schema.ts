@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { facility, policy } from './schema-policy.js';
 import { dialPlan, trunks } from './schema-trunks.js';
 import { address, loopback, name, path, port, seconds, transport } from './shapes.js';
 
@@ -99,6 +100,11 @@ const lists = z
       .default('sallyport:')
       .describe('Prefix of every key.'),
     publisherKeys: z.array(path).min(1).max(8).describe('Public keys (PEM) of those who may publish lists.'),
+    orders: path
+      .default('var/orders')
+      .describe(
+        'This controller’s copy of what was ordered since the last publication: claims, blocks, lockdowns.',
+      ),
     snapshot: path.default('var/snapshot.json').describe('Local signed snapshot of the privileged part.'),
     maxAgeSeconds: seconds(3600)
       .default(60)
@@ -113,6 +119,16 @@ const lists = z
   })
   .describe('The lists every leg is checked against.');
 
+const callers = z
+  .strictObject({
+    idDigits: z.int().min(4).max(12).default(6).describe('Digits of a caller’s number.'),
+    pinDigits: z.int().min(4).max(10).default(4).describe('Digits of a PIN.'),
+  })
+  .prefault({})
+  .describe(
+    'How callers say who they are on trunks with `caller: { from: pin }`: their number, then their PIN.',
+  );
+
 const mediaNode = z
   .strictObject({
     name: name.describe('Name of the node.'),
@@ -126,6 +142,9 @@ const mediaNode = z
       .strictObject({ host: z.string().min(1).describe('Host.'), port: port.describe('Port.') })
       .describe('rtpengine’s CLI port, for attestation.'),
     mediaAddress: address.describe('The address its SDP names; no other may appear in what we send.'),
+    prompts: path
+      .optional()
+      .describe('The prompts’ directory as this node sees it; without it, as this host does.'),
     pid: z
       .int()
       .min(2)
@@ -161,6 +180,13 @@ const media = z
       .describe(
         'Networks the parties’ media may come from and go to. A description that names another is refused.',
       ),
+    keypad: z
+      .strictObject({
+        address: address.default('127.0.0.1').describe('Address the nodes reach; never a public one.'),
+        port: z.int().min(0).max(65535).default(22240).describe('UDP port.'),
+      })
+      .prefault({})
+      .describe('Where the nodes report keys: their `--dtmf-log-dest`.'),
     attestSeconds: seconds(300).default(5).describe('How often each node is attested.'),
   })
   .describe('Media servers, in two pools that never mix.');
@@ -200,54 +226,6 @@ const journal = z
   .prefault({})
   .describe('The durable, hash-chained journal.');
 
-const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$|^24:00$/, 'must be HH:MM');
-const facility = z
-  .strictObject({
-    timeZone: z.string().default('UTC').describe('IANA time zone of the facility’s clock.'),
-    hours: z
-      .array(
-        z.strictObject({ from: time.describe('HH:MM.'), to: time.describe('HH:MM; `24:00` for midnight.') }),
-      )
-      .max(24)
-      .default([{ from: '00:00', to: '24:00' }])
-      .describe('When monitored calls may be made.'),
-    lockdown: z.boolean().default(false).describe('No calls from this facility (privileged ones by policy).'),
-    suspendedCallers: z
-      .array(z.string().max(64))
-      .max(100_000)
-      .default([])
-      .describe('Callers whose calls are suspended.'),
-  })
-  .describe('One facility.');
-
-const policy = z
-  .strictObject({
-    barredNumberTypes: z
-      .array(z.enum(['toll-free', 'premium', 'shared-cost', 'directory']))
-      .default(['toll-free', 'premium', 'shared-cost', 'directory'])
-      .describe('Number types nobody may call, unless the number is privileged.'),
-    privilegedInLockdown: z
-      .enum(['private', 'refused'])
-      .default('private')
-      .describe('What lockdown does to privileged calls.'),
-    hotlineInLockdown: z
-      .enum(['private', 'refused'])
-      .default('private')
-      .describe('What lockdown does to hotline calls.'),
-    maxConcurrentPerCaller: z
-      .int()
-      .min(1)
-      .max(100)
-      .default(1)
-      .describe('Calls one caller may be in at once.'),
-    maxCallMinutes: z.number().positive().max(1440).default(15).describe('Longest monitored call.'),
-    maxPrivateCallMinutes: z.number().positive().max(1440).default(60).describe('Longest private call.'),
-    maxRingSeconds: seconds(180).default(60).describe('How long the called party may ring.'),
-    lockdown: z.boolean().default(false).describe('Lockdown of every facility.'),
-  })
-  .prefault({})
-  .describe('What the operator may choose. Nothing here can record a privileged call.');
-
 const http = z
   .strictObject({
     address: loopback
@@ -262,6 +240,43 @@ const http = z
   })
   .prefault({})
   .describe('Health and metrics.');
+
+const prompts = z
+  .strictObject({
+    directory: path
+      .default('config/prompts')
+      .describe(
+        'Every prompt in every language, with its manifest; recorded names lie in `names/` within it.',
+      ),
+  })
+  .prefault({})
+  .describe(
+    'What is said to callers and called parties. A prompt that is missing or not genuine refuses to start.',
+  );
+
+const control = z
+  .strictObject({
+    socket: path.default('var/control.sock').describe('Unix socket of the operators’ commands, mode 0600.'),
+    supervisors: z
+      .array(z.string().regex(/^sips?:[^\s<>"]{3,200}$/, 'must be a SIP URI'))
+      .max(64)
+      .default([])
+      .describe('Phones `sallyport calls listen` may ring, as full SIP URIs. None, where the list is empty.'),
+    alerts: z
+      .array(
+        z.strictObject({
+          number: z.string().max(32).describe('The called number, in E.164.'),
+          phone: z.string().max(210).describe('The supervisor’s phone; one of `supervisors`.'),
+        }),
+      )
+      .max(10_000)
+      .default([])
+      .describe(
+        'Called numbers that ring a supervisor, who may listen, when a monitored call to them is accepted.',
+      ),
+  })
+  .prefault({})
+  .describe('Live supervision. Nothing here can hear a private call.');
 
 const log = z
   .strictObject({
@@ -280,10 +295,13 @@ export const configSchema = z.strictObject({
   facilities: z.record(name, facility).describe('Facilities by name.'),
   trunks,
   lists,
+  callers,
+  prompts,
   media,
   recording,
   journal,
   policy,
+  control,
   http,
   log,
 });

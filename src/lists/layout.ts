@@ -14,7 +14,26 @@ import type { EntryId } from '../core/lists.js';
  * | `n:<bucket>` | hash | index of privileged, blocked and pending numbers: field = digits, value = rows (rows.ts) |
  * | `allow:<facility>:<caller>` | hash | field = number, value = epochs in which it is allowed |
  *
- * Every row carries the epochs [from, to) in which it counts, so that a publication is written beside the one
+ * Beside the publication, and written by the controllers themselves:
+ *
+ * | key | type | holds |
+ * | --- | --- | --- |
+ * | `orders` | hash | field = subject, value = order (order-record.ts) |
+ * | `orders:log` | sorted set | subject by the number of the change that wrote it last |
+ * | `orders:meta` | hash | `id` of this set of orders, `n` changes so far |
+ * | `use:places:<subject>` | sorted set | places of calls by the end of their lease; gone with the last one |
+ * | `use:connected:<subject>` | sorted set | calls by the time they were connected; gone with the window |
+ * | `use:ended:<subject>` | string | when the last connected call ended; gone after a day |
+ * | `pins:<digest>` | string | tries of PINs for a caller, at a phone or from a trunk |
+ *
+ * And written by an administrator, for each facility:
+ *
+ * | key | type | holds |
+ * | --- | --- | --- |
+ * | `callers:of:<facility>` | hash | field = digits a caller keys in, value = who it is and the hash of the PIN |
+ * | `callers:meta:<facility>` | string | digest, number and time of these |
+ *
+ * Every row of a publication carries the epochs [from, to) in which it counts, so that a publication is written beside the one
  * being served and becomes visible all at once.
  */
 export interface KeyNames {
@@ -27,6 +46,17 @@ export interface KeyNames {
   tombstones(epoch: number): string;
   bucket(bucket: number): string;
   allow(facility: string, caller: string): string;
+  /** The three keys of the orders, as their scripts want them. */
+  readonly orders: readonly [string, string, string];
+  /** Channel on which a change of the orders is announced. */
+  readonly ordersChanged: string;
+  /** The three keys of one subject of use: places, connected calls, last end. */
+  use(subject: string): readonly [string, string, string];
+  /** Tries of PINs; the subject is a digest. */
+  pins(subject: string): string;
+  callers(facility: string): string;
+  callersMeta(facility: string): string;
+  callersNew(facility: string, token: string): string;
 }
 
 /**
@@ -56,6 +86,17 @@ export const keyNames = (prefix: string): KeyNames => {
     tombstones: (epoch) => `${prefix}tombstones:${epoch}`,
     bucket: (bucket) => `${prefix}n:${bucket}`,
     allow: (facility, caller) => `${prefix}allow:${facility}:${caller}`,
+    orders: [`${prefix}orders`, `${prefix}orders:log`, `${prefix}orders:meta`],
+    ordersChanged: `${prefix}orders:changed`,
+    use: (subject) => [
+      `${prefix}use:places:${subject}`,
+      `${prefix}use:connected:${subject}`,
+      `${prefix}use:ended:${subject}`,
+    ],
+    pins: (subject) => `${prefix}pins:${subject}`,
+    callers: (facility) => `${prefix}callers:of:${facility}`,
+    callersMeta: (facility) => `${prefix}callers:meta:${facility}`,
+    callersNew: (facility, token) => `${prefix}callers:new:${facility}:${token}`,
   };
 };
 
@@ -67,6 +108,13 @@ export const digitsOf = (e164: string): string | null => {
 
 /** At most 15 digits are exact in a double, so the remainder is exact too. */
 export const bucketOf = (digits: string): number => Number(digits) % bucketCount;
+
+/**
+ * The name of a subject in a key: a digest, so that neither a number nor a caller shows up in keys, nor in what Redis
+ * logs of slow commands. It is no secrecy: numbers are few enough to try them all.
+ */
+export const subjectName = (...parts: readonly string[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22);
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 

@@ -11,6 +11,8 @@ import {
 import { Arming, type Judgement } from './arming.js';
 import { digitsOf, type KeyNames, keyNames } from './layout.js';
 import { epochRef, formatHead } from './manifest.js';
+import { listedOrAbsent } from './match.js';
+import type { NumberOrders, OrderedNumber } from './orders.js';
 import { plainKeys, planLookup, Reading, type View } from './reading.js';
 import { Connection, type Probe, type RedisEndpoint, RedisError, readProbes, scripts } from './redis.js';
 import { maxValueBytes } from './rows.js';
@@ -18,6 +20,7 @@ import { type TrustedKeys, trustedKeys } from './signed.js';
 import { Snapshot } from './snapshot.js';
 import { openHeartbeat } from './snapshot-file.js';
 import { type Verification, type VerifiedEpoch, verifyRedis } from './verify.js';
+import { TimedOut, within } from './within.js';
 
 export interface RedisListsOptions {
   readonly redis: RedisEndpoint;
@@ -36,6 +39,8 @@ export interface RedisListsOptions {
   readonly verifyEveryMs?: number;
   /** How often the head and the heartbeat are read. Default 500 ms. */
   readonly pollEveryMs?: number;
+  /** What was ordered since the last publication (orders.ts): it can only refuse more. */
+  readonly orders?: NumberOrders;
   readonly emit: Emit;
   readonly clock: Clock;
 }
@@ -66,22 +71,17 @@ type Required = {
   readonly [K in keyof RedisListsOptions]-?: NonNullable<RedisListsOptions[K]>;
 };
 
-class TimedOut extends Error {}
+/** Listed wins over absent and over unknown too: both lists only ever refuse. */
+const joined = <E>(answer: Answer<E>, ordered: readonly E[]): Answer<E> =>
+  ordered.length === 0
+    ? answer
+    : listedOrAbsent([...(answer.state === 'listed' ? answer.entries : []), ...ordered]);
 
-/** Settles within the time given, whatever the promise does. */
-const within = async <T>(ms: number, promise: Promise<T>): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    // After a stall of our own, timers run before sockets are read: setImmediate lets a waiting reply win. Without it
-    // a busy moment of this process refuses calls that Redis has answered in time.
-    timer = setTimeout(() => setImmediate(() => reject(new TimedOut())), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
+const united = (answers: ListAnswers, { pending, block }: OrderedNumber): ListAnswers => ({
+  ...answers,
+  pending: joined(answers.pending, pending),
+  block: joined(answers.block, block),
+});
 
 class ArmedRedisLists implements RedisLists {
   readonly #options: Required;
@@ -128,7 +128,7 @@ class ArmedRedisLists implements RedisLists {
   async lookUp(question: ListQuestion): Promise<ListAnswers> {
     const { clock, emit } = this.#options;
     const started = clock.mono();
-    const answers = await this.#ask(question);
+    const answers = united(await this.#ask(question), this.#options.orders.find(question.key));
     const { privileged } = answers;
     const outcome = privileged.state === 'unknown' ? privileged.why : 'answered';
     emit({ event: 'list-lookup', ms: clock.mono() - started, outcome });
@@ -384,6 +384,7 @@ export const createRedisLists = async (options: RedisListsOptions): Promise<Redi
     deadlineMs: 50,
     verifyEveryMs: 5_000,
     pollEveryMs: 500,
+    orders: { find: () => ({ pending: [], block: [] }) },
     ...options,
   };
   const trusted = trustedKeys(whole.publisherKeys);

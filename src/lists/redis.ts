@@ -50,6 +50,11 @@ export const scripts = {
   flip: script('flip.lua'),
   beat: script('beat.lua'),
   unlock: script('unlock.lua'),
+  ordersRead: script('orders-read.lua'),
+  ordersWrite: script('orders-write.lua'),
+  use: script('use.lua'),
+  pins: script('pins.lua'),
+  callersFlip: script('callers-flip.lua'),
 } as const;
 
 // The client's type forbids an undefined replyMapping, which only RESP3 has a use for.
@@ -78,7 +83,7 @@ const retryDelay = (attempt: number): number => {
  * after 12 s, and one queued while Redis was down was answered "absent" by an empty restarted one (facts:
  * reliability, F9).
  */
-const clientOptions = (endpoint: RedisEndpoint, commandTimeoutMs: number): ClientOptions => ({
+export const clientOptions = (endpoint: RedisEndpoint, commandTimeoutMs: number): ClientOptions => ({
   ...placeOf(endpoint),
   protocol: 2,
   lazyConnect: true,

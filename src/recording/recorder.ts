@@ -1,6 +1,5 @@
 import { join, relative } from 'node:path';
 import {
-  type Armed,
   type Clock,
   type JsonObject,
   type MediaTotals,
@@ -87,9 +86,10 @@ class Recording implements SpoolRecorder {
     return { ready: false, code: verdicts[0] ?? 'no-spool' };
   }
 
-  async arm(decision: Monitored, anchor: RecordedAnchor, answer: Sdp): Promise<Armed> {
+  async arm(decision: Monitored, anchor: SpokenRecordedAnchor, answer: Sdp): Promise<SpokenArmed> {
     const begin = (): Promise<RecordingClaim> => anchor.answerAndRecord(decision, answer);
-    return this.#arm(decision, anchor, null, async () => ({ claim: await begin(), countedBefore: 0 }));
+    const stop = (): Promise<void> => anchor.stopRecording();
+    return this.#arm(decision, anchor, stop, async () => ({ claim: await begin(), countedBefore: 0 }));
   }
 
   async armAnswered(decision: Monitored, anchor: SpokenRecordedAnchor): Promise<SpokenArmed> {

@@ -91,6 +91,10 @@ class Joined implements Joining {
     this.#paused = false;
   }
 
+  heard(): { readonly caller: Sdp; readonly called: Sdp } {
+    return { caller: this.#legs.caller.agreed.heard, called: this.#legs.called.agreed.heard };
+  }
+
   #carry(request: InDialogRequest, work: () => Promise<void>): void {
     work().catch(() => {
       request.respond(500, 'Server Internal Error');

@@ -71,7 +71,7 @@ t.test('orders: what is asked, what is told the controller, what the operator re
   t.same(end, { code: 0, out: `call ${ids.private} ends, and its number is blocked\n`, err: '' });
   t.same(listen, {
     code: 0,
-    out: `ringing sip:desk1@10.0.0.5; whoever answers hears call ${ids.monitored}, and is heard by nobody\n`,
+    out: `sip:desk1@10.0.0.5 hears call ${ids.monitored}\n`,
     err: '',
   });
   t.same(suspend, { code: 0, out: 'caller 4711 is no longer suspended\n', err: '' });

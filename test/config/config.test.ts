@@ -138,7 +138,7 @@ policy:
     - premium
   privilegedInLockdown: refused
   hotlineInLockdown: refused
-  maxConcurrentPerCaller: 2
+  limits: { monitored: { concurrent: { caller: 2 } } }
   maxCallMinutes: 20
   maxPrivateCallMinutes: 90
   maxRingSeconds: 45
@@ -359,7 +359,7 @@ media:
   t.match(config, {
     sip: { agent: 'embedded' },
     http: { address: '127.0.0.1' },
-    policy: { maxConcurrentPerCaller: 1, maxCallMinutes: 15, lockdown: false },
+    policy: { limits: { monitored: { concurrent: { caller: 1 } } }, maxCallMinutes: 15, lockdown: false },
     lists: { maxAgeSeconds: 60, maxSnapshotAgeHours: 24, deadlineMs: 50 },
     trunks: { facilities: [{ caller: { from: 'from-user' } }], carriers: [{ copyHeaders: [] }] },
     dialPlans: { default: { country: 'US', emergency: ['911'], services: {} } },

@@ -32,6 +32,7 @@ import {
   now,
   policy,
   privilegedEntry,
+  usageOf,
 } from './samples.js';
 
 type Case = Readonly<Record<string, unknown>> & { readonly name: string };
@@ -110,7 +111,8 @@ const inputOf = (c: Case): DecisionInput => {
       lockdown: (c.lockdown ?? 'off') as 'off' | 'on' | 'unknown',
       schedule: (c.schedule ?? 'open') as 'open' | 'closed' | 'unknown',
       suspended: c.suspended === true,
-      concurrentCalls: (c.concurrentCalls ?? 0) as number,
+      usage: usageOf((c.concurrentCalls ?? 0) as number),
+      text: false,
     },
     policy: policy({
       privilegedInLockdown: (c.privilegedInLockdown ?? 'private') as 'private' | 'refused',
@@ -181,7 +183,7 @@ const anyInput: fc.Arbitrary<DecisionInput> = fc
       }),
       trunkEnabled: r.trunkEnabled,
       answers: { ...r, epoch: r.epoch ? answers().epoch : null },
-      circumstances: r,
+      circumstances: { ...r, usage: usageOf(r.concurrentCalls), text: false },
       policy: policy(r.strict ? { privilegedInLockdown: 'refused', hotlineInLockdown: 'refused' } : {}),
     }),
   );

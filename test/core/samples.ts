@@ -12,6 +12,7 @@ import type {
 } from '../../src/core/lists.js';
 import type { Dialled, E164, NumberKey } from '../../src/core/number.js';
 import type { Policy, PolicyVersion } from '../../src/core/policy.js';
+import { type Limits, noUsage, type Usage } from '../../src/core/usage.js';
 
 /** Plain values for tests: a leg, lists that allow one number, a policy. Tests override what they are about. */
 export const now = 1_790_000_000_000 as WallMs;
@@ -60,15 +61,33 @@ export const answers = (change: Partial<ListAnswers> = {}): ListAnswers => ({
   ...change,
 });
 
+export const limits = (concurrent = 1): Limits => ({
+  concurrent: { caller: concurrent, number: 10, phone: 10 },
+  recent: { caller: 100, number: 100, phone: 100 },
+  coolDownMs: 0,
+});
+
+/** A caller who is in so many calls already. */
+export const usageOf = (concurrent: number): Usage => ({
+  ...noUsage,
+  caller: { concurrent, recent: 0, idleMs: null },
+});
+
 export const policy = (change: Partial<Policy> = {}): Policy => ({
   version: 'test' as PolicyVersion,
   maxListAgeMs: 60_000,
   barredNumberTypes: ['premium'],
   privilegedInLockdown: 'private',
   hotlineInLockdown: 'private',
-  maxConcurrentPerCaller: 1,
+  limits: { monitored: limits(), private: limits(), alone: limits() },
   maxCallMs: 900_000,
   maxPrivateCallMs: 3_600_000,
+  maxRelayCallMs: 7_200_000,
+  acceptance: { monitored: 'key', private: 'key', machine: 'none' },
+  onBecomingPrivate: 'move',
+  onForward: 'flag',
+  onThreeWay: 'note',
+  threeWayScore: 70,
   maxRingMs: 60_000,
   ...change,
 });
@@ -81,7 +100,8 @@ export const input = (change: Partial<DecisionInput> = {}): DecisionInput => ({
     lockdown: 'off',
     schedule: 'open',
     suspended: false,
-    concurrentCalls: 0,
+    usage: noUsage,
+    text: false,
   },
   policy: policy(),
   now,

@@ -3,7 +3,8 @@ import type { Monitored, Private } from '../../src/core/decision.js';
 import { type CallId, type Leg, parseCallerId, parseFacilityId, parseTrunkId } from '../../src/core/leg.js';
 import type { ListAnswers, PrivilegedEntry } from '../../src/core/lists.js';
 import type { NumberKey } from '../../src/core/number.js';
-import type { Policy } from '../../src/core/policy.js';
+import { noUsage } from '../../src/core/usage.js';
+import { policy } from '../core/samples.js';
 
 /** Decisions as decide() makes them, and nothing else can: one that records and one that never may. */
 
@@ -45,18 +46,6 @@ export const legOf = (callId: CallId): Leg => ({
   receivedAt: Date.now() as Leg['receivedAt'],
 });
 
-const policy = {
-  version: 'test',
-  maxListAgeMs: 60_000,
-  barredNumberTypes: [],
-  privilegedInLockdown: 'private',
-  hotlineInLockdown: 'private',
-  maxConcurrentPerCaller: 1,
-  maxCallMs: 900_000,
-  maxPrivateCallMs: 3_600_000,
-  maxRingMs: 60_000,
-} as unknown as Policy;
-
 const decideWith = (callId: CallId, privileged: ListAnswers['privileged']) =>
   decide({
     leg: legOf(callId),
@@ -74,9 +63,10 @@ const decideWith = (callId: CallId, privileged: ListAnswers['privileged']) =>
       lockdown: 'off',
       schedule: 'open',
       suspended: false,
-      concurrentCalls: 0,
+      usage: noUsage,
+      text: false,
     },
-    policy,
+    policy: policy(),
     now: Date.now() as Leg['receivedAt'],
   });
 

@@ -1,0 +1,31 @@
+import { Redis } from 'ioredis';
+import { clientOptions, type RedisEndpoint } from './redis.js';
+
+/**
+ * Listens on one channel. What is said there is only a hint that it is worth looking: it may be lost, repeated or
+ * forged, so its content is not even read.
+ */
+export class Subscription {
+  readonly #client: Redis;
+
+  constructor(endpoint: RedisEndpoint, channel: string, onHint: () => void) {
+    // The library's own resubscription would run on the same event; one of the two is enough.
+    this.#client = new Redis({ ...clientOptions(endpoint, 2_000), autoResubscribe: false });
+    // Without a listener the client would print errors.
+    this.#client.on('error', () => {});
+    this.#client.on('message', onHint);
+    this.#client.on('ready', () => {
+      // Whatever was said while nobody listened is made up for by looking once.
+      this.#client.subscribe(channel).then(onHint, () => this.#client.disconnect(true));
+    });
+  }
+
+  /** Starts connecting, and again after every loss. Never rejects. */
+  async open(): Promise<void> {
+    await this.#client.connect().catch(() => {});
+  }
+
+  close(): void {
+    this.#client.disconnect();
+  }
+}

@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { Clock, Emit, Journal, JsonObject } from './call/ports.js';
+import type { Config } from './config/schema.js';
+import { type OpenCallers, openCallers } from './lists/callers.js';
+import { openCounters, type SharedCounters } from './lists/counters.js';
+import { openOrders, type SharedOrders } from './lists/orders.js';
+import { createRedisLists, type RedisLists, type RedisListsOptions } from './lists/redis-lists.js';
+import { createMedia, type MediaPools } from './media/media.js';
+import { redisOf } from './options.js';
+import { createRecorder, type SpoolRecorder } from './recording/recorder.js';
+import { journalledAttestation } from './rows.js';
+
+/** The parts that take several lines of configuration to open. Each is pushed to `closers` once it is open. */
+
+/** The configuration as the lists take it. */
+export const listsOptionsOf = (config: Config, clock: Clock): Omit<RedisListsOptions, 'emit' | 'orders'> => {
+  const { lists } = config;
+  return {
+    redis: redisOf(config),
+    keyPrefix: lists.keyPrefix,
+    publisherKeys: lists.publisherKeys.map((file) => readFileSync(file, 'utf8')),
+    snapshotPath: lists.snapshot,
+    maxListAgeMs: lists.maxAgeSeconds * 1000,
+    maxSnapshotAgeMs: lists.maxSnapshotAgeHours * 3_600_000,
+    deadlineMs: lists.deadlineMs,
+    clock,
+  };
+};
+
+export interface OpenLists {
+  readonly lists: RedisLists;
+  readonly orders: SharedOrders;
+  readonly counters: SharedCounters;
+  readonly callers: OpenCallers;
+}
+
+export const openLists = async (
+  config: Config,
+  clock: Clock,
+  emit: Emit,
+  closers: (() => unknown)[],
+): Promise<OpenLists> => {
+  const redis = redisOf(config);
+  const { keyPrefix } = config.lists;
+  for (const file of [config.lists.snapshot, config.lists.orders]) {
+    await mkdir(dirname(file), { recursive: true });
+  }
+  const orders = await openOrders({
+    redis,
+    keyPrefix,
+    path: config.lists.orders,
+    node: config.controller.name,
+    clock,
+    emit,
+  });
+  closers.push(() => orders.close());
+  const lists = await createRedisLists({ ...listsOptionsOf(config, clock), emit, orders });
+  closers.push(() => lists.close());
+  const counters = await openCounters({
+    redis,
+    keyPrefix,
+    windowMs: config.policy.limits.windowHours * 3_600_000,
+    deadlineMs: config.lists.deadlineMs,
+    clock,
+    emit,
+  });
+  closers.push(() => counters.close());
+  const callers = await openCallers({ redis, keyPrefix, ...config.callers, emit });
+  closers.push(() => callers.close());
+  return { lists, orders, counters, callers };
+};
+
+export const openMedia = async (
+  config: Config,
+  clock: Clock,
+  emit: Emit,
+  rows: Journal,
+  closers: (() => unknown)[],
+): Promise<{ readonly recorder: SpoolRecorder; readonly media: MediaPools }> => {
+  const recorder = createRecorder({
+    // With its process, what the node's own user may write is judged too, and not only what we may.
+    spools: config.media.nodes.flatMap(({ name, spool, pid, pidFile }) =>
+      spool === undefined
+        ? []
+        : [
+            {
+              node: name,
+              dir: spool,
+              ...(pid === undefined ? {} : { pid }),
+              ...(pidFile === undefined ? {} : { pidFile }),
+            },
+          ],
+    ),
+    recordingsDir: config.recording.directory,
+    emit,
+    clock,
+    limits: {
+      minFreeBytes: config.recording.minFreeMegabytes * 1024 * 1024,
+      proveMs: config.recording.proveMs,
+      watchMs: config.recording.growthSeconds * 1000,
+    },
+  });
+  closers.push(() => recorder.close());
+  // A node whose spool is not known to be usable gets no call: look before the first, and keep looking.
+  await recorder.ready();
+  const looking = setInterval(() => void recorder.ready().catch(() => undefined), 2000);
+  closers.push(() => clearInterval(looking));
+  const { keypad } = config.media;
+  const media = createMedia({
+    nodes: config.media.nodes.map(({ pid, pidFile, spool, prompts, ...node }) => ({
+      ...node,
+      promptsRoot: resolve(prompts ?? config.prompts.directory),
+      ...(pid === undefined ? {} : { pid }),
+      ...(pidFile === undefined ? {} : { pidFile }),
+      ...(spool === undefined ? {} : { spool }),
+    })),
+    peerNetworks: config.media.peerNetworks,
+    keypad: { host: keypad.address, port: keypad.port },
+    timing: { attestMs: config.media.attestSeconds * 1000 },
+    emit,
+    clock,
+    onAttestation: (attestation) => journalledAttestation(rows, attestation as unknown as JsonObject),
+    spoolUsable: (node) => recorder.spoolUsable(node),
+  });
+  closers.push(() => media.close());
+  await media.start();
+  return { recorder, media };
+};
