@@ -68,7 +68,7 @@ t.test('orders: what is asked, what is told the controller, what the operator re
     err: '',
   });
   t.same(off, { code: 0, out: '{"ok":true,"note":null,"call":null}\n', err: '' });
-  t.same(end, { code: 0, out: `call ${ids.private} ends, and its number is blocked\n`, err: '' });
+  t.same(end, { code: 0, out: `call ${ids.private}: it ends, and its number is blocked\n`, err: '' });
   t.same(listen, {
     code: 0,
     out: `sip:desk1@10.0.0.5 hears call ${ids.monitored}\n`,
@@ -174,7 +174,7 @@ facility county-jail, unit 7B  2026-11-21T22:10:03.120Z  alice  fight in the yar
   t.match(nothing, { code: 0, out: /^nothing stands: no lockdown, no suspension, no number/ });
   t.same(noLockdown, { code: 0, out: 'no lockdown stands\n', err: '' });
   t.equal(reviewed?.code, 0);
-  t.match(reviewed?.out, /^cleared: .*\n2 claims were taken back\n$/);
+  t.equal(reviewed?.out, 'cleared: 2 claims were taken back\n');
   t.notMatch(reviewed?.out, /0142/, 'the number is not printed again');
   t.same(control.told, [['review', '(212) 555-0142', 'clear', 'alice', 'fight in the yard']]);
 });
