@@ -5,7 +5,7 @@ import { parseListed } from '../../src/core/number.js';
 import { openJournal } from '../../src/journal/log.js';
 import { createRedisLists } from '../../src/lists/redis-lists.js';
 import type { LocalSite } from '../../src/local.js';
-import { listsOptionsOf } from '../../src/main.js';
+import { listsOptionsOf } from '../../src/open-parts.js';
 import type { BencodeDict } from '../../src/media/bencode.js';
 import {
   answerCommand,
@@ -78,7 +78,7 @@ const journalParts = async (): Promise<PartFigure[]> => {
 
 const listPart = async (site: LocalSite): Promise<PartFigure> => {
   const lists = await createRedisLists({
-    ...listsOptionsOf(site.config),
+    ...listsOptionsOf(site.config, clock),
     snapshotPath: `${site.config.lists.snapshot}.bench`,
     emit: () => undefined,
     clock: { wall: () => Date.now() as WallMs, mono: () => performance.now() },
