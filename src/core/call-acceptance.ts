@@ -1,5 +1,4 @@
-import { type AskingDoes, type AskingStep, askingStep, beginAsking, toldOf } from './accept.js';
-import { news } from './call-news.js';
+import { type AskingDoes, type AskingStep, askingStep, beginAsking, noticeOf, toldOf } from './accept.js';
 import { leave } from './call-parting.js';
 import type { CallEvent, Effect, In, LiveState, Step } from './call-state.js';
 import { ending, speech, stray, to } from './call-steps.js';
@@ -28,7 +27,6 @@ export const askingEvent = (
   state: Extract<LiveState, { phase: 'answering' | 'asking' | 'arming' | 'telling' }>,
   event: CallEvent,
 ): Step => {
-  if (event.type === 'other-party-decided') return news(state, event);
   switch (state.phase) {
     case 'answering':
       if (event.type === 'media-answer-failed') return leave(state, event.ending, event);
@@ -36,7 +34,7 @@ export const askingEvent = (
       if (state.manner.held === 'elsewhere') return connectCaller(state);
       return acceptanceOf(state) === 'none'
         ? accepted(state)
-        : asking(state, beginAsking(state.decision, state.language.called), event);
+        : asking(state, beginAsking(state.decision, state.language.called, state.turn), event);
     case 'asking':
       return answeredQuestion(state, event);
     case 'arming':
@@ -100,7 +98,10 @@ const asking = (state: LiveState & { decision: Connectable }, did: AskingStep, e
       return stray(state);
     case 'asking': {
       const language = { ...state.language, called: did.next.language };
-      return to({ ...state, phase: 'asking', language, asking: did.next }, ...did.do.map(effectOf));
+      return to(
+        { ...state, phase: 'asking', language, asking: did.next, turn: did.next.turn },
+        ...did.do.map(effectOf),
+      );
     }
     case 'answered': {
       const here = { ...state, language: { ...state.language, called: did.language } };
@@ -141,13 +142,19 @@ const accepted = (state: LiveState & { readonly decision: Connectable }): Step =
     : tell(state);
 };
 
-/** The caller hears the same truth the called party heard: both follow from the one decision (design I6). */
-const tell = (state: LiveState & { readonly decision: Connectable }): Step =>
-  to(
+/**
+ * The caller hears the same truth the called party heard: both follow from the one decision (design I6). Where a
+ * machine answers that is told nothing, nothing is said to it, and the caller does not hear that it was told.
+ */
+const tell = (state: LiveState & { readonly decision: Connectable }): Step => {
+  const { caller, called } = state.language;
+  const told = acceptanceOf(state) !== 'none';
+  return to(
     { ...state, phase: 'telling' },
     {
       type: 'tell',
-      caller: speech(state.language.caller, toldOf(state.decision)),
-      called: speech(state.language.called, 'you-accepted'),
+      caller: speech(caller, told ? toldOf(state.decision) : noticeOf(state.decision)),
+      called: told ? speech(called, 'you-accepted') : speech(called),
     },
   );
+};
