@@ -161,6 +161,7 @@ const start = async (
     supervisors: endpoint.supervisors,
     journal: rows,
     emit,
+    clock,
     config,
   });
   supervised = (event) => supervision.observe(event);

@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.js';
 import { createRedisLists } from '../lists/redis-lists.js';
 import { systemClock, version } from '../main.js';
 import { listsOptionsOf } from '../open-parts.js';
+import { ownPrompts } from '../prompts/catalogue.js';
 import { fromRoot } from '../root.js';
 import { type CallersDesk, callersPublish, callersShow, callersUnlock } from './callers.js';
 import { liveCalls } from './calls.js';
@@ -253,13 +254,13 @@ withJson(withConfig(prompts.command('check')))
   .description('prove every prompt as the controller does when it starts, and name what is wrong')
   .argument('[dir]', 'folder of the prompts (default: that of the configuration)')
   .action((dir: string | undefined, options: { config?: string; json: boolean }) =>
-    promptsCheck(dir ?? load(options).prompts.directory, options.json, terminal),
+    promptsCheck(dir ?? load(options).prompts.directory ?? ownPrompts, options.json, terminal),
   );
 withJson(withConfig(prompts.command('list')))
   .description('list every prompt with its words and length')
   .argument('[dir]', 'folder of the prompts (default: that of the configuration)')
   .action((dir: string | undefined, options: { config?: string; json: boolean }) =>
-    promptsList(dir ?? load(options).prompts.directory, options.json, terminal),
+    promptsList(dir ?? load(options).prompts.directory ?? ownPrompts, options.json, terminal),
   );
 withJson(prompts.command('manifest'))
   .description('write the manifest of a folder of prompts: texts.json with the words, and the sounds')
