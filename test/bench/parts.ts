@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CallerId, CallId, FacilityId, WallMs } from '../../src/core/leg.js';
+import type { CallerId, CallId, FacilityId } from '../../src/core/leg.js';
 import { parseListed } from '../../src/core/number.js';
 import { openJournal } from '../../src/journal/log.js';
 import { createRedisLists } from '../../src/lists/redis-lists.js';
