@@ -16,6 +16,7 @@ import {
   recordText,
   subjectOf,
 } from '../../src/lists/order-record.js';
+import { OrderSync } from '../../src/lists/order-sync.js';
 import { type OrdersOptions, openOrders, type SharedOrders } from '../../src/lists/orders.js';
 import { Connection, scripts } from '../../src/lists/redis.js';
 import {
@@ -301,6 +302,27 @@ t.test('a flushed Redis is full again after one look', async (t) => {
   t.equal(await redis.hlen(hashKey), 1_200);
   const two = await start(t, 'two');
   t.same(subjects(two), subjects(one), 'a newcomer reads page after page');
+});
+
+t.test('the one order among thousands that Redis lacks is sent with the first look', async (t) => {
+  const connection = new Connection(server.endpoint, 2_000);
+  t.teardown(() => connection.close());
+  await connection.open();
+  const template = recordOf(given(claim), 'one', Date.now(), 0);
+  const all = Array.from({ length: 3_000 }, (_, i): OrderRecord => {
+    const order: Order = { ...claim, key: key(`+1212${2_000_000 + i}`) };
+    return { ...template, order, subject: subjectOf(order) };
+  });
+  const syncOf = (records: readonly OrderRecord[]): OrderSync => {
+    const book = new OrderBook();
+    for (const record of records) book.take(record);
+    const nobody = { emit: () => {}, onNews: () => {}, onCaughtUp: () => {} };
+    return new OrderSync({ connection, keys: names, book, clock: new TestClock(), ...nobody });
+  };
+  await syncOf(all.slice(0, -1)).exchange();
+  t.equal(await redis.hlen(hashKey), 2_999);
+  await syncOf(all).exchange();
+  t.equal(await redis.hlen(hashKey), 3_000);
 });
 
 t.test('Redis keeps the newer of two orders, whoever comes last', async (t) => {
