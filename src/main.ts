@@ -16,7 +16,7 @@ import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
 import { openLists, openMedia } from './open-parts.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
-import { loadPrompts } from './prompts/catalogue.js';
+import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
 import { fromRoot } from './root.js';
 import { observed, startRow } from './rows.js';
 import { SipEndpoint } from './sip/endpoint.js';
@@ -44,7 +44,7 @@ export interface Sallyport {
   stop(drainMs?: number): Promise<void>;
 }
 
-const clock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
+export const systemClock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 
 /** A random CallId: 26 characters of base32, 130 bits. */
@@ -74,6 +74,8 @@ export const startSallyport = async (
   }
 };
 
+const clock = systemClock;
+
 const start = async (
   config: Config,
   observe: ((event: AppEvent) => void) | undefined,
@@ -82,7 +84,7 @@ const start = async (
 ): Promise<Sallyport> => {
   // Nobody is called with half a catalogue: a prompt that is not there refuses to start.
   const prompts = await loadPrompts({
-    directory: config.prompts.directory,
+    directory: config.prompts.directory ?? ownPrompts,
     onProblem: (problem) => emit({ event: 'fault', where: 'recorded-name', code: problem.code }),
   });
   const log = createLog(config.log.level);
@@ -159,6 +161,7 @@ const start = async (
     supervisors: endpoint.supervisors,
     journal: rows,
     emit,
+    clock,
     config,
   });
   supervised = (event) => supervision.observe(event);
