@@ -44,6 +44,8 @@ const silencing: ReadonlySet<CallEvent['type']> = new Set([
   'agent-lost',
   'fault',
   'media-open-failed',
+  // What may go on recording must lose its media now: no last words are worth that (design I5).
+  'recording-stop-failed',
   'interlude-failed',
   'tell-failed',
   'say-failed',
@@ -71,8 +73,6 @@ const canSpeak = (state: LiveState, event: CallEvent): boolean => {
       return event.type === 'journal-failed';
     case 'dialling':
       return event.type === 'dial-failed';
-    case 'unrecording':
-      return event.type === 'recording-stop-failed';
     case 'anchoring':
     case 'answering':
     case 'arming':
