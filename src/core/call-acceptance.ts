@@ -1,5 +1,4 @@
 import { type AskingDoes, type AskingStep, askingStep, beginAsking, toldOf } from './accept.js';
-import { news } from './call-news.js';
 import { leave } from './call-parting.js';
 import type { CallEvent, Effect, In, LiveState, Step } from './call-state.js';
 import { ending, speech, stray, to } from './call-steps.js';
@@ -28,7 +27,6 @@ export const askingEvent = (
   state: Extract<LiveState, { phase: 'answering' | 'asking' | 'arming' | 'telling' }>,
   event: CallEvent,
 ): Step => {
-  if (event.type === 'other-party-decided') return news(state, event);
   switch (state.phase) {
     case 'answering':
       if (event.type === 'media-answer-failed') return leave(state, event.ending, event);

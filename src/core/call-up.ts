@@ -25,8 +25,6 @@ export const connected = (state: In<'connected'>, event: CallEvent): Step => {
           )
         : news(state, event);
     }
-    case 'other-party-decided':
-      return news(state, event);
     case 'three-way-suspected':
       return threeWay(state, event.score);
     default:

@@ -38,11 +38,16 @@ export const step = (state: CallState, event: CallEvent): Step => {
   const end = fatal(state, event);
   if (end !== null) return leave(state, end, event);
   // A list that changes while a call is being set up counts as much as one that changes while it is up.
-  if (event.type === 'decided-again' && state.phase !== 'connected') return decidedAgain(state, event);
+  if (event.type === 'decided-again' && state.phase !== 'connected') return judgedAnew(state, event);
+  // And so does another party: what comes while media is anchored or moved is not to be lost (design I7).
+  if (event.type === 'other-party-decided') return judgedAnew(state, event);
   return forward(state, event);
 };
 
-const decidedAgain = (state: LiveState, event: Extract<CallEvent, { type: 'decided-again' }>): Step =>
+const judgedAnew = (
+  state: LiveState,
+  event: Extract<CallEvent, { type: 'decided-again' | 'other-party-decided' }>,
+): Step =>
   'decision' in state && state.decision !== null && state.decision.verdict !== 'refused'
     ? news({ ...state, decision: state.decision } as Parameters<typeof news>[0], event)
     : stray(state);
@@ -204,8 +209,6 @@ const dialling = (state: Extract<LiveState, { phase: 'dialling' }>, event: CallE
       return leave(state, event.ending, event);
     case 'answered':
       return beginCalled(state);
-    case 'other-party-decided':
-      return news(state, event);
     default:
       return stray(state);
   }
