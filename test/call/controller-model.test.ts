@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { CallerId } from '../../src/core/leg.js';
-import { absent, answers, listed, privilegedEntry } from '../core/samples.js';
+import { absent, answers, limits, listed, privilegedEntry } from '../core/samples.js';
 import {
   type Behaviour,
-  checkInvariants,
   type DialScript,
   type FakeCall,
   inWorld,
@@ -12,6 +11,7 @@ import {
   operations,
   type World,
 } from './fakes.js';
+import { checkInvariants } from './invariants.js';
 
 /** Around every bound of the controller: at once, quick, slow, after the deadline, long after all is over. */
 const ms = fc.constantFrom(0, 1, 30, 700, 3100, 4500, 6000, 16_000, 50_000, 200_000);
@@ -79,54 +79,57 @@ const count = (what: string): void => {
 };
 
 const play = (plan: Plan): Promise<World> =>
-  inWorld({ policy: { maxConcurrentPerCaller: 2 } }, async (world) => {
-    const plans = new Map<string, CallPlan>();
-    // A stop waits for no journal: what that loses it says, and the cases beside this one test it.
-    const journal = plan.stop === null ? plan.journal : { refusals: 0, ms: 1 };
-    let { refusals } = journal;
-    world.behave = (operation, call) => {
-      if (operation === 'append cdr') {
-        refusals -= 1;
-        return { ends: refusals >= 0 ? 'fails' : 'well', ms: journal.ms };
+  inWorld(
+    { policy: { limits: { monitored: limits(2), private: limits(), alone: limits() } } },
+    async (world) => {
+      const plans = new Map<string, CallPlan>();
+      // A stop waits for no journal: what that loses it says, and the cases beside this one test it.
+      const journal = plan.stop === null ? plan.journal : { refusals: 0, ms: 1 };
+      let { refusals } = journal;
+      world.behave = (operation, call) => {
+        if (operation === 'append cdr') {
+          refusals -= 1;
+          return { ends: refusals >= 0 ? 'fails' : 'well', ms: journal.ms };
+        }
+        const one = call === null ? plan.calls[0] : plans.get(call);
+        return one?.behaviours[operation] ?? { ends: 'well' };
+      };
+      world.dial = (call) => {
+        const script = plans.get(call)?.dial;
+        if (script === undefined) throw new Error('a call without a plan');
+        return script;
+      };
+      const kinds = new Map<string, CallPlan['kind']>();
+      world.answers = (caller) => {
+        const kind = kinds.get(caller);
+        if (kind === 'refused') return answers({ allow: absent });
+        return kind === 'private' ? answers({ privileged: listed(privilegedEntry()) }) : answers();
+      };
+      for (const one of plan.calls) {
+        setTimeout(() => {
+          if (world.controller.refusal() !== null) return;
+          kinds.set(one.caller, one.kind);
+          world.on(world.trace.length, () => {
+            const id = [...world.calls.keys()].at(-1);
+            if (id !== undefined) plans.set(id, one);
+          });
+          const call = world.take({ caller: one.caller as CallerId });
+          for (const item of one.news) setTimeout(() => newsOf[item.what]?.(world, call), item.at);
+        }, one.startsAt);
       }
-      const one = call === null ? plan.calls[0] : plans.get(call);
-      return one?.behaviours[operation] ?? { ends: 'well' };
-    };
-    world.dial = (call) => {
-      const script = plans.get(call)?.dial;
-      if (script === undefined) throw new Error('a call without a plan');
-      return script;
-    };
-    const kinds = new Map<string, CallPlan['kind']>();
-    world.answers = (caller) => {
-      const kind = kinds.get(caller);
-      if (kind === 'refused') return answers({ allow: absent });
-      return kind === 'private' ? answers({ privileged: listed(privilegedEntry()) }) : answers();
-    };
-    for (const one of plan.calls) {
-      setTimeout(() => {
-        if (world.controller.refusal() !== null) return;
-        kinds.set(one.caller, one.kind);
-        world.on(world.trace.length, () => {
-          const id = [...world.calls.keys()].at(-1);
-          if (id !== undefined) plans.set(id, one);
-        });
-        const call = world.take({ caller: one.caller as CallerId });
-        for (const item of one.news) setTimeout(() => newsOf[item.what]?.(world, call), item.at);
-      }, one.startsAt);
-    }
-    if (plan.stop !== null) {
-      const { at, drainMs } = plan.stop;
-      setTimeout(() => void world.controller.stop(drainMs, 120_000), at);
-    }
-    await world.time.runOut();
-    checkInvariants(world);
-    for (const cdr of world.cdrs()) {
-      count(`ending ${String(cdr.ending)}`);
-      if (Number(cdr.connectedMs) > 0) count(`connected ${String(cdr.verdict)}`);
-    }
-    for (const what of world.whats()) if (!what.includes(' ok')) count(what);
-  });
+      if (plan.stop !== null) {
+        const { at, drainMs } = plan.stop;
+        setTimeout(() => void world.controller.stop(drainMs, 120_000), at);
+      }
+      await world.time.runOut();
+      checkInvariants(world);
+      for (const cdr of world.cdrs()) {
+        count(`ending ${String(cdr.ending)}`);
+        if (Number(cdr.connectedMs) > 0) count(`connected ${String(cdr.verdict)}`);
+      }
+      for (const what of world.whats()) if (!what.includes(' ok')) count(what);
+    },
+  );
 
 t.test(
   'whatever the parts do, a call keeps its order and comes to one CDR with nothing left open',
