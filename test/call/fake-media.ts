@@ -59,9 +59,10 @@ export class FakeVoice {
 
   say(to: Party, sounds: readonly Sound[], repeat = false): Promise<'said' | 'hushed'> {
     const { world, callId } = this;
+    const ids = sounds.map(({ file }) => file.replace(/^.*\/|\.wav$/g, ''));
+    world.beforeSay(ids.join(' '));
     world.actNow('say', callId);
     const behaviour = world.behave('say', callId);
-    const ids = sounds.map(({ file }) => file.replace(/^.*\/|\.wav$/g, ''));
     const heard: Heard = {
       call: callId,
       to,
@@ -87,10 +88,14 @@ export class FakeVoice {
       const speaking: Speaking = { heard, end };
       this.#now[to] = speaking;
       before?.end('hushed');
+      const call = world.calls.get(callId);
+      if (call !== undefined) world.onHeard(heard, call);
       if (behaviour.ends === 'hangs') return;
       const ms = behaviour.ends === 'well' || behaviour.ends === 'fails' ? (behaviour.ms ?? 0) : 0;
       if (behaviour.ends === 'fails') {
         setTimeout(() => end('failed', behaviour.error ?? new CodedError('failed')), ms);
+      } else if (behaviour.ends === 'well' && behaviour.hushed === true) {
+        setTimeout(() => end('hushed'), 10);
       } else if (!repeat) {
         setTimeout(() => end('said'), ms + sounds.reduce((sum, sound) => sum + sound.ms, 0));
       }

@@ -95,7 +95,8 @@ export type Operation = (typeof operations)[number];
 
 /** How one operation goes. Without `ms` it settles at once (in a microtask); `throws` throws before any promise. */
 export type Behaviour =
-  | { readonly ends: 'well'; readonly ms?: number }
+  /** `hushed`: what was to be said is cut short, and by nothing we said. */
+  | { readonly ends: 'well'; readonly ms?: number; readonly hushed?: boolean }
   | { readonly ends: 'fails'; readonly ms?: number; readonly error?: unknown }
   | { readonly ends: 'throws'; readonly error?: unknown }
   | { readonly ends: 'hangs' };
@@ -313,9 +314,15 @@ export class World {
   readonly voices: FakeVoice[] = [];
   readonly recordedVoices = new Map<object, FakeRecorded>();
   readonly orders: OrderGiven[] = [];
+  /** Told of each thing as a party begins to hear it: where a test presses keys. */
+  onHeard: (heard: Heard, call: FakeCall) => void = () => undefined;
   /** Other parties the caller's side had named before anybody listened. */
   namedBefore: readonly OtherParty[] = [];
   readonly violations: string[] = [];
+  /** Told of each thing before the node is asked to say it. */
+  beforeSay: (what: string) => void = () => undefined;
+  /** A prompt there is no sound of. */
+  missing: string | null = null;
   readonly controller: Controller;
   /** How operations go, unless `behave` is replaced. */
   script: Partial<Record<Operation, Behaviour>> = {};
@@ -512,6 +519,12 @@ export class World {
     return [...this.recordedVoices.values()].some((voice) => voice.callId === call && voice.recording);
   }
 
+  /** The call is on a node that records. */
+  recordingPossible(call: FakeCall): boolean {
+    const { callId } = call.caller.leg;
+    return [...this.recordedVoices.values()].some((voice) => voice.callId === callId && !voice.released);
+  }
+
   /** Somebody presses a key, as the node hears it or as an INFO of the leg. */
   press(call: FakeCall, party: Party, key: Key, way: 'audio' | 'info' = 'audio'): void {
     if (way === 'info') {
@@ -564,7 +577,7 @@ export class World {
 
   #prompts(): Prompts {
     const file = (clip: Clip, language: string, caller: CallerId | null): string | null => {
-      if (clip.kind === 'prompt') return `${language}/${clip.id}.wav`;
+      if (clip.kind === 'prompt') return clip.id === this.missing ? null : `${language}/${clip.id}.wav`;
       if (clip.of === 'facility') return 'names/facilities/north.wav';
       return caller === null ? null : `names/callers/${caller}.wav`;
     };
