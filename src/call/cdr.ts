@@ -182,7 +182,7 @@ export interface OtherNoted {
 /** What a call gathers for its CDR while it lives. Times are ms since the INVITE arrived. */
 export interface CallRecord {
   decision: Decision | null;
-  readonly times: Record<string, number>;
+  readonly times: Record<string, number | undefined>;
   node: string | null;
   attempts: readonly DialAttempt[];
   trunk: string | null;
@@ -219,7 +219,7 @@ export const newRecord = (): CallRecord => ({
   conversation: { held: 'elsewhere', course: [], more: 0 },
 });
 
-const span = (times: Record<string, number>, from: string, to: string): number | null => {
+const span = (times: CallRecord['times'], from: string, to: string): number | null => {
   const a = times[from];
   const b = times[to];
   return a === undefined || b === undefined ? null : Math.round((b - a) * 1000) / 1000;

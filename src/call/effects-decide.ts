@@ -12,7 +12,10 @@ import type { Place } from './talk.js';
 
 export const lookUpAndDecide = async (run: CallRun): Promise<CallEvent> => {
   const { parts, leg } = run;
-  run.record.times['looking-up'] = run.elapsed();
+  const { times } = run.record;
+  times['looking-up'] = run.elapsed();
+  // Of an earlier look: what was decided then is decided anew.
+  times['look-up-and-decide'] = times['journal-decision'] = undefined;
   const asked = await askLists(run, leg);
   const now = parts.clock.wall();
   const answers = withoutClock(asked, now);

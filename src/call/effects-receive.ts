@@ -70,7 +70,7 @@ const again = (run: CallRun, why: 'wrong' | 'incomplete'): 'wrong' | 'incomplete
 
 const enter = (run: CallRun, effect: Extract<Effect, { type: 'ask-pin' }>): Promise<string | null> =>
   new Promise((resolve) => {
-    const hush = (): void => void run.voice?.hush('caller').catch(() => undefined);
+    const hush = (): void => void hushed(run);
     const pad = new PinPad((digits) => {
       if (run.pinPad === pad) run.pinPad = null;
       resolve(digits);
@@ -87,6 +87,15 @@ const enter = (run: CallRun, effect: Extract<Effect, { type: 'ask-pin' }>): Prom
       // Also where nothing was heard: who knows what is asked for can key it in all the same.
       .then(() => pad.begin());
   });
+
+/** Never rejects: a prompt that goes on is no reason not to take the key that was to end it. */
+const hushed = async (run: CallRun): Promise<void> => {
+  try {
+    await run.voice?.hush('caller');
+  } catch (error) {
+    failed(run, 'ask-pin', error);
+  }
+};
 
 const check = async (run: CallRun, digits: string): Promise<PinAnswer> => {
   try {

@@ -67,8 +67,11 @@ const checkCall = (world: World, call: FakeCall): void => {
     if (did('anchor recorded')) checkMoved(looked);
     else checkPrivate(looked, here);
   }
-  for (const look of ['finish', 'discard', 'seal']) needs(look, 'release');
-  if (did('verify-absence') && !did('release') && !did('release lobby')) fail('looked before the release');
+  for (const look of ['finish', 'seal']) needs(look, 'release');
+  for (const look of ['discard', 'verify-absence']) {
+    if (!before(whats, 'release', look) && !before(whats, 'release lobby', look))
+      fail(`${look} before the release`);
+  }
   if (did('open') && did('release') && !before(whats, 'open', 'release')) fail('opened after the release');
   if (Number(cdr.connectedMs) < 0 || Number(cdr.durationMs) < 0) fail('a negative duration');
   if (Number(cdr.connectedMs) > 0 && !did('open ok')) fail('connected without open');
@@ -118,7 +121,7 @@ const checkMoved = ({ whats, cdr, fail, did, needs }: Looked): void => {
   for (const what of ['finish', 'discard']) if (did(what)) fail(`${what} of a call that became private`);
   if (cdr.sealed === undefined) fail('not sealed');
   needs('anchor private', 'stop ok', 'shut');
-  needs('reinvite caller', 'stop ok');
+  needs('reinvite called', 'stop ok');
   needs('seal', 'release');
   needs('verify-absence', 'seal');
   if (!did('verify-absence')) fail('absence not verified');

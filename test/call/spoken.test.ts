@@ -475,7 +475,7 @@ t.test('the language of the caller’s record is spoken from then on', async (t)
     await reach(world, call, 'connected');
     t.same(
       world.heard.map(({ to, language }) => `${to} ${language}`),
-      ['caller en', 'caller es', 'caller es', 'called en', 'called en', 'caller es', 'called en'],
+      ['caller en', 'caller es', 'called en', 'caller es', 'called en', 'caller es', 'called en'],
     );
     call.caller.leave('caller-hung-up');
     await world.time.runOut();
@@ -816,6 +816,8 @@ t.test('where the node does not speak, nobody is connected untold', async (t) =>
         const sayings = ['kind-menu', 'claim-unlisted'].includes(prompt) ? kindPhone : {};
         let next = '';
         world.onHeard = (heard, call) => {
+          // Who hears nothing presses nothing.
+          if (next !== '') return;
           if (heard.what.includes('menu-recorded')) setTimeout(() => world.press(call, 'called', '1'), 100);
           if (heard.what === 'kind-menu') setTimeout(() => world.press(call, 'caller', '2'), 100);
         };
@@ -978,8 +980,11 @@ for (const [name, leave] of Object.entries(leaves)) {
         'telling',
         'opening',
         'connected',
-      ])
+      ]) {
+        // A lobby becomes the private call's node without a re-INVITE: no time passes there.
+        if (scenario === 'private' && phase === 'greeting') continue;
         t.ok(met.has(phase), `${scenario}: ${phase}`);
+      }
     }
   });
 }
@@ -1029,7 +1034,7 @@ t.test('a place that comes after the call has ended is given back', async (t) =>
   }
 });
 
-t.test('a caller is not in its own way when it is looked up a second time', async (t) => {
+t.test('a caller is not in its own way when it is looked up a second time', async () => {
   await inWorld({}, async (world) => {
     world.script = { leave: { ends: 'well', ms: 50 } };
     const call = take(world, kindPhone);
