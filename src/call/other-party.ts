@@ -9,7 +9,7 @@ import { askLists, withoutClock } from './effects-decide.js';
 import type { OtherParty } from './talk.js';
 
 /** Other parties judged in one call; each leg's adapter has a bound of its own below this. */
-const maxOthers = 32;
+export const maxListedOthers = 32;
 
 type Asker = (decision: Connectable | null) => void;
 
@@ -21,7 +21,7 @@ type Asker = (decision: Connectable | null) => void;
 export const meetOther = (run: CallRun, other: OtherParty, asker: Asker | null = null): void => {
   if (run.isOver) return;
   const { others } = run.record;
-  if (others.length >= maxOthers) {
+  if (others.length >= maxListedOthers) {
     // Over the bound it must not be the one that matters that nobody looks at: it is nobody we can read.
     failed(run, 'note-other-party', { code: 'too-many-other-parties' });
     tell(run, other, null, null);

@@ -30,12 +30,17 @@ export const watch = (run: CallRun, decision: Connectable): void => {
     run.watching.push(run.after(left - warning.ms, feed));
   }
   if (decision.verdict !== 'monitored') return;
-  run.armed?.watch((code) => {
+  const { armed } = run;
+  // A recording that is to stop, or was left behind, is not lost, and what it sounds like is nobody's business.
+  const isRecorded = (): boolean => run.armed === armed && run.becoming === null;
+  armed?.watch((code) => {
+    if (!isRecorded()) return;
     alarm(run, 'recording-lost', code);
     run.feed({ type: 'recording-lost', detail: code });
   });
   let acted = false;
-  run.armed?.observe((evidence) => {
+  armed?.observe((evidence) => {
+    if (!isRecorded()) return;
     run.record.threeWay = {
       score: Math.round(evidence.score),
       // The newest: a long call's row must stay within the journal's bound.

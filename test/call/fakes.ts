@@ -349,7 +349,12 @@ export class World {
             recording: { file: 'a.wav', manifest: 'a.json', evidence: { seconds: 3 } },
           }
         : { state: 'nothing-found', evidence: { looked: 1 } };
-  around: { lockdown: 'off' | 'on'; schedule: 'open' | 'closed'; suspended: boolean; text: boolean } = {
+  around: {
+    lockdown: 'off' | 'on' | 'unknown';
+    schedule: 'open' | 'closed';
+    suspended: boolean;
+    text: boolean;
+  } = {
     lockdown: 'off',
     schedule: 'open',
     suspended: false,
@@ -505,6 +510,11 @@ export class World {
         left === 1 ? [] : [`place of ${of.callId} left ${left} times`],
       ),
     ];
+  }
+
+  /** What the counters were told of. */
+  counted(): readonly unknown[] {
+    return this.#places.map(({ of: { caller, origin }, number }) => ({ caller, origin, number }));
   }
 
   violation(what: string): void {
