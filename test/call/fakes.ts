@@ -314,6 +314,8 @@ export class World {
   readonly voices: FakeVoice[] = [];
   readonly recordedVoices = new Map<object, FakeRecorded>();
   readonly orders: OrderGiven[] = [];
+  /** Told of each call before the controller is. */
+  onTake: (callId: string) => void = () => undefined;
   /** Told of each thing as a party begins to hear it: where a test presses keys. */
   onHeard: (heard: Heard, call: FakeCall) => void = () => undefined;
   /** Other parties the caller's side had named before anybody listened. */
@@ -374,7 +376,7 @@ export class World {
       {
         lists: {
           lookUp: (question) =>
-            this.act('look-up', this.#callOf(question.caller ?? ''), () =>
+            this.act('look-up', this.#callOf(question.caller ?? '', numberKeyText(question.key)), () =>
               this.answers(question.caller ?? '', question),
             ),
         },
@@ -449,6 +451,7 @@ export class World {
       for (const voice of this.voices) if (voice.callId === callId) voice.lost(why);
     };
     this.calls.set(callId, call);
+    this.onTake(callId);
     this.controller.take(call.caller);
     return call;
   }
@@ -579,7 +582,12 @@ export class World {
     return new Promise<void>((resolve) => setTimeout(resolve, ms)).then(settle);
   }
 
-  #callOf(caller: string): string | null {
+  #callOf(caller: string, number = ''): string | null {
+    for (const { leg } of [...this.calls.values()].reverse().map((call) => call.caller)) {
+      if (leg.dialled.kind === 'number' && numberKeyText(leg.dialled.key) === number) {
+        if (leg.caller === null || leg.caller === caller) return leg.callId;
+      }
+    }
     for (const call of [...this.calls.values()].reverse())
       if (call.caller.leg.caller === caller) return call.caller.leg.callId;
     return [...this.calls.keys()].at(-1) ?? null;
