@@ -33,19 +33,19 @@ export const askingEvent = (
       if (event.type !== 'media-answered') return stray(state);
       if (state.manner.held === 'elsewhere') return connectCaller(state);
       return acceptanceOf(state) === 'none'
-        ? accepted(state)
+        ? tell(state)
         : asking(state, beginAsking(state.decision, state.language.called, state.turn), event);
     case 'asking':
       return answeredQuestion(state, event);
     case 'arming':
       if (event.type === 'arm-failed') return leave(state, event.ending, event);
       if (event.type !== 'armed') return stray(state);
-      return state.manner.held === 'elsewhere' ? connectCaller(state) : tell(state);
+      return state.manner.held === 'elsewhere'
+        ? connectCaller(state)
+        : to({ ...state, phase: 'opening' }, { type: 'open-media' });
     case 'telling':
       if (event.type === 'tell-failed') return leave(state, ending('media-unavailable', event.detail), event);
-      return event.type === 'told'
-        ? to({ ...state, phase: 'opening' }, { type: 'open-media' })
-        : stray(state);
+      return event.type === 'told' ? told(state) : stray(state);
     default: {
       const never: never = state;
       return never;
@@ -107,7 +107,7 @@ const asking = (state: LiveState & { decision: Connectable }, did: AskingStep, e
       const here = { ...state, language: { ...state.language, called: did.language } };
       switch (did.answer) {
         case 'accepted':
-          return accepted(here);
+          return tell(here);
         case 'declined':
           return leave(here, ending('called-declined'), event);
         case 'no-key':
@@ -134,14 +134,6 @@ const kept = (left: Step, answer: 'protected' | 'blocked'): Step => ({
   effects: [{ type: 'keep-answer', answer }, ...left.effects],
 });
 
-/** Accepted: now, and not before, a monitored call is recorded. */
-const accepted = (state: LiveState & { readonly decision: Connectable }): Step => {
-  const { decision } = state;
-  return decision.verdict === 'monitored'
-    ? to({ ...state, phase: 'arming', decision }, { type: 'arm', decision })
-    : tell(state);
-};
-
 /**
  * The caller hears the same truth the called party heard: both follow from the one decision (design I6). Where a
  * machine answers that is told nothing, nothing is said to it, and the caller does not hear that it was told.
@@ -157,4 +149,15 @@ const tell = (state: LiveState & { readonly decision: Connectable }): Step => {
       called: told ? speech(called, 'you-accepted') : speech(called),
     },
   );
+};
+
+/**
+ * Both know: now, and not before, a monitored call is recorded. Nothing anybody says is recorded before they were told
+ * that it would be; and nothing is connected before the recording is proved (design I3).
+ */
+const told = (state: In<'telling'>): Step => {
+  const { decision } = state;
+  return decision.verdict === 'monitored'
+    ? to({ ...state, phase: 'arming', decision }, { type: 'arm', decision })
+    : to({ ...state, phase: 'opening' }, { type: 'open-media' });
 };

@@ -106,7 +106,7 @@ export const stopRecordingCommand = (callId: CallId): BencodeDict => ({
 export const earTags = ['ear-1', 'ear-2', 'ear-3', 'ear-4'] as const;
 export type EarTag = (typeof earTags)[number];
 
-/** Both parties' sound, one stream each, in the order of the tags. The node has nothing that mixes them. */
+/** Both parties' sound, one stream each. The node has nothing that mixes them. */
 export const subscribeCommand = (callId: CallId, ear: EarTag, address: string): BencodeDict => {
   const { flags, ICE, 'transport-protocol': protocol, 'address-family': family } = description(address);
   return {

@@ -78,6 +78,8 @@ export interface SiteOptions {
   readonly config?: (config: Config) => Config;
   readonly lists?: ListWords;
   readonly local?: Partial<LocalOptions>;
+  /** Who holds the conversation; default elsewhere: a call is connected without a word. */
+  readonly conversation?: 'here' | 'elsewhere';
   /** Carrier phones, tried in this order; default one. */
   readonly carriers?: number;
   readonly transport?: 'udp' | 'tcp';
@@ -323,6 +325,7 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
         ...trunk,
         addresses: [caller.host],
         carriers: carriers.map((one) => one.name),
+        conversation: options.conversation ?? 'elsewhere',
       })),
       carriers: carriers.map((one) => ({
         name: one.name,
