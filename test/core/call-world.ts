@@ -460,6 +460,7 @@ export class World {
         if (!this.#durable.has(effect.decision)) throw fail('no durable decision (I2)');
         if (this.#everPrivate) throw fail('after a private decision (I5)');
         if (effect.type === 'arm' && here) this.#checkAsked(effect.decision, fail);
+        if (effect.type === 'arm' && here && this.#told !== effect.decision) throw fail('not told yet');
         return;
       case 'open-media':
         this.#checkOpen(fail);

@@ -8,6 +8,7 @@ import {
   decide,
   decisionTable,
   explain,
+  explainAgain,
   isHotline,
 } from '../../src/core/decide.js';
 import { privilegedIn } from '../../src/core/decision.js';
@@ -25,6 +26,7 @@ import {
   unknownWhys,
 } from '../../src/core/lists.js';
 import type { Dialled, NumberType } from '../../src/core/number.js';
+import type { Circumstances } from '../../src/core/policy.js';
 import { reasonCodes } from '../../src/core/reason.js';
 import { type Limits, noUsage, type Usage, type Used } from '../../src/core/usage.js';
 import { fromRoot } from '../../src/root.js';
@@ -323,4 +325,21 @@ t.test('limits: monitored and private calls have their own, and alone the lower 
     'too-many-calls number',
     'privileged-listed attorney',
   ]);
+});
+
+t.test('a kill switch and a suspension hold for a call in progress whatever the lists say', async (t) => {
+  const stale = answers({ heartbeatAgeMs: 999_999 });
+  const again = (change: Partial<Circumstances>, lists = stale): string => {
+    const circumstances = { ...input().circumstances, ...change };
+    const { decision } = explainAgain(input({ answers: lists, circumstances }));
+    return decision.verdict === 'refused' ? decision.ending : decision.verdict;
+  };
+  t.equal(again({}), 'lists-unavailable');
+  t.equal(again({ lockdown: 'on' }), 'lockdown');
+  t.equal(again({ lockdown: 'unknown' }), 'lists-unavailable');
+  t.equal(again({ suspended: true }), 'caller-suspended');
+  t.equal(again({ suspended: true, lockdown: 'unknown' }), 'lists-unavailable', 'a guess is no order');
+  t.equal(again({ lockdown: 'on' }, answers({ snapshot: listed(privilegedEntry()) })), 'private');
+  t.equal(again({ suspended: true, lockdown: 'on' }, answers()), 'lockdown');
+  t.equal(again({}, answers()), 'monitored');
 });
