@@ -118,6 +118,8 @@ const news = fc.record({
     fc.constantFrom('suspected', 'recording lost', 'hang up', 'called gone'),
   ),
   at: fc.oneof(soon, fc.integer({ min: 0, max: 500 }), fc.integer({ min: 0, max: 20_000 }), ms),
+  /** From the arrival, or from the moment the call is up. */
+  from: fc.constantFrom('arrival', 'up'),
 });
 
 const call = fc.record({
@@ -138,7 +140,11 @@ const call = fc.record({
     afterMs: fc.constantFrom(0, 300, 1200, 1200, 7000),
   }),
   changes: fc.array(
-    fc.record({ to: fc.constantFrom(...changes), at: fc.oneof(soon, fc.integer({ min: 0, max: 30_000 })) }),
+    fc.record({
+      to: fc.constantFrom(...changes),
+      at: fc.oneof(soon, fc.integer({ min: 0, max: 30_000 })),
+      from: fc.constantFrom('arrival', 'up', 'up'),
+    }),
     { maxLength: 2 },
   ),
   redirect: fc.constantFrom<keyof typeof targets | null>(
@@ -213,7 +219,7 @@ const count = (what: string): void => {
 
 const play = (plan: Plan): Promise<World> =>
   inWorld(
-    { policy: { limits: { monitored: limits(2), private: limits(), alone: limits() } } },
+    { policy: { ...plan.policy, limits: { monitored: limits(2), private: limits(2), alone: limits() } } },
     async (world) => {
       const plans = new Map<string, CallPlan>();
       // A stop waits for no journal: what that loses it says, and the cases beside this one test it.
@@ -257,7 +263,11 @@ const play = (plan: Plan): Promise<World> =>
             caller: asked ? null : (one.caller as CallerId),
             dialled: dialledNumber(number),
           });
-          for (const item of one.news) setTimeout(() => newsOf[item.what]?.(world, call), item.at);
+          for (const { what, at, from } of one.news) {
+            const happens = (): void => void setTimeout(() => newsOf[what]?.(world, call), at);
+            if (from === 'up') world.on('counted', happens, call);
+            else happens();
+          }
           for (const { to, at } of one.changes) {
             setTimeout(() => {
               kinds.set(number, said[to]);
@@ -297,9 +307,9 @@ t.test(
         await play(plan);
       }),
       {
-        numRuns: Number(process.env.RUNS ?? 1500),
+        numRuns: Number(process.env.RUNS ?? 3000),
         seed: Number(process.env.SEED ?? 11),
-        interruptAfterTimeLimit: 60_000,
+        interruptAfterTimeLimit: 120_000,
         markInterruptAsFailure: true,
       },
     );

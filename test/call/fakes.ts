@@ -471,9 +471,11 @@ export class World {
   }
 
   /** Runs once, in the midst of the operation, when the trace gets that entry. */
-  on(what: string | number, run: () => void): void {
+  on(what: string | number, run: () => void, call: FakeCall | null = null): void {
     this.#triggers.push({
-      when: (entry, index) => (typeof what === 'number' ? index === what : entry.what === what),
+      when: (entry, index) =>
+        (typeof what === 'number' ? index === what : entry.what === what) &&
+        (call === null || entry.call === call.caller.leg.callId),
       run,
     });
   }
