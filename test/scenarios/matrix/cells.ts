@@ -113,7 +113,13 @@ export const expected = ({ verdict, manner, target }: Cell, forwardEnds = false)
   const pool = verdict === 'monitored' ? 'recorded' : 'private';
   const rowFirst = target === 'unreadable' ? null : true;
   const recording = verdict === 'monitored' ? 'recording' : 'nothing';
-  const talked = { callerHeard: 'called', calledHeard: 'caller', status: 200, pool, spool: recording } as const;
+  const talked = {
+    callerHeard: 'called',
+    calledHeard: 'caller',
+    status: 200,
+    pool,
+    spool: recording,
+  } as const;
   const silent = { callerHeard: noOne, calledHeard: noOne, status: 403, pool, spool: 'nothing' } as const;
   const went = { decided, rowFirst, ending: 'caller-hung-up', spokeWith: 'dialled', ...talked } as const;
   if (manner === '302') {

@@ -2,7 +2,7 @@ import type { AnswerPolicy } from '../../../src/phones/answer-policy.js';
 import type { IncomingCall } from '../../../src/phones/incoming-call.js';
 import type { OutgoingCall } from '../../../src/phones/outgoing-call.js';
 import { type Cell, expected, howOf, isUp, type Shown, uriOf } from './cells.js';
-import { callerHz, calledHz, heard, hearEachOther, rowsNow, type Stage } from './stage.js';
+import { calledHz, callerHz, heard, hearEachOther, rowsNow, type Stage } from './stage.js';
 
 /** What the called side does with the call of a cell. */
 const policyOf = (cell: Cell, goesOn: boolean): AnswerPolicy => {
@@ -114,7 +114,8 @@ const played = async (stage: Stage, cell: Cell, rows: FirstRows, forwardEnds: bo
       await call.hangUp();
     } else {
       await Promise.all([call.ended(), other.ended()]);
-      if (call.ending?.by !== 'them' || other.ending?.by !== 'them') throw new Error('nobody hung up on both');
+      if (call.ending?.by !== 'them' || other.ending?.by !== 'them')
+        throw new Error('nobody hung up on both');
     }
   } else {
     await call.failed();
