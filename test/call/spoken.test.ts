@@ -160,8 +160,8 @@ t.test('hotlines and relay services are connected without asking their machines'
       world.answers = () => privileged(kind);
       const call = take(world);
       await reach(world, call, 'connected');
-      t.same(world.told(call, 'called'), ['you-accepted']);
-      t.same(world.told(call, 'caller', 'said'), ['told-private']);
+      t.same(world.told(call, 'called'), [], 'a machine is told nothing');
+      t.same(world.told(call, 'caller', 'said'), ['notice-private'], 'and the caller not that it was');
       await world.time.advance(3_700_000);
       t.equal(phaseOf(world, call), kind === 'relay' ? 'connected' : 'gone', 'relay calls last longer');
       call.caller.leave('caller-hung-up');
@@ -620,7 +620,11 @@ t.test('each refusal has its words, in the lobby, and the CDR its code', async (
       'not-now',
       'refused-not-now',
     ],
-    [(world: World) => (world.around = { ...world.around, suspended: true }), 'not-now', 'refused-not-now'],
+    [
+      (world: World) => (world.around = { ...world.around, suspended: true }),
+      'caller-suspended',
+      'refused-unavailable',
+    ],
     [
       (world: World) => (world.answers = () => answers({ pending: listed({ id: 'x' as never }) })),
       'review-pending',
