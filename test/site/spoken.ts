@@ -47,13 +47,14 @@ export class PromptEar {
   async until(call: PhoneCall, prompt: Heard, { nth = 1, deadlineMs = 30_000 } = {}): Promise<void> {
     const deadline = performance.now() + deadlineMs;
     const recogniser = this.#recogniserOf(prompt);
-    let known = -1;
+    let sounds = { length: -1, at: 0 };
     for (;;) {
       const samples = call.audio.samples();
+      if (samples.length !== sounds.length) sounds = { length: samples.length, at: performance.now() };
       const found = recogniser.recognise(samples)[nth - 1];
       // It is recognised shortly before its end, and after its end there may be no sound at all.
-      if (found !== undefined && (samples.length === known || samples.length > 8 * found.untilMs + 320)) return;
-      known = found === undefined ? -1 : samples.length;
+      const silent = performance.now() - sounds.at > 150;
+      if (found !== undefined && (silent || samples.length > 8 * found.untilMs + 320)) return;
       if (call.ending !== undefined || performance.now() > deadline) {
         throw new Error(
           `${prompt} (${nth}) was not heard ${call.ending === undefined ? 'in time' : `before the end (${call.ending.how})`}; ` +

@@ -7,7 +7,7 @@ import type { IncomingCall } from '../../src/phones/incoming-call.js';
 import { type InfoKeyForm, pressInfoKeys } from '../../src/phones/info-keys.js';
 import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.js';
 import type { PhoneCall } from '../../src/phones/phone-call.js';
-import type { Phone } from '../../src/phones/sip-phone.js';
+import { createPhone, type Phone } from '../../src/phones/sip-phone.js';
 import { checkNothingLeft } from './left-over.js';
 import { openSite, type Row, type Site, type SiteOptions } from './site.js';
 import { type Heard, PromptEar } from './spoken.js';
@@ -198,6 +198,69 @@ export const openTalkSite = async (t: Test, options: SiteOptions = {}): Promise<
 export const numbersFrom = (area: string, from: number, count: number): readonly string[] =>
   Array.from({ length: count }, (_, at) => `+1${area}55501${String(from + at).padStart(2, '0')}`);
 
+type FacilityTrunk = Config['trunks']['facilities'][number];
+
+/** A trunk of its own beside the site's: whoever calls from `host` comes by it. */
+export const withTrunk =
+  (host: string, trunk: Partial<FacilityTrunk>) =>
+  (config: Config): Config => {
+    const [first] = config.trunks.facilities;
+    if (first === undefined) throw new Error('the site has no trunk');
+    const added = { ...first, name: `trunk-${host}`, addresses: [host], ...trunk };
+    return {
+      ...config,
+      trunks: { ...config.trunks, facilities: [...config.trunks.facilities, added] },
+    };
+  };
+
+/** A phone behind such a trunk; closed with the test. */
+export const phoneAt = async (t: Test, host: string, name = 'phone'): Promise<Phone> => {
+  const phone = await createPhone({
+    name,
+    host,
+    tone: 440,
+    transport: 'udp',
+    t1Ms: 200,
+    keepAudioMs: 120_000,
+  });
+  t.teardown(() => phone.close());
+  return phone;
+};
+
+/** What the CDR says was said to a party, as prompts: the product's own word, to be compared with what was heard. */
+export const saidTo = ({ cdr }: Over, party: 'caller' | 'called'): readonly string[] =>
+  (cdr.conversation.course as { to?: string; said?: string[] }[])
+    .filter(({ to }) => to === party)
+    .flatMap(({ said }) => said ?? [])
+    .map((file) => file.replace(/^en\//, '').replace(/^es\//, 'es:').replace(/\.wav$/, ''));
+
+/** The keys of a menu a party pressed, as the CDR has them. */
+export const keysOf = ({ cdr }: Over, party: 'caller' | 'called'): string =>
+  (cdr.conversation.course as { party?: string; key?: string }[])
+    .filter((one) => one.party === party)
+    .map(({ key }) => key)
+    .join('');
+
+/** Proves that nothing of the call was recorded, nor lay on any disk at any moment. */
+export const checkUnrecorded = (t: Test, talk: Talk, { cdr, rows }: Over): void => {
+  t.equal(cdr.armed, null, 'no recording was armed');
+  t.ok(['nothing-found', undefined].includes(cdr.spool?.state), 'nothing of it was found');
+  t.notOk(
+    rows.some(({ kind }) => kind === 'armed'),
+    'the journal knows of no recording',
+  );
+  t.same(talk.house.site.watch.named(talk.callId), [], 'no file of it, at any moment');
+};
+
+export const introduction = (notice: 'recorded' | 'private'): readonly Heard[] => [
+  'greeting',
+  'from-facility',
+  'from-caller',
+  `notice-${notice}`,
+];
+export const inSpanish = (ids: readonly Heard[]): readonly Heard[] => ids.map((id) => `es:${id}` as Heard);
+export const waiting: readonly Heard[] = ['please-hold', 'hold-tone'];
+
 /** All keys of calls in Redis: places of calls are gone with the last of them. */
 export const placesInRedis = async (site: Site): Promise<readonly string[]> => {
   const { Redis } = await import('ioredis');
@@ -211,8 +274,8 @@ export const placesInRedis = async (site: Site): Promise<readonly string[]> => {
 };
 
 /** Nothing is left of any call, anywhere: legs, nodes of both pools, counts, and files in the spools. */
-export const checkClean = async (t: Test, { site }: TalkSite): Promise<void> => {
-  const phones = [site.caller, ...site.carriers];
+export const checkClean = async (t: Test, { site }: TalkSite, more: readonly Phone[] = []): Promise<void> => {
+  const phones = [site.caller, ...site.carriers, ...more];
   t.same(
     phones.map((phone) => phone.liveCalls),
     phones.map(() => 0),
