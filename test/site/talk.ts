@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import type { Test } from 'tap';
 import type { Config } from '../../src/config/schema.js';
 import type { AnswerPolicy } from '../../src/phones/answer-policy.js';
@@ -16,7 +17,7 @@ import { type Heard, PromptEar } from './spoken.js';
 export type KeyKind = 'events' | InfoKeyForm;
 
 export const press = async (call: PhoneCall, keys: string, kind: KeyKind = 'events'): Promise<void> => {
-  if (kind === 'events') await call.audio.pressKeys(keys);
+  if (kind === 'events') await call.audio.pressKeys(keys, { durationMs: 60 });
   else await pressInfoKeys(call, keys, { as: kind });
 };
 
@@ -27,7 +28,7 @@ export interface Over {
   readonly heard: { readonly caller: readonly Heard[]; readonly called: readonly Heard[] };
 }
 
-export interface TalkWords extends Partial<CallOptions> {
+export interface TalkWords extends Omit<Partial<CallOptions>, 'from'> {
   /** As whom; default a name of its own. */
   readonly as?: string;
   /** The phone it comes from; default the site's caller. */
@@ -263,9 +264,8 @@ export const waiting: readonly Heard[] = ['please-hold', 'hold-tone'];
 
 /** All keys of calls in Redis: places of calls are gone with the last of them. */
 export const placesInRedis = async (site: Site): Promise<readonly string[]> => {
-  const { Redis } = await import('ioredis');
   const { host, port } = site.local.redis;
-  const redis = new Redis({ host, port, protocol: 2 } as ConstructorParameters<typeof Redis>[0]);
+  const redis = new Redis({ host, port, protocol: 2 });
   try {
     return await redis.keys('*use:places:*');
   } finally {
