@@ -67,9 +67,8 @@ const judge = async (
   noted.verdict = decision?.verdict ?? 'unreadable';
   // A newer redirect has taken this one's place: nobody waits for the answer any more.
   if (asker !== null && run.redirect !== asker) return;
+  // Where the call has left the dialling meanwhile, that has answered the carrier already.
   tell(run, other, decision, noted);
-  // A call that has moved on has no use for the event: the carrier is answered all the same.
-  if (asker !== null && run.redirect === asker) answerRedirect(run, null);
 };
 
 const tell = (
