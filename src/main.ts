@@ -21,6 +21,7 @@ import { fromRoot } from './root.js';
 import { observed, startRow } from './rows.js';
 import { SipEndpoint } from './sip/endpoint.js';
 import { remoteAgent, type SipListener, startAgentIfEmbedded } from './sip-agent.js';
+import { steadyClock } from './steady-clock.js';
 import { Supervision } from './supervision.js';
 
 export type { SipListener } from './sip-agent.js';
@@ -128,6 +129,7 @@ const start = async (
     supervisors: { allowed: config.control.supervisors, trunk: null },
   });
   closers.push(() => endpoint.stop());
+  const steady = steadyClock(clock, () => emit({ event: 'fault', where: 'clock', code: 'clock-jumped' }));
   const taker = new Controller(
     {
       lists,
@@ -136,7 +138,7 @@ const start = async (
       recorder,
       dialer: endpoint.dialer,
       bridge: endpoint.bridge,
-      surroundings: surroundingsOf(config, orders),
+      surroundings: surroundingsOf(config, orders, steady),
       prompts,
       callers,
       counters,

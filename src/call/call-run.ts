@@ -1,17 +1,20 @@
 import { type CallEvent, type CallState, type Effect, newCall, step } from '../core/call.js';
-import type { Connectable, Monitored } from '../core/decision.js';
+import type { Connectable, Decision, Monitored } from '../core/decision.js';
 import type { Ending } from '../core/ending.js';
 import type { Key } from '../core/key.js';
 import type { Leg } from '../core/leg.js';
-import { type CallRecord, cdrRow, connectedMs, newRecord } from './cdr.js';
+import { type CallRecord, cdrRow, connectedMs, newRecord, type OtherNoted } from './cdr.js';
 import { codeOf } from './deadline.js';
 import { brokenDown, carryOut } from './effects.js';
+import { leavePlace } from './effects-decide.js';
+import { TwoWays, type Way } from './hear.js';
 import { lookAgain } from './look-again.js';
 import { meetOther } from './other-party.js';
 import type { CallParts } from './parts.js';
 import type { PinPad } from './pin-pad.js';
 import type { CalledLeg, CallerLeg, Dialling, Joining, JsonObject, Party } from './ports.js';
 import type {
+  Conversation,
   LobbyAnchor,
   Place,
   SpokenArmed,
@@ -50,12 +53,20 @@ export class CallRun {
   mayHaveFlowed = false;
   /** The dialling was given up without an outcome: what still comes of it is hung up. */
   dialAbandoned = false;
-  /** The decision's row, until it is in the journal. */
+  /** The decision's row, until the journal is given it. */
   evidence: JsonObject | null = null;
   /** The carrier waits to hear whether its redirect is followed. */
   redirect: ((decision: Connectable | null) => void) | null = null;
   /** Ends of the supervisors' ears on this call. */
   readonly ears = new Set<() => Promise<void>>();
+  /** Other parties named before there was a decision to judge them beside. */
+  readonly unjudged: (() => void)[] = [];
+  /** The other party whose decision is being told to the call at this moment. */
+  otherNow: OtherNoted | null = null;
+  /** How often each party was spoken to: what plays is the last of it. */
+  readonly utterances: Record<Party, number> = { caller: 0, called: 0 };
+  /** How many announcements both were made: what remains of an older one moves nothing. */
+  interludes = 0;
   /** Stops of the timers that watch the call's time. */
   readonly watching: (() => void)[] = [];
   /** Rows and orders under way that the CDR waits for. */
@@ -69,6 +80,11 @@ export class CallRun {
   readonly #onEnded: (run: CallRun) => void;
   #looking = false;
   #lookOnceMore = false;
+  /** The lists or the orders changed while they were being asked. */
+  #changed = false;
+  /** The conversation could not be found out: what the call is told once it can be told anything. */
+  readonly #faultAtStart: string | null = null;
+  readonly #twoWays = new TwoWays();
 
   constructor(caller: CallerLeg, parts: CallParts, onEnded: (run: CallRun) => void) {
     this.caller = caller;
@@ -78,7 +94,13 @@ export class CallRun {
     this.#startedMono = parts.clock.mono();
     this.#onEnded = onEnded;
     this.record.times.arrived = 0;
-    const { manner, language } = parts.surroundings.conversation(caller.leg);
+    let conversation: Conversation = { manner: { held: 'elsewhere' }, language: 'en' };
+    try {
+      conversation = parts.surroundings.conversation(caller.leg);
+    } catch (error) {
+      this.#faultAtStart = codeOf(error);
+    }
+    const { manner, language } = conversation;
     this.record.conversation.held = manner.held;
     this.#state = newCall({ manner, language, rules: parts.policy, identified: caller.leg.caller !== null });
   }
@@ -91,12 +113,25 @@ export class CallRun {
     return this.#state;
   }
 
+  /** The decision the call goes by, or ended by; null while there is none, or a new one is looked for. */
+  get decided(): Decision | null {
+    const state = this.#state;
+    return state.phase !== 'looking-up' && 'decision' in state ? state.decision : null;
+  }
+
+  /** Nothing can change the call any more: it is being closed, or is. */
+  get isOver(): boolean {
+    const { phase } = this.#state;
+    return phase === 'ending' || phase === 'ended';
+  }
+
   /** Whoever speaks to the parties now: the call's own node, else the lobby's. */
   get voice(): Omit<Voice, 'release'> | null {
     return this.anchor ?? this.lobby;
   }
 
   start(): void {
+    if (this.#faultAtStart !== null) this.feed({ type: 'fault', detail: this.#faultAtStart });
     try {
       this.caller.onGone((how) => this.feed({ type: 'caller-gone', how }));
       this.caller.onOther((other) => meetOther(this, other));
@@ -124,20 +159,29 @@ export class CallRun {
   }
 
   /** A key of a party. The digits of a PIN go to its pad and nowhere else (I11). */
-  pressed(party: Party, key: Key): void {
+  pressed(party: Party, key: Key, way: Way): void {
+    if (!this.#asks(party) || this.#twoWays.heardAlready(party, key, way, this.elapsed())) return;
     if (this.pinPad !== null) {
-      if (party === 'caller') this.pinPad.press(key);
+      this.pinPad.press(key);
       return;
     }
-    if (this.#listens()) {
-      this.note({ party, key });
-      this.feed({ type: 'key', party, key });
-    }
+    this.note({ party, key });
+    this.feed({ type: 'key', party, key });
   }
 
-  #listens(): boolean {
-    const { phase } = this.#state;
-    return phase === 'choosing' || phase === 'offering' || phase === 'asking';
+  /** Who is asked for a key now: what anybody else presses, or presses unasked, is looked at by nobody. */
+  #asks(party: Party): boolean {
+    switch (this.#state.phase) {
+      case 'identifying':
+        return party === 'caller' && this.pinPad !== null;
+      case 'choosing':
+      case 'offering':
+        return party === 'caller';
+      case 'asking':
+        return party === 'called';
+      default:
+        return false;
+    }
   }
 
   /** One thing said or pressed, for the CDR; a flood of keys is counted, not kept. */
@@ -149,6 +193,10 @@ export class CallRun {
 
   /** The lists or the orders have changed: what does the table say of this call now? One look at a time. */
   lookAgain(): void {
+    if (this.#state.phase === 'looking-up') {
+      this.#changed = true;
+      return;
+    }
     if (this.#looking) {
       this.#lookOnceMore = true;
       return;
@@ -203,8 +251,24 @@ export class CallRun {
       }
       emit({ event: 'call-phase', callId: this.callId, phase: result.next.phase, ms: this.elapsed() });
     }
+    // Digits that were being keyed in are nobody's once the call has moved on: half a PIN is no wrong one.
+    if (before === 'identifying' && result.next.phase !== before) this.pinPad?.close();
+    if (before === 'asking' && result.next.phase !== before) this.record.times.asked = this.elapsed();
     for (const effect of result.effects) this.#run(effect);
+    this.#catchUp();
     if (result.next.phase === 'ended' && before !== 'ended') this.#finish(result.next.ending);
+  }
+
+  /** What had to wait for the decision, or for its row. */
+  #catchUp(): void {
+    const { phase } = this.#state;
+    if (this.#changed && phase !== 'looking-up') {
+      this.#changed = false;
+      this.lookAgain();
+    }
+    const { decided } = this;
+    if (this.isOver || phase === 'journalling' || decided === null || decided.verdict === 'refused') return;
+    for (const judge of this.unjudged.splice(0)) judge();
   }
 
   #run(effect: Effect): void {
@@ -226,7 +290,7 @@ export class CallRun {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     this.pinPad?.close();
-    void this.place?.leave();
+    void leavePlace(this);
     this.parts.emit({
       event: 'call-ended',
       callId: this.callId,

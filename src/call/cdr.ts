@@ -50,12 +50,12 @@ const isAnonymous = (leg: Leg, decision: Decision): boolean => {
   }
 };
 
-const legJson = (leg: Leg, decision: Decision | null): JsonObject => {
+const legJson = (leg: Leg, decision: Decision | null, anonymous = false): JsonObject => {
   const { trunk, facility, unit, phone } = leg.origin;
   // Ended before anyone could know whether this is a hotline: who called is kept, and not what was dialled.
   if (decision === null) return { trunk, facility, unit, phone, caller: leg.caller, dialled: null };
   const dialled = dialledJson(leg.dialled);
-  return isAnonymous(leg, decision)
+  return anonymous || isAnonymous(leg, decision)
     ? { trunk, facility, dialled }
     : { trunk, facility, unit, phone, caller: leg.caller, dialled };
 };
@@ -104,6 +104,55 @@ export const decisionRow = (
 ): JsonObject => ({
   callId: leg.callId,
   ...legJson(leg, decision),
+  ...judgedJson(row, decision, answers, circumstances),
+});
+
+/** The row of a new decision about a call under way. One to a hotline stays without identity, whatever it comes to. */
+export const againRow = (
+  leg: Leg,
+  current: Decision,
+  row: number,
+  decision: Decision,
+  answers: ListAnswers,
+  circumstances: Circumstances,
+): JsonObject => ({
+  callId: leg.callId,
+  again: true,
+  ...legJson(leg, decision, isAnonymous(leg, current)),
+  ...judgedJson(row, decision, answers, circumstances),
+});
+
+/**
+ * The row about another party of a call. The call's own row says who calls, where anything may: here it is not said
+ * again, and a hotline's number is not said beside a call that has a caller.
+ */
+export const otherRow = (
+  how: string,
+  leg: Leg,
+  current: Decision | null,
+  other: Leg,
+  row: number,
+  decision: Decision,
+  answers: ListAnswers,
+  circumstances: Circumstances,
+): JsonObject => {
+  const hidden = isAnonymous(other, decision) && (current === null || !isAnonymous(leg, current));
+  return {
+    callId: leg.callId,
+    other: how,
+    trunk: leg.origin.trunk,
+    facility: leg.origin.facility,
+    dialled: hidden ? null : dialledJson(other.dialled),
+    ...judgedJson(row, decision, answers, circumstances),
+  };
+};
+
+const judgedJson = (
+  row: number,
+  decision: Decision,
+  answers: ListAnswers,
+  circumstances: Circumstances,
+): JsonObject => ({
   row,
   ...decisionJson(decision),
   lists: {
@@ -123,10 +172,17 @@ export const isoTime = (ms: number): string | null => {
   return Number.isNaN(date.getTime()) ? null : date.toISOString();
 };
 
+/** Another party of the call: how it showed, what it was judged as, and what that meant for the call. */
+export interface OtherNoted {
+  readonly how: string;
+  verdict: string;
+  outcome: string | null;
+}
+
 /** What a call gathers for its CDR while it lives. Times are ms since the INVITE arrived. */
 export interface CallRecord {
   decision: Decision | null;
-  readonly times: Record<string, number>;
+  readonly times: Record<string, number | undefined>;
   node: string | null;
   attempts: readonly DialAttempt[];
   trunk: string | null;
@@ -138,7 +194,7 @@ export interface CallRecord {
   threeWay: JsonObject | null;
   /** The caller got a 200. */
   answered: boolean;
-  readonly others: { readonly how: string; verdict: string; outcome: string | null }[];
+  readonly others: OtherNoted[];
   readonly conversation: {
     held: 'here' | 'elsewhere';
     /** What was said to whom and which menu keys were pressed, in order; `more` counts what went over the bound. */
@@ -163,7 +219,7 @@ export const newRecord = (): CallRecord => ({
   conversation: { held: 'elsewhere', course: [], more: 0 },
 });
 
-const span = (times: Record<string, number>, from: string, to: string): number | null => {
+const span = (times: CallRecord['times'], from: string, to: string): number | null => {
   const a = times[from];
   const b = times[to];
   return a === undefined || b === undefined ? null : Math.round((b - a) * 1000) / 1000;
@@ -173,6 +229,46 @@ const span = (times: Record<string, number>, from: string, to: string): number |
 export const connectedMs = (record: CallRecord): number => {
   const { 'open-media': opened, ended } = record.times;
   return opened === undefined || ended === undefined ? 0 : Math.max(0, Math.round(ended - opened));
+};
+
+/**
+ * Post-dial delay, split by step (RFC 6076 section 4.3 for the whole); null for a step the call did not come to. A
+ * call whose conversation is held here has more of them, and what it waits for is people: `asked` is the called
+ * party's, `lookUp` counts from the caller's last key.
+ */
+const delayJson = ({ times, conversation }: CallRecord): JsonObject => {
+  const since = (to: string, ...from: readonly string[]): number | null =>
+    span(times, from.find((one) => times[one] !== undefined) ?? '', to);
+  const ready = {
+    journal: since('journal-decision', 'look-up-and-decide'),
+    ready: since('ready-recorder', 'journal-decision'),
+    anchor: since('anchor', 'ready-recorder', 'journal-decision'),
+  };
+  if (conversation.held === 'elsewhere') {
+    const answered = times.arm === undefined ? 'answer-media' : 'arm';
+    return {
+      lookUp: since('look-up-and-decide', 'arrived'),
+      ...ready,
+      ring: since('rang', 'anchor'),
+      answer: since('dial', 'anchor'),
+      arm: since(answered, 'dial'),
+      connect: since('connect-caller', answered),
+      open: since('open-media', 'connect-caller'),
+    };
+  }
+  return {
+    receive: since('receive-caller', 'arrived'),
+    lookUp: since('look-up-and-decide', 'looking-up'),
+    ...ready,
+    greet: since('greet-caller', 'anchor'),
+    ring: since('rang', 'greet-caller', 'anchor'),
+    answer: since('dial', 'greet-caller', 'anchor'),
+    media: since('answer-media', 'dial'),
+    asked: since('asked', 'answer-media'),
+    tell: since('tell', 'asked', 'answer-media'),
+    arm: since('arm', 'tell'),
+    open: since('open-media', 'arm', 'tell'),
+  };
 };
 
 /** The CDR: one for every attempt, refusals included. `durationMs` is from the INVITE to the start of the ending. */
@@ -193,26 +289,7 @@ export const cdrRow = (leg: Leg, record: CallRecord, ending: Ending, prompts: st
     arrivedAt: isoTime(leg.receivedAt),
     durationMs: Math.round(times.ended ?? 0),
     connectedMs: connectedMs(record),
-    // Post-dial delay, split by step (RFC 6076 section 4.3 for the whole).
-    delay: {
-      lookUp: span(times, 'arrived', 'look-up-and-decide'),
-      journal: span(times, 'look-up-and-decide', 'journal-decision'),
-      ready: span(times, 'journal-decision', 'ready-recorder'),
-      anchor: span(
-        times,
-        times['ready-recorder'] === undefined ? 'journal-decision' : 'ready-recorder',
-        'anchor',
-      ),
-      ring: span(times, 'anchor', 'rang'),
-      answer: span(times, 'anchor', 'dial'),
-      arm: span(times, 'dial', record.decision?.verdict === 'monitored' ? 'arm' : 'answer-media'),
-      connect: span(
-        times,
-        record.decision?.verdict === 'monitored' ? 'arm' : 'answer-media',
-        'connect-caller',
-      ),
-      open: span(times, 'connect-caller', 'open-media'),
-    },
+    delay: delayJson(record),
     node: record.node,
     carrier: record.trunk,
     attempts: record.attempts.map((attempt) => ({ ...attempt, ms: Math.round(attempt.ms) })),

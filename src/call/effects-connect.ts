@@ -47,9 +47,11 @@ const anchorPrivate = async (
 ): Promise<SpokenPrivateAnchor> => {
   const { lobby, parts } = run;
   if (lobby !== null) {
+    const made = lobby.becomePrivate(decision);
+    // Not before: a lobby that did not become the call's is still to be released.
     run.lobby = null;
     run.record.times.anchor = run.elapsed();
-    return lobby.becomePrivate(decision);
+    return made;
   }
   const work = parts.media.anchorPrivate(run.callId, decision, run.caller.offer);
   return timed(run, 'anchor', parts.bounds.anchorMs, work, release);
@@ -76,9 +78,12 @@ export const greetCaller = async (run: CallRun): Promise<CallEvent> => {
       const moved = caller.reinvite(answer).then((sdp) => anchor.readdress('caller', sdp));
       await timed(run, 'greet-caller', bounds.moveMs, moved);
       run.answerForCaller = answer;
+      // Given back by the end of the call, where that came first.
       run.lobby = null;
       await closing(run, 'release-media', async () => void (await lobby.release()));
     }
+    // Nobody is listened to on a call that has ended meanwhile.
+    if (run.isOver) return { type: 'caller-connected' };
     listen(run);
     return { type: 'caller-connected' };
   } catch (error) {
@@ -108,7 +113,10 @@ export const dial = async (run: CallRun, decision: Connectable): Promise<readonl
     called.onOther((other) => meetOther(run, other));
     return [];
   } catch (error) {
-    return [{ type: 'dial-failed', ending: { code: 'internal-error', detail: failed(run, 'dial', error) } }];
+    const detail = failed(run, 'dial', error);
+    // Answered, and nobody would hear it hang up: no dialling that failed, and no call either.
+    if (run.called !== null) return [{ type: 'fault', detail }];
+    return [{ type: 'dial-failed', ending: { code: 'internal-error', detail } }];
   }
 };
 
@@ -118,7 +126,7 @@ const dialled = (run: CallRun, decision: Connectable): Promise<DialOutcome> => {
     return Promise.resolve({ state: 'failed', ending: { code: 'internal-error', detail: 'no-anchor' } });
   }
   run.after(run.parts.policy.maxRingMs, () => run.feed({ type: 'ring-limit-reached' }));
-  const dialling = run.parts.dialer.dial(run.caller.leg, decision, anchor, {
+  const dialling = run.parts.dialer.dial(run.leg, decision, anchor, {
     rang: () => {
       run.record.times.rang ??= run.elapsed();
       run.feed({ type: 'rang' });

@@ -12,6 +12,10 @@ import type { Place } from './talk.js';
 
 export const lookUpAndDecide = async (run: CallRun): Promise<CallEvent> => {
   const { parts, leg } = run;
+  const { times } = run.record;
+  times['looking-up'] = run.elapsed();
+  // Of an earlier look: what was decided then is decided anew.
+  times['look-up-and-decide'] = times['journal-decision'] = undefined;
   const asked = await askLists(run, leg);
   const now = parts.clock.wall();
   const answers = withoutClock(asked, now);
@@ -19,7 +23,6 @@ export const lookUpAndDecide = async (run: CallRun): Promise<CallEvent> => {
   const circumstances = { ...parts.surroundings.of(leg, now), usage };
   const input: DecisionInput = { leg, trunkEnabled: true, answers, circumstances, policy: parts.policy, now };
   const { decision, row } = explain(input);
-  run.record.decision = decision;
   run.record.times['look-up-and-decide'] = run.elapsed();
   run.evidence = decisionRow(leg, row, decision, answers, circumstances);
   emitDecided(run, decision, row);
@@ -45,42 +48,72 @@ export const withoutClock = (answers: ListAnswers, now: WallMs): ListAnswers =>
 const takePlace = async (run: CallRun, answers: ListAnswers, now: WallMs): Promise<Usage> => {
   const { leg, parts } = run;
   const { dialled } = leg;
-  // Asked for a second time, once the caller is known: the place taken for nobody is given back.
-  void run.place?.leave();
-  run.place = null;
-  if (dialled.kind !== 'number' && dialled.kind !== 'hotline') return noUsage;
+  // Asked for a second time, once the caller is known: the place taken for nobody is given back first, or this call
+  // would find itself in its own way.
+  await leavePlace(run);
+  if (run.isOver || (dialled.kind !== 'number' && dialled.kind !== 'hotline')) return noUsage;
   const kind = countedAs(answers, now);
-  // A hotline counts nobody: what the caller did must not be found in any store.
-  const counted = isHotline(answers, now) || dialled.kind === 'hotline' ? { ...leg, caller: null } : leg;
-  const late = (place: Place): void => void place.leave();
+  const counted = isHotline(answers, now) || dialled.kind === 'hotline' ? nobodys(leg) : leg;
+  const give = (place: Place): void => void givenBack(run, place);
   const entering = parts.counters.enter(counted, dialled.key, kind);
-  run.place = await withDeadline('look-up-and-decide', parts.bounds.lookUpMs, entering, late);
-  return run.place.usage;
+  const place = await withDeadline('look-up-and-decide', parts.bounds.lookUpMs, entering, give);
+  // A place that comes when the call has ended would be taken for ever.
+  if (run.state.phase === 'ended') give(place);
+  else run.place = place;
+  return place.usage;
+};
+
+/** A hotline counts nobody: what the caller did, and from which phone, must not be found in any store. */
+const nobodys = (leg: Leg): Leg => ({
+  ...leg,
+  caller: null,
+  origin: { ...leg.origin, unit: null, phone: null },
+});
+
+/** Gives the call's place back, once. Never rejects, and not waited for longer than a look-up may take. */
+export const leavePlace = async (run: CallRun): Promise<void> => {
+  const { place } = run;
+  run.place = null;
+  if (place !== null) await givenBack(run, place);
+};
+
+const givenBack = async (run: CallRun, place: Place): Promise<void> => {
+  try {
+    await withDeadline('look-up-and-decide', run.parts.bounds.lookUpMs, place.leave());
+  } catch (error) {
+    failed(run, 'look-up-and-decide', error);
+  }
 };
 
 /** Asks the lists about a leg; what is no number needs no list, for an earlier row of the table refuses it. */
-export const askLists = async (run: CallRun, leg: Leg): Promise<ListAnswers> => {
+export const askLists = async (
+  run: CallRun,
+  leg: Leg,
+  ms = run.parts.bounds.lookUpMs,
+): Promise<ListAnswers> => {
   const unknown = { state: 'unknown', why: 'unreachable' } as const;
   if (leg.dialled.kind !== 'number' && leg.dialled.kind !== 'hotline')
     return allUnknown('unreachable', unknown);
   const question = { key: leg.dialled.key, caller: leg.caller, facility: leg.origin.facility };
   try {
-    return await withDeadline(
-      'look-up-and-decide',
-      run.parts.bounds.lookUpMs,
-      run.parts.lists.lookUp(question),
-    );
+    return await withDeadline('look-up-and-decide', ms, run.parts.lists.lookUp(question));
   } catch (error) {
     failed(run, 'look-up-and-decide', error);
     return allUnknown('unreachable', unknown);
   }
 };
 
-export const journalDecision = async (run: CallRun): Promise<CallEvent> => {
+/** The decision as the call took it on: from now on it is the call's, and its row must be durable. */
+export const journalDecision = async (run: CallRun, decision: Decision): Promise<CallEvent> => {
+  const { evidence, parts } = run;
+  run.evidence = null;
+  run.record.decision = decision;
   try {
-    if (run.evidence === null) return { type: 'journal-failed', detail: 'no-evidence' };
-    const append = run.parts.journal.append('decision', run.evidence);
-    await timed(run, 'journal-decision', run.parts.bounds.journalMs, append);
+    if (evidence === null) return { type: 'journal-failed', detail: 'no-evidence' };
+    const append = parts.journal.append('decision', evidence);
+    // The row of a call that becomes private is no part of the delay before it was up.
+    if (run.becoming !== null) await withDeadline('journal-decision', parts.bounds.journalMs, append);
+    else await timed(run, 'journal-decision', parts.bounds.journalMs, append);
     return { type: 'decision-journalled' };
   } catch (error) {
     alarm(run, 'journal-unhealthy', codeOf(error));

@@ -5,19 +5,19 @@ import type { CallRun } from './call-run.js';
 import { DeadlineError, withDeadline } from './deadline.js';
 import { stopListening } from './hear.js';
 import { endEars } from './listen-in.js';
-import type { SpoolFinding } from './ports.js';
+import type { JsonObject, SpoolFinding } from './ports.js';
 import { sealWhatThereIs } from './seal.js';
 
 export const releaseMedia = async (run: CallRun): Promise<CallEvent> => {
-  stopListening(run);
-  await closing(run, 'release-media', () => endEars(run));
-  const { lobby } = run;
-  if (lobby !== null) {
-    run.lobby = null;
-    await closing(run, 'release-media', async () => void (await lobby.release()));
+  try {
+    stopListening(run);
+  } catch (error) {
+    failed(run, 'release-media', error);
   }
-  // A call that was to become private and did not get there: what was recorded is sealed all the same.
-  if (run.becoming !== null && run.recorded !== null) await sealWhatThereIs(run, run.recorded);
+  const { lobby, recorded } = run;
+  run.lobby = null;
+  const others = [closing(run, 'release-media', () => endEars(run))];
+  if (lobby !== null) others.push(closing(run, 'release-media', async () => void (await lobby.release())));
   try {
     if (run.anchor !== null) {
       run.record.totals = await timed(run, 'release-media', run.parts.bounds.closeMs, run.anchor.release());
@@ -25,6 +25,9 @@ export const releaseMedia = async (run: CallRun): Promise<CallEvent> => {
   } catch (error) {
     failed(run, 'release-media', error);
   }
+  await Promise.all(others);
+  // A call that was to become private and did not get there: what was recorded is sealed all the same.
+  if (run.becoming !== null && recorded !== null) await sealWhatThereIs(run, recorded);
   return { type: 'media-released' };
 };
 
@@ -105,18 +108,31 @@ const violation = (run: CallRun): void =>
   alarm(run, 'private-file-found', run.record.decision?.verdict ?? 'undecided');
 
 export const writeCdr = async (run: CallRun, ending: Ending): Promise<CallEvent> => {
-  const cdr = run.cdr(ending);
+  const { parts } = run;
+  let cdr: JsonObject | null = null;
   let append: Promise<unknown> | null = null;
   try {
-    if (run.keeping.size > 0) {
-      const kept = Promise.allSettled([...run.keeping]);
-      await withDeadline('write-cdr', run.parts.bounds.journalMs, kept).catch(() => undefined);
-    }
-    append = run.parts.journal.append('cdr', cdr);
-    await withDeadline('write-cdr', run.parts.bounds.journalMs, append);
+    // A call that became private and ended before the step had its row written: the row is evidence all the same.
+    if (run.becoming !== null && run.evidence !== null)
+      run.keep(parts.journal.append('decision', run.evidence));
+    run.evidence = null;
+    await allKept(run);
+    cdr = run.cdr(ending);
+    append = parts.journal.append('cdr', cdr);
+    await withDeadline('write-cdr', parts.bounds.journalMs, append);
   } catch (error) {
     failed(run, 'write-cdr', error);
-    run.parts.unwritten(cdr, error instanceof DeadlineError ? append : null);
+    parts.unwritten(cdr ?? run.cdr(ending), error instanceof DeadlineError ? append : null);
   }
   return { type: 'cdr-written' };
+};
+
+/** What is to be in the journal before the CDR, for as long as one row may take. Never rejects. */
+const allKept = async (run: CallRun): Promise<void> => {
+  if (run.keeping.size === 0) return;
+  try {
+    await withDeadline('write-cdr', run.parts.bounds.journalMs, Promise.allSettled([...run.keeping]));
+  } catch (error) {
+    failed(run, 'write-cdr', error);
+  }
 };

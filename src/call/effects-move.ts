@@ -5,6 +5,7 @@ import type { CallRun } from './call-run.js';
 import { codeOf, withDeadline } from './deadline.js';
 import { endEars } from './listen-in.js';
 import { mediaEnding } from './media-ending.js';
+import type { CalledLeg, Joining } from './ports.js';
 import { sealWhatThereIs } from './seal.js';
 import type { SpokenPrivateAnchor } from './talk.js';
 
@@ -12,21 +13,33 @@ import type { SpokenPrivateAnchor } from './talk.js';
 
 /** The recording stops at once, and the two do not hear each other until the call is where nothing can record it. */
 export const stopRecording = async (run: CallRun): Promise<CallEvent> => {
-  const { armed, recorded, record } = run;
-  if (record.decision?.verdict === 'monitored') run.becoming = record.decision;
+  const { armed, recorded, parts } = run;
   if (armed === null || recorded === null) return { type: 'recording-stop-failed', detail: 'no-recording' };
-  try {
-    // Whoever listens hears nothing more from here on.
-    const deaf = endEars(run);
-    const shut = recorded.shut();
-    await timed(run, 'stop-recording', run.parts.bounds.armMs, armed.stop());
-    await withDeadline('stop-recording', run.parts.bounds.armMs, Promise.all([shut, deaf]));
-    return { type: 'recording-stopped' };
-  } catch (error) {
-    alarm(run, 'recording-goes-on', codeOf(error));
-    return { type: 'recording-stop-failed', detail: failed(run, 'stop-recording', error) };
+  // All at once, and none waits for another's failure: each protects by itself.
+  const stop = timed(
+    run,
+    'stop-recording',
+    parts.bounds.armMs,
+    begun(() => armed.stop()),
+  );
+  const shut = withDeadline(
+    'stop-recording',
+    parts.bounds.armMs,
+    begun(() => recorded.shut()),
+  );
+  const deaf = withDeadline('stop-recording', parts.bounds.armMs, endEars(run));
+  const [stopped, ...others] = await Promise.allSettled([stop, shut, deaf]);
+  if (stopped.status === 'rejected') alarm(run, 'recording-goes-on', codeOf(stopped.reason));
+  for (const one of [stopped, ...others]) {
+    if (one.status === 'rejected') {
+      return { type: 'recording-stop-failed', detail: failed(run, 'stop-recording', one.reason) };
+    }
   }
+  return { type: 'recording-stopped' };
 };
+
+/** A throw becomes a rejection, so that what was begun beside it is waited for. */
+const begun = async <T>(work: () => Promise<T>): Promise<T> => work();
 
 /** To a private node, by re-INVITE of both. The media stays shut: the step opens it when both were told. */
 export const moveMedia = async (run: CallRun, decision: Private): Promise<CallEvent> => {
@@ -34,35 +47,52 @@ export const moveMedia = async (run: CallRun, decision: Private): Promise<CallEv
   if (recorded === null || joined === null || called === null) {
     return { type: 'media-move-failed', ending: { code: 'internal-error', detail: 'no-anchor' } };
   }
-  let made: SpokenPrivateAnchor | null = null;
   const release = (anchor: SpokenPrivateAnchor): void =>
     void closing(run, 'release-media', async () => void (await anchor.release()));
+  let made: SpokenPrivateAnchor | null = null;
   try {
-    await withDeadline('move-media', run.parts.bounds.moveMs, joined.pause());
-    const heard = joined.heard();
-    const anchoring = run.parts.media.anchorPrivate(run.callId, decision, heard.caller);
-    made = await withDeadline('move-media', run.parts.bounds.anchorMs, anchoring, release);
-    const anchor = made;
-    const forCaller = await withDeadline(
-      'move-media',
-      run.parts.bounds.armMs,
-      anchor.answer(decision, heard.called),
-    );
-    const both = Promise.all([
-      run.caller.reinvite(forCaller).then((answer) => anchor.readdress('caller', answer)),
-      called.reinvite(anchor.offerForCalled).then((answer) => anchor.readdress('called', answer)),
-    ]);
-    await timed(run, 'move-media', run.parts.bounds.moveMs, both);
-    joined.move(anchor);
-    joined.resume();
-    anchor.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
-    run.anchor = anchor;
-    run.record.node = anchor.node;
-    run.record.decision = decision;
-    await sealWhatThereIs(run, recorded);
-    return { type: 'media-moved' };
+    made = await anchorThere(run, decision, joined, release);
+    await takeBothThere(run, decision, made, joined, called);
+    run.anchor = made;
+    run.record.node = made.node;
   } catch (error) {
-    if (made !== null && run.anchor !== made) release(made);
+    if (made !== null) release(made);
+    failed(run, 'move-media', error);
     return { type: 'media-move-failed', ending: mediaEnding(error, 'called-media-unusable') };
   }
+  run.recorded = null;
+  await closing(run, 'release-media', async () => void (await recorded.release()));
+  await sealWhatThereIs(run, recorded);
+  return { type: 'media-moved' };
+};
+
+const anchorThere = async (
+  run: CallRun,
+  decision: Private,
+  joined: Joining,
+  release: (anchor: SpokenPrivateAnchor) => void,
+): Promise<SpokenPrivateAnchor> => {
+  const { bounds, media } = run.parts;
+  await withDeadline('move-media', bounds.moveMs, joined.pause());
+  const anchoring = media.anchorPrivate(run.callId, decision, joined.heard().caller);
+  return withDeadline('move-media', bounds.anchorMs, anchoring, release);
+};
+
+const takeBothThere = async (
+  run: CallRun,
+  decision: Private,
+  anchor: SpokenPrivateAnchor,
+  joined: Joining,
+  called: CalledLeg,
+): Promise<void> => {
+  const { bounds } = run.parts;
+  anchor.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
+  const answering = anchor.answer(decision, joined.heard().called);
+  const forCaller = await withDeadline('move-media', bounds.armMs, answering);
+  const caller = async (): Promise<void> => anchor.readdress('caller', await run.caller.reinvite(forCaller));
+  const other = async (): Promise<void> =>
+    anchor.readdress('called', await called.reinvite(anchor.offerForCalled));
+  await timed(run, 'move-media', bounds.moveMs, Promise.all([caller(), other()]));
+  joined.move(anchor);
+  joined.resume();
 };

@@ -70,8 +70,7 @@ const again = (run: CallRun, why: 'wrong' | 'incomplete'): 'wrong' | 'incomplete
 
 const enter = (run: CallRun, effect: Extract<Effect, { type: 'ask-pin' }>): Promise<string | null> =>
   new Promise((resolve) => {
-    const hush = (): void => void run.voice?.hush('caller').catch(() => undefined);
-    run.pinPad?.close();
+    const hush = (): void => void hushed(run);
     const pad = new PinPad((digits) => {
       if (run.pinPad === pad) run.pinPad = null;
       resolve(digits);
@@ -80,13 +79,23 @@ const enter = (run: CallRun, effect: Extract<Effect, { type: 'ask-pin' }>): Prom
     const first: PromptId =
       run.pinWrong === null ? 'pin-ask' : run.pinWrong === 'wrong' ? 'pin-wrong' : 'pin-incomplete';
     const ids: readonly PromptId[] = run.pinWrong === 'wrong' ? [first, 'pin-ask'] : [first];
-    speak(run, 'ask-pin', 'caller', {
+    void speak(run, 'ask-pin', 'caller', {
       clips: ids.map((id) => ({ kind: 'prompt', id })),
       language: effect.language,
     })
-      .then(() => pad.begin())
-      .catch((error: unknown) => failed(run, 'ask-pin', error));
+      .catch((error: unknown) => failed(run, 'ask-pin', error))
+      // Also where nothing was heard: who knows what is asked for can key it in all the same.
+      .then(() => pad.begin());
   });
+
+/** Never rejects: a prompt that goes on is no reason not to take the key that was to end it. */
+const hushed = async (run: CallRun): Promise<void> => {
+  try {
+    await run.voice?.hush('caller');
+  } catch (error) {
+    failed(run, 'ask-pin', error);
+  }
+};
 
 const check = async (run: CallRun, digits: string): Promise<PinAnswer> => {
   try {

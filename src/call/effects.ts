@@ -29,7 +29,7 @@ export const carryOut = async (run: CallRun, effect: Effect): Promise<readonly C
     case 'look-up-and-decide':
       return one(await lookUpAndDecide(run));
     case 'journal-decision':
-      return one(await journalDecision(run));
+      return one(await journalDecision(run, effect.decision));
     case 'ready-recorder':
       return one(await readyRecorder(run));
     case 'anchor':
@@ -78,7 +78,7 @@ export const carryOut = async (run: CallRun, effect: Effect): Promise<readonly C
     case 'tell':
       return one(await tell(run, effect));
     case 'interlude':
-      return one(await interlude(run, effect));
+      return interlude(run, effect);
     case 'stop-recording':
       return one(await stopRecording(run));
     case 'move-media':
@@ -120,8 +120,7 @@ export const carryOut = async (run: CallRun, effect: Effect): Promise<readonly C
 };
 
 const noteOther = (run: CallRun, { how, outcome }: Extract<Effect, { type: 'note-other-party' }>): void => {
-  const noted = run.record.others.find((one) => one.how === how && one.outcome === null);
-  if (noted !== undefined) noted.outcome = outcome;
+  if (run.otherNow !== null) run.otherNow.outcome = outcome;
   run.parts.emit({ event: 'other-party', callId: run.callId, how, outcome });
 };
 

@@ -45,21 +45,21 @@ const keep = (
   by: 'caller' | 'called',
   orderFor: (key: NumberKey) => Order,
 ): void => {
-  const { journal, orders } = run.parts;
+  const { journal, orders, bounds } = run.parts;
   const { dialled } = run.leg;
-  const work = async (): Promise<void> => {
-    const row = journal.append(kind, { callId: run.callId, ...body });
-    // In force at once, whatever the journal does: the next call may be on its way.
-    if (dialled.kind === 'number' || dialled.kind === 'hotline') {
-      const order = orderFor(dialled.key);
-      await orders.give({ order, state: 'on', by, why: `${kind} by key`, callId: run.callId });
-    }
-    await row;
-  };
-  run.keep(
-    work().catch((error: unknown) => {
+  const bounded = async (work: () => Promise<unknown>): Promise<void> => {
+    try {
+      await withDeadline(`keep-${kind}`, bounds.journalMs, work());
+    } catch (error) {
       failed(run, kind === 'claim' ? 'keep-claim' : 'keep-answer', error);
       alarm(run, 'order-unkept', codeOf(error));
-    }),
-  );
+    }
+  };
+  // In force at once, whatever the journal does: the next call may be on its way.
+  if (dialled.kind === 'number' || dialled.kind === 'hotline') {
+    const order = orderFor(dialled.key);
+    const given = { order, state: 'on', by, why: `${kind} by key`, callId: run.callId } as const;
+    run.keep(bounded(() => orders.give(given)));
+  }
+  run.keep(bounded(() => journal.append(kind, { callId: run.callId, ...body })));
 };

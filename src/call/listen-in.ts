@@ -36,7 +36,9 @@ export const listenIn = async (
   const end = async (): Promise<void> => {
     over = true;
     run.ears.delete(end);
-    await Promise.allSettled([ear?.end(), phone?.hangUp()]);
+    // A phone that does not answer its BYE keeps nobody waiting: without the ear it hears nothing.
+    void phone?.hangUp().catch(() => undefined);
+    await ear?.end();
   };
   run.ears.add(end);
   try {

@@ -1,9 +1,9 @@
 import { againOutcome } from '../core/again.js';
-import { type DecisionInput, explain } from '../core/decide.js';
+import { type DecisionInput, explainAgain } from '../core/decide.js';
 import { noUsage } from '../core/usage.js';
 import { failed } from './bounded.js';
 import type { CallRun } from './call-run.js';
-import { decisionRow } from './cdr.js';
+import { againRow } from './cdr.js';
 import { askLists, emitDecided, withoutClock } from './effects-decide.js';
 
 /**
@@ -11,11 +11,11 @@ import { askLists, emitDecided, withoutClock } from './effects-decide.js';
  * changes the call is journalled and fed to it; a list that cannot be asked changes nothing (design section 9).
  */
 export const lookAgain = async (run: CallRun): Promise<void> => {
-  const current = run.record.decision;
-  if (current === null || current.verdict === 'refused' || isOver(run)) return;
+  if (!isConnectable(run)) return;
   try {
     const { parts, leg } = run;
-    const asked = await askLists(run, leg);
+    // A kill switch has 2 s for all it does, with the last words: less time than for a new call.
+    const asked = await askLists(run, leg, parts.bounds.againMs);
     const now = parts.clock.wall();
     const answers = withoutClock(asked, now);
     // Counts are of new calls: this one has its place already.
@@ -28,29 +28,38 @@ export const lookAgain = async (run: CallRun): Promise<void> => {
       policy: parts.policy,
       now,
     };
-    const { decision, row } = explain(input);
-    if (isOver(run) || run.record.decision !== current) return;
+    const { decision, row } = explainAgain(input);
+    const current = run.decided;
+    if (!isConnectable(run) || current === null || current.verdict === 'refused') return;
     const outcome = againOutcome(current, decision);
     if (outcome.does === 'nothing') return;
-    const evidence = { ...decisionRow(leg, row, decision, answers, circumstances), again: true };
+    const evidence = againRow(leg, current, row, decision, answers, circumstances);
     emitDecided(run, decision, row);
-    if (outcome.does === 'become-private' && run.state.phase === 'connected') {
-      // The step has it journalled once the recording has stopped.
-      run.evidence = evidence;
-    } else {
-      run.keep(
-        parts.journal
-          .append('decision', evidence)
-          .catch((error: unknown) => failed(run, 'journal-decision', error)),
-      );
+    // The two may have been heard: what was recorded of them belongs to no ordinary recording any more.
+    if (outcome.does === 'become-private' && run.mayHaveFlowed && current.verdict === 'monitored') {
+      run.becoming = current;
+      run.record.decision = outcome.decision;
     }
+    // The step has it journalled once the recording has stopped; nothing may come before that.
+    if (outcome.does === 'become-private' && run.state.phase === 'connected') run.evidence = evidence;
+    else run.keep(journalled(run, () => parts.journal.append('decision', evidence)));
     run.feed({ type: 'decided-again', decision });
   } catch (error) {
     failed(run, 'look-up-and-decide', error);
   }
 };
 
-const isOver = (run: CallRun): boolean => {
-  const { phase } = run.state;
-  return phase === 'parting' || phase === 'ending' || phase === 'ended';
+/** Whether there is a call that a new decision could change. What parts can still come to be sealed. */
+const isConnectable = (run: CallRun): boolean => {
+  const { decided } = run;
+  return decided !== null && decided.verdict !== 'refused' && !run.isOver;
+};
+
+/** Never rejects. */
+const journalled = async (run: CallRun, append: () => Promise<unknown>): Promise<void> => {
+  try {
+    await append();
+  } catch (error) {
+    failed(run, 'journal-decision', error);
+  }
 };

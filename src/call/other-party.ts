@@ -1,56 +1,93 @@
 import { explain } from '../core/decide.js';
 import type { Connectable, Decision } from '../core/decision.js';
-import type { Leg } from '../core/leg.js';
 import { noUsage } from '../core/usage.js';
 import { failed } from './bounded.js';
 import type { CallRun } from './call-run.js';
-import { decisionRow } from './cdr.js';
+import { type OtherNoted, otherRow } from './cdr.js';
 import { withDeadline } from './deadline.js';
 import { askLists, withoutClock } from './effects-decide.js';
 import type { OtherParty } from './talk.js';
 
-/** Other parties judged in one call; the adapter has a bound of its own below this. */
-const maxOthers = 16;
+/** Other parties judged in one call; each leg's adapter has a bound of its own below this. */
+export const maxListedOthers = 32;
+
+type Asker = (decision: Connectable | null) => void;
 
 /**
  * Another party came into sight: a leg of its own, with its own decision in the journal (design I7), before the call
- * is told. What nobody can read is told as that.
+ * is told. What nobody can read is told as that. One that is named before the call is decided waits for that: only
+ * then is it known whether the row may say who calls, and whether the two may be together.
  */
-export const meetOther = (run: CallRun, other: OtherParty): void => {
-  if (run.record.others.length >= maxOthers) return;
-  const place = run.record.others.push({ how: other.how, verdict: 'undecided', outcome: null }) - 1;
-  void judge(run, other, place);
+export const meetOther = (run: CallRun, other: OtherParty, asker: Asker | null = null): void => {
+  if (run.isOver) return;
+  const { others } = run.record;
+  if (others.length >= maxListedOthers) {
+    // Over the bound it must not be the one that matters that nobody looks at: it is nobody we can read.
+    failed(run, 'note-other-party', { code: 'too-many-other-parties' });
+    tell(run, other, null, null);
+    return;
+  }
+  const noted: OtherNoted = { how: other.how, verdict: 'undecided', outcome: null };
+  others.push(noted);
+  const judging = (): void => run.keep(judge(run, other, noted, asker));
+  if (run.decided === null || run.state.phase === 'journalling') run.unjudged.push(judging);
+  else judging();
 };
 
 /** As `meetOther`, for a carrier that waits for our word on its redirect. Null: not to be followed. */
 export const meetRedirect = (run: CallRun, other: OtherParty): Promise<Connectable | null> =>
   new Promise((resolve) => {
-    run.redirect?.(null);
+    answerRedirect(run, null);
+    if (run.state.phase !== 'dialling') {
+      resolve(null);
+      return;
+    }
     run.redirect = resolve;
-    if (run.record.others.length >= maxOthers) answerRedirect(run, null);
-    else meetOther(run, other);
+    meetOther(run, other, resolve);
   });
 
 export const answerRedirect = (run: CallRun, decision: Connectable | null): void => {
-  run.redirect?.(decision);
+  const { redirect } = run;
   run.redirect = null;
+  redirect?.(decision);
 };
 
-const judge = async (run: CallRun, other: OtherParty, place: number): Promise<void> => {
+const judge = async (
+  run: CallRun,
+  other: OtherParty,
+  noted: OtherNoted,
+  asker: Asker | null,
+): Promise<void> => {
   let decision: Decision | null = null;
   try {
-    if (other.target !== null) decision = await decideOn(run, { ...run.leg, dialled: other.target }, other);
+    if (other.target !== null) decision = await decideOn(run, other);
   } catch (error) {
     failed(run, 'note-other-party', error);
   }
-  const noted = run.record.others[place];
-  if (noted !== undefined) noted.verdict = decision?.verdict ?? 'unreadable';
-  run.feed({ type: 'other-party-decided', how: other.how, decision });
+  noted.verdict = decision?.verdict ?? 'unreadable';
+  // A newer redirect has taken this one's place: nobody waits for the answer any more.
+  if (asker !== null && run.redirect !== asker) return;
+  tell(run, other, decision, noted);
+  // A call that has moved on has no use for the event: the carrier is answered all the same.
+  if (asker !== null && run.redirect === asker) answerRedirect(run, null);
+};
+
+const tell = (
+  run: CallRun,
+  { how }: OtherParty,
+  decision: Decision | null,
+  noted: OtherNoted | null,
+): void => {
+  run.otherNow = noted;
+  run.feed({ type: 'other-party-decided', how, decision });
+  run.otherNow = null;
 };
 
 /** Null where its row could not be made durable: an unproved decision is none. */
-const decideOn = async (run: CallRun, leg: Leg, other: OtherParty): Promise<Decision | null> => {
+const decideOn = async (run: CallRun, { how, target }: OtherParty): Promise<Decision | null> => {
   const { parts } = run;
+  if (target === null) return null;
+  const leg = { ...run.leg, dialled: target };
   const asked = await askLists(run, leg);
   const now = parts.clock.wall();
   const answers = withoutClock(asked, now);
@@ -63,7 +100,7 @@ const decideOn = async (run: CallRun, leg: Leg, other: OtherParty): Promise<Deci
     policy: parts.policy,
     now,
   });
-  const evidence = { ...decisionRow(leg, row, decision, answers, circumstances), other: other.how };
+  const evidence = otherRow(how, run.leg, run.decided, leg, row, decision, answers, circumstances);
   await withDeadline('journal-decision', parts.bounds.journalMs, parts.journal.append('decision', evidence));
   return decision;
 };

@@ -5,6 +5,8 @@ import type { Callers, Counters, Orders, Prompts, SpokenMedia, SpokenRecorder } 
 /** Upper bounds of the controller's own, in ms: each is above the adapter's bound, as the second net under it. */
 export interface CallBounds {
   readonly lookUpMs: number;
+  /** The same, for a call under way whose lists or orders changed. */
+  readonly againMs: number;
   readonly journalMs: number;
   readonly readyMs: number;
   readonly anchorMs: number;
@@ -23,6 +25,7 @@ export interface CallBounds {
 
 export const defaultBounds: CallBounds = {
   lookUpMs: 500,
+  againMs: 250,
   journalMs: 3_000,
   readyMs: 2_000,
   anchorMs: 4_000,

@@ -7,17 +7,20 @@ export interface PinShape {
   /** Until the first key, and between two, in ms. */
   readonly firstMs: number;
   readonly betweenMs: number;
+  /** From the first key to the last, in ms, whatever is pressed. */
+  readonly entryMs: number;
 }
 
-export const pinShape: PinShape = { maxDigits: 24, firstMs: 12_000, betweenMs: 5_000 };
+export const pinShape: PinShape = { maxDigits: 24, firstMs: 12_000, betweenMs: 5_000, entryMs: 60_000 };
 
 /**
  * Collects the digits of one PIN. They live here for as long as the entry lasts, and are handed over once: no event,
- * record or error has a field for them (I11).
+ * record or error has a field for them (I11). Nothing is waited for before `begin` or the first key.
  */
 export class PinPad {
   #digits = '';
-  #timer: NodeJS.Timeout;
+  #waiting: NodeJS.Timeout | null = null;
+  #entry: NodeJS.Timeout | null = null;
   #done = false;
   readonly #shape: PinShape;
   readonly #entered: (digits: string | null) => void;
@@ -28,12 +31,14 @@ export class PinPad {
     this.#shape = shape;
     this.#entered = entered;
     this.#touched = touched;
-    this.#timer = setTimeout(() => this.#finish(), shape.firstMs);
   }
 
   press(key: Key): void {
     if (this.#done) return;
-    this.#touched();
+    if (this.#entry === null) {
+      this.#entry = setTimeout(() => this.#finish(), this.#shape.entryMs);
+      this.#touched();
+    }
     if (key === '#') {
       this.#finish();
       return;
@@ -41,30 +46,31 @@ export class PinPad {
     if (key === '*') this.#digits = '';
     else if (/^[0-9]$/.test(key)) this.#digits += key;
     if (this.#digits.length >= this.#shape.maxDigits) this.#finish();
-    else this.#restart();
+    else this.#wait(this.#shape.betweenMs);
   }
 
-  /** Forgets what was keyed in; `entered` is not called. */
+  /** Forgets what was keyed in: `entered` gets null, for somebody may wait for it. */
   close(): void {
-    this.#done = true;
     this.#digits = '';
-    clearTimeout(this.#timer);
+    this.#finish();
   }
 
   /** The prompt is over: the time for the first key begins now. */
   begin(): void {
-    if (!this.#done && this.#digits === '') this.#restart(this.#shape.firstMs);
+    if (!this.#done && this.#entry === null) this.#wait(this.#shape.firstMs);
   }
 
-  #restart(ms = this.#shape.betweenMs): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#finish(), ms);
+  #wait(ms: number): void {
+    if (this.#waiting !== null) clearTimeout(this.#waiting);
+    this.#waiting = setTimeout(() => this.#finish(), ms);
   }
 
   #finish(): void {
     if (this.#done) return;
+    this.#done = true;
+    for (const timer of [this.#waiting, this.#entry]) if (timer !== null) clearTimeout(timer);
     const digits = this.#digits;
-    this.close();
+    this.#digits = '';
     this.#entered(digits === '' ? null : digits);
   }
 }

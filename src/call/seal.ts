@@ -1,26 +1,50 @@
-import { alarm, closing, failed } from './bounded.js';
+import { alarm, failed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { codeOf, withDeadline } from './deadline.js';
+import type { SpoolFinding } from './ports.js';
 import type { SpokenRecordedAnchor } from './talk.js';
 
-/** The old node lets go of the call, and what it recorded goes where the ordinary recordings are not. */
+/** The old node has let go of the call: what it recorded goes where the ordinary recordings are not. */
 export const sealWhatThereIs = async (run: CallRun, recorded: SpokenRecordedAnchor): Promise<void> => {
   const { becoming, parts } = run;
   run.recorded = null;
   run.armed = null;
-  const work = async (): Promise<void> => void (await recorded.release());
-  await closing(run, 'release-media', work);
   if (becoming === null) return;
+  const late = (finding: SpoolFinding): void => {
+    if (finding.state === 'violation') alarm(run, 'private-file-found', 'unsealed');
+  };
   try {
     const sealing = parts.recorder.seal(run.leg, becoming, recorded, 'became-private');
-    const finding = await withDeadline('inspect-spool', parts.bounds.inspectMs, sealing);
-    run.record.sealed =
-      finding.state === 'recording-sealed'
-        ? { state: finding.state, file: finding.recording.file, ...finding.recording.evidence }
-        : { state: finding.state };
-    if (finding.state === 'violation') alarm(run, 'private-file-found', 'unsealed');
+    note(run, await withDeadline('inspect-spool', parts.bounds.inspectMs, sealing, late));
   } catch (error) {
     alarm(run, 'absence-unverified', codeOf(error));
     run.record.sealed = { state: 'unknown', code: failed(run, 'inspect-spool', error) };
+  }
+};
+
+const note = (run: CallRun, finding: SpoolFinding): void => {
+  switch (finding.state) {
+    case 'recording-sealed':
+      run.record.sealed = {
+        state: finding.state,
+        file: finding.recording.file,
+        ...finding.recording.evidence,
+      };
+      return;
+    case 'nothing-found':
+      run.record.sealed = { state: finding.state };
+      return;
+    case 'recording-missing':
+      run.record.sealed = { state: finding.state, code: finding.code };
+      alarm(run, 'recording-missing', finding.code);
+      return;
+    case 'recording-finished':
+    case 'violation':
+      // Among the ordinary recordings, or in the spool: where it must not be.
+      run.record.sealed = { state: finding.state };
+      alarm(run, 'private-file-found', 'unsealed');
+      return;
+    default:
+      finding satisfies never;
   }
 };

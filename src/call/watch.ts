@@ -9,6 +9,9 @@ const warnings = [
   { left: 'ten-seconds', ms: 10_000 },
 ] as const;
 
+/** Signs of a third party that are kept of one call. */
+const maxSigns = 32;
+
 /**
  * Watches a call that is up: its time, its recording, and what its recording sounds like. Called again when a call
  * became private, whose time is another and is counted from the same beginning.
@@ -27,22 +30,36 @@ export const watch = (run: CallRun, decision: Connectable): void => {
     run.watching.push(run.after(left - warning.ms, feed));
   }
   if (decision.verdict !== 'monitored') return;
-  run.armed?.watch((code) => {
+  const { armed } = run;
+  // A recording that is to stop, or was left behind, is not lost, and what it sounds like is nobody's business.
+  const isRecorded = (): boolean => run.armed === armed && run.becoming === null;
+  armed?.watch((code) => {
+    if (!isRecorded()) return;
     alarm(run, 'recording-lost', code);
     run.feed({ type: 'recording-lost', detail: code });
   });
-  run.armed?.observe((evidence) => {
+  let acted = false;
+  armed?.observe((evidence) => {
+    if (!isRecorded()) return;
     run.record.threeWay = {
       score: Math.round(evidence.score),
-      signs: evidence.signs.map(({ sign, party, atMs }) => ({ sign, party, atMs: Math.round(atMs) })),
+      // The newest: a long call's row must stay within the journal's bound.
+      signs: evidence.signs
+        .slice(-maxSigns)
+        .map(({ sign, party, atMs }) => ({ sign, party, atMs: Math.round(atMs) })),
     };
     const { score } = evidence;
     run.parts.emit({
       event: 'three-way-suspected',
       callId: run.callId,
       score: Math.round(score),
-      signs: evidence.signs.map(({ sign }) => sign),
+      signs: evidence.signs.slice(-maxSigns).map(({ sign }) => sign),
     });
+    // Told once, at the score it counts from: a warning at each further sign would be no conversation any more. One
+    // that came while something else was being said is told again.
+    if (acted || !(score >= run.parts.policy.threeWayScore)) return;
+    const before = run.state;
     run.feed({ type: 'three-way-suspected', score });
+    acted = run.state !== before;
   });
 };

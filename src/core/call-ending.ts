@@ -124,6 +124,7 @@ export const begin = (state: LiveState, ending: Ending, event: CallEvent): Step 
   }
   const next: EndingState = {
     phase: 'ending',
+    left: state.phase,
     decision: decisionOf(state),
     ending,
     caller,
@@ -167,12 +168,41 @@ export const redirectRefused: readonly Effect[] = [
   { type: 'refuse-redirect' },
 ];
 
+/** The outcomes of the effect that can be under way in a phase, where the ending waits for it. */
+const outcomesIn: Partial<Record<LiveState['phase'], readonly CallEvent['type'][]>> = {
+  receiving: ['received', 'receive-failed'],
+  journalling: ['decision-journalled', 'journal-failed'],
+  withdrawing: ['claim-withdrawn', 'journal-failed'],
+  anchoring: ['anchored', 'anchor-failed'],
+  greeting: ['caller-connected', 'caller-connect-failed'],
+  dialling: ['answered', 'dial-failed'],
+  cancelling: ['answered', 'dial-failed'],
+  answering: ['media-answered', 'media-answer-failed'],
+  arming: ['armed', 'arm-failed'],
+  connecting: ['caller-connected', 'caller-connect-failed'],
+  opening: ['media-opened', 'media-open-failed'],
+  unrecording: ['recording-stopped', 'recording-stop-failed'],
+  'journalling-move': ['decision-journalled', 'journal-failed'],
+  moving: ['media-moved', 'media-move-failed'],
+};
+
+/** Acknowledgements of what the ending itself asked for, and a redirect that still wants an answer. */
+const ofTheEnding: ReadonlySet<CallEvent['type']> = new Set([
+  'other-party-decided',
+  'caller-closed',
+  'called-closed',
+  'media-released',
+  'spool-inspected',
+  'cdr-written',
+]);
+
 /** Takes the outcomes of what was under way and the acknowledgements of what was closed. */
 export const endingStep = (state: EndingState, event: CallEvent): Step => {
   const { ending } = state;
   const on = (change: Partial<EndingState>, ...effects: Effect[]): Step =>
     settle({ ...state, ...change }, effects);
   const ignored: Step = { next: state, effects: [], stray: true };
+  if (!ofTheEnding.has(event.type) && !outcomesIn[state.left]?.includes(event.type)) return ignored;
   switch (event.type) {
     case 'decision-journalled':
     case 'claim-withdrawn':

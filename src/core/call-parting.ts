@@ -6,12 +6,12 @@ import type { Ending } from './ending.js';
 import { farewellMs, farewells, refusalPrompt } from './farewell.js';
 import type { PromptId } from './prompt.js';
 
+const cancelDial: Effect = { type: 'cancel-dial' };
+
 /**
  * Leaves the way forward: by way of the last words where the conversation is held here and somebody is there to hear
  * them, else at once. A claim that was not withdrawn stands, however the call ends.
  */
-const cancelDial: Effect = { type: 'cancel-dial' };
-
 export const leave = (state: LiveState, why: Ending, event: CallEvent): Step => {
   const claim = claimStands(state) ? [{ type: 'keep-claim' } as const] : [];
   const left = canSpeak(state, event)
@@ -52,6 +52,8 @@ const silencing: ReadonlySet<CallEvent['type']> = new Set([
   'agent-lost',
   'fault',
   'media-open-failed',
+  // What may go on recording must lose its media now: no last words are worth that (design I5).
+  'recording-stop-failed',
   'interlude-failed',
   'tell-failed',
   'say-failed',

@@ -108,6 +108,8 @@ export type Closing = 'closed' | 'awaited' | 'closing';
 
 export interface EndingState {
   readonly phase: 'ending';
+  /** The phase the call left: what is awaited is the outcome of its effect, and of no other. */
+  readonly left: LiveState['phase'];
   readonly decision: Decision | null;
   readonly ending: Ending;
   readonly caller: Closing;

@@ -69,10 +69,7 @@ const fatal = (state: LiveState, event: CallEvent): Ending | null => {
     case 'node-lost':
       return ending('node-lost', event.detail);
     case 'recording-lost':
-      // A recording we are stopping is to stop, and a call that became private has none to lose.
-      return isDecided(state) && state.decision.verdict === 'monitored'
-        ? ending('recording-lost', event.detail)
-        : null;
+      return isRecorded(state) ? ending('recording-lost', event.detail) : null;
     case 'called-gone':
       if (isUp(state)) return ending('called-hung-up');
       // Before the called party is up this can only be a stray of an attempt that is over.
@@ -87,6 +84,14 @@ const fatal = (state: LiveState, event: CallEvent): Ending | null => {
       return null;
   }
 };
+
+/** Armed, and meant to go on: a recording we are stopping is to stop, and a call that became private has none to lose. */
+const isRecorded = (state: LiveState): boolean =>
+  (state.phase === 'telling' ||
+    state.phase === 'connecting' ||
+    state.phase === 'opening' ||
+    state.phase === 'connected') &&
+  state.decision.verdict === 'monitored';
 
 /** The parties have been able to hear each other. */
 const isUp = (state: LiveState): boolean =>

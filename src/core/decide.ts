@@ -294,4 +294,19 @@ export const explain = (input: DecisionInput): Explanation => {
   return { decision: refused(input, 'internal-error', 'undecided'), row: 0 };
 };
 
+/**
+ * The same for a call that is being set up or is up. Lists that cannot be asked say nothing about it, and must not
+ * hide an order that ends it: a kill switch and a suspension hold whatever the lists' state is (design section 9).
+ */
+export const explainAgain = (input: DecisionInput): Explanation => {
+  const first = explain(input);
+  const { lockdown, suspended } = input.circumstances;
+  if (first.decision.verdict !== 'refused' || first.decision.ending !== 'lists-unavailable') return first;
+  if (lockdown === 'on') return { decision: refused(input, 'lockdown', 'lockdown'), row: 6 };
+  // Orders that cannot be read are not an order: such a suspension is only a guess that refuses new calls.
+  return suspended && lockdown === 'off'
+    ? { decision: refused(input, 'not-now', 'caller-suspended'), row: 9 }
+    : first;
+};
+
 export const decide = (input: DecisionInput): Decision => explain(input).decision;

@@ -13,19 +13,14 @@ import {
   aPrivate,
   aRefused,
   key,
+  limits,
   listed,
+  policy,
   privilegedEntry,
 } from '../core/samples.js';
-import {
-  type Behaviour,
-  CodedError,
-  checkInvariants,
-  type FakeCall,
-  goodDial,
-  inWorld,
-  type Operation,
-  type World,
-} from './fakes.js';
+import { CodedError } from './coded-error.js';
+import { type Behaviour, type FakeCall, goodDial, inWorld, type Operation, type World } from './fakes.js';
+import { checkInvariants } from './invariants.js';
 
 const attorney = answers({ privileged: listed(privilegedEntry()) });
 const hotline = answers({ privileged: listed(privilegedEntry({ class: 'hotline' })) });
@@ -36,7 +31,15 @@ const answersFor = { monitored: answers(), private: attorney, refused: notAllowe
 
 const setUp: Record<'monitored' | 'private', readonly string[]> = {
   monitored: [
-    ...['look-up', 'look-up ok', 'surroundings', 'append decision', 'append decision ok'],
+    ...[
+      'look-up',
+      'look-up ok',
+      'enter',
+      'enter ok',
+      'surroundings',
+      'append decision',
+      'append decision ok',
+    ],
     ...['ready', 'ready ok', 'anchor recorded', 'anchor recorded ok', 'on-lost', 'dial', 'rang', 'ring'],
     ...[
       'dial answered',
@@ -49,13 +52,35 @@ const setUp: Record<'monitored' | 'private', readonly string[]> = {
       'join',
       'open',
       'open ok',
+      'counted',
+      'surroundings',
       'watch',
+      'observe',
     ],
   ],
   private: [
-    ...['look-up', 'look-up ok', 'surroundings', 'append decision', 'append decision ok'],
+    ...[
+      'look-up',
+      'look-up ok',
+      'enter',
+      'enter ok',
+      'surroundings',
+      'append decision',
+      'append decision ok',
+    ],
     ...['anchor private', 'anchor private ok', 'on-lost', 'dial', 'rang', 'ring'],
-    ...['dial answered', 'answer', 'answer ok', 'connect', 'connect ok', 'join', 'open', 'open ok'],
+    ...[
+      'dial answered',
+      'answer',
+      'answer ok',
+      'connect',
+      'connect ok',
+      'join',
+      'open',
+      'open ok',
+      'counted',
+      'surroundings',
+    ],
   ],
 };
 const tearDown = { monitored: 'finish', private: 'verify-absence' } as const;
@@ -81,6 +106,7 @@ for (const kind of ['monitored', 'private'] as const) {
       t.same(world.whats().slice(setUp[kind].length), [
         ...['caller gone', 'hang-up called', 'release', 'hang-up called ok', 'release ok'],
         ...[tearDown[kind], `${tearDown[kind]} ok`, 'append cdr', 'append cdr ok'],
+        ...['leave', 'leave ok'],
       ]);
       checkInvariants(world);
       t.same(world.alarms(), []);
@@ -95,8 +121,16 @@ t.test('a refused call is looked up, journalled, refused and written, and nothin
     const call = world.take();
     await world.time.settle();
     t.same(world.whats(), [
-      ...['look-up', 'look-up ok', 'surroundings', 'append decision', 'append decision ok'],
-      ...['refuse', 'refuse ok', 'append cdr', 'append cdr ok'],
+      ...[
+        'look-up',
+        'look-up ok',
+        'enter',
+        'enter ok',
+        'surroundings',
+        'append decision',
+        'append decision ok',
+      ],
+      ...['refuse', 'refuse ok', 'append cdr', 'append cdr ok', 'leave', 'leave ok'],
     ]);
     t.same(call.caller.endings, [{ code: 'not-allowed', detail: 'not-allowed' }]);
     t.match(world.cdrs()[0], {
@@ -576,7 +610,7 @@ for (const [name, leave] of Object.entries(leaves)) {
     let runs = 0;
     for (const kind of ['monitored', 'private', 'refused'] as const) {
       for (const when of ['within the operation', 'a microtask later', 'once all is quiet']) {
-        for (let position = 0; position < 40; position += 1) {
+        for (let position = 0; position < 50; position += 1) {
           await inWorld({}, async (world) => {
             world.answers = () => answersFor[kind];
             // Every operation takes a while, so that each moment between asking and answer is met.
@@ -600,7 +634,7 @@ for (const [name, leave] of Object.entries(leaves)) {
         }
       }
     }
-    t.equal(runs, 360);
+    t.equal(runs, 450);
   });
 }
 
@@ -742,37 +776,40 @@ t.test('limits of ringing and of talking end a call', async (t) => {
 });
 
 t.test('a caller is in as many calls as allowed, and privileged calls are not counted against', async (t) => {
-  await inWorld({ policy: { maxConcurrentPerCaller: 2 } }, async (world) => {
-    const caller = 'one' as CallerId;
-    const calls = [world.take({ caller }), world.take({ caller })];
-    await world.time.settle();
-    t.same(
-      world.controller.calls().map((call) => call.phase),
-      ['connected', 'connected'],
-    );
-    const third = world.take({ caller });
-    const other = world.take({ caller: 'two' as CallerId });
-    await world.time.settle();
-    t.match(third.caller.endings, [{ code: 'too-many-calls' }]);
-    t.equal(other.caller.endings.length, 0);
-    world.answers = () => attorney;
-    const lawyer = world.take({ caller });
-    await world.time.settle();
-    t.equal(lawyer.caller.endings.length, 0, 'a privileged call has no such limit');
-    lawyer.caller.leave('caller-hung-up');
-    calls[0]?.caller.leave('caller-hung-up');
-    await world.time.settle();
-    world.answers = () => answers();
-    const fourth = world.take({ caller });
-    await world.time.settle();
-    t.equal(fourth.caller.endings.length, 0, 'a call that ended counts no more');
-    const fifth = world.take({ caller });
-    await world.time.settle();
-    t.match(fifth.caller.endings, [{ code: 'too-many-calls' }], 'those still up count on');
-    world.controller.agentLost();
-    await world.time.runOut();
-    checkInvariants(world);
-  });
+  await inWorld(
+    { policy: { limits: { monitored: limits(2), private: limits(2), alone: limits() } } },
+    async (world) => {
+      const caller = 'one' as CallerId;
+      const calls = [world.take({ caller }), world.take({ caller })];
+      await world.time.settle();
+      t.same(
+        world.controller.calls().map((call) => call.phase),
+        ['connected', 'connected'],
+      );
+      const third = world.take({ caller });
+      const other = world.take({ caller: 'two' as CallerId });
+      await world.time.settle();
+      t.match(third.caller.endings, [{ code: 'too-many-calls' }]);
+      t.equal(other.caller.endings.length, 0);
+      world.answers = () => attorney;
+      const lawyer = world.take({ caller });
+      await world.time.settle();
+      t.equal(lawyer.caller.endings.length, 0, 'a privileged call has no such limit');
+      lawyer.caller.leave('caller-hung-up');
+      calls[0]?.caller.leave('caller-hung-up');
+      await world.time.settle();
+      world.answers = () => answers();
+      const fourth = world.take({ caller });
+      await world.time.settle();
+      t.equal(fourth.caller.endings.length, 0, 'a call that ended counts no more');
+      const fifth = world.take({ caller });
+      await world.time.settle();
+      t.match(fifth.caller.endings, [{ code: 'too-many-calls' }], 'those still up count on');
+      world.controller.agentLost();
+      await world.time.runOut();
+      checkInvariants(world);
+    },
+  );
 });
 
 t.test('no more calls than the bound, and none while draining', async (t) => {
@@ -1002,7 +1039,12 @@ t.test('an effect that breaks down unanswered still lets the call come to its CD
   };
   for (const decision of [aMonitored(), aPrivate(), aRefused()]) {
     for (let broken = -1; broken < 16; broken += 1) {
-      let state: CallState = newCall;
+      let state: CallState = newCall({
+        manner: { held: 'elsewhere' },
+        rules: policy(),
+        language: 'en',
+        identified: true,
+      });
       const due: Effect[] = [];
       const done: string[] = [];
       const feed = (event: CallEvent): void => {

@@ -2,51 +2,90 @@ import { Controller, type ControllerOptions } from '../../src/call/controller.js
 import type { AppEvent } from '../../src/call/events.js';
 import type { CallBounds } from '../../src/call/parts.js';
 import type {
-  Anchor,
-  Armed,
   CalledLeg,
   CallerLeg,
   DialAttempt,
   Dialling,
+  DialOptions,
   DialOutcome,
   Journal,
   JsonObject,
-  MediaTotals,
-  PrivateAnchor,
-  RecordedAnchor,
-  Recorder,
+  ListQuestion,
+  OtherParty,
+  Party,
   SpoolFinding,
 } from '../../src/call/ports.js';
+import type {
+  Conversation,
+  Counters,
+  OrderGiven,
+  PinAnswer,
+  Prompts,
+  SpokenRecordedAnchor,
+  SpokenRecorder,
+} from '../../src/call/talk.js';
 import type { Ending } from '../../src/core/ending.js';
+import type { Key } from '../../src/core/key.js';
 import type { CallerId, CallId, Leg, WallMs } from '../../src/core/leg.js';
 import type { ListAnswers } from '../../src/core/lists.js';
+import { numberKeyText } from '../../src/core/number.js';
 import type { Policy } from '../../src/core/policy.js';
+import type { Clip } from '../../src/core/prompt.js';
+import type { Usage, Used } from '../../src/core/usage.js';
 import { answers, leg, now, policy } from '../core/samples.js';
+import { CodedError } from './coded-error.js';
+import { FakeRecorded, type FakeVoice, type Heard, lobbyAnchor, privateAnchor } from './fake-media.js';
 import { VirtualTime } from './virtual-time.js';
 
 /** What the controller may ask of its ports, as it stands in the trace. `<operation> ok` or `failed` follows it. */
 export const operations = [
   'look-up',
+  'enter',
+  'leave',
   'surroundings',
   'append decision',
   'append armed',
+  'append claim',
+  'append answer',
   'append cdr',
   'ready',
+  'anchor lobby',
   'anchor recorded',
   'anchor private',
+  'become private',
+  'receive',
   'on-lost',
+  'check pin',
   'dial',
   'cancel',
   'ring',
   'arm',
+  'arm answered',
   'answer',
   'connect',
+  'reinvite caller',
+  'reinvite called',
+  'readdress caller',
+  'readdress called',
+  'say',
+  'hush',
   'join',
   'open',
+  'shut',
   'watch',
+  'observe',
+  'listen',
+  'end ear',
+  'stop',
+  'pause',
+  'move',
+  'resume',
+  'seal',
+  'give',
   'refuse',
   'hang-up caller',
   'hang-up called',
+  'release lobby',
   'release',
   'finish',
   'discard',
@@ -56,7 +95,8 @@ export type Operation = (typeof operations)[number];
 
 /** How one operation goes. Without `ms` it settles at once (in a microtask); `throws` throws before any promise. */
 export type Behaviour =
-  | { readonly ends: 'well'; readonly ms?: number }
+  /** `hushed`: what was to be said is cut short, and by nothing we said. */
+  | { readonly ends: 'well'; readonly ms?: number; readonly hushed?: boolean }
   | { readonly ends: 'fails'; readonly ms?: number; readonly error?: unknown }
   | { readonly ends: 'throws'; readonly error?: unknown }
   | { readonly ends: 'hangs' };
@@ -74,6 +114,10 @@ export interface DialScript {
   readonly cancelMs: number;
   /** The called party has hung up before anyone listens for it. */
   readonly goneAtOnce: boolean;
+  /** Where the carrier sends us before that, one after another; a target we do not follow fails the dialling. */
+  readonly redirects?: readonly (OtherParty & { readonly ms: number })[];
+  /** Other parties the called side names before its answer. */
+  readonly others?: readonly (OtherParty & { readonly ms: number })[];
 }
 
 export const goodDial: DialScript = {
@@ -97,14 +141,6 @@ export interface Row {
   readonly body: JsonObject;
 }
 
-export class CodedError extends Error {
-  readonly code: string;
-  constructor(code: string) {
-    super(code);
-    this.code = code;
-  }
-}
-
 /** Refuses what the real journal refuses: a row must be JSON. */
 const checkJson = (value: unknown): void => {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
@@ -120,8 +156,6 @@ const checkJson = (value: unknown): void => {
   throw new CodedError('row-invalid');
 };
 
-const totals: MediaTotals = { packets: { caller: 10, called: 20 }, lost: { caller: 1, called: 2 } };
-
 export class FakeCaller implements CallerLeg {
   readonly leg: Leg;
   readonly offer = 'offer';
@@ -129,6 +163,9 @@ export class FakeCaller implements CallerLeg {
   readonly endings: Ending[] = [];
   readonly #world: World;
   readonly #gone: Parameters<CallerLeg['onGone']>[0][] = [];
+  keys: ((key: Key) => void) | null = null;
+  /** Names another party, as a re-INVITE or a Diversion would. */
+  other: (party: OtherParty) => void = () => undefined;
   #goneAs: 'caller-cancelled' | 'caller-hung-up' | 'ack-missing' | null = null;
 
   constructor(world: World, leg: Leg) {
@@ -141,7 +178,21 @@ export class FakeCaller implements CallerLeg {
     else this.#gone.push(gone);
   }
 
-  onOther(): void {}
+  onOther(listener: (party: OtherParty) => void): void {
+    this.other = listener;
+    for (const party of this.#world.namedBefore) listener(party);
+  }
+
+  onKey(listener: ((key: Key) => void) | null): void {
+    this.keys = listener;
+  }
+
+  reinvite(_offer: string): Promise<string> {
+    return this.#world.act('reinvite caller', this.leg.callId, () => {
+      if (this.#goneAs !== null) throw new CodedError('gone');
+      return 'caller-again';
+    });
+  }
 
   ring(): void {
     this.#world.actNow('ring', this.leg.callId);
@@ -183,6 +234,8 @@ export class FakeCalled implements CalledLeg {
   readonly #world: World;
   readonly #call: CallId;
   readonly #gone: (() => void)[] = [];
+  keys: ((key: Key) => void) | null = null;
+  other: (party: OtherParty) => void = () => undefined;
   #isGone = false;
 
   constructor(world: World, call: CallId) {
@@ -195,7 +248,20 @@ export class FakeCalled implements CalledLeg {
     else this.#gone.push(gone);
   }
 
-  onOther(): void {}
+  onOther(listener: (party: OtherParty) => void): void {
+    this.other = listener;
+  }
+
+  onKey(listener: ((key: Key) => void) | null): void {
+    this.keys = listener;
+  }
+
+  reinvite(_offer: string): Promise<string> {
+    return this.#world.act('reinvite called', this.#call, () => {
+      if (this.#isGone) throw new CodedError('gone');
+      return 'called-again';
+    });
+  }
 
   hangUp(_ending: Ending): Promise<void> {
     this.#world.closes('called', this.#call);
@@ -217,6 +283,16 @@ export interface FakeCall {
   called: FakeCalled | null;
   loseNode: (why: string) => void;
   loseRecording: (code: string) => void;
+  /** What the recording sounds like, as a score. */
+  suspect: (score: number) => void;
+}
+
+interface Placed {
+  readonly of: Leg;
+  readonly kind: string;
+  readonly number: string;
+  /** How often it was given back. */
+  left: number;
 }
 
 export interface WorldOptions {
@@ -232,28 +308,64 @@ export class World {
   readonly events: AppEvent[] = [];
   readonly rows: Row[] = [];
   readonly calls = new Map<string, FakeCall>();
+  /** What each party was told, in order. */
+  readonly heard: Heard[] = [];
+  /** Handles on media nodes, lobbies included, in the order they were made. */
+  readonly voices: FakeVoice[] = [];
+  readonly recordedVoices = new Map<object, FakeRecorded>();
+  readonly orders: OrderGiven[] = [];
+  /** Told of each call before the controller is. */
+  onTake: (callId: string) => void = () => undefined;
+  /** Told of each thing as a party begins to hear it: where a test presses keys. */
+  onHeard: (heard: Heard, call: FakeCall) => void = () => undefined;
+  /** Other parties the caller's side had named before anybody listened. */
+  namedBefore: readonly OtherParty[] = [];
+  readonly violations: string[] = [];
+  /** Told of each thing before the node is asked to say it. */
+  beforeSay: (what: string) => void = () => undefined;
+  /** A prompt there is no sound of. */
+  missing: string | null = null;
   readonly controller: Controller;
   /** How operations go, unless `behave` is replaced. */
   script: Partial<Record<Operation, Behaviour>> = {};
   behave: (operation: Operation, call: string | null) => Behaviour = (operation) =>
     this.script[operation] ?? well;
   dial: (call: string) => DialScript = () => goodDial;
-  answers: (caller: string) => ListAnswers = () => answers();
-  finding: (operation: 'finish' | 'discard' | 'verify-absence') => SpoolFinding = (operation) =>
-    operation === 'finish'
+  answers: (caller: string, question: ListQuestion) => ListAnswers = () => answers();
+  /** Who keys in these digits; whatever is asked here may be found nowhere else. */
+  pin: (digits: string) => PinAnswer = (digits) =>
+    digits === '4711918273'
+      ? { state: 'known', caller: 'caller-known' as CallerId, language: null }
+      : { state: 'wrong' };
+  conversation: (leg: Leg) => Conversation = () => ({ manner: { held: 'elsewhere' }, language: 'en' });
+  finding: (operation: 'finish' | 'discard' | 'verify-absence' | 'seal') => SpoolFinding = (operation) =>
+    operation === 'seal'
       ? {
-          state: 'recording-finished',
-          recording: { file: 'a.wav', manifest: 'a.json', evidence: { seconds: 3 } },
+          state: 'recording-sealed',
+          recording: { file: 'sealed/a.wav', manifest: 'sealed/a.json', evidence: { seconds: 2 } },
+          why: 'became-private',
         }
-      : { state: 'nothing-found', evidence: { looked: 1 } };
-  around: { lockdown: 'off' | 'on'; schedule: 'open' | 'closed'; suspended: boolean } = {
+      : operation === 'finish'
+        ? {
+            state: 'recording-finished',
+            recording: { file: 'a.wav', manifest: 'a.json', evidence: { seconds: 3 } },
+          }
+        : { state: 'nothing-found', evidence: { looked: 1 } };
+  around: {
+    lockdown: 'off' | 'on' | 'unknown';
+    schedule: 'open' | 'closed';
+    suspended: boolean;
+    text: boolean;
+  } = {
     lockdown: 'off',
     schedule: 'open',
     suspended: false,
+    text: false,
   };
   readiness: { readonly ready: true } | { readonly ready: false; readonly code: string } = { ready: true };
   wall: () => number = () => now + this.time.now;
-  readonly #open = new Map<string, 'open' | 'closed'>();
+  readonly #open = new Map<string, number>();
+  readonly #places: Placed[] = [];
   readonly #triggers: {
     readonly when: (entry: Entry, index: number) => boolean;
     run: (() => void) | null;
@@ -264,23 +376,28 @@ export class World {
       {
         lists: {
           lookUp: (question) =>
-            this.act('look-up', this.#callOf(question.caller ?? ''), () =>
-              this.answers(question.caller ?? ''),
+            this.act('look-up', this.#callOf(question.caller ?? '', numberKeyText(question.key)), () =>
+              this.answers(question.caller ?? '', question),
             ),
         },
         journal: this.#journal(),
         media: {
-          anchorPrivate: (callId, _decision, offer) =>
-            this.act('anchor private', callId, () => this.#privateAnchor(callId, offer)),
-          anchorRecorded: (callId, _decision, offer) =>
-            this.act('anchor recorded', callId, () => this.#recordedAnchor(callId, offer)),
+          anchorLobby: (callId) => this.act('anchor lobby', callId, () => lobbyAnchor(this, callId)),
+          anchorPrivate: (callId) => this.act('anchor private', callId, () => privateAnchor(this, callId)),
+          anchorRecorded: (callId) =>
+            this.act('anchor recorded', callId, () => new FakeRecorded(this, callId).anchor),
         },
         recorder: this.#recorder(),
-        dialer: { dial: (leg, _decision, _anchor, { rang }) => this.#dial(leg, rang) },
+        dialer: { dial: (leg, _decision, _anchor, dialOptions) => this.#dial(leg, dialOptions) },
         bridge: {
-          join: (caller) => {
-            this.actNow('join', caller.leg.callId);
-            return { pause: () => Promise.resolve(), move: () => undefined, resume: () => undefined };
+          join: ({ leg: { callId } }) => {
+            this.actNow('join', callId);
+            return {
+              pause: () => this.act('pause', callId, () => undefined),
+              move: () => this.actNow('move', callId),
+              resume: () => this.actNow('resume', callId),
+              heard: () => ({ caller: 'caller-offer', called: 'called-answer' }),
+            };
           },
         },
         surroundings: {
@@ -288,6 +405,18 @@ export class World {
             this.actNow('surroundings', leg.callId);
             return this.around;
           },
+          conversation: (leg) => this.conversation(leg),
+        },
+        prompts: this.#prompts(),
+        callers: {
+          check: (_origin, digits) => this.act('check pin', this.#callOf(''), () => this.pin(digits)),
+        },
+        counters: this.#counters(),
+        orders: {
+          give: (given) =>
+            this.act('give', given.callId, () => {
+              this.orders.push(given);
+            }),
         },
         policy: policy(options.policy),
         clock: { wall: () => this.wall() as WallMs, mono: () => this.time.now },
@@ -316,8 +445,13 @@ export class World {
       called: null,
       loseNode: () => undefined,
       loseRecording: () => undefined,
+      suspect: () => undefined,
+    };
+    call.loseNode = (why) => {
+      for (const voice of this.voices) if (voice.callId === callId) voice.lost(why);
     };
     this.calls.set(callId, call);
+    this.onTake(callId);
     this.controller.take(call.caller);
     return call;
   }
@@ -337,9 +471,11 @@ export class World {
   }
 
   /** Runs once, in the midst of the operation, when the trace gets that entry. */
-  on(what: string | number, run: () => void): void {
+  on(what: string | number, run: () => void, call: FakeCall | null = null): void {
     this.#triggers.push({
-      when: (entry, index) => (typeof what === 'number' ? index === what : entry.what === what),
+      when: (entry, index) =>
+        (typeof what === 'number' ? index === what : entry.what === what) &&
+        (call === null || entry.call === call.caller.leg.callId),
       run,
     });
   }
@@ -360,17 +496,66 @@ export class World {
 
   // ---- what is open
 
-  opens(what: 'caller' | 'called' | 'anchor', call: string): void {
-    this.#open.set(`${what} ${call}`, 'open');
+  /** Counted, for a call that moves has two anchors; closing what is closed already does nothing. */
+  opens(what: string, call: string): void {
+    const name = `${what} ${call}`;
+    this.#open.set(name, (this.#open.get(name) ?? 0) + 1);
   }
 
-  closes(what: 'caller' | 'called' | 'anchor', call: string): void {
-    this.#open.set(`${what} ${call}`, 'closed');
+  closes(what: string, call: string): void {
+    const name = `${what} ${call}`;
+    this.#open.set(name, Math.max(0, (this.#open.get(name) ?? 0) - 1));
   }
 
-  /** What was opened and nobody asked to close since. */
+  /** What was opened and nobody asked to close since; places in the counts that were not given back just once. */
   leftOpen(): readonly string[] {
-    return [...this.#open].flatMap(([what, state]) => (state === 'open' ? [what] : []));
+    return [
+      ...[...this.#open].flatMap(([what, count]) => (count > 0 ? [what] : [])),
+      ...this.#places.flatMap(({ of, left }) =>
+        left === 1 ? [] : [`place of ${of.callId} left ${left} times`],
+      ),
+    ];
+  }
+
+  /** What the counters were told of. */
+  counted(): readonly unknown[] {
+    return this.#places.map(({ of: { caller, origin }, number }) => ({ caller, origin, number }));
+  }
+
+  violation(what: string): void {
+    this.violations.push(what);
+  }
+
+  phaseOf(call: string): string {
+    return this.controller.calls().find((one) => one.callId === call)?.phase ?? 'gone';
+  }
+
+  recordingRuns(call: string): boolean {
+    return [...this.recordedVoices.values()].some((voice) => voice.callId === call && voice.recording);
+  }
+
+  /** The call is on a node that records. */
+  recordingPossible(call: FakeCall): boolean {
+    const { callId } = call.caller.leg;
+    return [...this.recordedVoices.values()].some((voice) => voice.callId === callId && !voice.released);
+  }
+
+  /** Somebody presses a key, as the node hears it or as an INFO of the leg. */
+  press(call: FakeCall, party: Party, key: Key, way: 'audio' | 'info' = 'audio'): void {
+    if (way === 'info') {
+      (party === 'caller' ? call.caller.keys : call.called?.keys)?.(key);
+      return;
+    }
+    for (const voice of this.voices) {
+      if (voice.callId === call.caller.leg.callId && !voice.released) voice.keys?.(party, key);
+    }
+  }
+
+  /** What a party of this call was told to its end, or was cut short, in order. */
+  told(call: FakeCall, to: Party, how?: Heard['how']): readonly string[] {
+    return this.heard
+      .filter((one) => one.call === call.caller.leg.callId && one.to === to && (how ?? one.how) === one.how)
+      .map((one) => one.what);
   }
 
   // ---- the ports
@@ -399,10 +584,65 @@ export class World {
     return new Promise<void>((resolve) => setTimeout(resolve, ms)).then(settle);
   }
 
-  #callOf(caller: string): string | null {
+  #callOf(caller: string, number = ''): string | null {
+    for (const { leg } of [...this.calls.values()].reverse().map((call) => call.caller)) {
+      if (leg.dialled.kind === 'number' && numberKeyText(leg.dialled.key) === number) {
+        if (leg.caller === null || leg.caller === caller) return leg.callId;
+      }
+    }
     for (const call of [...this.calls.values()].reverse())
       if (call.caller.leg.caller === caller) return call.caller.leg.callId;
-    return null;
+    return [...this.calls.keys()].at(-1) ?? null;
+  }
+
+  #prompts(): Prompts {
+    const file = (clip: Clip, language: string, caller: CallerId | null): string | null => {
+      if (clip.kind === 'prompt') return clip.id === this.missing ? null : `${language}/${clip.id}.wav`;
+      if (clip.of === 'facility') return 'names/facilities/north.wav';
+      return caller === null ? null : `names/callers/${caller}.wav`;
+    };
+    return {
+      version: 'v'.repeat(64),
+      sounds: (clips, language, { caller }) =>
+        clips.flatMap((clip) => {
+          const name = file(clip, language, caller);
+          return name === null ? [] : [{ file: name, ms: clip.kind === 'prompt' ? 1000 : 500 }];
+        }),
+    };
+  }
+
+  #counters(): Counters {
+    const used = (same: (place: Placed) => boolean): Used => ({
+      concurrent: this.#places.filter((place) => place.left === 0 && same(place)).length,
+      recent: 0,
+      idleMs: null,
+    });
+    return {
+      enter: (leg, key, kind) =>
+        this.act('enter', leg.callId, () => {
+          const number = numberKeyText(key);
+          const { caller, origin } = leg;
+          const usage: Usage = {
+            state: 'shared',
+            caller: caller === null ? null : used((one) => one.kind === kind && one.of.caller === caller),
+            number: used((one) => one.kind === kind && one.number === number),
+            phone:
+              origin.phone === null
+                ? null
+                : used((one) => one.kind === kind && one.of.origin.phone === origin.phone),
+          };
+          const place = { of: leg, kind, number, left: 0 };
+          this.#places.push(place);
+          return {
+            usage,
+            connected: () => this.note('counted', leg.callId),
+            leave: () => {
+              place.left += 1;
+              return this.act('leave', leg.callId, () => undefined);
+            },
+          };
+        }),
+    };
   }
 
   #journal(): Journal {
@@ -410,8 +650,8 @@ export class World {
       append: (kind, body) => {
         const call = typeof body.callId === 'string' ? body.callId : null;
         const copy = structuredClone(body);
-        const operation =
-          kind === 'cdr' ? 'append cdr' : kind === 'armed' ? 'append armed' : 'append decision';
+        const operation = operations.find((one) => one === `append ${kind}`);
+        if (operation === undefined) throw new CodedError(`row kind ${kind}`);
         return this.act(operation, call, () => {
           checkJson(copy);
           this.rows.push({ kind, body: copy });
@@ -421,72 +661,29 @@ export class World {
     };
   }
 
-  #anchored(callId: CallId) {
-    this.opens('anchor', callId);
-    return {
-      callId,
-      offerForCalled: 'node-offer',
-      open: () => this.act('open', callId, () => undefined),
-      reoffer: () => Promise.resolve('node-offer'),
-      reanswer: () => Promise.resolve('node-answer'),
-      restore: () => Promise.resolve(),
-      packets: () => Promise.resolve(30),
-      release: () => {
-        this.closes('anchor', callId);
-        return this.act('release', callId, () => totals);
-      },
-      onLost: (lost: (why: string) => void) => {
-        const call = this.calls.get(callId);
-        if (call !== undefined) call.loseNode = lost;
-        this.actNow('on-lost', callId);
-      },
-    };
-  }
-
-  #privateAnchor(callId: CallId, _offer: string): PrivateAnchor {
-    return {
-      ...this.#anchored(callId),
-      pool: 'private',
-      node: 'private-1',
-      answer: () => this.act('answer', callId, () => 'answer-for-caller'),
-    };
-  }
-
-  #recordedAnchor(callId: CallId, _offer: string): RecordedAnchor {
-    return {
-      ...this.#anchored(callId),
-      pool: 'recorded',
-      node: 'recorded-1',
-      sources: () => ({ caller: [], called: [] }),
-      answerAndRecord: () => Promise.reject(new Error('the fake recorder does not come here')),
-    };
-  }
-
-  #recorder(): Recorder {
-    const look = (operation: 'finish' | 'discard' | 'verify-absence', callId: CallId) =>
+  #recorder(): SpokenRecorder {
+    const look = (operation: 'finish' | 'discard' | 'verify-absence' | 'seal', callId: CallId) =>
       this.act(operation, callId, () => this.finding(operation));
+    const armed = (anchor: object) => {
+      const voice = this.recordedVoices.get(anchor);
+      if (voice === undefined) throw new CodedError('not-a-recorded-anchor');
+      return voice.armed();
+    };
     return {
       ready: () => this.act('ready', null, () => this.readiness),
-      arm: (_decision, anchor: Anchor) =>
-        this.act('arm', anchor.callId, (): Armed => {
-          return {
-            answerForCaller: 'answer-for-caller',
-            proof: { inode: 5 },
-            watch: (lost) => {
-              const call = this.calls.get(anchor.callId);
-              if (call !== undefined) call.loseRecording = lost;
-              this.actNow('watch', anchor.callId);
-            },
-          };
-        }),
+      arm: (_decision, anchor) => this.act('arm', anchor.callId, () => armed(anchor)),
+      armAnswered: (_decision, anchor: SpokenRecordedAnchor) =>
+        this.act('arm answered', anchor.callId, () => armed(anchor)),
+      seal: (leg) => look('seal', leg.callId),
       finish: (leg) => look('finish', leg.callId),
       discard: (callId) => look('discard', callId),
       verifyAbsence: (callId) => look('verify-absence', callId),
     };
   }
 
-  #dial(leg: Leg, rang: () => void): Dialling {
+  #dial(leg: Leg, options: DialOptions): Dialling {
     const { callId } = leg;
+    const { rang } = options;
     this.actNow('dial', callId);
     const script = this.dial(callId);
     const attempts: DialAttempt[] = [];
@@ -529,10 +726,26 @@ export class World {
         rang();
       });
     }
-    if (script.ends !== 'hangs') {
+    const goOn = (): void => {
+      if (script.ends === 'hangs') return;
       const how = script.ends;
       later(script.ms, () => settle(how, script.ending));
-    }
+    };
+    for (const other of script.others ?? []) later(other.ms, () => options.other?.(other));
+    const redirected = async (): Promise<void> => {
+      for (const redirect of script.redirects ?? []) {
+        await new Promise<void>((resolve) => later(redirect.ms, resolve));
+        const decision = (await options.redirect?.(redirect)) ?? null;
+        this.note(decision === null ? 'redirect refused' : 'redirect followed', callId);
+        if (decision === null) {
+          settle('failed', { code: 'called-redirected' });
+          return;
+        }
+      }
+      goOn();
+    };
+    if ((script.redirects ?? []).length > 0) void redirected();
+    else goOn();
     return {
       outcome,
       attempts,
@@ -568,62 +781,4 @@ export const inWorld = async (
   }
   if (unhandled.length > 0) throw new Error(`unhandled rejection: ${String(unhandled[0])}`);
   return world;
-};
-
-const before = (whats: readonly string[], first: string, then: string): boolean => {
-  const at = whats.indexOf(then);
-  const was = whats.indexOf(first);
-  return at < 0 || (was >= 0 && was < at);
-};
-
-/** What is true of the trace of every call, whatever its parts did. Throws with the trace where it is not. */
-export const checkInvariants = (world: World): void => {
-  for (const call of world.calls.values()) {
-    const id = call.caller.leg.callId;
-    const whats = world.whats(call);
-    const cdrs = world.cdrs().filter((cdr) => cdr.callId === id);
-    const fail = (what: string): never => {
-      throw new Error(`${what}\n${whats.join('\n')}\n${JSON.stringify(cdrs)}`);
-    };
-    const needs = (then: string, ...firsts: string[]): void => {
-      for (const first of firsts) if (!before(whats, first, then)) fail(`${then} without ${first}`);
-    };
-    if (cdrs.length !== 1) fail(`${cdrs.length} CDRs`);
-    const cdr = cdrs[0] as JsonObject;
-    const verdict = String(cdr.verdict);
-    const did = (what: string): boolean => whats.includes(what);
-    // I2 and I4: nothing of the other party before the decision is durable.
-    for (const what of ['anchor recorded', 'anchor private', 'dial', 'arm', 'answer', 'connect', 'open']) {
-      needs(what, 'append decision ok');
-      if (whats.filter((one) => one === what).length > 1) fail(`${what} twice`);
-      if ((verdict === 'refused' || verdict === 'undecided') && did(what))
-        fail(`${what} on a ${verdict} call`);
-    }
-    if (verdict === 'monitored') {
-      needs('dial', 'anchor recorded ok');
-      needs('connect', 'arm ok', 'append armed ok');
-      needs('open', 'arm ok', 'append armed ok', 'connect ok');
-      for (const what of ['anchor private', 'answer', 'verify-absence']) if (did(what)) fail(what);
-      if (did('open') ? did('discard') : did('finish')) fail('finished or discarded wrongly');
-      if (did('anchor recorded ok') && !did('finish') && !did('discard') && cdr.node !== null)
-        fail('spool not looked at');
-    }
-    if (verdict === 'private') {
-      needs('dial', 'anchor private ok');
-      needs('connect', 'answer ok');
-      needs('open', 'answer ok', 'connect ok');
-      for (const what of ['anchor recorded', 'arm', 'append armed', 'finish', 'discard', 'watch'])
-        if (did(what)) fail(what);
-      if (cdr.node !== null && !did('verify-absence')) fail('absence not verified');
-    }
-    for (const look of ['finish', 'discard', 'verify-absence']) needs(look, 'release');
-    if (did('open') && did('release') && !before(whats, 'open', 'release')) fail('opened after the release');
-    if (Number(cdr.connectedMs) < 0 || Number(cdr.durationMs) < 0) fail('a negative duration');
-    if (Number(cdr.connectedMs) > 0 && !did('open ok')) fail('connected without open');
-    const told = call.caller.endings.length;
-    if (told === 0 && !did('caller gone')) fail('the caller was told nothing');
-  }
-  if (world.controller.size !== 0) throw new Error(`${world.controller.size} calls left`);
-  const left = world.leftOpen();
-  if (left.length > 0) throw new Error(`left open: ${left.join(', ')}\n${world.whats().join('\n')}`);
 };

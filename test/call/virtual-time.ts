@@ -56,6 +56,16 @@ export class VirtualTime {
     this.#now = end;
   }
 
+  /** Moves on to the next timer; false where none waits. */
+  async step(): Promise<boolean> {
+    await this.settle();
+    const next = this.#next(Number.POSITIVE_INFINITY);
+    const waiting = next === null ? undefined : this.#waiting.get(next);
+    if (waiting === undefined) return false;
+    await this.advance(Math.max(0, waiting.at - this.#now));
+    return true;
+  }
+
   /** Moves on until nothing waits any more; throws where that never comes. */
   async runOut(limitMs = 24 * 3_600_000): Promise<void> {
     const end = this.#now + limitMs;
