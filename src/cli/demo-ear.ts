@@ -55,6 +55,9 @@ const dbfsOf = (samples: Int16Array): number =>
   samples.length === 0 ? -99 : Math.max(-99, 20 * Math.log10(rms(samples) / 32_767 + 1e-9));
 const rounded = (value: number, places: number): number => Number(value.toFixed(places));
 
+/** What a key brings about comes after it, also where the two clocks differ by a tenth or two. */
+export const orderOf = (event: SideEvent): number => (event.kind === 'key' ? event.at - 0.3 : event.at);
+
 const EVERY_MS = 50;
 /** The other party's tone is looked for in pieces of this length; shorter bursts are no voice. */
 const PIECE = SAMPLE_RATE / 10;
@@ -114,10 +117,17 @@ export class Ear {
     this.#keys.push({ kind: 'key', at: this.#since(performance.now()), key, by });
   }
 
-  /** Stops listening and tells everything that was heard and pressed, in order. `hz`: the other party's tone. */
-  timeline(hz: number): readonly SideEvent[] {
+  /** The call is over: stops listening. */
+  close(): void {
     this.#look();
     clearInterval(this.#timer);
+  }
+
+  /**
+   * Everything that was heard and pressed, in order. `hz`: the other party's tone. Takes half a second of computing in
+   * which no phone of this process sends anything: to be asked when all calls are over.
+   */
+  timeline(hz: number): readonly SideEvent[] {
     const sound = this.#call.audio.samples();
     const spoken = recogniser()
       .recogniseAll(sound)
@@ -134,7 +144,7 @@ export class Ear {
           whole: one.whole,
         };
       });
-    return [...spoken, ...this.#voices(sound, hz), ...this.#keys].sort((a, b) => a.at - b.at);
+    return [...spoken, ...this.#voices(sound, hz), ...this.#keys].sort((a, b) => orderOf(a) - orderOf(b));
   }
 
   #voices(sound: Int16Array, hz: number): readonly SideEvent[] {
@@ -149,7 +159,8 @@ export class Ear {
       .filter(({ from, until }) => until - from >= LEAST_PIECES * PIECE)
       .map(({ from, until }) => ({
         kind: 'voice',
-        at: this.#at((from * 1000) / SAMPLE_RATE),
+        // By the end of its first piece: the piece may begin with the last of what came in before a pause.
+        at: rounded(this.#at(((from + PIECE) * 1000) / SAMPLE_RATE - 1) - PIECE / SAMPLE_RATE, 1),
         hz,
         seconds: rounded((until - from) / SAMPLE_RATE, 1),
         dbfs: rounded(dbfsOf(sound.subarray(from, until)), 1),

@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 import { prompts } from '../core/prompt.js';
-import type { SideEvent } from './demo-ear.js';
+import { orderOf, type SideEvent } from './demo-ear.js';
 import { type SpokenCall, type SpokenExpected, voices } from './demo-spoken.js';
 import { columns, type Terminal } from './output.js';
 
@@ -135,7 +135,7 @@ const timelineText = (call: SpokenCall): string => {
   const events = [
     ...withoutRepeats(call.heard.caller).map((event) => ({ event, side: 'caller' as const })),
     ...withoutRepeats(call.heard.called ?? []).map((event) => ({ event, side: 'called' as const })),
-  ].sort((a, b) => a.event.at - b.event.at);
+  ].sort((a, b) => orderOf(a.event) - orderOf(b.event));
   return columns([
     ['', '  at', heading('caller hears'), heading('called party hears')],
     ...events.map(({ event, side }) => [

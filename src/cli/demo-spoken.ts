@@ -83,7 +83,7 @@ export const placeSpoken = async (
   acts: readonly SpokenAct[],
   stage: SpokenStage,
 ): Promise<readonly SpokenCall[]> => {
-  const playing: Promise<SpokenCall>[] = [];
+  const playing: Promise<Ended>[] = [];
   for (const act of acts) {
     const seen = stage.events.length;
     const arrival = (): string | undefined => {
@@ -101,7 +101,9 @@ export const placeSpoken = async (
     const callId = arrival() ?? '';
     playing.push(play(act, stage, { call, callId, began, known }));
   }
-  return Promise.all(playing);
+  const calls: SpokenCall[] = [];
+  for (const over of await Promise.all(playing)) calls.push(await lookedAt(over, stage));
+  return calls;
 };
 
 interface Placed {
@@ -112,7 +114,15 @@ interface Placed {
   readonly known: ReadonlySet<IncomingCall>;
 }
 
-const play = async (act: SpokenAct, stage: SpokenStage, placed: Placed): Promise<SpokenCall> => {
+/** A call that is over, and what was heard of it. */
+interface Ended {
+  readonly act: SpokenAct;
+  readonly placed: Placed;
+  readonly caller: Ear;
+  readonly called: Ear | null;
+}
+
+const play = async (act: SpokenAct, stage: SpokenStage, placed: Placed): Promise<Ended> => {
   const { call, callId, began, known } = placed;
   const over = (): boolean =>
     stage.events.some((event) => event.event === 'call-ended' && event.callId === callId);
@@ -143,19 +153,28 @@ const play = async (act: SpokenAct, stage: SpokenStage, placed: Placed): Promise
   }
   // Who is not connected hears why and is hung up on; nobody here hangs up first.
   await stage.news.until(`${act.name} has ended`, over, undefined, 60_000);
-  const { file, ...journalled } = await rowsOf(stage.journal, callId);
+  callerEar.close();
+  calledEar?.close();
+  return { act, placed, caller: callerEar, called: calledEar };
+};
+
+const lookedAt = async (
+  { act, placed, caller, called }: Ended,
+  { journal, watch }: SpokenStage,
+): Promise<SpokenCall> => {
+  const { file, ...journalled } = await rowsOf(journal, placed.callId);
   return {
     name: act.name,
     caller: act.caller,
     dialled: act.shown,
     ...journalled,
-    sipStatus: call.final?.status ?? 0,
+    sipStatus: placed.call.final?.status ?? 0,
     heard: {
-      caller: callerEar.timeline(voices.called),
-      called: calledEar?.timeline(voices.caller) ?? null,
+      caller: caller.timeline(voices.called),
+      called: called?.timeline(voices.caller) ?? null,
     },
     recording: file === null ? null : recordingAt(file),
-    spoolFilesForCall: stage.watch.named(callId),
+    spoolFilesForCall: watch.named(placed.callId),
   };
 };
 
