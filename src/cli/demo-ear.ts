@@ -113,6 +113,11 @@ export class Ear {
     );
   }
 
+  /** Keys that came in as RTP events: pressed by the other party. */
+  get keysHeard(): string {
+    return this.#call.audio.keysHeard;
+  }
+
   pressed(key: string, by: KeyForm): void {
     this.#keys.push({ kind: 'key', at: this.#since(performance.now()), key, by });
   }

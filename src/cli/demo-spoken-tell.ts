@@ -80,6 +80,9 @@ export const spokenFaults = (call: SpokenCall, expected: SpokenExpected): readon
     faults.push(...sideFaults('called party', call.heard.called, expected.called, expected.talk));
   }
   faults.push(...truthFaults(call));
+  const { keysPassed } = call;
+  check(keysPassed.caller === '', `the key ${keysPassed.caller} came through to the caller`);
+  check(keysPassed.called === '', `the key ${keysPassed.called} came through to the called party`);
   check(
     (call.recording !== null) === expected.recorded,
     expected.recorded ? 'there is no recording' : 'there is a recording',

@@ -52,6 +52,8 @@ export interface SpokenCall {
   readonly ending: string;
   readonly sipStatus: number;
   readonly heard: { readonly caller: readonly SideEvent[]; readonly called: readonly SideEvent[] | null };
+  /** Keys that came through to the other side: those pressed before both are connected must not. */
+  readonly keysPassed: { readonly caller: string; readonly called: string };
   readonly recording: { readonly file: string; readonly left: Tones; readonly right: Tones } | null;
   readonly spoolFilesForCall: readonly string[];
   /** The call's rows in the journal, in order: `decision 31`. */
@@ -173,6 +175,7 @@ const lookedAt = async (
       caller: caller.timeline(voices.called),
       called: called?.timeline(voices.caller) ?? null,
     },
+    keysPassed: { caller: caller.keysHeard, called: called?.keysHeard ?? '' },
     recording: file === null ? null : recordingAt(file),
     spoolFilesForCall: watch.named(placed.callId),
   };
