@@ -212,7 +212,8 @@ const rowsOf = async (
   for await (const row of readJournal(journal, { callId })) {
     rows.push(`${row.kind} ${row.seq}`);
     const body = row.body as unknown as Body;
-    if (row.kind === 'decision') {
+    if (row.kind === 'decision' && verdict === 'undecided') {
+      // The first one: what is decided again later may end a call, and never is what it was connected on.
       verdict = body.verdict ?? verdict;
       reasons = body.reasons?.map((one) => one.code) ?? [];
     } else if (row.kind === 'cdr') {
