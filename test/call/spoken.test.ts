@@ -570,7 +570,10 @@ t.test('one caller cannot hold up every number there is', async (t) => {
       [...Array<string>(5).fill('stands'), 'over-bound', 'over-bound'],
     );
     t.same(world.alarms(), ['claims-too-many', 'claims-too-many']);
-    t.ok(world.cdrs().every(({ ending }) => ending === 'review-pending'), 'and each of the calls was refused');
+    t.ok(
+      world.cdrs().every(({ ending }) => ending === 'review-pending'),
+      'and each of the calls was refused',
+    );
     t.notOk(world.whats().includes('dial'));
     checkInvariants(world);
   });
