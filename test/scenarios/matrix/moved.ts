@@ -37,6 +37,11 @@ export class Tracer {
     return this.#traced.get(callId)?.phases ?? [];
   }
 
+  hasMoved(callId: string): boolean {
+    const phases = this.phases(callId);
+    return phases.includes('moving') && phases.at(-1) === 'connected';
+  }
+
   sizes(callId: string): { readonly atStop: number | null; readonly since: number } {
     const { atStop = null, since = 0 } = this.#traced.get(callId) ?? {};
     return { atStop, since };
