@@ -102,7 +102,7 @@ t.test('lockdown and supervision of spoken calls', async (t) => {
         ended.add(talk);
         const over = await talk.over();
         t.match(over.cdr, { ending: 'lockdown', verdict: 'monitored' });
-        t.equal(over.heard.caller.at(-1), talk === asking ? 'refused-lockdown' : 'over-lockdown');
+        t.equal(over.heard.caller.at(-1), 'over-lockdown');
         t.equal(over.heard.called.at(-1), 'over-lockdown');
         if (talk === asking) checkUnrecorded(t, talk, over);
         else t.equal(over.cdr.spool.state, 'recording-finished');
@@ -242,7 +242,10 @@ for (const policy of ['note', 'warn', 'end'] as const) {
       await talk.bothHear(t);
       const other = await talk.called();
       await other.audio.pressKeys('!');
-      await other.audio.pressKeys('2125550199');
+      // Where such a call ends, it ends before the last of them.
+      const keys = other.audio.pressKeys('2125550199');
+      if (policy === 'end' && to !== attorney) keys.catch(() => undefined);
+      else await keys;
       return talk;
     };
     const [talk, priv] = await Promise.all([flash(number(0)), flash(attorney)]);
