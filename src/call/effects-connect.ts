@@ -106,6 +106,8 @@ export const dial = async (run: CallRun, decision: Connectable): Promise<readonl
     run.record.trunk = outcome.trunk;
     run.called = called;
     run.answerOfCalled = outcome.answer;
+    // Whoever was named up to here is decided first. Each decision is bounded by its look-up and its row.
+    await Promise.allSettled([...run.judging]);
     run.feed({ type: 'answered' });
     // A called party that has gone already says so here, at once: before `answered` that would be a stray, and the
     // caller would be connected to nobody.

@@ -2,7 +2,7 @@ import t from 'tap';
 import type { JsonObject } from '../../src/call/ports.js';
 import { acceptance } from '../../src/core/accept.js';
 import type { CallerId } from '../../src/core/leg.js';
-import { absent, answers, listed } from '../core/samples.js';
+import { absent, answers, dialledNumber, listed } from '../core/samples.js';
 import { type FakeCall, goodDial, inWorld, type World } from './fakes.js';
 import { checkInvariants } from './invariants.js';
 import {
@@ -552,6 +552,31 @@ t.test('a claim stands, is journalled and ordered, whatever the caller does but 
       checkInvariants(world);
     });
   }
+});
+
+t.test('one caller cannot hold up every number there is', async (t) => {
+  await inWorld({ controller: { maxCalls: 20 } }, async (world) => {
+    for (let i = 0; i < 7; i++) {
+      world.take({
+        caller: 'one' as CallerId,
+        claimsPrivate: true,
+        dialled: dialledNumber(`+1212555${String(1000 + i)}`),
+      });
+      await world.time.runOut();
+    }
+    t.equal(world.orders.length, 5, 'five numbers wait for review');
+    t.same(
+      world.rows.filter(({ kind }) => kind === 'claim').map(({ body }) => body.outcome),
+      [...Array<string>(5).fill('stands'), 'over-bound', 'over-bound'],
+    );
+    t.same(world.alarms(), ['claims-too-many', 'claims-too-many']);
+    t.ok(
+      world.cdrs().every(({ ending }) => ending === 'review-pending'),
+      'and each of the calls was refused',
+    );
+    t.notOk(world.whats().includes('dial'));
+    checkInvariants(world);
+  });
 });
 
 t.test('a claim withdrawn knowingly is a recorded call with its notice, and no order', async (t) => {

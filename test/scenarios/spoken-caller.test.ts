@@ -47,7 +47,9 @@ t.test('the caller’s side of a spoken call', async (t) => {
         facilities: { north: { ...north, phones } },
         policy: { ...config.policy, maxRingSeconds: 2 },
       };
-      return withTrunk(closedHost, { phoneHeader: 'X-Phone' })(withTrunk(menuHost, { offerPrivateCall: true })(closed));
+      return withTrunk(closedHost, { phoneHeader: 'X-Phone' })(
+        withTrunk(menuHost, { offerPrivateCall: true })(closed),
+      );
     },
   });
   const { site } = house;
@@ -140,7 +142,9 @@ t.test('the caller’s side of a spoken call', async (t) => {
         t.same(over.heard.called, [...introduction('recorded'), 'menu-recorded', 'you-accepted']);
         t.match(over.cdr, { verdict: 'monitored', ending: 'caller-hung-up' });
         t.equal(over.cdr.spool.state, 'recording-finished');
-        const rows = over.rows.map(({ kind, body }) => `${kind} ${body.verdict ?? body.outcome ?? ''}`.trim());
+        const rows = over.rows.map(({ kind, body }) =>
+          `${kind} ${body.verdict ?? body.outcome ?? ''}`.trim(),
+        );
         t.same(rows, ['decision refused', 'claim withdrawn', 'decision monitored', 'armed', 'cdr monitored']);
       },
     ]);
