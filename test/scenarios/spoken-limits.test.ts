@@ -130,7 +130,11 @@ t.test('limits of spoken calls', async (t) => {
         const after = await house.talk(number(3), { as: 'busy' });
         await after.calledHears('menu-recorded');
         await after.call.hangUp();
-        t.match((await after.over()).cdr, { verdict: 'monitored' }, 'and when it is over, the next is allowed');
+        t.match(
+          (await after.over()).cdr,
+          { verdict: 'monitored' },
+          'and when it is over, the next is allowed',
+        );
       },
     ],
     [
