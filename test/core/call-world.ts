@@ -95,7 +95,11 @@ export const outcomes = (effect: Effect, decided: Decision): readonly CallEvent[
     case 'ready-recorder':
       return [{ type: 'recorder-ready' }, { type: 'recorder-unready', detail: x }];
     case 'anchor':
-      return [{ type: 'anchored' }, { type: 'anchor-failed', ending: noMedia }];
+      return [
+        { type: 'anchored' },
+        { type: 'anchor-failed', ending: noMedia },
+        { type: 'anchor-failed', ending: { code: 'offer-unusable' } },
+      ];
     case 'dial':
       return [{ type: 'answered' }, { type: 'dial-failed', ending: busy }];
     case 'arm':

@@ -7,7 +7,7 @@ import { type EndingCode, endingCodes } from '../../src/core/ending.js';
 import { farewellMs, farewells, refusalPrompt } from '../../src/core/farewell.js';
 import type { Key } from '../../src/core/key.js';
 import { type PromptId, promptIds } from '../../src/core/prompt.js';
-import { attorney, claim, hotline, monitored, outcomes, relay } from './call-world.js';
+import { attorney, claim, hotline, monitored, outcomes, refusals, relay } from './call-world.js';
 import { aRefused, policy } from './samples.js';
 
 /** The calls people live through, effect by effect; the properties in call.test.ts cover everything in between. */
@@ -595,10 +595,63 @@ t.test('a 200 that crosses our CANCEL is hung up, and the CDR waits for it', asy
 });
 
 t.test('a hotline asks nobody who they are, not even to refuse', async (t) => {
-  const { refusals } = await import('./call-world.js');
   const ofHotline = refusals.find(({ reasons }) => reasons[0].detail === 'hotline');
   if (ofHotline === undefined) throw new Error('no such refusal');
   const play = new Play([ofHotline], here(true), {}, false).until('ended');
   t.notOk(play.said.includes('ask-pin'));
   t.match(play.state, { ending: { code: 'lockdown' } });
+});
+
+t.test('what has no place changes nothing', async (t) => {
+  const up = new Play([monitored], here()).press('called', '1').until('connected').state;
+  const asking = new Play([monitored], here()).until('waiting-for-a-key').state;
+  const choosing = new Play([monitored], here(false, true)).until('choosing').state;
+  const plumbing = new Play([monitored], elsewhere).until('connected').state;
+  const turn = asking.phase === 'asking' ? asking.asking.turn : 0;
+  const table: readonly [string, CallState, CallEvent][] = [
+    ['the timer of a ringing that is over', up, { type: 'ring-limit-reached' }],
+    ['the same while the called party is asked', asking, { type: 'ring-limit-reached' }],
+    ['a key of the called party in the caller’s menu', choosing, { type: 'key', party: 'called', key: '2' }],
+    ['speech that fails when it was over', asking, { type: 'say-failed', turn, detail: 'x' }],
+    ['a warning where nobody expects our voice', plumbing, { type: 'time-warning', left: 'minute' }],
+    ['time before the call is up', asking, { type: 'time-limit-reached' }],
+    ['the loss of a recording there is none of', asking, { type: 'recording-lost', detail: 'x' }],
+  ];
+  for (const [name, state, event] of table) t.ok(step(state, event).stray, name);
+  const redirect = { type: 'other-party-decided', how: 'redirect', decision: monitored } as const;
+  t.same(
+    step(up, redirect).effects.map(word),
+    ['note redirect end', 'refuse-redirect'],
+    'nobody rings any more',
+  );
+  t.ok(step(step(up, { type: 'called-gone' }).next, redirect).stray, 'nor here');
+});
+
+t.test('who is asked, answered and told, and who is not', async (t) => {
+  const listed = new Play([attorney], here(false, true)).until('asking');
+  t.notMatch(listed.since.join(), 'kind-menu', 'a number that is listed is private without a question');
+  const [unknownTrunk] = refusals;
+  if (unknownTrunk === undefined) throw new Error('no refusals');
+  t.same(
+    new Play([unknownTrunk], here()).until('ended').since,
+    ['look-up-and-decide', 'journal-decision', 'refuse-caller', 'write-cdr'],
+    'nobody is answered to hear nothing',
+  );
+  const claiming = new Play([claim], here()).until('waiting-for-a-key');
+  claiming.since;
+  t.same(claiming.answer('await-key', 0).since, ['keep-claim', 'say-farewell claim-noted | ']);
+  const unarmed = new Play([monitored], here()).press('called', '1').until('arming');
+  unarmed.since;
+  t.same(
+    unarmed.feed({ type: 'arm-failed', ending: { code: 'media-unavailable' } }).since,
+    ['hang-up-caller', 'hang-up-called', 'release-media'],
+    'a node that is gone says nothing',
+  );
+  const ringing = new Play([monitored], here()).until('dialling');
+  ringing.since;
+  t.same(
+    ringing.feed({ type: 'node-lost', detail: 'x' }).since,
+    ['hang-up-caller', 'cancel-dial', 'release-media'],
+    'nor is a carrier waited for, to say it',
+  );
 });

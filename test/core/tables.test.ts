@@ -274,6 +274,14 @@ t.test('positive acceptance', async (t) => {
       [menu, again, wait, menu, 'no-key en'],
     ],
     [
+      ['said', '4', '8', 'said', '4', '4'],
+      [menu, again, es, 'es menu-recorded', 'es wrong-key+menu-recorded', 'no-key es'],
+    ],
+    [
+      ['said', '9', '8', 'said', '9', '9', '9'],
+      [menu, menu, es, 'es menu-recorded', 'es menu-recorded', 'es menu-recorded', 'no-key es'],
+    ],
+    [
       ['8', 'said', '1'],
       [es, 'es menu-recorded', 'accepted es'],
     ],
