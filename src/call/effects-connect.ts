@@ -133,7 +133,8 @@ const dialled = (run: CallRun, decision: Connectable): Promise<DialOutcome> => {
     return Promise.resolve({ state: 'failed', ending: { code: 'internal-error', detail: 'no-anchor' } });
   }
   run.after(run.parts.policy.maxRingMs, () => run.feed({ type: 'ring-limit-reached' }));
-  const dialling = run.parts.dialer.dial(run.leg, decision, anchor, {
+  // The leg as it came: the dialer knows its trunk by it, and a PIN or a claim has made another of `run.leg` since.
+  const dialling = run.parts.dialer.dial(run.caller.leg, decision, anchor, {
     rang: () => {
       run.record.times.rang ??= run.elapsed();
       run.feed({ type: 'rang' });

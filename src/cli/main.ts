@@ -1,11 +1,15 @@
 #!/usr/bin/env node
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { ConfigError, loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
+import { openOrders } from '../lists/orders.js';
 import { createRedisLists } from '../lists/redis-lists.js';
 import { systemClock, version } from '../main.js';
 import { listsOptionsOf } from '../open-parts.js';
+import { redisOf } from '../options.js';
 import { ownPrompts } from '../prompts/catalogue.js';
 import { fromRoot } from '../root.js';
 import { type CallersDesk, callersPublish, callersShow, callersUnlock } from './callers.js';
@@ -123,14 +127,25 @@ withJson(withConfig(program.command('explain')))
         throw new CommandError('usage', 'explain needs a number and --caller, or --table', 2);
       }
       const config = load(options);
-      const lists = await createRedisLists({ ...listsOptionsOf(config, systemClock), emit: () => undefined });
+      // What was ordered since the last publication counts for a call, so it counts here; nothing is written.
+      const dir = mkdtempSync(join(tmpdir(), 'sallyport-explain-'));
+      const orders = await openOrders({
+        redis: redisOf(config),
+        keyPrefix: config.lists.keyPrefix,
+        path: join(dir, 'orders'),
+        node: 'explain',
+        clock: systemClock,
+        emit: () => undefined,
+      });
+      const lists = await createRedisLists({
+        ...listsOptionsOf(config, systemClock),
+        emit: () => undefined,
+        orders,
+      });
       try {
         await lists.refresh();
-        const explained = await explainNumber(config, lists, {
-          number,
-          caller: options.caller,
-          trunk: options.trunk,
-        });
+        const question = { number, caller: options.caller, trunk: options.trunk };
+        const explained = await explainNumber(config, lists, question, orders);
         if (options.json) {
           const { decision, row, answers } = explained;
           terminal.out(
@@ -146,6 +161,8 @@ withJson(withConfig(program.command('explain')))
         } else terminal.out(explainedText(explained));
       } finally {
         await lists.close();
+        await orders.close();
+        rmSync(dir, { recursive: true, force: true });
       }
     },
   );

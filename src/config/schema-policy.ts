@@ -91,13 +91,16 @@ const limits = (concurrent: Defaults, recent: Defaults) =>
     })
     .prefault({});
 
-// A family has one line, a public defender's office has hundreds of callers: its number is never the limit.
-const monitoredLimits = limits({ caller: 1, number: 2, phone: 1 }, { caller: 50, number: 100, phone: 500 });
+// A public defender's office has hundreds of callers, and so may a family's number: numbers are limited only by choice.
+const monitoredLimits = limits(
+  { caller: 1, number: 10_000, phone: 1 },
+  { caller: 50, number: 100_000, phone: 500 },
+);
 const privateLimits = limits(
   { caller: 1, number: 10_000, phone: 1 },
   { caller: 100, number: 100_000, phone: 1000 },
 );
-const aloneLimits = limits({ caller: 1, number: 1000, phone: 1 }, { caller: 10, number: 10_000, phone: 100 });
+const aloneLimits = limits({ caller: 1, number: 10_000, phone: 1 }, { caller: 10, number: 10_000, phone: 100 });
 
 export const policy = z
   .strictObject({

@@ -60,7 +60,7 @@ const answeredQuestion = (state: In<'asking'>, event: CallEvent): Step => {
   switch (event.type) {
     case 'say-failed':
       // What was not said was not heard: nobody is connected untold.
-      return event.turn === state.asking.turn
+      return event.turn === state.asking.turn && state.asking.step !== 'waiting'
         ? leave(state, ending('media-unavailable', event.detail), event)
         : stray(state);
     case 'key':

@@ -52,8 +52,6 @@ const silencing: ReadonlySet<CallEvent['type']> = new Set([
   'agent-lost',
   'fault',
   'media-open-failed',
-  // What may go on recording must lose its media now: no last words are worth that (design I5).
-  'recording-stop-failed',
   'interlude-failed',
   'tell-failed',
   'say-failed',

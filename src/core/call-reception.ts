@@ -3,7 +3,7 @@ import type { CallEvent, Effect, In, LiveState, Step } from './call-state.js';
 import { ending, speech, stray, to } from './call-steps.js';
 import { type Decision, privilegedIn } from './decision.js';
 import { refusalPrompt } from './farewell.js';
-import { beginMenu, claimMenu, kindMenu, type MenuStep, menuStep } from './menu.js';
+import { beginMenu, claimMenu, type InMenu, kindMenu, type MenuStep, menuStep } from './menu.js';
 import type { ReasonCode } from './reason.js';
 
 /** The caller before anyone is dialled: who calls, what kind of call, and why not. */
@@ -149,12 +149,12 @@ export const reception = (
     case 'identifying':
       return event.type === 'pin-checked' ? identified(state, event) : stray(state);
     case 'choosing':
-      if (event.type === 'say-failed' && event.turn === state.menu.turn) {
+      if (unsaid(event, state.menu)) {
         return leave(state, ending('media-unavailable', event.detail), event);
       }
       return isMenuInput(event) ? choosing(state, menuStep(kindMenu, state.menu, event)) : stray(state);
     case 'offering':
-      if (event.type === 'say-failed' && event.turn === state.menu.turn) {
+      if (unsaid(event, state.menu)) {
         return leave(state, ending('review-pending', 'private-claim-unlisted'), event);
       }
       return isMenuInput(event)
@@ -172,6 +172,10 @@ export const reception = (
     }
   }
 };
+
+/** The question could not be said. Only while it is being said: a turn of waiting says nothing. */
+const unsaid = (event: CallEvent, menu: InMenu): event is Extract<CallEvent, { type: 'say-failed' }> =>
+  event.type === 'say-failed' && menu.step === 'speaking' && event.turn === menu.turn;
 
 type MenuInputEvent = Extract<CallEvent, { type: 'key' | 'said' | 'key-timeout' }>;
 const isMenuInput = (event: CallEvent): event is MenuInputEvent =>

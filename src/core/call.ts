@@ -87,10 +87,7 @@ const fatal = (state: LiveState, event: CallEvent): Ending | null => {
 
 /** Armed, and meant to go on: a recording we are stopping is to stop, and a call that became private has none to lose. */
 const isRecorded = (state: LiveState): boolean =>
-  (state.phase === 'telling' ||
-    state.phase === 'connecting' ||
-    state.phase === 'opening' ||
-    state.phase === 'connected') &&
+  (state.phase === 'connecting' || state.phase === 'opening' || state.phase === 'connected') &&
   state.decision.verdict === 'monitored';
 
 /** The parties have been able to hear each other. */

@@ -305,7 +305,7 @@ export const explainAgain = (input: DecisionInput): Explanation => {
   if (lockdown === 'on') return { decision: refused(input, 'lockdown', 'lockdown'), row: 6 };
   // Orders that cannot be read are not an order: such a suspension is only a guess that refuses new calls.
   return suspended && lockdown === 'off'
-    ? { decision: refused(input, 'not-now', 'caller-suspended'), row: 9 }
+    ? { decision: refused(input, 'caller-suspended', 'caller-suspended'), row: 9 }
     : first;
 };
 

@@ -77,6 +77,22 @@ export const unblockCommand = (callId: CallId): BencodeDict => ({
   flags: ['all'],
 });
 
+/**
+ * Keys are media too (RFC 4733), and `block media` lets them through: the caller's phone would get what the called
+ * party presses in the menu. Blocked keys are reported to the keypad all the same (facts: rtpengine).
+ */
+export const blockKeysCommand = (callId: CallId): BencodeDict => ({
+  command: 'block DTMF',
+  'call-id': callId,
+  flags: ['all'],
+});
+
+export const unblockKeysCommand = (callId: CallId): BencodeDict => ({
+  command: 'unblock DTMF',
+  'call-id': callId,
+  flags: ['all'],
+});
+
 export const queryCommand = (callId: CallId): BencodeDict => ({ command: 'query', 'call-id': callId });
 
 /**
@@ -198,6 +214,8 @@ const privateCommands: Readonly<Record<string, Shape>> = {
   answer: described,
   'block media': { 'call-id': text, flags: same(['all']) },
   'unblock media': { 'call-id': text, flags: same(['all']) },
+  'block DTMF': { 'call-id': text, flags: same(['all']) },
+  'unblock DTMF': { 'call-id': text, flags: same(['all']) },
   'play media': { 'call-id': text, 'from-tag': tag, file: prompt, 'repeat-times': times },
   'stop media': { 'call-id': text, 'from-tag': tag },
   query: { 'call-id': text },

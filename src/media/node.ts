@@ -6,6 +6,7 @@ import { type Bencodable, type BencodeDict, dictAt, integerAt, isDict, isList } 
 import {
   answerCommand,
   blockCommand,
+  blockKeysCommand,
   deleteCommand,
   isPromptFile,
   offerCommand,
@@ -15,6 +16,7 @@ import {
   statisticsCommand,
   stopPlayingCommand,
   unblockCommand,
+  unblockKeysCommand,
 } from './commands.js';
 import { ForeignCommands, type Settled } from './foreign-commands.js';
 import { NgSocket } from './ng-socket.js';
@@ -187,11 +189,14 @@ export abstract class MediaNode {
     return this.sdpOf(await this.command(answerCommand(callId, from, sdp, this.mediaAddress)));
   }
 
+  /** Stops sound and keys between the parties. */
   async block(callId: CallId): Promise<void> {
     await this.command(blockCommand(callId));
+    await this.command(blockKeysCommand(callId));
   }
 
   async unblock(callId: CallId): Promise<void> {
+    await this.command(unblockKeysCommand(callId));
     await this.command(unblockCommand(callId));
   }
 

@@ -232,6 +232,15 @@ export const strays: readonly CallEvent[] = [
     { type: 'said', turn },
     { type: 'key-timeout', turn },
   ]),
+  { type: 'say-failed', turn: 2, detail: x },
+  { type: 'caller-connect-failed', detail: x },
+  { type: 'recorder-unready', detail: x },
+  { type: 'arm-failed', ending: noMedia },
+  { type: 'media-answer-failed', ending: noMedia },
+  { type: 'tell-failed', detail: x },
+  { type: 'media-open-failed', detail: x },
+  { type: 'recording-stop-failed', detail: x },
+  { type: 'media-move-failed', ending: noMedia },
   { type: 'caller-closed' },
   { type: 'called-closed' },
   { type: 'media-released' },
@@ -239,8 +248,7 @@ export const strays: readonly CallEvent[] = [
   { type: 'cdr-written' },
 ];
 
-export type Problem = Error;
-const wrong = (what: string, event: CallEvent, before: CallState): Problem =>
+const wrong = (what: string, event: CallEvent, before: CallState): Error =>
   new Error(`${what} (at ${event.type} in ${before.phase})`);
 
 /** Phases in which the call goes no further than its end. */
@@ -433,7 +441,7 @@ export class World {
   }
 
   #checkEffect(effect: Effect, event: CallEvent, before: CallState): void {
-    const fail = (what: string): Problem => wrong(`${effect.type}: ${what}`, event, before);
+    const fail = (what: string): Error => wrong(`${effect.type}: ${what}`, event, before);
     const here = this.setting.manner.held === 'here';
     switch (effect.type) {
       case 'journal-decision':
@@ -452,6 +460,7 @@ export class World {
         if (!this.#durable.has(effect.decision)) throw fail('no durable decision (I2)');
         if (this.#everPrivate) throw fail('after a private decision (I5)');
         if (effect.type === 'arm' && here) this.#checkAsked(effect.decision, fail);
+        if (effect.type === 'arm' && here && this.#told !== effect.decision) throw fail('not told yet');
         return;
       case 'open-media':
         this.#checkOpen(fail);
@@ -499,7 +508,7 @@ export class World {
     }
   }
 
-  #checkAsked(decision: Connectable, fail: (what: string) => Problem): void {
+  #checkAsked(decision: Connectable, fail: (what: string) => Error): void {
     const { acceptance: rules } = this.setting.rules;
     const rule =
       decision.verdict === 'monitored'
@@ -512,7 +521,7 @@ export class World {
     if (rule === 'key' && !this.#accepted) throw fail('the called party did not accept');
   }
 
-  #checkOpen(fail: (what: string) => Problem): void {
+  #checkOpen(fail: (what: string) => Error): void {
     const { state } = this;
     const decision = 'decision' in state ? state.decision : null;
     if (decision === null || decision.verdict === 'refused') throw fail('without a decision to connect');
@@ -525,7 +534,7 @@ export class World {
   }
 
   /** I6: what is said of recording is what the decision in force says. */
-  #checkWords(clips: readonly Clip[], fail: (what: string) => Problem): void {
+  #checkWords(clips: readonly Clip[], fail: (what: string) => Error): void {
     const decision = 'decision' in this.state ? this.state.decision : null;
     for (const clip of clips) {
       if (clip.kind !== 'prompt') continue;
@@ -537,7 +546,7 @@ export class World {
   }
 
   #checkEnded(event: CallEvent, before: CallState): void {
-    const fail = (what: string): Problem => wrong(`ended: ${what}`, event, before);
+    const fail = (what: string): Error => wrong(`ended: ${what}`, event, before);
     const expect = (type: Effect['type'], wanted: number): void => {
       const got = this.count(type);
       if (got !== wanted) throw fail(`${got} ${type}, not ${wanted}`);

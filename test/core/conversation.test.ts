@@ -149,8 +149,8 @@ t.test(
       'await-key 6000',
     ]);
     t.same(play.press('called', '1').until('connected').since, [
-      'arm',
       'tell told-recorded | you-accepted',
+      'arm',
       'open-media',
       'watch',
     ]);
@@ -360,8 +360,8 @@ t.test('what the called party presses', async (t) => {
     'await-key 6000',
   ]);
   t.same(eight.press('called', '1').until('connected').since.slice(0, 2), [
-    'arm',
     'tell told-recorded | you-accepted',
+    'arm',
   ]);
   const early = new Play([monitored], here()).until('asking');
   t.ok(
@@ -378,7 +378,7 @@ t.test('without a menu no key is heard but the one for the other language', asyn
     t.ok(step(play.state, { type: 'key', party: 'called', key }).stray, key);
   t.notOk(step(play.state, { type: 'key', party: 'called', key: '8' }).stray);
   t.ok(play.since.length > 0);
-  t.same(play.until('connected').since, ['arm', 'tell told-recorded | you-accepted', 'open-media', 'watch']);
+  t.same(play.until('connected').since, ['tell told-recorded | you-accepted', 'arm', 'open-media', 'watch']);
 });
 
 t.test('every dialogue ends: the silent, the wrong, the undecided', async (t) => {

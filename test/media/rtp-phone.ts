@@ -92,6 +92,8 @@ export class RtpPhone {
   #ticks = 0;
   sent = 0;
   received = 0;
+  /** Packets of telephone events that came in. */
+  events = 0;
   heard: number[] = [];
 
   constructor(options: PhoneOptions) {
@@ -101,6 +103,7 @@ export class RtpPhone {
     this.#sdpAddress = options.sdpAddress ?? this.host;
     this.socket.on('error', () => undefined);
     this.socket.on('message', (bytes) => {
+      if (bytes.length >= 12 && ((bytes[1] ?? 0) & 0x7f) === 101) this.events++;
       if (bytes.length < 12 || ((bytes[1] ?? 0) & 0x7f) > 8) return;
       this.received++;
       for (const byte of bytes.subarray(12)) this.heard.push(decodeMulaw(byte));

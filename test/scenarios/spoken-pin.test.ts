@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { CallerId, FacilityId, WallMs } from '../../src/core/leg.js';
 import { publishCallers, unlockCaller } from '../../src/lists/commands-callers.js';
@@ -69,30 +69,35 @@ t.test('callers with a PIN', async (t) => {
   const talk = (to: string, words: TalkWords = {}, dialled?: string) =>
     house.talk(to, { from, as: 'wall-phone', headers: { 'X-Phone': `p${++phones}` }, ...words }, dialled);
   const sessions = async (pool: 'recorded' | 'private'): Promise<number> => {
-    const answers = await Promise.all(
-      site.local[pool].map((node) => askCli(node.cli, 'list numsessions')),
-    );
+    const answers = await Promise.all(site.local[pool].map((node) => askCli(node.cli, 'list numsessions')));
     return answers.reduce((sum, text) => sum + Number(/own: (\d+)/.exec(text ?? '')?.[1]), 0);
   };
 
-  await t.test('the digits are keyed in on a node that cannot record; then the call is the caller’s', async (t) => {
-    const one = await talk(number(0));
-    await one.callerHears('pin-ask');
-    t.same([await sessions('recorded'), await sessions('private')], [0, 1], 'on a private node alone');
-    t.notOk(one.wasDialled, 'nobody is dialled before');
-    await one.callerPresses(`${digits('ada')}#`);
-    await one.calledHears('menu-recorded');
-    t.same([await sessions('recorded'), await sessions('private')], [1, 0], 'and then on a recorded one');
-    await one.calledPresses('1');
-    await one.bothHear(t);
-    await one.call.hangUp();
-    const over = await one.over();
-    t.same(over.heard.caller, ['pin-ask', ...waiting, 'told-recorded']);
-    t.match(over.cdr, { caller: 'ada', verdict: 'monitored', ending: 'caller-hung-up', phone: 'p1' });
-    t.equal(over.cdr.spool.state, 'recording-finished');
-    t.same(saidTo(over, 'caller'), ['pin-ask', 'please-hold', 'told-recorded']);
-    t.same(over.rows.map(({ kind }) => kind), ['decision', 'armed', 'cdr'], 'one decision, of a known caller');
-  });
+  await t.test(
+    'the digits are keyed in on a node that cannot record; then the call is the caller’s',
+    async (t) => {
+      const one = await talk(number(0));
+      await one.callerHears('pin-ask');
+      t.same([await sessions('recorded'), await sessions('private')], [0, 1], 'on a private node alone');
+      t.notOk(one.wasDialled, 'nobody is dialled before');
+      await one.callerPresses(`${digits('ada')}#`);
+      await one.calledHears('menu-recorded');
+      t.same([await sessions('recorded'), await sessions('private')], [1, 0], 'and then on a recorded one');
+      await one.calledPresses('1');
+      await one.bothHear(t);
+      await one.call.hangUp();
+      const over = await one.over();
+      t.same(over.heard.caller, ['pin-ask', ...waiting, 'told-recorded']);
+      t.match(over.cdr, { caller: 'ada', verdict: 'monitored', ending: 'caller-hung-up', phone: 'p1' });
+      t.equal(over.cdr.spool.state, 'recording-finished');
+      t.same(saidTo(over, 'caller'), ['pin-ask', 'please-hold', 'told-recorded']);
+      t.same(
+        over.rows.map(({ kind }) => kind),
+        ['decision', 'armed', 'cdr'],
+        'one decision, of a known caller',
+      );
+    },
+  );
 
   const subtests: [string, (t: Test) => Promise<void>][] = [];
   for (const [at, kind] of (['events', 'application/dtmf-relay', 'application/dtmf'] as const).entries()) {
@@ -139,7 +144,14 @@ t.test('callers with a PIN', async (t) => {
         await one.callerHears('pin-ask', { nth: 3 });
         await one.callerPresses(`${wrong('clara')}#`);
         const over = await one.over();
-        t.same(over.heard.caller, ['pin-ask', 'pin-wrong', 'pin-ask', 'pin-wrong', 'pin-ask', 'refused-identity']);
+        t.same(over.heard.caller, [
+          'pin-ask',
+          'pin-wrong',
+          'pin-ask',
+          'pin-wrong',
+          'pin-ask',
+          'refused-identity',
+        ]);
         t.match(over.cdr, { verdict: 'undecided', caller: null, dialled: null, ending: 'pin-wrong' });
         t.notOk(one.wasDialled);
         checkUnrecorded(t, one, over);
@@ -201,7 +213,10 @@ t.test('callers with a PIN', async (t) => {
         await one.bothHear(t);
         await one.call.hangUp();
         const over = await one.over();
-        t.same(over.heard.caller.filter((heard) => heard.startsWith('pin')), []);
+        t.same(
+          over.heard.caller.filter((heard) => heard.startsWith('pin')),
+          [],
+        );
         t.match(over.cdr, { verdict: 'private', class: 'hotline' });
         t.notOk('caller' in over.cdr || 'phone' in over.cdr);
         checkUnrecorded(t, one, over);

@@ -97,7 +97,12 @@ t.test('the conversation with the called party', async (t) => {
         const over = await talk.over();
         t.same(over.heard.called, [...introduction('private'), 'menu-private', 'you-accepted']);
         t.same(over.heard.caller, [...waiting, 'told-private']);
-        t.match(over.cdr, { verdict: 'private', class: 'attorney', ending: 'called-hung-up', node: 'private-1' });
+        t.match(over.cdr, {
+          verdict: 'private',
+          class: 'attorney',
+          ending: 'called-hung-up',
+          node: 'private-1',
+        });
         checkUnrecorded(t, talk, over);
       },
     ]);
@@ -250,7 +255,9 @@ t.test('the conversation with the called party', async (t) => {
         await talk.calledPresses('11');
         await talk.calledHears('menu-recorded');
         t.notOk(
-          site.events.some((one) => one.event === 'call-phase' && one.callId === talk.callId && one.phase === 'telling'),
+          site.events.some(
+            (one) => one.event === 'call-phase' && one.callId === talk.callId && one.phase === 'telling',
+          ),
           'the call is not accepted',
         );
         await talk.calledPresses('2');
@@ -289,7 +296,9 @@ t.test('the conversation with the called party', async (t) => {
         const talk = await house.talk(number(12));
         await talk.calledHears('greeting');
         const other = await talk.called();
-        await other.audio.pressKeys('4'.repeat(32), { durationMs: 40, deadlineMs: 20_000 }).catch(() => undefined);
+        await other.audio
+          .pressKeys('4'.repeat(32), { durationMs: 40, deadlineMs: 20_000 })
+          .catch(() => undefined);
         const over = await talk.over();
         t.match(over.cdr, { ending: 'called-no-key', connectedMs: 0 });
         t.same(over.heard.caller, [...waiting, 'called-no-key']);
@@ -368,7 +377,8 @@ t.test('the conversation with the called party', async (t) => {
         else await (await talk.called()).hangUp();
         const over = await talk.over();
         t.equal(over.cdr.ending, gone === 'caller' ? 'caller-cancelled' : 'called-hung-up-early');
-        if (gone === 'called') t.same(over.heard.caller.slice(-1), ['called-declined'], 'the caller hears why');
+        if (gone === 'called')
+          t.same(over.heard.caller.slice(-1), ['called-declined'], 'the caller hears why');
         t.equal(over.cdr.connectedMs, 0);
         checkUnrecorded(t, talk, over);
       },

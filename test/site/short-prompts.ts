@@ -75,7 +75,9 @@ export const writeShortPrompts = async (directory: string): Promise<void> => {
       await chmod(file, 0o644);
     }
   }
-  const texts = Object.fromEntries(promptIds.map((id) => [id, { en: `noise for ${id}`, es: `ruido de ${id}` }]));
+  const texts = Object.fromEntries(
+    promptIds.map((id) => [id, { en: `noise for ${id}`, es: `ruido de ${id}` }]),
+  );
   await writeFile(join(directory, 'texts.json'), JSON.stringify(texts));
   await makeManifest(directory);
 };

@@ -46,7 +46,10 @@ export class Talk {
   readonly #ignored: number;
   #other: IncomingCall | null = null;
 
-  constructor(house: TalkSite, parts: { call: OutgoingCall; callId: string; number: string; ignored: number }) {
+  constructor(
+    house: TalkSite,
+    parts: { call: OutgoingCall; callId: string; number: string; ignored: number },
+  ) {
     this.house = house;
     this.call = parts.call;
     this.callId = parts.callId;
@@ -176,7 +179,10 @@ export const unlimited = (config: Config): Config => {
   const limits = { concurrent: wide, recent: wide, coolDownSeconds: 0 };
   return {
     ...config,
-    policy: { ...config.policy, limits: { windowHours: 24, monitored: limits, private: limits, alone: limits } },
+    policy: {
+      ...config.policy,
+      limits: { windowHours: 24, monitored: limits, private: limits, alone: limits },
+    },
   };
 };
 
@@ -233,7 +239,12 @@ export const saidTo = ({ cdr }: Over, party: 'caller' | 'called'): readonly stri
   (cdr.conversation.course as { to?: string; said?: string[] }[])
     .filter(({ to }) => to === party)
     .flatMap(({ said }) => said ?? [])
-    .map((file) => file.replace(/^en\//, '').replace(/^es\//, 'es:').replace(/\.wav$/, ''));
+    .map((file) =>
+      file
+        .replace(/^en\//, '')
+        .replace(/^es\//, 'es:')
+        .replace(/\.wav$/, ''),
+    );
 
 /** The keys of a menu a party pressed, as the CDR has them. */
 export const keysOf = ({ cdr }: Over, party: 'caller' | 'called'): string =>
