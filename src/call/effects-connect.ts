@@ -104,10 +104,15 @@ export const dial = async (run: CallRun, decision: Connectable): Promise<readonl
     }
     run.record.times.dial = run.elapsed();
     run.record.trunk = outcome.trunk;
-    run.called = called;
-    run.answerOfCalled = outcome.answer;
     // Whoever was named up to here is decided first. Each decision is bounded by its look-up and its row.
     await Promise.allSettled([...run.judging]);
+    if (run.state.phase === 'cancelling') {
+      // One of them ended the call: nobody was connected, and the caller is still to hear why.
+      await closing(run, 'hang-up-called', () => called.hangUp({ code: 'forwarded' }));
+      return [{ type: 'dial-failed', ending: { code: 'forwarded' } }];
+    }
+    run.called = called;
+    run.answerOfCalled = outcome.answer;
     run.feed({ type: 'answered' });
     // A called party that has gone already says so here, at once: before `answered` that would be a stray, and the
     // caller would be connected to nobody.

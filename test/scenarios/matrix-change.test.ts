@@ -375,6 +375,11 @@ const ordersReach = async (t: Test, stage: Stage, hinted: string, unhinted: stri
       // Nobody may listen any more, and who does is thrown out.
       await client.call('ACL', 'SETUSER', 'default', '-subscribe', '-psubscribe', '-ssubscribe');
       await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      t.equal(
+        String(await client.call('CLIENT', 'LIST', 'TYPE', 'pubsub')),
+        '',
+        'nobody listens to hints any more',
+      );
     } finally {
       client.disconnect();
     }

@@ -59,8 +59,8 @@ export class Tracer {
     const traced = this.#traced.get(callId);
     if (traced === undefined) return;
     traced.phases.push(phase);
-    // The phase after the stop: from now on nothing may be written.
-    if (phase !== 'journalling-move' || traced.atStop !== null) return;
+    // The phase after the stop, or that of the last words: from now on nothing may be written.
+    if ((phase !== 'journalling-move' && phase !== 'parting') || traced.atStop !== null) return;
     traced.atStop = this.#size(callId);
     traced.call.audio.play(callerAfterHz);
     traced.other.audio.play(calledAfterHz);
