@@ -4,6 +4,7 @@ import { configReference } from '../config/reference.js';
 import { decisionTable } from '../core/decide.js';
 import { endingCodes, endings } from '../core/ending.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
+import { weights } from '../recording/three-way/signs.js';
 
 /**
  * The tables of the documentation, made from the code. `sallyport docs` writes them between their markers, and a
@@ -41,6 +42,15 @@ export const docBlocks = (): Readonly<Record<string, string>> => ({
     [...new Metrics(() => 0).docs]
       .sort((a, b) => a.name.localeCompare(b.name))
       .map((metric) => [`\`${metric.name}\``, metric.type, metric.labels.join(', '), metric.help]),
+  ),
+  'three-way-signs': table(
+    ['sign', 'part of the story', 'by the called party', 'by the caller'],
+    Object.entries(weights).map(([sign, { part, called, caller }]) => [
+      `\`${sign}\``,
+      part,
+      String(called),
+      String(caller),
+    ]),
   ),
   configuration: configReference(),
 });
