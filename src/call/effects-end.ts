@@ -50,6 +50,7 @@ export const inspectSpool = async (run: CallRun): Promise<CallEvent> => {
 const look = (run: CallRun): Promise<SpoolFinding> => {
   const { recorder } = run.parts;
   const { decision } = run.record;
+  // What was recorded of a call that was to be recorded no more is under seal by now.
   if (decision?.verdict !== 'monitored' || run.becoming !== null) return recorder.verifyAbsence(run.callId);
   // A node that did not answer the opening may have done it: that recording is kept, not thrown away.
   if (run.mayHaveFlowed && run.recorded !== null) {

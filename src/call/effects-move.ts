@@ -60,7 +60,6 @@ export const moveMedia = async (run: CallRun, decision: Private): Promise<CallEv
     failed(run, 'move-media', error);
     return { type: 'media-move-failed', ending: mediaEnding(error, 'called-media-unusable') };
   }
-  run.recorded = null;
   await closing(run, 'release-media', async () => void (await recorded.release()));
   await sealWhatThereIs(run, recorded);
   return { type: 'media-moved' };

@@ -100,7 +100,10 @@ const privateLimits = limits(
   { caller: 1, number: 10_000, phone: 1 },
   { caller: 100, number: 100_000, phone: 1000 },
 );
-const aloneLimits = limits({ caller: 1, number: 10_000, phone: 1 }, { caller: 10, number: 10_000, phone: 100 });
+const aloneLimits = limits(
+  { caller: 1, number: 10_000, phone: 1 },
+  { caller: 10, number: 10_000, phone: 100 },
+);
 
 export const policy = z
   .strictObject({

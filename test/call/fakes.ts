@@ -116,6 +116,8 @@ export interface DialScript {
   readonly goneAtOnce: boolean;
   /** Where the carrier sends us before that, one after another; a target we do not follow fails the dialling. */
   readonly redirects?: readonly (OtherParty & { readonly ms: number })[];
+  /** Where it sends us elsewhere once more before it heard what we say to that, at its time; only the last counts. */
+  readonly impatient?: boolean;
   /** Other parties the called side names before its answer. */
   readonly others?: readonly (OtherParty & { readonly ms: number })[];
 }
@@ -244,6 +246,7 @@ export class FakeCalled implements CalledLeg {
   }
 
   onGone(gone: () => void): void {
+    if (this.#world.calledBroken) throw new CodedError('thrown');
     if (this.#isGone) gone();
     else this.#gone.push(gone);
   }
@@ -291,8 +294,9 @@ interface Placed {
   readonly of: Leg;
   readonly kind: string;
   readonly number: string;
-  /** How often it was given back. */
+  /** How often it was given back, and whether that is done. */
   left: number;
+  gone: boolean;
 }
 
 export interface WorldOptions {
@@ -323,6 +327,8 @@ export class World {
   readonly violations: string[] = [];
   /** Told of each thing before the node is asked to say it. */
   beforeSay: (what: string) => void = () => undefined;
+  /** Nobody can be told of the called party's hang-up. */
+  calledBroken = false;
   /** A prompt there is no sound of. */
   missing: string | null = null;
   readonly controller: Controller;
@@ -613,7 +619,7 @@ export class World {
 
   #counters(): Counters {
     const used = (same: (place: Placed) => boolean): Used => ({
-      concurrent: this.#places.filter((place) => place.left === 0 && same(place)).length,
+      concurrent: this.#places.filter((place) => !place.gone && same(place)).length,
       recent: 0,
       idleMs: null,
     });
@@ -631,14 +637,16 @@ export class World {
                 ? null
                 : used((one) => one.kind === kind && one.of.origin.phone === origin.phone),
           };
-          const place = { of: leg, kind, number, left: 0 };
+          const place = { of: leg, kind, number, left: 0, gone: false };
           this.#places.push(place);
           return {
             usage,
             connected: () => this.note('counted', leg.callId),
             leave: () => {
               place.left += 1;
-              return this.act('leave', leg.callId, () => undefined);
+              return this.act('leave', leg.callId, () => {
+                place.gone = true;
+              });
             },
           };
         }),
@@ -744,7 +752,21 @@ export class World {
       }
       goOn();
     };
-    if ((script.redirects ?? []).length > 0) void redirected();
+    const hasty = (): void => {
+      for (const redirect of script.redirects ?? []) {
+        later(redirect.ms, () => {
+          const last = redirect === script.redirects?.at(-1);
+          void options.redirect?.(redirect).then((decision) => {
+            this.note(decision === null ? 'redirect refused' : 'redirect followed', callId);
+            if (!last) return;
+            if (decision === null) settle('failed', { code: 'called-redirected' });
+            else goOn();
+          });
+        });
+      }
+    };
+    if (script.impatient === true) hasty();
+    else if ((script.redirects ?? []).length > 0) void redirected();
     else goOn();
     return {
       outcome,

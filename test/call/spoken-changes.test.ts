@@ -146,7 +146,7 @@ t.test('lockdown ends a monitored call that is up within 2 s, and both are told'
       await world.time.advance(2000);
       for (const what of ['hang-up caller', 'hang-up called', 'release']) {
         const when = at(world, what, from);
-        t.ok(when >= 0 && when - began <= 2000, `${name}: ${what} after ${when - began} ms`);
+        t.ok(when >= 0 && when - began < 2000, `${name}: ${what} after ${when - began} ms`);
       }
       await world.time.runOut();
       t.match(cdrOf(world), { ending: 'lockdown', detail: 'lockdown', verdict: 'monitored' });
@@ -311,6 +311,17 @@ t.test('looks are taken one at a time, and one more after the last change', asyn
   });
 });
 
+t.test('words that were not begun before the hang-up are in no record', async (t) => {
+  await inWorld({}, async (world) => {
+    await bringUp(world);
+    world.script = { shut: { ends: 'well', ms: 1600 }, 'hang-up caller': { ends: 'well', ms: 1000 } };
+    lockdown(world);
+    await world.time.runOut();
+    t.notOk(JSON.stringify(cdrOf(world)).includes('over-lockdown'));
+    checkInvariants(world);
+  });
+});
+
 // ---- becoming private
 
 const moveSteps = (world: World, from: number): readonly string[] =>
@@ -422,6 +433,24 @@ t.test('a move that fails at any of its steps ends the call, and what was record
         });
       }
     }
+  }
+});
+
+t.test('what comes late to a move is closed', async (t) => {
+  for (const [operation, ms] of [
+    ['anchor private', 4100],
+    ['reinvite called', 15_100],
+    ['stop', 5100],
+  ] as const) {
+    await inWorld({}, async (world) => {
+      await bringUp(world);
+      world.script = { [operation]: { ends: 'well', ms } };
+      news(world, attorney);
+      await world.time.runOut();
+      t.ok(world.whats().includes(`${operation} ok`), operation);
+      t.match(cdrOf(world), { verdict: 'private', sealed: { state: 'recording-sealed' } });
+      checkInvariants(world);
+    });
   }
 });
 
@@ -699,6 +728,52 @@ t.test('a redirect that comes when the call is given up is answered at once', as
   });
 });
 
+t.test('a redirect that another has overtaken is refused, and answers nothing for that', async (t) => {
+  for (const [first, second, slow, what] of [
+    ['same', 'attorney', 'attorney', ['redirect refused', 'redirect refused']],
+    ['attorney', 'same', 'same', ['redirect refused', 'redirect followed']],
+    ['attorney', 'same', 'attorney', ['redirect refused', 'redirect followed']],
+  ] as const) {
+    await inWorld({}, async (world) => {
+      byTarget(world, answers());
+      const redirects = [
+        { ...party('redirect', first), ms: 20 },
+        { ...party('redirect', second), ms: 30 },
+      ];
+      world.dial = () => ({ ...goodDial, redirects, impatient: true, ms: 500 });
+      const call = take(world);
+      await reach(world, call, 'dialling');
+      const { answers: said } = world;
+      let ms = 0;
+      world.answers = (caller, question) => said(caller, question);
+      world.behave = (operation) => (operation === 'look-up' ? { ends: 'well', ms } : { ends: 'well' });
+      ms = slow === first ? 100 : 15;
+      await world.time.advance(25);
+      ms = slow === second ? 100 : 15;
+      await world.time.advance(300);
+      t.same(
+        world.whats().filter((one) => one.startsWith('redirect ')),
+        what,
+        `${first}, ${second}, ${slow} slow`,
+      );
+      await end(world, call);
+    });
+  }
+});
+
+t.test('nobody is judged once the call is over', async (t) => {
+  await inWorld({}, async (world) => {
+    const call = await bringUp(world);
+    const { other } = call.caller;
+    await end(world, call);
+    const rows = world.rows.length;
+    other(party('refer', 'barred'));
+    await world.time.runOut();
+    t.equal(world.rows.length, rows);
+    t.equal(world.rows.at(-1)?.kind, 'cdr');
+  });
+});
+
 t.test('a redirect that cannot be judged is not followed', async (t) => {
   for (const ends of ['fails', 'throws', 'hangs'] as const) {
     for (const operation of ['look-up', 'append decision', 'surroundings'] as const) {
@@ -779,6 +854,7 @@ t.test('who was named before the call was decided is judged then, whenever that 
     for (const phone of [{}, { offersPrivate: true }]) {
       await inWorld({}, async (world) => {
         byTarget(world, answers());
+        world.script = { 'append decision': { ends: 'well', ms: 30 } };
         world.namedBefore = [party('diversion', target)];
         const call = take(world, phone);
         if ('offersPrivate' in phone) {
@@ -797,6 +873,9 @@ t.test('who was named before the call was decided is judged then, whenever that 
         await end(world, call);
         t.match(cdrOf(world).otherParties, [{ how: 'diversion', verdict: 'monitored', outcome: 'same' }]);
         t.ok(world.rows.findIndex(({ body }) => body.other !== undefined) > 0, 'after the call’s own row');
+        const looks = world.trace.filter(({ what }) => what === 'look-up');
+        const row = world.trace.find(({ what }) => what === 'append decision ok');
+        t.ok((looks.at(-1)?.at ?? -1) >= (row?.at ?? 0), 'and not before that is durable');
       });
     }
   }
@@ -993,11 +1072,16 @@ t.test('an ear that comes while the call becomes private or ends is closed', asy
         const run = world.controller.find(call.caller.leg.callId);
         if (run === null) throw new Error('no call');
         world.script = { listen: { ends: 'well', ms } };
-        const outcome = listenIn(run, () => phone(world, call));
+        let rung = false;
+        const outcome = listenIn(run, () => {
+          rung = true;
+          return phone(world, call);
+        });
         await world.time.advance(10);
         change(world, call);
         await world.time.advance(10_000);
         t.match(await outcome, { state: 'refused' });
+        t.notOk(rung, 'nobody’s phone rings for it');
         await end(world, call);
       });
     }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { TwoWays } from '../../src/call/hear.js';
 import type { JsonObject } from '../../src/call/ports.js';
 import { acceptance } from '../../src/core/accept.js';
 import type { CallerId } from '../../src/core/leg.js';
@@ -49,6 +50,11 @@ t.test('a monitored call: in this order, and recorded from the acceptance to the
     const call = await bringUp(world);
     t.same(world.told(call, 'caller'), heard.monitored.caller);
     t.same(world.told(call, 'called'), heard.monitored.called);
+    t.same(
+      [call.caller.keys, call.called?.keys, world.voices[0]?.keys],
+      [null, null, null],
+      'nobody listens',
+    );
     await world.time.advance(5000);
     call.caller.leave('caller-hung-up');
     await world.time.runOut();
@@ -296,6 +302,55 @@ t.test('a digit keyed in twice is two, whichever way', async (t) => {
       checkInvariants(world);
     });
   }
+});
+
+t.test('a press of one way is met by one of the other, of the same party, and soon', async (t) => {
+  const ways = new TwoWays();
+  t.notOk(ways.heardAlready('caller', '5', 'audio', 0));
+  t.ok(ways.heardAlready('caller', '5', 'info', 400));
+  t.notOk(ways.heardAlready('caller', '5', 'info', 500), 'what was met is met no more');
+  t.notOk(ways.heardAlready('called', '5', 'audio', 600), 'another party’s is another press');
+  t.notOk(ways.heardAlready('caller', '6', 'audio', 700), 'as is another key');
+  t.ok(ways.heardAlready('caller', '6', 'info', 1700));
+  t.notOk(ways.heardAlready('called', '5', 'info', 1701), 'and what comes too late');
+});
+
+t.test('nobody but the caller keys in a PIN or chooses a kind', async (t) => {
+  await inWorld({}, async (world) => {
+    const call = take(world, { pin: true, offersPrivate: true });
+    await hears(world, call, 'caller', 'pin-ask');
+    for (let i = 0; i < 4; i += 1) world.press(call, 'called', '0');
+    keyIn(world, call, `${pin}#`);
+    await hears(world, call, 'caller', 'kind-menu');
+    world.press(call, 'called', '2');
+    world.press(call, 'called', '1');
+    await world.time.advance(100);
+    t.equal(phaseOf(world, call), 'choosing');
+    call.caller.leave('caller-hung-up');
+    await world.time.runOut();
+    t.notOk(JSON.stringify(cdrOf(world)).includes('"party"'));
+    checkInvariants(world);
+  });
+});
+
+t.test('a flood of keys is counted in the CDR, not kept', async (t) => {
+  await inWorld({}, async (world) => {
+    const call = take(world);
+    await hears(world, call, 'called', 'notice-recorded');
+    for (let i = 0; i < 200; i += 1) world.press(call, 'called', '4');
+    await accept(world, call);
+    await reach(world, call, 'connected');
+    for (let i = 0; i < 10; i += 1) {
+      world.press(call, 'called', '4');
+      world.press(call, 'caller', '4', 'info');
+    }
+    call.caller.leave('caller-hung-up');
+    await world.time.runOut();
+    const { course, more } = cdrOf(world).conversation as { course: JsonObject[]; more: number };
+    t.equal(course.length, 64);
+    t.equal(course.length + more, 2 + 200 + 1 + 1 + 2, 'and nobody looks at keys of a call that is up');
+    checkInvariants(world);
+  });
 });
 
 t.test('three PINs are tried, each asked for with the reason for it', async (t) => {
@@ -1063,15 +1118,27 @@ t.test('a place that comes after the call has ended is given back', async (t) =>
   }
 });
 
-t.test('a caller is not in its own way when it is looked up a second time', async () => {
+t.test('a caller is not in its own way when it is looked up a second time', async (t) => {
   await inWorld({}, async (world) => {
     world.script = { leave: { ends: 'well', ms: 50 } };
     const call = take(world, kindPhone);
     await hears(world, call, 'caller', 'kind-menu');
     keyIn(world, call, '1');
     await reach(world, call, 'asking');
+    t.equal(world.counted().length, 2);
     call.caller.leave('caller-hung-up');
     await world.time.runOut();
+    checkInvariants(world);
+  });
+});
+
+t.test('a called party whose hang-up nobody would hear is no called party', async (t) => {
+  await inWorld({}, async (world) => {
+    world.calledBroken = true;
+    take(world);
+    await world.time.runOut();
+    t.match(cdrOf(world), { ending: 'internal-error', detail: 'thrown', connectedMs: 0 });
+    t.ok(world.whats().includes('hang-up called'));
     checkInvariants(world);
   });
 });

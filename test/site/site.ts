@@ -278,9 +278,12 @@ export class Site {
     return rows;
   }
 
-  /** The one CDR of a call. */
+  /** The one CDR of a call. A row that was late is in the journal with a mark that it does not count. */
   async cdr(callId: string): Promise<Row['body']> {
-    const rows = await this.rows({ callId, kinds: ['cdr'] });
+    const abandoned = await this.rows({ kinds: ['abandoned'] });
+    const counts = ({ seq }: Row): boolean =>
+      !abandoned.some(({ body }) => body.firstSeq <= seq && seq <= body.lastSeq);
+    const rows = (await this.rows({ callId, kinds: ['cdr'] })).filter(counts);
     if (rows.length !== 1) throw new Error(`${rows.length} CDRs of ${callId}`);
     return rows[0]?.body;
   }

@@ -10,16 +10,20 @@ import { soundFile } from '../../src/prompts/manifest.js';
 /** A prompt as it was heard: in English by its id alone, in Spanish with 'es:' before it. */
 export type Heard = PromptId | `es:${PromptId}`;
 
-const candidates = (directory: string): ReadonlyMap<Heard, Candidate> =>
-  new Map(
-    languages.flatMap((language) =>
-      promptIds.map((id): [Heard, Candidate] => {
-        const wav = readWav(readFileSync(join(directory, soundFile(id, language))));
-        const name: Heard = language === 'en' ? id : `${language}:${id}`;
-        return [name, { name, samples: wav.channels[0] ?? new Int16Array() }];
-      }),
-    ),
-  );
+/** A sound that is the same in both languages, such as the tone a caller waits with, goes by its English name. */
+const candidates = (directory: string): ReadonlyMap<Heard, Candidate> => {
+  const found = new Map<Heard, Candidate>();
+  for (const language of languages) {
+    for (const id of promptIds) {
+      const bytes = readFileSync(join(directory, soundFile(id, language)));
+      const english = readFileSync(join(directory, soundFile(id, 'en')));
+      const name: Heard = language === 'en' || bytes.equals(english) ? id : `${language}:${id}`;
+      const [samples = new Int16Array()] = readWav(bytes).channels;
+      found.set(name, { name, samples });
+    }
+  }
+  return found;
+};
 
 /** Finds prompts in the sound a party received, and never asks the product what it played. */
 export class PromptEar {
