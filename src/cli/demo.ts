@@ -67,7 +67,9 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
     const published = await site.publish(await exampleLists(config));
     await site.beat();
     say(`published the example lists as epoch ${published.manifest.epoch}; starting the controller\n`);
-    say('First, calls of an exchange that announces them itself: Sallyport says nothing, decides and records.\n');
+    say(
+      'First, calls of an exchange that announces them itself: Sallyport says nothing, decides and records.\n',
+    );
     const events: AppEvent[] = [];
     const news = new News();
     sallyport = await startSallyport(site.config, (event) => {

@@ -7,9 +7,7 @@ import { type EndingCode, endingCodes, endings } from '../core/ending.js';
 import { farewells, refusalPrompt } from '../core/farewell.js';
 import { type PromptId, promptIds, prompts } from '../core/prompt.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
-<<<<<<< HEAD
 import { weights } from '../recording/three-way/signs.js';
-=======
 import { fromRoot } from '../root.js';
 import {
   acceptanceRows,
@@ -21,7 +19,6 @@ import {
   menuRows,
   otherRows,
 } from './call-flow.js';
->>>>>>> b
 
 /**
  * The tables of the documentation, made from the code. `sallyport docs` writes them between their markers, and a
