@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Language, languages, type PromptId, promptIds } from '../core/prompt.js';
-import { hears, rms } from '../phones/goertzel.js';
+import { rms, toneLevel } from '../phones/goertzel.js';
 import type { IncomingCall } from '../phones/incoming-call.js';
 import type { OutgoingCall } from '../phones/outgoing-call.js';
 import { type Candidate, Recogniser } from '../phones/recognise.js';
@@ -61,7 +61,10 @@ export const orderOf = (event: SideEvent): number => (event.kind === 'key' ? eve
 const EVERY_MS = 50;
 /** The other party's tone is looked for in pieces of this length; shorter bursts are no voice. */
 const PIECE = SAMPLE_RATE / 10;
-const LEAST_PIECES = 4;
+const LEAST_PIECES = 3;
+/** A vowel may have half its energy at one frequency for a moment; a phone's tone is nothing else. */
+const LEAST_SHARE = 0.85;
+const LEAST_DBFS = -50;
 /** A gap this short (a lost packet or two) does not end it. */
 const PAUSE_PIECES = 3;
 
@@ -155,7 +158,8 @@ export class Ear {
   #voices(sound: Int16Array, hz: number): readonly SideEvent[] {
     const runs: { from: number; until: number }[] = [];
     for (let at = 0; at + PIECE <= sound.length; at += PIECE) {
-      if (!hears(sound.subarray(at, at + PIECE), hz)) continue;
+      const piece = sound.subarray(at, at + PIECE);
+      if (dbfsOf(piece) < LEAST_DBFS || toneLevel(piece, hz) < LEAST_SHARE) continue;
       const last = runs.at(-1);
       if (last !== undefined && at - last.until <= PAUSE_PIECES * PIECE) last.until = at + PIECE;
       else runs.push({ from: at, until: at + PIECE });

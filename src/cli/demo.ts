@@ -57,6 +57,7 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
     { ...trunk, name: `${trunk.name}-spoken`, addresses: [unit.host], conversation: 'here' as const },
   ]);
   say('starting Redis, one media node that records and one that cannot, on free loopback ports');
+  say('the whole demo takes a little over a minute');
   const site = await startLocal({
     config: { ...config, trunks: { carriers, facilities }, log: { level: 'silent' } },
     dir,
@@ -66,6 +67,9 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
     const published = await site.publish(await exampleLists(config));
     await site.beat();
     say(`published the example lists as epoch ${published.manifest.epoch}; starting the controller\n`);
+    say(
+      'First, calls of an exchange that announces them itself: Sallyport says nothing, decides and records.\n',
+    );
     const events: AppEvent[] = [];
     const news = new News();
     sallyport = await startSallyport(site.config, (event) => {

@@ -7,6 +7,7 @@ import { type EndingCode, endingCodes, endings } from '../core/ending.js';
 import { farewells, refusalPrompt } from '../core/farewell.js';
 import { type PromptId, promptIds, prompts } from '../core/prompt.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
+import { weights } from '../recording/three-way/signs.js';
 import { fromRoot } from '../root.js';
 import {
   acceptanceRows,
@@ -66,6 +67,15 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
     [...new Metrics(() => 0).docs]
       .sort((a, b) => a.name.localeCompare(b.name))
       .map((metric) => [`\`${metric.name}\``, metric.type, metric.labels.join(', '), metric.help]),
+  ),
+  'three-way-signs': table(
+    ['sign', 'part of the story', 'by the called party', 'by the caller'],
+    Object.entries(weights).map(([sign, { part, called, caller }]) => [
+      `\`${sign}\``,
+      part,
+      String(called),
+      String(caller),
+    ]),
   ),
   configuration: configReference(),
   'call-here': diagram('here'),
