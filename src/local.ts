@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Clock } from './call/ports.js';
 import type { Config } from './config/schema.js';
 import type { WallMs } from './core/leg.js';
@@ -9,7 +9,9 @@ import type { ListSet } from './lists/entries.js';
 import { type HeartbeatPublisher, startHeartbeat } from './lists/heartbeat.js';
 import { type Published, type PublishOptions, publish } from './lists/publish.js';
 import { generatePublisherKey, type PublisherKey, publisherKey } from './lists/signed.js';
+import { ownPrompts } from './prompts/catalogue.js';
 import { holdPortRange } from './stack/free-ports.js';
+import { readableFor } from './stack/readable.js';
 import { type RunningRedis, startRedis } from './stack/redis.js';
 import { type RunningRtpengine, startRtpengine } from './stack/rtpengine.js';
 
@@ -97,6 +99,10 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
       stops.push(() => started.stop());
       return started;
     };
+    const prompts = await readableFor(resolve(config.prompts.directory ?? ownPrompts), 'manifest.json', [
+      'rtpengine',
+    ]);
+    stops.push(() => prompts.tidy());
     const wanted = options.nodes ?? { recorded: 1, private: 1 };
     const recorded: RunningRtpengine[] = [];
     const privates: RunningRtpengine[] = [];
@@ -109,7 +115,15 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
       clock,
     };
     return {
-      config: overlaid(config, dir, fixedPorts, redis, [...recorded, ...privates], publicFile),
+      config: overlaid(config, {
+        dir,
+        fixedPorts,
+        redis,
+        nodes: [...recorded, ...privates],
+        publicFile,
+        keypadPort,
+        prompts: prompts.dir,
+      }),
       redis,
       recorded,
       private: privates,
@@ -136,14 +150,20 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
   }
 };
 
+interface Running {
+  readonly dir: string;
+  readonly fixedPorts: boolean;
+  readonly redis: RunningRedis;
+  readonly nodes: readonly RunningRtpengine[];
+  readonly publicFile: string;
+  readonly keypadPort: number;
+  readonly prompts: string;
+}
+
 /** The configuration with what really runs in the place of what was configured. */
 const overlaid = (
   config: Config,
-  dir: string,
-  fixedPorts: boolean,
-  redis: RunningRedis,
-  nodes: readonly RunningRtpengine[],
-  publicFile: string,
+  { dir, fixedPorts, redis, nodes, publicFile, keypadPort, prompts }: Running,
 ): Config => ({
   ...config,
   sip: {
@@ -155,11 +175,13 @@ const overlaid = (
     redis: { host: redis.host, port: redis.port, db: 0 },
     publisherKeys: [publicFile],
     snapshot: join(dir, 'snapshot.json'),
+    orders: join(dir, 'orders'),
     // Everything shares one machine here, builds and browsers included: its scheduler, not Redis, sets the delays.
     deadlineMs: Math.max(config.lists.deadlineMs, 250),
   },
   media: {
     ...config.media,
+    keypad: { address: '127.0.0.1', port: keypadPort },
     nodes: nodes.map((node) => ({
       name: `${node.kind}-${nodes.filter((one) => one.kind === node.kind).indexOf(node) + 1}`,
       pool: node.kind,
@@ -167,6 +189,7 @@ const overlaid = (
       cli: { ...node.cli },
       mediaAddress: node.mediaAddress,
       pid: node.pid,
+      prompts,
       ...(node.spool === undefined ? {} : { spool: node.spool }),
     })),
   },

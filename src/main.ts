@@ -16,11 +16,12 @@ import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
 import { openLists, openMedia } from './open-parts.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
-import { loadPrompts } from './prompts/catalogue.js';
+import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
 import { fromRoot } from './root.js';
 import { observed, startRow } from './rows.js';
 import { SipEndpoint } from './sip/endpoint.js';
 import { remoteAgent, type SipListener, startAgentIfEmbedded } from './sip-agent.js';
+import { steadyClock } from './steady-clock.js';
 import { Supervision } from './supervision.js';
 
 export type { SipListener } from './sip-agent.js';
@@ -44,7 +45,7 @@ export interface Sallyport {
   stop(drainMs?: number): Promise<void>;
 }
 
-const clock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
+export const systemClock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 
 /** A random CallId: 26 characters of base32, 130 bits. */
@@ -74,6 +75,8 @@ export const startSallyport = async (
   }
 };
 
+const clock = systemClock;
+
 const start = async (
   config: Config,
   observe: ((event: AppEvent) => void) | undefined,
@@ -82,7 +85,7 @@ const start = async (
 ): Promise<Sallyport> => {
   // Nobody is called with half a catalogue: a prompt that is not there refuses to start.
   const prompts = await loadPrompts({
-    directory: config.prompts.directory,
+    directory: config.prompts.directory ?? ownPrompts,
     onProblem: (problem) => emit({ event: 'fault', where: 'recorded-name', code: problem.code }),
   });
   const log = createLog(config.log.level);
@@ -126,6 +129,7 @@ const start = async (
     supervisors: { allowed: config.control.supervisors, trunk: null },
   });
   closers.push(() => endpoint.stop());
+  const steady = steadyClock(clock, () => emit({ event: 'fault', where: 'clock', code: 'clock-jumped' }));
   const taker = new Controller(
     {
       lists,
@@ -134,7 +138,7 @@ const start = async (
       recorder,
       dialer: endpoint.dialer,
       bridge: endpoint.bridge,
-      surroundings: surroundingsOf(config, orders),
+      surroundings: surroundingsOf(config, orders, steady),
       prompts,
       callers,
       counters,
@@ -159,6 +163,7 @@ const start = async (
     supervisors: endpoint.supervisors,
     journal: rows,
     emit,
+    clock,
     config,
   });
   supervised = (event) => supervision.observe(event);

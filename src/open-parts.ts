@@ -9,6 +9,7 @@ import { openOrders, type SharedOrders } from './lists/orders.js';
 import { createRedisLists, type RedisLists, type RedisListsOptions } from './lists/redis-lists.js';
 import { createMedia, type MediaPools } from './media/media.js';
 import { redisOf } from './options.js';
+import { ownPrompts } from './prompts/catalogue.js';
 import { createRecorder, type SpoolRecorder } from './recording/recorder.js';
 import { journalledAttestation } from './rows.js';
 
@@ -111,7 +112,7 @@ export const openMedia = async (
   const media = createMedia({
     nodes: config.media.nodes.map(({ pid, pidFile, spool, prompts, ...node }) => ({
       ...node,
-      promptsRoot: resolve(prompts ?? config.prompts.directory),
+      promptsRoot: resolve(prompts ?? config.prompts.directory ?? ownPrompts),
       ...(pid === undefined ? {} : { pid }),
       ...(pidFile === undefined ? {} : { pidFile }),
       ...(spool === undefined ? {} : { spool }),

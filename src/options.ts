@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import type { AppEvent } from './call/events.js';
 import type { Emit, Journal, JsonObject, Surroundings } from './call/ports.js';
 import type { Config } from './config/schema.js';
-import type { CallerId, FacilityId, Origin, TrunkId, WallMs } from './core/leg.js';
+import type { CallerId, FacilityId, Origin, TrunkId } from './core/leg.js';
 import type { DialPlan } from './core/number.js';
 import type { Policy, PolicyVersion } from './core/policy.js';
-import { type Hours, scheduleAt } from './core/schedule.js';
+import { type Hours, schedulesAt } from './core/schedule.js';
 import type { Limits } from './core/usage.js';
 import { canonicalJson } from './journal/canonical.js';
 import type { Trunk } from './sip/trunk.js';
@@ -95,7 +95,11 @@ export interface Standing {
 }
 const nothingStands: Standing = { lockdown: () => 'off', suspended: () => false };
 
-export const surroundingsOf = (config: Config, orders: Standing = nothingStands): Surroundings => {
+export const surroundingsOf = (
+  config: Config,
+  orders: Standing = nothingStands,
+  steady: () => boolean = () => true,
+): Surroundings => {
   const suspended = new Map(
     Object.entries(config.facilities).map(([name, facility]) => [name, new Set(facility.suspendedCallers)]),
   );
@@ -108,10 +112,16 @@ export const surroundingsOf = (config: Config, orders: Standing = nothingStands)
       }
       const unit = origin.unit === null ? undefined : facility.units[origin.unit];
       const phone = origin.phone === null ? undefined : facility.phones[origin.phone];
+      const schedules = {
+        facility: hoursOf(facility.hours) ?? [],
+        unit: hoursOf(unit?.hours),
+        phone: hoursOf(phone?.hours),
+      };
       const standing = orders.lockdown(origin);
       return {
         lockdown: config.policy.lockdown || facility.lockdown ? 'on' : standing,
-        schedule: scheduleOf([facility.hours, unit?.hours, phone?.hours], facility.timeZone, now),
+        // At an hour nobody knows, nobody can say whether phones are open.
+        schedule: steady() ? schedulesAt(schedules, facility.timeZone, now) : 'unknown',
         // A suspension nobody can read is one.
         suspended:
           caller !== null &&
@@ -132,16 +142,8 @@ export const surroundingsOf = (config: Config, orders: Standing = nothingStands)
   };
 };
 
-/** Open where every schedule there is says so; one that is closed settles it, one that is unknown settles the rest. */
-const scheduleOf = (
-  schedules: readonly (readonly Hours[] | undefined)[],
-  timeZone: string,
-  now: WallMs,
-): 'open' | 'closed' | 'unknown' => {
-  const said = schedules.flatMap((hours) => (hours === undefined ? [] : [scheduleAt(hours, timeZone, now)]));
-  if (said.includes('closed')) return 'closed';
-  return said.includes('unknown') ? 'unknown' : 'open';
-};
+const hoursOf = (hours: Config['facilities'][string]['hours'] | undefined): readonly Hours[] | null =>
+  hours?.map(({ from, to, days }) => (days === undefined ? { from, to } : { from, to, days })) ?? null;
 
 /** Events that are evidence too: alarms, arming, nodes and trunks going up or down. */
 const evidence: ReadonlySet<AppEvent['event']> = new Set([

@@ -1,11 +1,12 @@
 import type { Control, ControlOutcome, FollowedEvent, OnOff, OrderView } from './api/control.js';
 import { maskedNumber } from './api/control.js';
+import { FollowedCalls } from './api/control-follow.js';
 import type { CallRun } from './call/call-run.js';
 import type { CallView, Controller } from './call/controller.js';
 import { codeOf } from './call/deadline.js';
-import { type AppEvent, alarmTexts } from './call/events.js';
+import type { AppEvent } from './call/events.js';
 import { listenIn } from './call/listen-in.js';
-import type { Emit, Journal, JsonObject } from './call/ports.js';
+import type { Clock, Emit, Journal, JsonObject } from './call/ports.js';
 import type { Locked, Order, OrderGiven } from './call/talk.js';
 import type { Config } from './config/schema.js';
 import { type CallId, parseCallerId } from './core/leg.js';
@@ -20,6 +21,7 @@ interface SupervisionParts {
   readonly supervisors: SupervisorDialer;
   readonly journal: Journal;
   readonly emit: Emit;
+  readonly clock: Clock;
   readonly config: Config;
 }
 
@@ -37,12 +39,17 @@ const privateCall = refused(
  */
 export class Supervision implements Control {
   readonly #parts: SupervisionParts;
-  readonly #followers = new Set<(event: FollowedEvent) => void>();
+  readonly #followed: FollowedCalls;
   /** Called numbers that ring an investigator, by the number's text. */
   readonly #alerts: ReadonlyMap<string, string>;
 
   constructor(parts: SupervisionParts) {
     this.#parts = parts;
+    const facilities = new Map(parts.config.trunks.facilities.map(({ name, facility }) => [name, facility]));
+    this.#followed = new FollowedCalls({
+      facilityOf: (trunk) => facilities.get(trunk) ?? 'unknown',
+      clock: parts.clock,
+    });
     const plan = planOf(parts.config, Object.keys(parts.config.dialPlans)[0] ?? 'default');
     this.#alerts = new Map(
       parts.config.control.alerts.flatMap(({ number, phone }) => {
@@ -57,16 +64,13 @@ export class Supervision implements Control {
   }
 
   follow(listener: (event: FollowedEvent) => void): () => void {
-    this.#followers.add(listener);
-    return () => this.#followers.delete(listener);
+    return this.#followed.follow(listener);
   }
 
   /** Turns the product's own events into what operators follow, and rings investigators. */
   observe(event: AppEvent): void {
     if (event.event === 'call-phase' && event.phase === 'connected') this.#alert(event.callId);
-    if (this.#followers.size === 0) return;
-    const followed = this.#followed(event);
-    if (followed !== null) for (const follower of [...this.#followers]) follower(followed);
+    this.#followed.observe(event);
   }
 
   async end(callId: string, by: string, why: string, block: boolean): Promise<ControlOutcome> {
@@ -91,6 +95,9 @@ export class Supervision implements Control {
   }
 
   async lockdown(place: Locked, state: OnOff, by: string, why: string): Promise<ControlOutcome> {
+    if (place.level !== 'global' && this.#parts.config.facilities[place.facility] === undefined) {
+      return refused('facility-unknown', `the configuration has no facility ${place.facility}`);
+    }
     return this.#journalled('lockdown', null, by, { why, state, place: { ...place } }, async () => {
       await this.#order({ kind: 'lockdown', place }, state, by, why, null);
       const under = this.#parts.controller.calls().length;
@@ -189,41 +196,15 @@ export class Supervision implements Control {
       await journal.append('supervision', { use, callId, by, ...body });
       outcome = await work();
     } catch (error) {
-      outcome = refused(codeOf(error), 'it could not be done, or not be written down; nothing was changed');
+      outcome = refused(
+        codeOf(error),
+        'it could not be written down or not be done to its end; `sallyport orders` shows what stands',
+      );
     }
     emit({ event: 'supervision', callId, use, outcome: outcome.ok ? 'done' : outcome.code });
     return outcome;
   }
-
-  #followed(event: AppEvent): FollowedEvent | null {
-    const at = new Date().toISOString();
-    if (event.event === 'alarm') {
-      const { alarm, callId, detail } = event;
-      return { kind: 'alarm', at, callId, alarm, text: alarmTexts[alarm], detail };
-    }
-    const what = followedAs(event);
-    if (what === null || !('callId' in event) || event.callId === null) return null;
-    const call = this.#parts.controller.calls().find((one) => one.callId === event.callId);
-    return call === undefined ? null : { kind: 'call', at, ...what, call };
-  }
 }
-
-const followedAs = (
-  event: AppEvent,
-): { what: 'arrived' | 'phase' | 'decided' | 'ended'; detail: string | null } | null => {
-  switch (event.event) {
-    case 'call-arrived':
-      return { what: 'arrived', detail: null };
-    case 'call-decided':
-      return { what: 'decided', detail: event.reason };
-    case 'call-phase':
-      return { what: 'phase', detail: null };
-    case 'call-ended':
-      return { what: 'ended', detail: event.ending };
-    default:
-      return null;
-  }
-};
 
 const listenTexts: Readonly<Record<string, string>> = {
   'call-not-up': 'the parties do not hear each other yet, or no longer',

@@ -35,13 +35,17 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   call: (target) => /^(core|call)\//.test(target),
   agent: (target) => target.startsWith('agent/'),
   phones: (target) => target.startsWith('phones/'),
-  sip: (target) => /^(core|sip)\//.test(target) || /^call\/(ports|events)\.ts$/.test(target),
+  sip: (target) => /^(core|sip)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target),
   media: (target) =>
-    /^(core|media)\//.test(target) || /^call\/(ports|events)\.ts$/.test(target) || target === 'root.ts',
+    /^(core|media)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target) || target === 'root.ts',
   recording: (target) =>
-    /^(core|recording)\//.test(target) || /^call\/(ports|events)\.ts$/.test(target) || target === 'root.ts',
+    /^(core|recording)\//.test(target) ||
+    /^call\/(ports|talk|events)\.ts$/.test(target) ||
+    target === 'root.ts',
   lists: (target) =>
-    /^(core|lists)\//.test(target) || /^call\/(ports|events)\.ts$/.test(target) || target === 'root.ts',
+    /^(core|lists)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target) || target === 'root.ts',
+  prompts: (target) =>
+    /^(core|prompts)\//.test(target) || /^call\/(talk|ports)\.ts$/.test(target) || target === 'root.ts',
   journal: (target) => target.startsWith('journal/'),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   config: (target) => /^(core|config)\//.test(target),

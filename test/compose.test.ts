@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -73,7 +73,7 @@ t.test('docker-compose.yml is sound', async (t) => {
     for (const secret of one.secrets ?? []) t.ok(parsed.secrets[secret], `${name}: secret ${secret}`);
     for (const volume of one.volumes ?? []) {
       const [from = ''] = volume.split(':');
-      if (from.startsWith('.')) t.doesNotThrow(() => readFileSync(fromRoot(from)), `${name} mounts ${from}`);
+      if (from.startsWith('.')) t.doesNotThrow(() => statSync(fromRoot(from)), `${name} mounts ${from}`);
       else t.ok(from in parsed.volumes, `${name}: volume ${from}`);
     }
   }
@@ -81,7 +81,11 @@ t.test('docker-compose.yml is sound', async (t) => {
   const recordedNode = services['rtpengine-recorded'];
   const text = (one: typeof privateNode): string => (one?.command ?? []).join(' ');
   t.notMatch(text(privateNode), /recording/, 'the private node has no recording option');
-  t.equal(privateNode?.volumes, undefined, 'nor any volume');
+  t.same(
+    privateNode?.volumes,
+    ['./config/prompts:/usr/share/sallyport/prompts:ro'],
+    'nor any volume but the prompts, which it may only read',
+  );
   t.equal(privateNode?.tmpfs, undefined, 'nor anywhere to write');
   t.match(privateNode, { read_only: true, ulimits: { fsize: 0 } });
   t.match(text(recordedNode), /--recording-method=pcap/);
@@ -105,6 +109,14 @@ t.test('the configuration of the compose file fits its services', async (t) => {
     if (node.spool !== undefined) t.match(text, `--recording-dir=${node.spool}`);
   }
   t.match(text, `--port ${config.lists.redis.port} `);
+  const { address, port } = config.media.keypad;
+  t.equal(text.split(`--dtmf-log-dest=${address}:${port}\n`).length - 1, 2, 'both nodes report keys');
+  const mount = `./config/prompts:${config.prompts.directory}:ro\n`;
+  t.equal(text.split(mount).length - 1, 3, 'both nodes and the controller read the same prompts');
+  for (const node of config.media.nodes) t.equal(node.prompts, config.prompts.directory, node.name);
+  for (const path of [config.lists.orders, config.lists.snapshot, config.control.socket]) {
+    t.match(path, /^\/var\/lib\/sallyport\/[a-z.]+$/, 'state lies in the state volume');
+  }
   t.match(
     readFileSync(fromRoot('config', 'drachtio.conf.xml'), 'utf8'),
     /<admin port="9022" secret="@DRACHTIO_SECRET@">127\.0\.0\.1</,

@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
+import { heardBy } from '../src/cli/call-flow.js';
+import { phasesInOrder, walk } from '../src/cli/call-walk.js';
 import { blocksIn, docBlocks } from '../src/cli/doc-blocks.js';
+import { promptIds } from '../src/core/prompt.js';
 import { fromRoot } from '../src/root.js';
 
 const pages = readdirSync(fromRoot('docs')).filter((name) => name.endsWith('.md'));
@@ -36,4 +39,17 @@ t.test('every file named in the docs and the README exists', async (t) => {
     }
   }
   t.ok(seen > 3, `${seen} links were checked`);
+});
+
+t.test('the walk through the call misses nothing', async (t) => {
+  const arrows = [...walk('here'), ...walk('elsewhere')];
+  const places = new Set(arrows.flatMap(({ from, to }) => [from, to]));
+  t.same(
+    phasesInOrder.filter((phase) => !places.has(phase)),
+    [],
+    'every phase is reached',
+  );
+  t.equal(places.size, phasesInOrder.length);
+  for (const id of promptIds) t.not(heardBy(id), '', `${id} is heard by somebody`);
+  t.ok(arrows.length > 300, `${arrows.length} arrows`);
 });

@@ -11,6 +11,8 @@ export interface ControlLimits {
   readonly unreadBytes: number;
   /** How long an order may take before its asker is told that its outcome is unknown. */
   readonly answerMs: number;
+  /** The same for `listen`, which waits until a person has picked up a phone. */
+  readonly listenMs: number;
   /** How long a connection may ask nothing while it follows nothing. */
   readonly idleMs: number;
   /** How long a connection that was told its last line has to take it. */
@@ -22,6 +24,7 @@ export const defaultLimits: ControlLimits = {
   outstanding: 64,
   unreadBytes: 256 * 1024,
   answerMs: 10_000,
+  listenMs: 45_000,
   idleMs: 60_000,
   lingerMs: 2000,
 };
@@ -223,15 +226,18 @@ export class ControlConnection {
       return;
     }
     this.#outstanding.add(id);
-    const timer = setTimeout(() => {
-      this.#settle(id, {
-        ok: false,
-        error: {
-          code: 'outcome-unknown',
-          message: 'the controller has not said in time whether this was done; look before you try again',
-        },
-      });
-    }, limits.answerMs);
+    const timer = setTimeout(
+      () => {
+        this.#settle(id, {
+          ok: false,
+          error: {
+            code: 'outcome-unknown',
+            message: 'the controller has not said in time whether this was done; look before you try again',
+          },
+        });
+      },
+      order.command === 'listen' ? limits.listenMs : limits.answerMs,
+    );
     timer.unref();
     carryOut(this.#options.control, order)
       .then(

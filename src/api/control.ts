@@ -16,7 +16,7 @@ export interface Control {
   follow(listener: (event: FollowedEvent) => void): () => void;
   /** Ends one call; with `block`, the number it went to is blocked as well. */
   end(callId: string, by: string, why: string, block: boolean): Promise<ControlOutcome>;
-  /** Rings a supervisor's phone (a SIP URI) and lets it hear one monitored call. */
+  /** Rings a supervisor's phone (a SIP URI) and lets it hear one monitored call. Resolves once it was answered. */
   listen(callId: string, to: string, by: string, why: string): Promise<ControlOutcome>;
   lockdown(place: LockedPlace, state: OnOff, by: string, why: string): Promise<ControlOutcome>;
   /** What stands now. Numbers in it are masked. */

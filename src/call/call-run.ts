@@ -69,6 +69,10 @@ export class CallRun {
   interludes = 0;
   /** Stops of the timers that watch the call's time. */
   readonly watching: (() => void)[] = [];
+  /** Decisions on other parties under way: nobody is connected before they are made (design I7). */
+  readonly judging = new Set<Promise<unknown>>();
+  /** Legs of other parties that may be in the call, to be looked at again when the lists change. */
+  readonly otherLegs: Leg[] = [];
   /** Rows and orders under way that the CDR waits for. */
   readonly keeping = new Set<Promise<unknown>>();
 

@@ -265,9 +265,9 @@ const delayJson = ({ times, conversation }: CallRecord): JsonObject => {
     answer: since('dial', 'greet-caller', 'anchor'),
     media: since('answer-media', 'dial'),
     asked: since('asked', 'answer-media'),
-    arm: since('arm', 'asked', 'answer-media'),
-    tell: since('tell', 'arm', 'asked', 'answer-media'),
-    open: since('open-media', 'tell'),
+    tell: since('tell', 'asked', 'answer-media'),
+    arm: since('arm', 'tell'),
+    open: since('open-media', 'arm', 'tell'),
   };
 };
 

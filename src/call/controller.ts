@@ -1,6 +1,7 @@
 import { type Ending, endingRow } from '../core/ending.js';
 import { CallRun } from './call-run.js';
 import { isoTime, reducedCdr } from './cdr.js';
+import { ClaimBound } from './claim-bound.js';
 import { codeOf, DeadlineError, withDeadline } from './deadline.js';
 import { type CallBounds, type CallParts, defaultBounds } from './parts.js';
 import type { CallerLeg, JsonObject } from './ports.js';
@@ -42,7 +43,7 @@ interface Unwritten {
 /** Codes with which the journal refuses a row for what it is: trying it again is no use. */
 const hopeless = new Set(['row-invalid', 'row-too-large']);
 
-type Given = Omit<CallParts, 'bounds' | 'unwritten'>;
+type Given = Omit<CallParts, 'bounds' | 'claims' | 'unwritten'>;
 
 /** Every call of this process: takes new ones, knows those under way, ends them all at a shutdown. */
 export class Controller {
@@ -61,6 +62,7 @@ export class Controller {
     this.#options = options;
     this.#parts = {
       ...given,
+      claims: new ClaimBound(),
       bounds: { ...defaultBounds, ...options.bounds },
       unwritten: (cdr, pending) => this.#keep(cdr, pending),
     };

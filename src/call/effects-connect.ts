@@ -106,6 +106,8 @@ export const dial = async (run: CallRun, decision: Connectable): Promise<readonl
     run.record.trunk = outcome.trunk;
     run.called = called;
     run.answerOfCalled = outcome.answer;
+    // Whoever was named up to here is decided first. Each decision is bounded by its look-up and its row.
+    await Promise.allSettled([...run.judging]);
     run.feed({ type: 'answered' });
     // A called party that has gone already says so here, at once: before `answered` that would be a stray, and the
     // caller would be connected to nobody.
@@ -126,7 +128,8 @@ const dialled = (run: CallRun, decision: Connectable): Promise<DialOutcome> => {
     return Promise.resolve({ state: 'failed', ending: { code: 'internal-error', detail: 'no-anchor' } });
   }
   run.after(run.parts.policy.maxRingMs, () => run.feed({ type: 'ring-limit-reached' }));
-  const dialling = run.parts.dialer.dial(run.leg, decision, anchor, {
+  // The leg as it came: the dialer knows its trunk by it, and a PIN or a claim has made another of `run.leg` since.
+  const dialling = run.parts.dialer.dial(run.caller.leg, decision, anchor, {
     rang: () => {
       run.record.times.rang ??= run.elapsed();
       run.feed({ type: 'rang' });

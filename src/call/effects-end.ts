@@ -50,7 +50,8 @@ export const inspectSpool = async (run: CallRun): Promise<CallEvent> => {
 const look = (run: CallRun): Promise<SpoolFinding> => {
   const { recorder } = run.parts;
   const { decision } = run.record;
-  if (decision?.verdict !== 'monitored') return recorder.verifyAbsence(run.callId);
+  // What was recorded of a call that was to be recorded no more is under seal by now.
+  if (decision?.verdict !== 'monitored' || run.becoming !== null) return recorder.verifyAbsence(run.callId);
   // A node that did not answer the opening may have done it: that recording is kept, not thrown away.
   if (run.mayHaveFlowed && run.recorded !== null) {
     return recorder.finish(run.leg, decision, run.recorded, run.record.totals);

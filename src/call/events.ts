@@ -132,6 +132,7 @@ export const alarmTexts = {
   'journal-unhealthy': 'The journal cannot write; calls are refused.',
   'recording-goes-on':
     'A call became private and its recording could not be seen to stop; the call was ended.',
+  'claims-too-many': 'A caller claims more numbers private than one caller may hold up for all others.',
   'order-unkept': 'A block, a claim or a protection asked for in a call could not be kept.',
   'spool-unusable': 'The spool cannot take a recording.',
 } as const;

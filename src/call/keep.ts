@@ -19,12 +19,15 @@ export const keepAnswer = (run: CallRun, answer: 'protected' | 'blocked'): void 
 };
 
 /** The caller's claim was not taken back: the number is refused until somebody has reviewed it. */
-export const keepClaim = (run: CallRun): void =>
-  keep(run, 'claim', { outcome: 'stands' }, 'caller', (key) => ({
-    kind: 'pending',
-    key,
-    cause: 'caller-claim',
-  }));
+export const keepClaim = (run: CallRun): void => {
+  const { claims, clock } = run.parts;
+  const holds = claims.take(run.leg.caller, clock.mono());
+  if (!holds) alarm(run, 'claims-too-many', run.leg.origin.facility);
+  // Over the bound the claim is written down and this call refused; the number is not held up for all others.
+  keep(run, 'claim', { outcome: holds ? 'stands' : 'over-bound' }, 'caller', (key) =>
+    holds ? { kind: 'pending', key, cause: 'caller-claim' } : null,
+  );
+};
 
 /** Taken back knowingly, and that is evidence before anything is recorded. */
 export const withdrawClaim = async (run: CallRun): Promise<CallEvent> => {
@@ -43,7 +46,7 @@ const keep = (
   kind: 'answer' | 'claim',
   body: JsonObject,
   by: 'caller' | 'called',
-  orderFor: (key: NumberKey) => Order,
+  orderFor: (key: NumberKey) => Order | null,
 ): void => {
   const { journal, orders, bounds } = run.parts;
   const { dialled } = run.leg;
@@ -58,8 +61,10 @@ const keep = (
   // In force at once, whatever the journal does: the next call may be on its way.
   if (dialled.kind === 'number' || dialled.kind === 'hotline') {
     const order = orderFor(dialled.key);
-    const given = { order, state: 'on', by, why: `${kind} by key`, callId: run.callId } as const;
-    run.keep(bounded(() => orders.give(given)));
+    if (order !== null) {
+      const given = { order, state: 'on', by, why: `${kind} by key`, callId: run.callId } as const;
+      run.keep(bounded(() => orders.give(given)));
+    }
   }
   run.keep(bounded(() => journal.append(kind, { callId: run.callId, ...body })));
 };

@@ -1,19 +1,29 @@
 import { againOutcome } from '../core/again.js';
 import { type DecisionInput, explainAgain } from '../core/decide.js';
+import { privilegedIn } from '../core/decision.js';
+import type { Leg } from '../core/leg.js';
 import { noUsage } from '../core/usage.js';
 import { failed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { againRow } from './cdr.js';
 import { askLists, emitDecided, withoutClock } from './effects-decide.js';
+import { recordNoMore } from './seal.js';
 
 /**
- * Asks the table again about a call that is being set up or is up, because the lists or the orders changed. Only what
- * changes the call is journalled and fed to it; a list that cannot be asked changes nothing (design section 9).
+ * Asks the table again about a call that is being set up or is up, because the lists or the orders changed, and about
+ * whoever else came in: a call that was redirected is with somebody else than was dialled. Only what changes the call
+ * is journalled and fed to it; a list that cannot be asked changes nothing (design section 9).
  */
 export const lookAgain = async (run: CallRun): Promise<void> => {
-  if (!isConnectable(run)) return;
+  for (const leg of [run.leg, ...run.otherLegs]) {
+    if (await changes(run, leg)) return;
+  }
+};
+
+const changes = async (run: CallRun, leg: Leg): Promise<boolean> => {
+  if (!isConnectable(run)) return true;
   try {
-    const { parts, leg } = run;
+    const { parts } = run;
     // A kill switch has 2 s for all it does, with the last words: less time than for a new call.
     const asked = await askLists(run, leg, parts.bounds.againMs);
     const now = parts.clock.wall();
@@ -30,9 +40,9 @@ export const lookAgain = async (run: CallRun): Promise<void> => {
     };
     const { decision, row } = explainAgain(input);
     const current = run.decided;
-    if (!isConnectable(run) || current === null || current.verdict === 'refused') return;
+    if (!isConnectable(run) || current === null || current.verdict === 'refused') return true;
     const outcome = againOutcome(current, decision);
-    if (outcome.does === 'nothing') return;
+    if (outcome.does === 'nothing') return false;
     const evidence = againRow(leg, current, row, decision, answers, circumstances);
     emitDecided(run, decision, row);
     // The two may have been heard: what was recorded of them belongs to no ordinary recording any more.
@@ -43,9 +53,13 @@ export const lookAgain = async (run: CallRun): Promise<void> => {
     // The step has it journalled once the recording has stopped; nothing may come before that.
     if (outcome.does === 'become-private' && run.state.phase === 'connected') run.evidence = evidence;
     else run.keep(journalled(run, () => parts.journal.append('decision', evidence)));
+    // It ends for being privileged: then nothing of its last words is recorded either.
+    if (outcome.does === 'end' && privilegedIn(decision) !== null) await recordNoMore(run);
     run.feed({ type: 'decided-again', decision });
+    return true;
   } catch (error) {
     failed(run, 'look-up-and-decide', error);
+    return false;
   }
 };
 

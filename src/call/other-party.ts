@@ -1,11 +1,12 @@
 import { explain } from '../core/decide.js';
-import type { Connectable, Decision } from '../core/decision.js';
+import { type Connectable, type Decision, privilegedIn } from '../core/decision.js';
 import { noUsage } from '../core/usage.js';
 import { failed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { type OtherNoted, otherRow } from './cdr.js';
 import { withDeadline } from './deadline.js';
 import { askLists, withoutClock } from './effects-decide.js';
+import { recordNoMore } from './seal.js';
 import type { OtherParty } from './talk.js';
 
 /** Other parties judged in one call; each leg's adapter has a bound of its own below this. */
@@ -29,7 +30,12 @@ export const meetOther = (run: CallRun, other: OtherParty, asker: Asker | null =
   }
   const noted: OtherNoted = { how: other.how, verdict: 'undecided', outcome: null };
   others.push(noted);
-  const judging = (): void => run.keep(judge(run, other, noted, asker));
+  const judging = (): void => {
+    const judged = judge(run, other, noted, asker);
+    run.keep(judged);
+    run.judging.add(judged);
+    void judged.finally(() => run.judging.delete(judged));
+  };
   if (run.decided === null || run.state.phase === 'journalling') run.unjudged.push(judging);
   else judging();
 };
@@ -60,15 +66,21 @@ const judge = async (
 ): Promise<void> => {
   let decision: Decision | null = null;
   try {
-    if (other.target !== null) decision = await decideOn(run, other);
+    // Awaited also where there is nobody to decide on: the call may be in the midst of an event, and takes one at a time.
+    decision = await decideOn(run, other);
   } catch (error) {
     failed(run, 'note-other-party', error);
   }
   noted.verdict = decision?.verdict ?? 'unreadable';
   // A newer redirect has taken this one's place: nobody waits for the answer any more.
   if (asker !== null && run.redirect !== asker) return;
-  // Where the call has left the dialling meanwhile, that has answered the carrier already.
+  await protectNow(run, other, decision);
   tell(run, other, decision, noted);
+  if (other.target !== null && other.how !== 'refer' && noted.outcome !== 'end') {
+    run.otherLegs.push({ ...run.leg, dialled: other.target });
+  }
+  // A call that has moved on has no use for the event: the carrier is answered all the same.
+  if (asker !== null && run.redirect === asker) answerRedirect(run, null);
 };
 
 const tell = (
@@ -80,6 +92,15 @@ const tell = (
   run.otherNow = noted;
   run.feed({ type: 'other-party-decided', how, decision });
   run.otherNow = null;
+};
+
+/**
+ * Whoever is named here may be the one who talks: nothing more of a privileged party is recorded, and what was is
+ * sealed. A redirect is not dialled yet, and a transfer is refused.
+ */
+const protectNow = async (run: CallRun, { how }: OtherParty, decision: Decision | null): Promise<void> => {
+  if (decision === null || how === 'redirect' || how === 'refer') return;
+  if (decision.verdict === 'private' || privilegedIn(decision) !== null) await recordNoMore(run);
 };
 
 /** Null where its row could not be made durable: an unproved decision is none. */

@@ -1,4 +1,5 @@
 import type { Policy } from '../core/policy.js';
+import type { ClaimBound } from './claim-bound.js';
 import type { Bridge, Clock, Dialer, Emit, Journal, JsonObject, Lists, Surroundings } from './ports.js';
 import type { Callers, Counters, Orders, Prompts, SpokenMedia, SpokenRecorder } from './talk.js';
 
@@ -52,6 +53,7 @@ export interface CallParts {
   readonly callers: Callers;
   readonly counters: Counters;
   readonly orders: Pick<Orders, 'give'>;
+  readonly claims: ClaimBound;
   readonly policy: Policy;
   readonly clock: Clock;
   readonly emit: Emit;

@@ -4,6 +4,22 @@ import { codeOf, withDeadline } from './deadline.js';
 import type { SpoolFinding } from './ports.js';
 import type { SpokenRecordedAnchor } from './talk.js';
 
+/**
+ * Somebody privileged is in a recorded call, and the call ends for it: the recording stops before a last word is said,
+ * and what there is of it becomes no ordinary recording. Never rejects: the end of the media ends the recording too.
+ */
+export const recordNoMore = async (run: CallRun): Promise<void> => {
+  const { armed, decided } = run;
+  if (armed === null || run.becoming !== null || decided?.verdict !== 'monitored') return;
+  run.becoming = decided;
+  try {
+    await withDeadline('stop-recording', run.parts.bounds.armMs, armed.stop());
+  } catch (error) {
+    alarm(run, 'recording-goes-on', codeOf(error));
+    failed(run, 'stop-recording', error);
+  }
+};
+
 /** The old node has let go of the call: what it recorded goes where the ordinary recordings are not. */
 export const sealWhatThereIs = async (run: CallRun, recorded: SpokenRecordedAnchor): Promise<void> => {
   const { becoming, parts } = run;

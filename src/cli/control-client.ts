@@ -13,6 +13,8 @@ const uncertain: ReadonlySet<string> = new Set(['controller-stopping', 'outcome-
 const maxReplyBytes = 16 * 1024 * 1024;
 /** Longer than the controller gives itself, so that it is the one to say what happened. */
 const answerMs = 15_000;
+/** `listen` is answered when somebody has picked up the phone. */
+const listenMs = 50_000;
 
 type Request = Readonly<Record<string, unknown>> & { readonly command: string };
 
@@ -32,7 +34,7 @@ export const askController = async (socket: string, request: Request): Promise<u
   const stream = await connected(socket);
   try {
     stream.write(line);
-    const timer = setTimeout(() => stream.destroy(), answerMs);
+    const timer = setTimeout(() => stream.destroy(), request.command === 'listen' ? listenMs : answerMs);
     try {
       for await (const reply of replies(stream)) return resultOf(reply);
     } finally {

@@ -1,6 +1,7 @@
+import { resolve } from 'node:path';
 import { Argument, type Command } from 'commander';
 import { maxByLength, maxWhyLength, minPrefixLength } from '../api/control-request.js';
-import { fromRoot } from '../root.js';
+import type { Config } from '../config/schema.js';
 import {
   type Desk,
   endCall,
@@ -17,6 +18,7 @@ import { exitCodes } from './control-client.js';
 import { CommandError, type Terminal } from './output.js';
 
 interface Flags {
+  readonly config?: string;
   readonly socket?: string;
   readonly json?: boolean;
 }
@@ -25,11 +27,19 @@ interface OrderFlags extends Flags {
   readonly by?: string;
 }
 
-/** Where the controller of this machine listens for operators, unless `--socket` says otherwise. */
-export const controlSocket = (given: string | undefined): string => given ?? fromRoot('var', 'control.sock');
+/** What the commands of main.ts share with these. */
+export interface Shared {
+  readonly terminal: Terminal;
+  readonly load: (flags: Flags) => Config;
+  readonly withConfig: (command: Command) => Command;
+}
+
+/** Where the controller listens for operators. With `--socket` no configuration is read: an unsound one is no reason to wait. */
+export const controlSocket = (flags: Flags, { load }: Pick<Shared, 'load'>): string =>
+  resolve(flags.socket ?? load(flags).control.socket);
 
 export const withSocket = (command: Command): Command =>
-  command.option('--socket <file>', 'control socket of the controller (default: var/control.sock)');
+  command.option('--socket <file>', 'control socket of the controller (default: that of the configuration)');
 
 /** Who is at the keyboard, as the machine knows it: behind sudo, the person and not the account they became. */
 const whoami = (): string => {
@@ -41,18 +51,22 @@ const whoami = (): string => {
 const signatureOf = (flags: OrderFlags): Signature => ({ by: flags.by ?? whoami(), why: flags.why });
 
 /** Adds the commands an operator steers a running controller with. `calls` is the command their call orders join. */
-export const addControlCommands = (program: Command, calls: Command, terminal: Terminal): void => {
+export const addControlCommands = (program: Command, calls: Command, shared: Shared): void => {
+  const { terminal, withConfig } = shared;
   const deskOf = (flags: Flags): Desk => ({
-    socket: controlSocket(flags.socket),
+    socket: controlSocket(flags, shared),
     json: flags.json === true,
     terminal,
   });
   const looking = (command: Command): Command =>
-    withSocket(command).option('--json', 'print JSON for programs', false);
+    withSocket(withConfig(command)).option('--json', 'print JSON for programs', false);
   const ordering = (command: Command): Command =>
     looking(
       command
-        .requiredOption('--why <text>', `why, in at most ${maxWhyLength} characters; it is journalled`)
+        .requiredOption(
+          '--why <text>',
+          `why, in at most ${maxWhyLength} characters; required, and journalled`,
+        )
         .option(
           '--by <name>',
           `who gives the order, in at most ${maxByLength} characters (default: you, as logged in)`,
@@ -80,12 +94,12 @@ export const addControlCommands = (program: Command, calls: Command, terminal: T
 
   const lockdown = program
     .command('lockdown')
-    .description('stop all calls of a place at once, lift that again, or show what is locked down');
+    .description('stop the calls of a place, lift that again, or show what is locked down');
   for (const state of ['on', 'off'] as const)
     ordering(lockdown.command(state))
       .description(
         state === 'on'
-          ? 'no calls from a place; without --facility from nowhere at all'
+          ? 'stop the calls of a place; without --facility those of every place. Privileged calls go by the policy'
           : 'lift the lockdown of exactly this place',
       )
       .option('--facility <name>', 'only this facility')
@@ -99,8 +113,8 @@ export const addControlCommands = (program: Command, calls: Command, terminal: T
     .action((flags: Flags) => showLockdowns(deskOf(flags)));
 
   ordering(program.command('suspend'))
-    .description('suspend a caller’s calls, or let them call again')
-    .argument('<caller>', 'the caller')
+    .description('suspend a caller’s calls, or let the caller call again')
+    .argument('<caller>', 'the caller’s id, as in calls and lists')
     .addArgument(onOff)
     .action((caller: string, state: 'on' | 'off', flags: OrderFlags) =>
       suspendCaller(caller, state, signatureOf(flags), deskOf(flags)),

@@ -36,7 +36,7 @@ const ask = async (
   }
 };
 
-/** Gives one order, and says what came of it: `said` makes the sentence. */
+/** Gives one order, and says what came of it in the words `said` makes of its outcome. */
 const give = async (
   desk: Desk,
   request: Readonly<Record<string, unknown>> & { readonly command: string },
@@ -46,10 +46,7 @@ const give = async (
   try {
     const done = (await ask(desk.socket, request)) as Done;
     if (json) terminal.out(JSON.stringify({ ok: true, ...done }));
-    else {
-      terminal.out(said(done));
-      if (done.note !== null) terminal.out(plain(done.note));
-    }
+    else terminal.out(said({ note: done.note === null ? null : plain(done.note), call: done.call }));
   } catch (error) {
     if (json && error instanceof CommandError && error.exitCode !== exitCodes.usage)
       terminal.out(JSON.stringify({ ok: false, code: error.code, message: error.message }));
@@ -121,10 +118,16 @@ export const setLockdown = (
   desk: Desk,
 ): Promise<void> => {
   const place = placeOf(flags);
-  return give(desk, { command: 'lockdown', place, state, ...signature }, () =>
+  const next =
     state === 'on'
-      ? `lockdown is ON: ${placeText(place)}\nlift it with: sallyport lockdown off${placeFlagsText(place)} --why …`
-      : `lockdown is off: ${placeText(place)}\nwhat is locked down elsewhere stays so: sallyport lockdown show`,
+      ? `lift it with: sallyport lockdown off${placeFlagsText(place)} --why …`
+      : 'what is locked down elsewhere stays so: sallyport lockdown show';
+  return give(desk, { command: 'lockdown', place, state, ...signature }, ({ note }) =>
+    [
+      `lockdown is ${state === 'on' ? 'ON' : 'off'}: ${placeText(place)}`,
+      ...(note === null ? [] : [note]),
+      next,
+    ].join('\n'),
   );
 };
 
@@ -134,29 +137,34 @@ export const suspendCaller = (
   signature: Signature,
   desk: Desk,
 ): Promise<void> =>
-  give(desk, { command: 'suspend', caller, state, ...signature }, () =>
-    state === 'on' ? `caller ${caller} is suspended` : `caller ${caller} is no longer suspended`,
+  give(desk, { command: 'suspend', caller, state, ...signature }, ({ note }) =>
+    [
+      state === 'on' ? `caller ${caller} is suspended` : `caller ${caller} is no longer suspended`,
+      ...(note === null ? [] : [note]),
+    ].join('\n'),
   );
 
 export const endCall = (call: string, block: boolean, signature: Signature, desk: Desk): Promise<void> =>
   give(
     desk,
     { command: 'end', call, block, ...signature },
-    (done) => `call ${plain(done.call ?? call)} ends${block ? ', and its number is blocked' : ''}`,
+    (done) =>
+      `call ${plain(done.call ?? call)}: ${done.note ?? (block ? 'it ends, and its number is blocked' : 'it ends')}`,
   );
 
 export const listenToCall = (call: string, to: string, signature: Signature, desk: Desk): Promise<void> =>
   give(
     desk,
     { command: 'listen', call, to, ...signature },
-    (done) => `ringing ${to}; whoever answers hears call ${plain(done.call ?? call)}, and is heard by nobody`,
+    (done) => `${to} hears call ${plain(done.call ?? call)}${done.note === null ? '' : `: ${done.note}`}`,
   );
 
 export const reviewNumber = (number: string, signature: Signature, desk: Desk): Promise<void> =>
   give(
     desk,
     { command: 'review', number, verdict: 'clear', ...signature },
-    () => 'cleared: claims and called-party blocks of this number are taken back; lists decide on it again',
+    ({ note }) =>
+      `cleared: ${note ?? 'what held or blocked this number is taken back, and the lists decide on it again'}`,
   );
 
 const ordersOf = async (desk: Desk): Promise<readonly OrderView[]> =>

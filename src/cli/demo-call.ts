@@ -45,7 +45,10 @@ export interface DemoStage {
 }
 
 const level = (samples: Int16Array, hz: number): number => Math.round(toneLevel(samples, hz) * 1000) / 1000;
-const tones = (samples: Int16Array): Tones => ({ hz440: level(samples, 440), hz1000: level(samples, 1000) });
+export const tones = (samples: Int16Array): Tones => ({
+  hz440: level(samples, 440),
+  hz1000: level(samples, 1000),
+});
 
 const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

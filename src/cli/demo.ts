@@ -5,10 +5,13 @@ import type { AppEvent } from '../call/events.js';
 import type { Config } from '../config/schema.js';
 import { type LocalSite, startLocal } from '../local.js';
 import { type Sallyport, startSallyport } from '../main.js';
-import { createPhone } from '../phones/sip-phone.js';
+import { createPhone, type Phone } from '../phones/sip-phone.js';
 import { fromRoot } from '../root.js';
+import { afterwards, spokenActs } from './demo-acts.js';
 import { type DemoCall, type DemoStage, placeCall } from './demo-call.js';
 import { type Expected, faultsOf, monitored, privately, refused, tell, unprovable } from './demo-expect.js';
+import { placeSpoken, type SpokenCall, type SpokenStage, voices } from './demo-spoken.js';
+import { spokenFaults, tellSpoken } from './demo-spoken-tell.js';
 import { FileWatch } from './demo-watch.js';
 import { News } from './news.js';
 import type { Terminal } from './output.js';
@@ -41,13 +44,18 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
   const say = (text: string): void => {
     if (!json) terminal.out(text);
   };
-  const { called, caller, close: closePhones } = await phones(config);
+  const { called, caller, unit, close: closePhones } = await phones(config);
   const carriers = config.trunks.carriers.map((trunk) => ({
     ...trunk,
     address: called.host,
     port: called.port,
   }));
-  const facilities = config.trunks.facilities.map((trunk) => ({ ...trunk, addresses: [caller.host] }));
+  // Two trunks of one facility: the exchange behind the first announces calls itself, so a call is connected without
+  // a word of ours; the phones behind the second are spoken to.
+  const facilities = config.trunks.facilities.slice(0, 1).flatMap((trunk) => [
+    { ...trunk, addresses: [caller.host], conversation: 'elsewhere' as const },
+    { ...trunk, name: `${trunk.name}-spoken`, addresses: [unit.host], conversation: 'here' as const },
+  ]);
   say('starting Redis, one media node that records and one that cannot, on free loopback ports');
   const site = await startLocal({
     config: { ...config, trunks: { carriers, facilities }, log: { level: 'silent' } },
@@ -89,7 +97,11 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
           () => events.filter((event) => event.event === 'call-ended').length >= count,
         ),
     };
-    const ok = await story({ site, sallyport, stage, spools, news, say, json, terminal, dir });
+    const given = { site, sallyport, stage, spools, news, say, json, terminal, dir };
+    const plain = await story(given);
+    const spoken = await conversations(given, unit);
+    const ok = plain.ok && spoken.ok;
+    report(given, ok, plain.calls, spoken.calls);
     stage.watch.close();
     return ok;
   } finally {
@@ -99,22 +111,40 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
   }
 };
 
+/** Longer than any spoken call of the demo, in ms: what was heard is looked at when the call is over. */
+const keepAudioMs = 90_000;
+
 const phones = async (config: Config) => {
-  // Two addresses of the loopback network stand for the facility's exchange and the carrier.
+  // Addresses of the loopback network stand for the facility's exchange, its spoken-to phones and the carrier.
   const carrier = config.trunks.carriers[0];
   const called = await createPhone({
     name: 'called-party',
     transport: 'udp',
     host: carrier?.address ?? '127.0.0.2',
-    tone: 1000,
+    tone: voices.called,
+    keepAudioMs,
   });
-  const caller = await createPhone({ name: '4711', transport: 'udp', host: '127.0.0.3', tone: 440 });
+  const caller = await createPhone({
+    name: '4711',
+    transport: 'udp',
+    host: '127.0.0.3',
+    tone: voices.caller,
+  });
+  const unit = await createPhone({
+    name: 'unit-phone',
+    transport: 'udp',
+    host: '127.0.0.4',
+    tone: voices.caller,
+    keepAudioMs,
+  });
   called.answerWith({ do: 'answer', ring: { afterMs: 50 }, afterMs: 300 });
   return {
     called,
     caller,
+    unit,
     close: async () => {
       await caller.close();
+      await unit.close();
       await called.close();
     },
   };
@@ -132,7 +162,9 @@ interface Story {
   readonly dir: string;
 }
 
-const story = async (given: Story): Promise<boolean> => {
+const story = async (
+  given: Story,
+): Promise<{ readonly ok: boolean; readonly calls: readonly DemoCall[] }> => {
   const { site, sallyport, stage, spools, news, say } = given;
   const calls: DemoCall[] = [];
   let ok = true;
@@ -207,14 +239,52 @@ const story = async (given: Story): Promise<boolean> => {
     monitored,
   );
 
-  const file = join(given.dir, 'report.json');
-  writeFileSync(file, `${JSON.stringify({ ok, calls }, null, 2)}\n`);
-  if (given.json) given.terminal.out(JSON.stringify({ ok, calls }));
+  return { ok, calls };
+};
+
+/** The spoken calls: prompts really played and really heard, keys really pressed. */
+const conversations = async (
+  given: Story,
+  unit: Phone,
+): Promise<{ readonly ok: boolean; readonly calls: readonly SpokenCall[] }> => {
+  const { stage, news, say, json, terminal, spools } = given;
+  say(
+    [
+      `Now Sallyport holds the conversation itself. ${spokenActs.length} calls at the same time, about 45 s: every prompt below was`,
+      'found in the packets a phone got, by correlation (last figure, 1.00 is the very wave) with the WAV files in',
+      'config/prompts; “…” is one that a key cut short. Both tones flow from the answer on: who hears one is connected.\n',
+    ].join('\n'),
+  );
+  const spokenStage: SpokenStage = { ...stage, caller: unit, news };
+  const calls: SpokenCall[] = [];
+  let ok = true;
+  for (const acts of [spokenActs, [afterwards]]) {
+    const placed = await placeSpoken(acts, spokenStage);
+    acts.forEach((act, i) => {
+      const call = placed[i];
+      if (call === undefined) return;
+      const faults = spokenFaults(call, act.expected);
+      calls.push(call);
+      ok &&= faults.length === 0;
+      if (!json) tellSpoken(act.title, call, faults, spools, terminal);
+    });
+  }
+  return { ok, calls };
+};
+
+const report = (
+  { dir, json, terminal, say, stage }: Story,
+  ok: boolean,
+  calls: readonly DemoCall[],
+  spoken: readonly SpokenCall[],
+): void => {
+  const file = join(dir, 'report.json');
+  writeFileSync(file, `${JSON.stringify({ ok, calls, spoken }, null, 2)}\n`);
+  if (json) terminal.out(JSON.stringify({ ok, calls, spoken }));
   say(
     ok
       ? `everything was as expected; the report is ${file}`
       : `NOT everything was as expected; the report is ${file}`,
   );
   say(`the journal of it all: node dist/src/cli/main.js journal verify ${stage.journal}`);
-  return ok;
 };

@@ -1,15 +1,29 @@
+import { readFileSync } from 'node:fs';
 import { Metrics } from '../api/metrics.js';
 import { alarmCodes, alarmTexts } from '../call/events.js';
 import { configReference } from '../config/reference.js';
 import { decisionTable } from '../core/decide.js';
-import { endingCodes, endings } from '../core/ending.js';
+import { type EndingCode, endingCodes, endings } from '../core/ending.js';
+import { farewells, refusalPrompt } from '../core/farewell.js';
+import { type PromptId, promptIds, prompts } from '../core/prompt.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
+import { fromRoot } from '../root.js';
+import {
+  acceptanceRows,
+  boundRows,
+  diagram,
+  endingRows,
+  forwardRows,
+  heardBy,
+  menuRows,
+  otherRows,
+} from './call-flow.js';
 
 /**
  * The tables of the documentation, made from the code. `sallyport docs` writes them between their markers, and a
  * test proves both ways that no page differs from the code and that none is missing.
  */
-export const docBlocks = (): Readonly<Record<string, string>> => ({
+export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> => ({
   'decision-table': table(
     ['order', 'question', 'outcome'],
     decisionTable.map((row) => [String(row.order), row.question, row.outcome]),
@@ -19,7 +33,16 @@ export const docBlocks = (): Readonly<Record<string, string>> => ({
     reasonCodes.map((code) => [`\`${code}\``, reasonTexts[code]]),
   ),
   endings: table(
-    ['ending', 'SIP', 'Q.850', 'disposition', 'whose doing', 'Retry-After'],
+    [
+      'ending',
+      'SIP',
+      'Q.850',
+      'disposition',
+      'whose doing',
+      'Retry-After',
+      'caller hears',
+      'called party hears',
+    ],
     endingCodes.map((code) => {
       const row = endings[code];
       return [
@@ -29,6 +52,8 @@ export const docBlocks = (): Readonly<Record<string, string>> => ({
         row.disposition,
         row.fault,
         row.retry ? 'yes' : '',
+        callerHears(code),
+        quoted(farewells[code].called),
       ];
     }),
   ),
@@ -43,7 +68,50 @@ export const docBlocks = (): Readonly<Record<string, string>> => ({
       .map((metric) => [`\`${metric.name}\``, metric.type, metric.labels.join(', '), metric.help]),
   ),
   configuration: configReference(),
+  'call-here': diagram('here'),
+  'call-elsewhere': diagram('elsewhere'),
+  'forward-here': table(['in', 'when', 'goes to', 'and does'], forwardRows('here')),
+  'forward-elsewhere': table(['in', 'when', 'goes to', 'and does'], forwardRows('elsewhere')),
+  'ways-to-the-end': table(['when', 'ending', 'in'], endingRows()),
+  'other-parties': table(['how', 'the other party', 'a recorded call', 'a private call'], otherRows()),
+  'acceptance-keys': table(
+    [
+      'key',
+      'meaning',
+      'in the notice: recorded call',
+      'in the menu: recorded call',
+      'in the menu: private call',
+    ],
+    acceptanceRows(),
+  ),
+  'acceptance-bounds': table(['bound', 'value'], boundRows()),
+  menus: table(
+    ['question', 'prompt', 'keys', 'heard before its end', 'said', 'time for a key', 'no answer means'],
+    menuRows(),
+  ),
+  prompts: table(
+    ['prompt', 'of recording it says', 'heard by', 'English words'],
+    promptIds.map((id) => [`\`${id}\``, saysText[prompts[id]], heardBy(id), words.get(id) ?? '']),
+  ),
 });
+
+const saysText = { recorded: '**recorded**', 'not-recorded': '**not recorded**', nothing: '' } as const;
+const quoted = (id: PromptId | null): string => (id === null ? '' : `\`${id}\``);
+
+/** What the caller hears where there never was a called party, and where there was one, if that is not the same. */
+const callerHears = (code: EndingCode): string => {
+  const [refused, left] = [refusalPrompt(code), farewells[code].caller];
+  return refused === left ? quoted(left) : `${quoted(refused)}; in a call ${quoted(left)}`;
+};
+
+/** The words of every prompt, as the catalogue's manifest has them. */
+const wordsOf = (): ReadonlyMap<string, string> => {
+  const text = readFileSync(fromRoot('config', 'prompts', 'manifest.json'), 'utf8');
+  const { sounds } = JSON.parse(text) as {
+    readonly sounds: readonly { readonly id: string; readonly language: string; readonly text: string }[];
+  };
+  return new Map(sounds.filter(({ language }) => language === 'en').map(({ id, text }) => [id, text]));
+};
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>

@@ -14,7 +14,7 @@ import { allUnknown, type ListAnswers } from '../core/lists.js';
 import { numberKeyText, parseDialled } from '../core/number.js';
 import { reasonTexts } from '../core/reason.js';
 import { noUsage } from '../core/usage.js';
-import { planOf, policyOf, surroundingsOf } from '../options.js';
+import { planOf, policyOf, type Standing, surroundingsOf } from '../options.js';
 import { CommandError, columns } from './output.js';
 
 export interface ExplainQuestion {
@@ -34,6 +34,7 @@ export const explainNumber = async (
   config: Config,
   lists: Lists,
   question: ExplainQuestion,
+  orders?: Standing,
 ): Promise<Explained> => {
   const trunk =
     question.trunk === undefined
@@ -61,7 +62,7 @@ export const explainNumber = async (
     leg.dialled.kind === 'number' || leg.dialled.kind === 'hotline'
       ? await lists.lookUp({ key: leg.dialled.key, caller, facility: leg.origin.facility })
       : allUnknown('unreachable', { state: 'unknown', why: 'unreachable' });
-  const around = surroundingsOf(config).of(leg, now);
+  const around = surroundingsOf(config, orders).of(leg, now);
   const explanation = explain({
     leg,
     trunkEnabled: true,

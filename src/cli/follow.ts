@@ -15,13 +15,20 @@ const firstWidths = [8, 8, 10, 11, 9, 8, 0];
 class Lines {
   readonly #widths = [...firstWidths];
 
+  /** Makes room for these before the first line is out. */
+  fit(rows: readonly (readonly string[])[]): void {
+    for (const cells of rows)
+      cells.forEach((cell, i) => {
+        this.#widths[i] = Math.max(this.#widths[i] ?? 0, plain(cell).length);
+      });
+  }
+
   of(cells: readonly string[]): string {
+    this.fit([cells]);
     return cells
-      .map((text, i) => {
-        const cell = plain(text);
-        this.#widths[i] = Math.max(this.#widths[i] ?? 0, cell.length);
+      .map((cell, i) => {
         const width = this.#widths[i] ?? 0;
-        return headings[i] === 'elapsed' ? cell.padStart(width) : cell.padEnd(width);
+        return headings[i] === 'elapsed' ? plain(cell).padStart(width) : plain(cell).padEnd(width);
       })
       .join('  ')
       .trimEnd();
@@ -72,8 +79,9 @@ export const followCalls = async (socket: string, json: boolean, terminal: Termi
     calls: (calls: readonly CallView[]): void => {
       const count = calls.length === 0 ? 'no calls' : calls.length === 1 ? '1 call' : `${calls.length} calls`;
       terminal.err(`${count} under way; each change follows as a line (Ctrl-C ends)`);
-      terminal.out(lines.of(headings));
-      for (const call of calls) terminal.out(lines.of(callCells('now', call.phase, call, null)));
+      const rows = calls.map((call) => callCells('now', call.phase, call, null));
+      lines.fit(rows);
+      for (const row of [headings, ...rows]) terminal.out(lines.of(row));
     },
     event: (event: FollowedEvent): void => terminal.out(eventLine(lines, event)),
   };

@@ -1,11 +1,18 @@
 #!/usr/bin/env node
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { ConfigError, loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
+import { openOrders } from '../lists/orders.js';
 import { createRedisLists } from '../lists/redis-lists.js';
-import { listsOptionsOf, version } from '../main.js';
+import { systemClock, version } from '../main.js';
+import { listsOptionsOf } from '../open-parts.js';
+import { redisOf } from '../options.js';
+import { ownPrompts } from '../prompts/catalogue.js';
 import { fromRoot } from '../root.js';
+import { type CallersDesk, callersPublish, callersShow, callersUnlock } from './callers.js';
 import { liveCalls } from './calls.js';
 import { addControlCommands, controlSocket, withSocket } from './control-commands.js';
 import { demo } from './demo.js';
@@ -23,6 +30,7 @@ import {
   listsShow,
 } from './lists.js';
 import { CommandError, processTerminal } from './output.js';
+import { promptsCheck, promptsList, promptsManifest } from './prompts.js';
 import { run, runLocal } from './run.js';
 
 const terminal = processTerminal;
@@ -36,6 +44,8 @@ const program = new Command('sallyport')
   .version(version)
   .showHelpAfterError('(sallyport --help lists the commands)')
   .configureHelp({ sortSubcommands: false })
+  // An option belongs to the command it is written after: `calls` and `calls end` both have --json.
+  .enablePositionalOptions()
   // A command line that cannot be read is exit code 2, as a configuration or a list that cannot be.
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
@@ -117,14 +127,25 @@ withJson(withConfig(program.command('explain')))
         throw new CommandError('usage', 'explain needs a number and --caller, or --table', 2);
       }
       const config = load(options);
-      const lists = await createRedisLists({ ...listsOptionsOf(config), emit: () => undefined });
+      // What was ordered since the last publication counts for a call, so it counts here; nothing is written.
+      const dir = mkdtempSync(join(tmpdir(), 'sallyport-explain-'));
+      const orders = await openOrders({
+        redis: redisOf(config),
+        keyPrefix: config.lists.keyPrefix,
+        path: join(dir, 'orders'),
+        node: 'explain',
+        clock: systemClock,
+        emit: () => undefined,
+      });
+      const lists = await createRedisLists({
+        ...listsOptionsOf(config, systemClock),
+        emit: () => undefined,
+        orders,
+      });
       try {
         await lists.refresh();
-        const explained = await explainNumber(config, lists, {
-          number,
-          caller: options.caller,
-          trunk: options.trunk,
-        });
+        const question = { number, caller: options.caller, trunk: options.trunk };
+        const explained = await explainNumber(config, lists, question, orders);
         if (options.json) {
           const { decision, row, answers } = explained;
           terminal.out(
@@ -140,6 +161,8 @@ withJson(withConfig(program.command('explain')))
         } else terminal.out(explainedText(explained));
       } finally {
         await lists.close();
+        await orders.close();
+        rmSync(dir, { recursive: true, force: true });
       }
     },
   );
@@ -212,6 +235,55 @@ lists
   .argument('<file>', 'where to put the private key')
   .action((file: string) => listsKeygen(file, terminal));
 
+const callers = program
+  .command('callers')
+  .description('publish callers’ numbers and PINs, show them without either, and unlock a caller');
+const callersOptions = (options: { config?: string; json?: boolean }): CallersDesk => ({
+  config: load(options),
+  json: options.json === true,
+  terminal,
+});
+withJson(withConfig(callers.command('publish')))
+  .description('put the callers of a file in the place of all callers of each facility it names')
+  .argument(
+    '<file>',
+    'CSV: facility,caller,number_digits,pin or pin_hash,language; readable by its owner alone',
+  )
+  .action((file: string, options: { config?: string; json: boolean }) =>
+    callersPublish(file, callersOptions(options)),
+  );
+withJson(withConfig(callers.command('unlock')))
+  .description('let a caller who keyed too many wrong PINs try again')
+  .argument('<caller>', 'the caller’s id, as in calls and lists')
+  .requiredOption('--facility <name>', 'the caller’s facility; required')
+  .action((caller: string, options: { config?: string; json: boolean; facility: string }) =>
+    callersUnlock(options.facility, caller, callersOptions(options)),
+  );
+withJson(withConfig(callers.command('show')))
+  .description('show how many callers each facility has, and who keyed wrong PINs')
+  .option('--facility <name>', 'only this facility')
+  .action((options: { config?: string; json: boolean; facility?: string }) =>
+    callersShow(options.facility, callersOptions(options)),
+  );
+
+const prompts = program.command('prompts').description('check, list and vouch for the spoken prompts');
+withJson(withConfig(prompts.command('check')))
+  .description('prove every prompt as the controller does when it starts, and name what is wrong')
+  .argument('[dir]', 'folder of the prompts (default: that of the configuration)')
+  .action((dir: string | undefined, options: { config?: string; json: boolean }) =>
+    promptsCheck(dir ?? load(options).prompts.directory ?? ownPrompts, options.json, terminal),
+  );
+withJson(withConfig(prompts.command('list')))
+  .description('list every prompt with its words and length')
+  .argument('[dir]', 'folder of the prompts (default: that of the configuration)')
+  .action((dir: string | undefined, options: { config?: string; json: boolean }) =>
+    promptsList(dir ?? load(options).prompts.directory ?? ownPrompts, options.json, terminal),
+  );
+withJson(prompts.command('manifest'))
+  .description('write the manifest of a folder of prompts: texts.json with the words, and the sounds')
+  .argument('<dir>', 'folder of the prompts')
+  .action((dir: string, options: { json: boolean }) => promptsManifest(dir, options.json, terminal));
+
 const journal = program.command('journal').description('verify and read the journal');
 withJson(withConfig(journal.command('verify')))
   .description('prove that no row was changed, cut, reordered or dropped')
@@ -230,8 +302,7 @@ withJson(withConfig(journal.command('show')))
     journalShow(dir ?? load(options).journal.directory, options, options.json, terminal),
   );
 
-// Its subcommands have options of the same names, which belong to whichever they are written after.
-const calls = withJson(withSocket(withConfig(program.command('calls').enablePositionalOptions())))
+const calls = withJson(withSocket(withConfig(program.command('calls'))))
   .description('list the calls under way, --follow them, or list --past ones from the journal')
   .option('--follow', 'keep showing what happens to every call, until Ctrl-C', false)
   .option('--past', 'ended calls', false)
@@ -247,13 +318,13 @@ const calls = withJson(withSocket(withConfig(program.command('calls').enablePosi
     }) => {
       if (options.follow && options.past)
         throw new CommandError('usage', 'past calls cannot be followed: give --follow or --past', 2);
-      if (options.follow) return followCalls(controlSocket(options.socket), options.json, terminal);
+      if (options.follow) return followCalls(controlSocket(options, { load }), options.json, terminal);
       return options.past
         ? pastCalls(load(options), options.last, options.json, terminal)
         : liveCalls(load(options), options.json, terminal);
     },
   );
-addControlCommands(program, calls, terminal);
+addControlCommands(program, calls, { terminal, load, withConfig });
 
 program
   .command('docs', { hidden: true })

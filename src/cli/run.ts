@@ -5,7 +5,8 @@ import { readListFiles } from '../lists/files.js';
 import { startLocal } from '../local.js';
 import { startSallyport } from '../main.js';
 import { planOf } from '../options.js';
-import { createPhone } from '../phones/sip-phone.js';
+import type { IncomingCall } from '../phones/incoming-call.js';
+import { createPhone, type Phone } from '../phones/sip-phone.js';
 import { fromRoot } from '../root.js';
 import { CommandError, type Terminal } from './output.js';
 
@@ -48,6 +49,40 @@ export const exampleLists = async (config: Config) => {
   return read.lists;
 };
 
+/** When the menu has begun: what is pressed while the notice is spoken does not accept. */
+const FIRST_PRESS_MS = 13_000;
+const NEXT_PRESS_MS = 5000;
+const MAX_PRESSES = 4;
+
+const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * The called party of `run --local`: presses 1, and once more where that was too early. `asked`: whether somebody is
+ * still being asked; a key in the midst of a conversation would look like an attempt to add a third party.
+ */
+const acceptEveryCall = async (phone: Phone, asked: () => boolean, stop: AbortSignal): Promise<void> => {
+  for (let nth = 1; !stop.aborted; ) {
+    // An hour without a call is no error here: it waits on.
+    const call = await phone.incomingCall({ nth, deadlineMs: 3_600_000 }).catch(() => null);
+    if (call === null) continue;
+    nth += 1;
+    void accept(call, asked);
+  }
+};
+
+const accept = async (call: IncomingCall, asked: () => boolean): Promise<void> => {
+  try {
+    await call.answered({ deadlineMs: 60_000 });
+    await rest(FIRST_PRESS_MS);
+    for (let press = 0; press < MAX_PRESSES && call.ending === undefined && asked(); press++) {
+      await call.audio.pressKeys('1');
+      await rest(NEXT_PRESS_MS);
+    }
+  } catch {
+    // The caller hung up first.
+  }
+};
+
 /**
  * `run --local`: Redis, a media node of each pool, the example lists with their heartbeat and a called party that
  * answers with a tone, all on this machine, and the controller in front of them. Ends all it started.
@@ -69,12 +104,16 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
     });
     called.answerWith({ do: 'answer', ring: { afterMs: 100 }, afterMs: 1500 });
     const sallyport = await startSallyport(site.config);
+    const stop = new AbortController();
+    const asked = (): boolean => sallyport.controller.calls().some((call) => call.phase === 'asking');
+    void acceptEveryCall(called, asked, stop.signal);
     const own = site.config.trunks.facilities[0];
     terminal.err(
       [
         listening(sallyport, site.config),
-        `trunk    ${own?.name}: calls from ${own?.addresses.join(', ')}; every call is answered by a 1000 Hz tone`,
+        `trunk    ${own?.name}: calls from ${own?.addresses.join(', ')}; the called party accepts (presses 1) and is a 1000 Hz tone`,
         'try      as caller 4711: 2125550142 (monitored), 2125550111 (attorney: private), 2125550199 (refused)',
+        `hear     who is called and that it is recorded or not; the called party presses 1 after ${FIRST_PRESS_MS / 1000} s`,
         `recorded ${site.config.recording.directory}`,
         `journal  ${site.config.journal.directory}`,
         'stop     Ctrl-C',
@@ -82,6 +121,7 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
     );
     await untilStopped();
     terminal.err('stopping');
+    stop.abort();
     await sallyport.stop(0);
     await called.close();
   } finally {

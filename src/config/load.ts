@@ -272,6 +272,7 @@ const absolute = (config: Config, folder: string): Config => {
       ...config.lists,
       publisherKeys: config.lists.publisherKeys.map(path),
       snapshot: path(config.lists.snapshot),
+      orders: path(config.lists.orders),
       redis: { ...config.lists.redis, passwordFile: maybe(config.lists.redis.passwordFile) },
     },
     media: {
@@ -282,6 +283,8 @@ const absolute = (config: Config, folder: string): Config => {
         pidFile: maybe(node.pidFile),
       })),
     },
+    prompts: { directory: maybe(config.prompts.directory) },
+    control: { ...config.control, socket: path(config.control.socket) },
     recording: { ...config.recording, directory: path(config.recording.directory) },
     journal: { ...config.journal, directory: path(config.journal.directory) },
   };

@@ -58,22 +58,27 @@ export const facility = z
   .describe('One facility.');
 
 const count = z.int().min(0).max(100_000);
-const limits = (concurrent: number, recent: number, coolDown: number) =>
+interface Defaults {
+  readonly caller: number;
+  readonly number: number;
+  readonly phone: number;
+}
+const limits = (concurrent: Defaults, recent: Defaults) =>
   z
     .strictObject({
       concurrent: z
         .strictObject({
-          caller: count.default(concurrent).describe('Of one caller.'),
-          number: count.default(concurrent * 2).describe('To one number.'),
-          phone: count.default(concurrent).describe('From one phone.'),
+          caller: count.default(concurrent.caller).describe('Of one caller.'),
+          number: count.default(concurrent.number).describe('To one number.'),
+          phone: count.default(concurrent.phone).describe('From one phone.'),
         })
         .prefault({})
         .describe('Calls at once.'),
       recent: z
         .strictObject({
-          caller: count.default(recent).describe('Of one caller.'),
-          number: count.default(recent * 2).describe('To one number.'),
-          phone: count.default(recent * 10).describe('From one phone.'),
+          caller: count.default(recent.caller).describe('Of one caller.'),
+          number: count.default(recent.number).describe('To one number.'),
+          phone: count.default(recent.phone).describe('From one phone.'),
         })
         .prefault({})
         .describe('Connected calls within the window.'),
@@ -81,10 +86,24 @@ const limits = (concurrent: number, recent: number, coolDown: number) =>
         .number()
         .min(0)
         .max(86_400)
-        .default(coolDown)
+        .default(0)
         .describe('How long a caller waits after a call.'),
     })
     .prefault({});
+
+// A public defender's office has hundreds of callers, and so may a family's number: numbers are limited only by choice.
+const monitoredLimits = limits(
+  { caller: 1, number: 10_000, phone: 1 },
+  { caller: 50, number: 100_000, phone: 500 },
+);
+const privateLimits = limits(
+  { caller: 1, number: 10_000, phone: 1 },
+  { caller: 100, number: 100_000, phone: 1000 },
+);
+const aloneLimits = limits(
+  { caller: 1, number: 10_000, phone: 1 },
+  { caller: 10, number: 10_000, phone: 100 },
+);
 
 export const policy = z
   .strictObject({
@@ -103,9 +122,9 @@ export const policy = z
     limits: z
       .strictObject({
         windowHours: z.number().positive().max(24).default(24).describe('The window for connected calls.'),
-        monitored: limits(1, 50, 0).describe('For calls that would be recorded.'),
-        private: limits(1, 100, 0).describe('For privileged calls; they count for themselves.'),
-        alone: limits(1, 5, 0).describe('Hold besides while Redis is lost and a controller counts alone.'),
+        monitored: monitoredLimits.describe('For calls that would be recorded.'),
+        private: privateLimits.describe('For privileged calls; they count for themselves.'),
+        alone: aloneLimits.describe('Hold besides while Redis is lost and a controller counts alone.'),
       })
       .prefault({})
       .describe('How much callers, numbers and phones may use. 0 forbids.'),

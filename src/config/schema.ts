@@ -244,9 +244,9 @@ const http = z
 const prompts = z
   .strictObject({
     directory: path
-      .default('config/prompts')
+      .optional()
       .describe(
-        'Every prompt in every language, with its manifest; recorded names lie in `names/` within it.',
+        'Prompts of your own: every one in every language, with its manifest, and recorded names in `names/`. Without it, those that come with Sallyport.',
       ),
   })
   .prefault({})

@@ -93,8 +93,9 @@ const sayMenu = (decision: Connectable, was: Asking, first: readonly Clip[] = []
   return { state: 'asking', next, do: [{ does: 'say', clips, language: was.language, turn }] };
 };
 
-export const beginAsking = (decision: Connectable, language: Language): AskingStep =>
-  sayNotice(decision, { step: 'notice', turn: 0, rounds: 0, wrongKeys: 0, switches: 0, language });
+/** `turn`: the last one of any dialogue before. */
+export const beginAsking = (decision: Connectable, language: Language, turn = 0): AskingStep =>
+  sayNotice(decision, { step: 'notice', turn, rounds: 0, wrongKeys: 0, switches: 0, language });
 
 /** One step. `menu` false: the notice is all there is, and its end is the acceptance. */
 export const askingStep = (
@@ -137,16 +138,18 @@ const pressed = (decision: Connectable, state: Asking, key: Key, menu: boolean):
     answer,
     language: state.language,
   });
+  // Where no menu is said nobody was told the keys: a stray tone must not block a number or refuse a call.
+  if (!menu && meaning !== 'language') return { state: 'ignored' };
   switch (meaning) {
     case 'accepted':
       // Nobody accepts what they have not heard: during the notice the key says nothing yet (design I6).
-      return state.step === 'notice' || !menu ? { state: 'ignored' } : answered('accepted');
+      return state.step === 'notice' ? { state: 'ignored' } : answered('accepted');
     case 'declined':
     case 'blocked':
     case 'no-key':
       return answered(meaning);
     case 'protected':
-      return decision.verdict === 'monitored' ? answered('protected') : wrong(decision, state, menu);
+      return decision.verdict === 'monitored' ? answered('protected') : wrong(decision, state);
     case 'language':
       // All over again in the other language: who did not understand the menu did not understand the notice.
       return state.switches >= acceptance.switches
@@ -160,7 +163,7 @@ const pressed = (decision: Connectable, state: Asking, key: Key, menu: boolean):
     case 'repeat':
       return state.step === 'notice' ? { state: 'ignored' } : sayMenu(decision, state);
     case undefined:
-      return wrong(decision, state, menu);
+      return wrong(decision, state);
     default: {
       const never: never = meaning;
       return never;
@@ -169,8 +172,8 @@ const pressed = (decision: Connectable, state: Asking, key: Key, menu: boolean):
 };
 
 /** A wrong key during the notice is not heard; in the menu it brings the menu again, a few times. */
-const wrong = (decision: Connectable, state: Asking, menu: boolean): AskingStep => {
-  if (state.step === 'notice' || !menu) return { state: 'ignored' };
+const wrong = (decision: Connectable, state: Asking): AskingStep => {
+  if (state.step === 'notice') return { state: 'ignored' };
   const counted = { ...state, wrongKeys: state.wrongKeys + 1 };
   return counted.wrongKeys >= acceptance.wrongKeys
     ? { state: 'answered', answer: 'no-key', language: state.language }

@@ -1,4 +1,4 @@
-import type { Connectable, Decision, Private } from './decision.js';
+import { type Connectable, type Decision, type Private, privilegedIn } from './decision.js';
 import type { Ending } from './ending.js';
 import type { ReasonCode } from './reason.js';
 
@@ -30,6 +30,10 @@ export const againOutcome = (current: Connectable, again: Decision): AgainOutcom
         : { does: 'nothing' };
     case 'refused': {
       const { code } = again.reasons[0];
+      // The number is privileged now, and no private call may be made of it: it is recorded no more all the same.
+      if (current.verdict === 'monitored' && privilegedIn(again) !== null) {
+        return { does: 'end', ending: { code: 'became-private', detail: code } };
+      }
       if (!endsCalls.has(code)) return { does: 'nothing' };
       // A private call that lost its protection is judged as the private call it is: only what forbids
       // privileged calls too, or the number to everybody, ends it.

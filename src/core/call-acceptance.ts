@@ -1,4 +1,4 @@
-import { type AskingDoes, type AskingStep, askingStep, beginAsking, toldOf } from './accept.js';
+import { type AskingDoes, type AskingStep, askingStep, beginAsking, noticeOf, toldOf } from './accept.js';
 import { leave } from './call-parting.js';
 import type { CallEvent, Effect, In, LiveState, Step } from './call-state.js';
 import { ending, speech, stray, to } from './call-steps.js';
@@ -33,19 +33,19 @@ export const askingEvent = (
       if (event.type !== 'media-answered') return stray(state);
       if (state.manner.held === 'elsewhere') return connectCaller(state);
       return acceptanceOf(state) === 'none'
-        ? accepted(state)
-        : asking(state, beginAsking(state.decision, state.language.called), event);
+        ? tell(state)
+        : asking(state, beginAsking(state.decision, state.language.called, state.turn), event);
     case 'asking':
       return answeredQuestion(state, event);
     case 'arming':
       if (event.type === 'arm-failed') return leave(state, event.ending, event);
       if (event.type !== 'armed') return stray(state);
-      return state.manner.held === 'elsewhere' ? connectCaller(state) : tell(state);
+      return state.manner.held === 'elsewhere'
+        ? connectCaller(state)
+        : to({ ...state, phase: 'opening' }, { type: 'open-media' });
     case 'telling':
       if (event.type === 'tell-failed') return leave(state, ending('media-unavailable', event.detail), event);
-      return event.type === 'told'
-        ? to({ ...state, phase: 'opening' }, { type: 'open-media' })
-        : stray(state);
+      return event.type === 'told' ? told(state) : stray(state);
     default: {
       const never: never = state;
       return never;
@@ -60,7 +60,7 @@ const answeredQuestion = (state: In<'asking'>, event: CallEvent): Step => {
   switch (event.type) {
     case 'say-failed':
       // What was not said was not heard: nobody is connected untold.
-      return event.turn === state.asking.turn
+      return event.turn === state.asking.turn && state.asking.step !== 'waiting'
         ? leave(state, ending('media-unavailable', event.detail), event)
         : stray(state);
     case 'key':
@@ -98,13 +98,16 @@ const asking = (state: LiveState & { decision: Connectable }, did: AskingStep, e
       return stray(state);
     case 'asking': {
       const language = { ...state.language, called: did.next.language };
-      return to({ ...state, phase: 'asking', language, asking: did.next }, ...did.do.map(effectOf));
+      return to(
+        { ...state, phase: 'asking', language, asking: did.next, turn: did.next.turn },
+        ...did.do.map(effectOf),
+      );
     }
     case 'answered': {
       const here = { ...state, language: { ...state.language, called: did.language } };
       switch (did.answer) {
         case 'accepted':
-          return accepted(here);
+          return tell(here);
         case 'declined':
           return leave(here, ending('called-declined'), event);
         case 'no-key':
@@ -131,21 +134,30 @@ const kept = (left: Step, answer: 'protected' | 'blocked'): Step => ({
   effects: [{ type: 'keep-answer', answer }, ...left.effects],
 });
 
-/** Accepted: now, and not before, a monitored call is recorded. */
-const accepted = (state: LiveState & { readonly decision: Connectable }): Step => {
-  const { decision } = state;
-  return decision.verdict === 'monitored'
-    ? to({ ...state, phase: 'arming', decision }, { type: 'arm', decision })
-    : tell(state);
-};
-
-/** The caller hears the same truth the called party heard: both follow from the one decision (design I6). */
-const tell = (state: LiveState & { readonly decision: Connectable }): Step =>
-  to(
+/**
+ * The caller hears the same truth the called party heard: both follow from the one decision (design I6). Where a
+ * machine answers that is told nothing, nothing is said to it, and the caller does not hear that it was told.
+ */
+const tell = (state: LiveState & { readonly decision: Connectable }): Step => {
+  const { caller, called } = state.language;
+  const told = acceptanceOf(state) !== 'none';
+  return to(
     { ...state, phase: 'telling' },
     {
       type: 'tell',
-      caller: speech(state.language.caller, toldOf(state.decision)),
-      called: speech(state.language.called, 'you-accepted'),
+      caller: speech(caller, told ? toldOf(state.decision) : noticeOf(state.decision)),
+      called: told ? speech(called, 'you-accepted') : speech(called),
     },
   );
+};
+
+/**
+ * Both know: now, and not before, a monitored call is recorded. Nothing anybody says is recorded before they were told
+ * that it would be; and nothing is connected before the recording is proved (design I3).
+ */
+const told = (state: In<'telling'>): Step => {
+  const { decision } = state;
+  return decision.verdict === 'monitored'
+    ? to({ ...state, phase: 'arming', decision }, { type: 'arm', decision })
+    : to({ ...state, phase: 'opening' }, { type: 'open-media' });
+};

@@ -7,7 +7,8 @@ import type { Ending } from './ending.js';
  */
 interface Open {
   readonly caller: 'waiting' | 'awaited' | 'up';
-  readonly called: 'none' | 'awaited' | 'up';
+  /** `cancelled`: awaited, and the CANCEL is on its way. */
+  readonly called: 'none' | 'awaited' | 'cancelled' | 'up';
   readonly media: 'none' | 'awaited' | 'held';
   readonly row: 'closed' | 'awaited';
 }
@@ -30,10 +31,10 @@ const openIn = (state: LiveState): Open => {
     case 'identifying':
     case 'choosing':
     case 'offering':
-    case 'withdrawing':
       return open(caller, 'none', media);
     case 'receiving':
       return open('awaited', 'none', 'awaited');
+    case 'withdrawing':
     case 'journalling':
       return { ...open(caller, 'none', media), row: 'awaited' };
     case 'anchoring':
@@ -42,6 +43,8 @@ const openIn = (state: LiveState): Open => {
       return open(state.received ? 'up' : 'awaited', 'none', 'held');
     case 'dialling':
       return open(caller, 'awaited', 'held');
+    case 'cancelling':
+      return open('up', 'cancelled', 'held');
     case 'arming':
     case 'answering':
       return open(caller, 'up', 'awaited');
@@ -71,6 +74,7 @@ const openIn = (state: LiveState): Open => {
 const closedBy = (event: CallEvent, was: Open): Open => {
   switch (event.type) {
     case 'decision-journalled':
+    case 'claim-withdrawn':
     case 'journal-failed':
       return { ...was, row: 'closed' };
     case 'anchor-failed':
@@ -79,6 +83,8 @@ const closedBy = (event: CallEvent, was: Open): Open => {
       return { ...was, caller: 'waiting', media: 'none' };
     case 'dial-failed':
       return { ...was, called: 'none' };
+    case 'answered':
+      return { ...was, called: 'up' };
     // The node has the call although the command that failed was not its first: it must be deleted all the same.
     case 'arm-failed':
     case 'media-answer-failed':
@@ -107,8 +113,8 @@ export const begin = (state: LiveState, ending: Ending, event: CallEvent): Step 
   if (was.called === 'up') {
     effects.push({ type: 'hang-up-called', ending });
     called = 'closing';
-  } else if (was.called === 'awaited') {
-    effects.push({ type: 'cancel-dial' });
+  } else if (was.called !== 'none') {
+    if (was.called === 'awaited') effects.push({ type: 'cancel-dial' });
     called = 'awaited';
   }
   let media: Closing = was.media === 'awaited' ? 'awaited' : 'closed';
@@ -118,6 +124,7 @@ export const begin = (state: LiveState, ending: Ending, event: CallEvent): Step 
   }
   const next: EndingState = {
     phase: 'ending',
+    left: state.phase,
     decision: decisionOf(state),
     ending,
     caller,
@@ -155,14 +162,50 @@ const closeCaller = (was: Open, event: CallEvent, ending: Ending, effects: Effec
   }
 };
 
+/** A redirect that crosses our CANCEL: the carrier still waits for our word. */
+export const redirectRefused: readonly Effect[] = [
+  { type: 'note-other-party', how: 'redirect', outcome: 'end' },
+  { type: 'refuse-redirect' },
+];
+
+/** The outcomes of the effect that can be under way in a phase, where the ending waits for it. */
+const outcomesIn: Partial<Record<LiveState['phase'], readonly CallEvent['type'][]>> = {
+  receiving: ['received', 'receive-failed'],
+  journalling: ['decision-journalled', 'journal-failed'],
+  withdrawing: ['claim-withdrawn', 'journal-failed'],
+  anchoring: ['anchored', 'anchor-failed'],
+  greeting: ['caller-connected', 'caller-connect-failed'],
+  dialling: ['answered', 'dial-failed'],
+  cancelling: ['answered', 'dial-failed'],
+  answering: ['media-answered', 'media-answer-failed'],
+  arming: ['armed', 'arm-failed'],
+  connecting: ['caller-connected', 'caller-connect-failed'],
+  opening: ['media-opened', 'media-open-failed'],
+  unrecording: ['recording-stopped', 'recording-stop-failed'],
+  'journalling-move': ['decision-journalled', 'journal-failed'],
+  moving: ['media-moved', 'media-move-failed'],
+};
+
+/** Acknowledgements of what the ending itself asked for, and a redirect that still wants an answer. */
+const ofTheEnding: ReadonlySet<CallEvent['type']> = new Set([
+  'other-party-decided',
+  'caller-closed',
+  'called-closed',
+  'media-released',
+  'spool-inspected',
+  'cdr-written',
+]);
+
 /** Takes the outcomes of what was under way and the acknowledgements of what was closed. */
 export const endingStep = (state: EndingState, event: CallEvent): Step => {
   const { ending } = state;
   const on = (change: Partial<EndingState>, ...effects: Effect[]): Step =>
     settle({ ...state, ...change }, effects);
   const ignored: Step = { next: state, effects: [], stray: true };
+  if (!ofTheEnding.has(event.type) && !outcomesIn[state.left]?.includes(event.type)) return ignored;
   switch (event.type) {
     case 'decision-journalled':
+    case 'claim-withdrawn':
     case 'journal-failed':
       return state.row === 'awaited' ? on({ row: 'closed' }) : ignored;
     case 'anchored':
@@ -194,6 +237,8 @@ export const endingStep = (state: EndingState, event: CallEvent): Step => {
       return state.caller === 'awaited' && state.media === 'awaited'
         ? on({ caller: 'closing', media: 'closed', spool: 'never' }, { type: 'refuse-caller', ending })
         : ignored;
+    case 'other-party-decided':
+      return state.called === 'awaited' && event.how === 'redirect' ? on({}, ...redirectRefused) : ignored;
     case 'answered':
       return state.called === 'awaited'
         ? on({ called: 'closing' }, { type: 'hang-up-called', ending })

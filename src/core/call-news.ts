@@ -1,4 +1,5 @@
 import { againOutcome } from './again.js';
+import { redirectRefused } from './call-ending.js';
 import { leave } from './call-parting.js';
 import type { CallEvent, Effect, LiveState, Step } from './call-state.js';
 import { ending, to } from './call-steps.js';
@@ -45,7 +46,7 @@ const otherParty = (
       );
     }
     // The dialling then fails as redirected: it is the carrier that sent us away, and nobody was connected.
-    return to(state, { type: 'note-other-party', how, outcome: 'end' }, { type: 'refuse-redirect' });
+    return to(state, ...redirectRefused);
   }
   // A transfer is refused whatever its target; that its target was judged is evidence.
   if (how === 'refer') return to(state, { type: 'note-other-party', how, outcome: 'flag' });

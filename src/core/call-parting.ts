@@ -1,4 +1,4 @@
-import { begin } from './call-ending.js';
+import { begin, redirectRefused } from './call-ending.js';
 import type { CallEvent, Effect, In, LiveState, Speech, Step } from './call-state.js';
 import { speech, stray, to } from './call-steps.js';
 import type { Decision } from './decision.js';
@@ -6,13 +6,19 @@ import type { Ending } from './ending.js';
 import { farewellMs, farewells, refusalPrompt } from './farewell.js';
 import type { PromptId } from './prompt.js';
 
+const cancelDial: Effect = { type: 'cancel-dial' };
+
 /**
  * Leaves the way forward: by way of the last words where the conversation is held here and somebody is there to hear
  * them, else at once. A claim that was not withdrawn stands, however the call ends.
  */
 export const leave = (state: LiveState, why: Ending, event: CallEvent): Step => {
-  const claim = claimStands(state, event) ? [{ type: 'keep-claim' } as const] : [];
-  const left = canSpeak(state, event) ? part(state, why, event) : begin(state, why, event);
+  const claim = claimStands(state) ? [{ type: 'keep-claim' } as const] : [];
+  const left = canSpeak(state, event)
+    ? part(state, why, event)
+    : canCancelFirst(state, why, event)
+      ? to({ ...commonOf(state), phase: 'cancelling', decision: state.decision, ending: why }, cancelDial)
+      : begin(state, why, event);
   return claim.length === 0 ? left : { ...left, effects: [...claim, ...left.effects] };
 };
 
@@ -21,17 +27,19 @@ const decisionOf = (state: LiveState): Decision | null => {
   return state.phase === 'receiving' && 'decision' in state.purpose ? state.purpose.decision : null;
 };
 
-/** The decision that refused the claim is durable, and the caller has not taken the claim back. */
-const claimStands = (state: LiveState, event: CallEvent): boolean => {
+/**
+ * The table refused the claim, and the caller has not taken it back. Whether that row became durable does not matter:
+ * the claim has a row of its own, and losing it would let the next call to this number be recorded.
+ */
+const claimStands = (state: LiveState): boolean => {
   const claimed = decisionOf(state)?.reasons[0].code === 'private-claim-unlisted';
   if (!claimed) return false;
   switch (state.phase) {
     case 'offering':
     case 'receiving':
     case 'withdrawing':
-      return true;
     case 'journalling':
-      return event.type === 'decision-journalled';
+      return true;
     default:
       return false;
   }
@@ -44,8 +52,6 @@ const silencing: ReadonlySet<CallEvent['type']> = new Set([
   'agent-lost',
   'fault',
   'media-open-failed',
-  // What may go on recording must lose its media now: no last words are worth that (design I5).
-  'recording-stop-failed',
   'interlude-failed',
   'tell-failed',
   'say-failed',
@@ -74,23 +80,48 @@ const canSpeak = (state: LiveState, event: CallEvent): boolean => {
     case 'dialling':
       return event.type === 'dial-failed';
     case 'anchoring':
+      // The caller is in the lobby, which is another node's affair.
+      return event.type === 'anchor-failed';
     case 'answering':
     case 'arming':
-    case 'moving':
-      // The node that failed is not the one to speak with.
-      return false;
+      // A node that failed is not the one to speak with; one that gave a reason of another kind is there.
+      return (
+        (event.type === 'media-answer-failed' || event.type === 'arm-failed') &&
+        spokenAfter.has(event.ending.code)
+      );
     default:
+      // A recording that cannot be stopped loses its media at once: nobody says a word more into it (design I5).
       return false;
   }
 };
 
+/** Failures of the media's effects that leave a node to speak with. */
+const spokenAfter: ReadonlySet<Ending['code']> = new Set([
+  'called-media-unusable',
+  'recording-unproved',
+  'journal-unavailable',
+]);
+
+/** Endings that must not wait for a carrier's answer to our CANCEL. */
+const hasty: ReadonlySet<Ending['code']> = new Set(['lockdown', 'shutdown']);
+
+/** The dialling is over at our own wish: the caller hears why, but not before it is known that nobody answered. */
+const canCancelFirst = (state: LiveState, why: Ending, event: CallEvent): state is In<'dialling'> =>
+  state.phase === 'dialling' &&
+  state.received &&
+  state.manner.held === 'here' &&
+  !silencing.has(event.type) &&
+  !hasty.has(why.code) &&
+  refusalPrompt(why.code) !== null;
+
 const calledIn = (state: LiveState, event: CallEvent): 'up' | 'none' => {
   if (event.type === 'called-gone') return 'none';
   switch (state.phase) {
+    case 'answering':
     case 'asking':
+    case 'arming':
     case 'telling':
     case 'connected':
-    case 'unrecording':
     case 'journalling-move':
       return 'up';
     default:
@@ -122,13 +153,14 @@ const part = (state: LiveState, why: Ending, event: CallEvent): Step => {
   return to(next, ...effects);
 };
 
-const commonOf = ({ manner, rules, received, language, identity, kindChosen }: LiveState) => ({
+const commonOf = ({ manner, rules, received, language, identity, kindChosen, turn }: LiveState) => ({
   manner,
   rules,
   received,
   language,
   identity,
   kindChosen,
+  turn,
 });
 
 const wordsOf = (state: LiveState, why: Ending, called: 'up' | 'none') => {
@@ -137,6 +169,27 @@ const wordsOf = (state: LiveState, why: Ending, called: 'up' | 'none') => {
   // A refusal is explained to somebody who never was in a call.
   if (called === 'none' && state.phase !== 'connected') return { ...words, caller: refusalPrompt(why.code) };
   return words;
+};
+
+/** The dialling has been cancelled; the caller is still to hear why. Whatever comes now only makes that shorter. */
+export const cancelling = (state: In<'cancelling'>, event: CallEvent): Step => {
+  switch (event.type) {
+    case 'dial-failed':
+      return part(state, state.ending, event);
+    // The 200 crossed our CANCEL: that leg is hung up, and the caller with it, for its reason is not true any more.
+    case 'answered':
+    case 'node-lost':
+    case 'agent-lost':
+    case 'fault':
+    case 'shutdown':
+    case 'ended-by-staff':
+    case 'caller-gone':
+      return begin(state, state.ending, event);
+    case 'other-party-decided':
+      return event.how === 'redirect' ? to(state, ...redirectRefused) : stray(state);
+    default:
+      return stray(state);
+  }
 };
 
 /** The last words are being said: whatever comes now only makes them shorter. */

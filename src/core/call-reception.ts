@@ -1,8 +1,9 @@
 import { leave } from './call-parting.js';
 import type { CallEvent, Effect, In, LiveState, Step } from './call-state.js';
 import { ending, speech, stray, to } from './call-steps.js';
-import type { Decision } from './decision.js';
-import { beginMenu, claimMenu, kindMenu, type MenuStep, menuStep } from './menu.js';
+import { type Decision, privilegedIn } from './decision.js';
+import { refusalPrompt } from './farewell.js';
+import { beginMenu, claimMenu, type InMenu, kindMenu, type MenuStep, menuStep } from './menu.js';
 import type { ReasonCode } from './reason.js';
 
 /** The caller before anyone is dialled: who calls, what kind of call, and why not. */
@@ -18,6 +19,8 @@ const whoever: ReadonlySet<ReasonCode> = new Set([
   'service-code',
   'lists-unknown',
   'snapshot-unknown',
+  'lockdown',
+  'lockdown-unknown',
 ]);
 
 /** Whether the caller's identity is needed for this: a hotline takes none (28 CFR 115.51(b)). */
@@ -26,7 +29,7 @@ const needsIdentity = (decision: Decision): boolean => {
     case 'private':
       return decision.class !== 'hotline';
     case 'refused':
-      return !whoever.has(decision.reasons[0].code);
+      return !whoever.has(decision.reasons[0].code) && privilegedIn(decision) !== 'hotline';
     case 'monitored':
       return true;
     default: {
@@ -41,6 +44,10 @@ export const decided = (state: In<'looking-up'>, decision: Decision): Step => {
   const { manner } = state;
   if (manner.held === 'here' && manner.pin && state.identity === 'unasked' && needsIdentity(decision)) {
     return state.received ? identify(state, 1) : receive(state, { for: 'identifying' });
+  }
+  // The table monitors nobody whom nobody knows; a decision that does was made for somebody else.
+  if (decision.verdict === 'monitored' && state.identity !== 'known') {
+    return leave(state, ending('internal-error', 'monitored-unidentified'), { type: 'decided', decision });
   }
   if (manner.held === 'here' && !state.kindChosen && decision.verdict === 'monitored') {
     return state.received ? choose(state) : receive(state, { for: 'choosing' });
@@ -72,7 +79,8 @@ const refuse = (state: In<'journalling'>, decision: Extract<Decision, { verdict:
   if (isClaim(decision)) {
     return state.received ? offer(state, decision) : receive(state, { for: 'offering', decision });
   }
-  return state.received
+  // An answered call costs somebody money: only who is to be told something is answered.
+  return state.received || refusalPrompt(why.code) === null
     ? leave(state, why, event)
     : receive(state, { for: 'explaining', decision, ending: why });
 };
@@ -88,7 +96,7 @@ const identify = (state: LiveState, attempt: number): Step =>
     { type: 'ask-pin', attempt, language: state.language.caller },
   );
 
-const choose = (state: LiveState): Step => choosing(state, beginMenu(kindMenu));
+const choose = (state: LiveState): Step => choosing(state, beginMenu(kindMenu, state.turn));
 
 const choosing = (state: LiveState, did: MenuStep<'ordinary' | 'private'>): Step => {
   if (did.state === 'ignored') return stray(state);
@@ -97,11 +105,11 @@ const choosing = (state: LiveState, did: MenuStep<'ordinary' | 'private'>): Step
     const claims: Effect[] = did.choice === 'private' ? [{ type: 'claim-private' }] : [];
     return to({ ...state, phase: 'looking-up', kindChosen: true }, ...claims, { type: 'look-up-and-decide' });
   }
-  return to({ ...state, phase: 'choosing', menu: did.next }, spoken(state, did));
+  return to({ ...state, phase: 'choosing', menu: did.next, turn: did.next.turn }, spoken(state, did));
 };
 
 const offer = (state: LiveState, decision: Decision): Step =>
-  offering(state, decision, beginMenu(claimMenu), { type: 'decision-journalled' });
+  offering(state, decision, beginMenu(claimMenu, state.turn), { type: 'decision-journalled' });
 
 const offering = (
   state: LiveState,
@@ -119,7 +127,10 @@ const offering = (
           event,
         );
   }
-  return to({ ...state, phase: 'offering', menu: did.next, decision }, spoken(state, did));
+  return to(
+    { ...state, phase: 'offering', menu: did.next, turn: did.next.turn, decision },
+    spoken(state, did),
+  );
 };
 
 /** A menu's question, or its waiting, as the effect that carries it out. */
@@ -138,12 +149,12 @@ export const reception = (
     case 'identifying':
       return event.type === 'pin-checked' ? identified(state, event) : stray(state);
     case 'choosing':
-      if (event.type === 'say-failed' && event.turn === state.menu.turn) {
+      if (unsaid(event, state.menu)) {
         return leave(state, ending('media-unavailable', event.detail), event);
       }
       return isMenuInput(event) ? choosing(state, menuStep(kindMenu, state.menu, event)) : stray(state);
     case 'offering':
-      if (event.type === 'say-failed' && event.turn === state.menu.turn) {
+      if (unsaid(event, state.menu)) {
         return leave(state, ending('review-pending', 'private-claim-unlisted'), event);
       }
       return isMenuInput(event)
@@ -161,6 +172,10 @@ export const reception = (
     }
   }
 };
+
+/** The question could not be said. Only while it is being said: a turn of waiting says nothing. */
+const unsaid = (event: CallEvent, menu: InMenu): event is Extract<CallEvent, { type: 'say-failed' }> =>
+  event.type === 'say-failed' && menu.step === 'speaking' && event.turn === menu.turn;
 
 type MenuInputEvent = Extract<CallEvent, { type: 'key' | 'said' | 'key-timeout' }>;
 const isMenuInput = (event: CallEvent): event is MenuInputEvent =>

@@ -47,6 +47,13 @@ interface Common {
   readonly identity: 'known' | 'unasked' | 'asked';
   /** The caller has been asked for the kind of call, or need not be. */
   readonly kindChosen: boolean;
+  /** The last turn of any dialogue: no two share a number, or a late timer of one would move another. */
+  readonly turn: number;
+}
+
+interface Speaking {
+  /** Announcements to both that have begun and whose end has not been told yet. */
+  readonly interludes: number;
 }
 
 export type LiveState = Common &
@@ -65,17 +72,19 @@ export type LiveState = Common &
     | { readonly phase: 'anchoring'; readonly decision: Connectable }
     | { readonly phase: 'greeting'; readonly decision: Connectable }
     | { readonly phase: 'dialling'; readonly decision: Connectable; readonly rang: boolean }
+    /** Nobody is to be reached any more; once the dialling is over the caller hears why. */
+    | { readonly phase: 'cancelling'; readonly decision: Connectable; readonly ending: Ending }
     | { readonly phase: 'answering'; readonly decision: Connectable }
     | { readonly phase: 'asking'; readonly decision: Connectable; readonly asking: Asking }
     | { readonly phase: 'arming'; readonly decision: Monitored }
     | { readonly phase: 'telling'; readonly decision: Connectable }
     | { readonly phase: 'connecting'; readonly decision: Connectable }
     | { readonly phase: 'opening'; readonly decision: Connectable }
-    | { readonly phase: 'connected'; readonly decision: Connectable; readonly interlude: boolean }
+    | ({ readonly phase: 'connected'; readonly decision: Connectable; readonly warned: boolean } & Speaking)
     /** A monitored call whose number became privileged: first the recording stops, then all else. */
-    | { readonly phase: 'unrecording'; readonly was: Monitored; readonly decision: Private }
-    | { readonly phase: 'journalling-move'; readonly was: Monitored; readonly decision: Private }
-    | { readonly phase: 'moving'; readonly was: Monitored; readonly decision: Private }
+    | ({ readonly phase: 'unrecording'; readonly was: Monitored; readonly decision: Private } & Speaking)
+    | ({ readonly phase: 'journalling-move'; readonly was: Monitored; readonly decision: Private } & Speaking)
+    | ({ readonly phase: 'moving'; readonly was: Monitored; readonly decision: Private } & Speaking)
     /** The last words. Media between the parties is shut. */
     | {
         readonly phase: 'parting';
@@ -99,6 +108,8 @@ export type Closing = 'closed' | 'awaited' | 'closing';
 
 export interface EndingState {
   readonly phase: 'ending';
+  /** The phase the call left: what is awaited is the outcome of its effect, and of no other. */
+  readonly left: LiveState['phase'];
   readonly decision: Decision | null;
   readonly ending: Ending;
   readonly caller: Closing;
@@ -108,7 +119,7 @@ export interface EndingState {
   readonly lobby: boolean;
   /** `due`: the spool is to be looked at once the media is released; `never` where no media ever was. */
   readonly spool: 'never' | 'due' | 'looking' | 'done';
-  /** A decision row still being written: the CDR must come after it. */
+  /** A row about a decision or a claim that is still being written: the CDR must come after it. */
   readonly row: 'closed' | 'awaited';
   readonly cdr: 'due' | 'writing';
 }

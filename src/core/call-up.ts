@@ -12,10 +12,10 @@ export const connected = (state: In<'connected'>, event: CallEvent): Step => {
     case 'time-warning':
       return announce(state, event.left === 'minute' ? 'minute-left' : 'ten-seconds-left');
     case 'interlude-over':
-      return state.interlude ? to({ ...state, interlude: false }) : stray(state);
+      return over(state);
     case 'interlude-failed':
       // Media that was shut for the announcement and cannot be opened again is no call.
-      return state.interlude ? leave(state, ending('node-lost', event.detail), event) : stray(state);
+      return state.interludes > 0 ? leave(state, ending('node-lost', event.detail), event) : stray(state);
     case 'decided-again': {
       const outcome = againOutcome(state.decision, event.decision);
       return outcome.does === 'become-private' && state.decision.verdict === 'monitored'
@@ -39,7 +39,8 @@ const threeWay = (state: In<'connected'>, score: number): Step => {
     case 'note':
       return to(state);
     case 'warn':
-      return announce(state, 'three-way-warning');
+      // Once: evidence that grows would else interrupt the call again and again.
+      return state.warned ? stray(state) : announce(state, 'three-way-warning', true);
     case 'end':
       return leave(state, ending('three-way'), { type: 'three-way-suspected', score });
     default: {
@@ -56,16 +57,22 @@ const interlude = (state: LiveState, prompt: PromptId): Effect => ({
 });
 
 /** Says something to both in the midst of the call; where the conversation is held elsewhere, nobody expects our voice. */
-const announce = (state: In<'connected'>, prompt: PromptId): Step =>
-  state.interlude || state.manner.held === 'elsewhere'
+const announce = (state: In<'connected'>, prompt: PromptId, warned = state.warned): Step =>
+  state.interludes > 0 || state.manner.held === 'elsewhere'
     ? stray(state)
-    : to({ ...state, interlude: true }, interlude(state, prompt));
+    : to({ ...state, interludes: 1, warned }, interlude(state, prompt));
+
+/** An announcement has ended. One that a move overtook ends while the next is being said. */
+const over = <S extends LiveState & { readonly interludes: number }>(state: S): Step =>
+  state.interludes > 0 ? to({ ...state, interludes: state.interludes - 1 } as LiveState) : stray(state);
 
 /** Becoming private: the recording has stopped before anything else is done, the decision is durable before media moves. */
 export const moving = (
   state: Extract<LiveState, { phase: 'unrecording' | 'journalling-move' | 'moving' }>,
   event: CallEvent,
 ): Step => {
+  // The media is shut, and who moves hears the rest of what was being said or not: neither ends the call.
+  if (event.type === 'interlude-over' || event.type === 'interlude-failed') return over(state);
   switch (state.phase) {
     case 'unrecording':
       if (event.type === 'recording-stop-failed') {
@@ -98,5 +105,12 @@ const moved = (state: In<'moving'>, decision: Private): Step => {
       ? interlude(state, 'now-private')
       : { type: 'interlude', caller: speech('en'), called: speech('en') };
   // The interlude opens the media again, also where it has nothing to say.
-  return to({ ...rest, phase: 'connected', decision, interlude: true }, { type: 'watch', decision }, said);
+  const next = {
+    ...rest,
+    phase: 'connected',
+    decision,
+    interludes: state.interludes + 1,
+    warned: false,
+  } as const;
+  return to(next, { type: 'watch', decision }, said);
 };

@@ -1,11 +1,12 @@
 import { askingEvent, beginCalled } from './call-acceptance.js';
 import { begin, endingStep } from './call-ending.js';
 import { news } from './call-news.js';
-import { leave, parting } from './call-parting.js';
+import { cancelling, leave, parting } from './call-parting.js';
 import { afterJournal, decided, reception } from './call-reception.js';
 import type { CallEvent, CallRules, CallState, LiveState, Manner, Step } from './call-state.js';
 import { ending, stray, to } from './call-steps.js';
 import { connected, moving } from './call-up.js';
+import type { Connectable } from './decision.js';
 import type { Ending } from './ending.js';
 import type { Language } from './prompt.js';
 
@@ -25,6 +26,7 @@ export const newCall = (begins: {
   language: { caller: begins.language, called: begins.language },
   identity: begins.identified ? 'known' : 'unasked',
   kindChosen: !(begins.manner.held === 'here' && begins.manner.offersPrivate),
+  turn: 0,
 });
 
 /**
@@ -35,22 +37,21 @@ export const step = (state: CallState, event: CallEvent): Step => {
   if (state.phase === 'ended') return stray(state);
   if (state.phase === 'ending') return endingStep(state, event);
   if (state.phase === 'parting') return parting(state, event);
+  if (state.phase === 'cancelling') return cancelling(state, event);
   const end = fatal(state, event);
   if (end !== null) return leave(state, end, event);
+  // Another party can come into sight whatever we are doing: in no phase may its decision be lost (design I7).
+  if (event.type === 'other-party-decided') return isDecided(state) ? news(state, event) : stray(state);
   // A list that changes while a call is being set up counts as much as one that changes while it is up.
-  if (event.type === 'decided-again' && state.phase !== 'connected') return judgedAnew(state, event);
-  // And so does another party: what comes while media is anchored or moved is not to be lost (design I7).
-  if (event.type === 'other-party-decided') return judgedAnew(state, event);
+  if (event.type === 'decided-again' && state.phase !== 'connected') return decidedAgain(state, event);
   return forward(state, event);
 };
 
-const judgedAnew = (
-  state: LiveState,
-  event: Extract<CallEvent, { type: 'decided-again' | 'other-party-decided' }>,
-): Step =>
-  'decision' in state && state.decision !== null && state.decision.verdict !== 'refused'
-    ? news({ ...state, decision: state.decision } as Parameters<typeof news>[0], event)
-    : stray(state);
+const decidedAgain = (state: LiveState, event: Extract<CallEvent, { type: 'decided-again' }>): Step =>
+  isDecided(state) ? news(state, event) : stray(state);
+
+const isDecided = (state: LiveState): state is Extract<LiveState, { decision: Connectable }> =>
+  'decision' in state && state.decision !== null && state.decision.verdict !== 'refused';
 
 /** News from outside that ends a call in any phase. */
 const fatal = (state: LiveState, event: CallEvent): Ending | null => {
@@ -68,10 +69,7 @@ const fatal = (state: LiveState, event: CallEvent): Ending | null => {
     case 'node-lost':
       return ending('node-lost', event.detail);
     case 'recording-lost':
-      // A recording we are stopping is to stop.
-      return state.phase === 'unrecording' || state.phase === 'journalling-move' || state.phase === 'moving'
-        ? null
-        : ending('recording-lost', event.detail);
+      return isRecorded(state) ? ending('recording-lost', event.detail) : null;
     case 'called-gone':
       if (isUp(state)) return ending('called-hung-up');
       // Before the called party is up this can only be a stray of an attempt that is over.
@@ -86,6 +84,11 @@ const fatal = (state: LiveState, event: CallEvent): Ending | null => {
       return null;
   }
 };
+
+/** Armed, and meant to go on: a recording we are stopping is to stop, and a call that became private has none to lose. */
+const isRecorded = (state: LiveState): boolean =>
+  (state.phase === 'connecting' || state.phase === 'opening' || state.phase === 'connected') &&
+  state.decision.verdict === 'monitored';
 
 /** The parties have been able to hear each other. */
 const isUp = (state: LiveState): boolean =>
@@ -147,7 +150,10 @@ const forward = (state: LiveState, event: CallEvent): Step => {
     case 'opening':
       if (event.type === 'media-open-failed') return leave(state, ending('node-lost', event.detail), event);
       return event.type === 'media-opened'
-        ? to({ ...state, phase: 'connected', interlude: false }, { type: 'watch', decision: state.decision })
+        ? to(
+            { ...state, phase: 'connected', interludes: 0, warned: false },
+            { type: 'watch', decision: state.decision },
+          )
         : stray(state);
     case 'connected':
       return connected(state, event);
@@ -155,6 +161,8 @@ const forward = (state: LiveState, event: CallEvent): Step => {
     case 'journalling-move':
     case 'moving':
       return moving(state, event);
+    case 'cancelling':
+      return cancelling(state, event);
     case 'parting':
       return parting(state, event);
     default: {

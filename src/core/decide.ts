@@ -97,7 +97,7 @@ const privileged = (input: DecisionInput): Decision | null => {
   }
   // Privileged calls know no allow list, no hours and no velocity, but limits of their own.
   const excess = excessOf(circumstances.usage, policy.limits.private, policy.limits.alone);
-  if (excess !== null) return overLimit(input, excess);
+  if (excess !== null) return overLimit(input, excess, reason(found.source, found.entry.class));
   const reasons: Reason[] = [reason(found.source, found.entry.class)];
   if (found.entry.match === 'main-number-of-extension') reasons.push(reason('privileged-main-number'));
   return asDecided<Private>({
@@ -172,24 +172,30 @@ const limits = (input: DecisionInput): Decision | null => {
   const { circumstances, policy } = input;
   if (circumstances.schedule === 'closed') return refused(input, 'not-now', 'schedule-closed');
   if (circumstances.schedule !== 'open') return refused(input, 'not-now', 'schedule-unknown');
-  if (circumstances.suspended) return refused(input, 'not-now', 'caller-suspended');
+  if (circumstances.suspended) return refused(input, 'caller-suspended', 'caller-suspended');
   const excess = excessOf(circumstances.usage, policy.limits.monitored, policy.limits.alone);
   return excess === null ? null : overLimit(input, excess);
 };
 
-const overLimit = (input: DecisionInput, excess: Excess): Decision => {
-  switch (excess.limit) {
-    case 'concurrent':
-      return refused(input, 'too-many-calls', 'too-many-calls', excess.subject);
-    case 'recent':
-      return refused(input, 'too-often', 'too-often', excess.subject);
-    case 'cool-down':
-      return refused(input, 'too-often', 'cool-down', excess.subject);
-    default: {
-      const never: never = excess;
-      return never;
+/** `privileged`: that the number is privileged all the same, for whoever asks what such a refusal hides. */
+const overLimit = (input: DecisionInput, excess: Excess, privileged?: Reason): Decision => {
+  const over = ((): Refused => {
+    switch (excess.limit) {
+      case 'concurrent':
+        return refused(input, 'too-many-calls', 'too-many-calls', excess.subject);
+      case 'recent':
+        return refused(input, 'too-often', 'too-often', excess.subject);
+      case 'cool-down':
+        return refused(input, 'too-often', 'cool-down', excess.subject);
+      default: {
+        const never: never = excess;
+        return never;
+      }
     }
-  }
+  })();
+  return privileged === undefined
+    ? over
+    : asDecided<Refused>({ ...over, reasons: [over.reasons[0], privileged] });
 };
 
 /**
@@ -299,7 +305,7 @@ export const explainAgain = (input: DecisionInput): Explanation => {
   if (lockdown === 'on') return { decision: refused(input, 'lockdown', 'lockdown'), row: 6 };
   // Orders that cannot be read are not an order: such a suspension is only a guess that refuses new calls.
   return suspended && lockdown === 'off'
-    ? { decision: refused(input, 'not-now', 'caller-suspended'), row: 9 }
+    ? { decision: refused(input, 'caller-suspended', 'caller-suspended'), row: 9 }
     : first;
 };
 

@@ -43,5 +43,14 @@ export type Verdict = Decision['verdict'];
 
 type Unmarked<D> = D extends Decided ? Omit<D, typeof decided> : never;
 
+/**
+ * The privileged class a refusal speaks of: the number is privileged, and something else forbids the call. Null for
+ * every other decision.
+ */
+export const privilegedIn = (decision: Decision): string | null => {
+  if (decision.verdict !== 'refused') return null;
+  return decision.reasons.find(({ code }) => code.startsWith('privileged-'))?.detail ?? null;
+};
+
 /** Marks a decision as made. For decide.ts only: the architecture test refuses any other caller. */
 export const asDecided = <D extends Decision>(plain: Unmarked<D>): D => Object.freeze(plain) as unknown as D;

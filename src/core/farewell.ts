@@ -52,18 +52,19 @@ export const farewells: Readonly<Record<EndingCode, Farewell>> = {
   'emergency-number': caller('refused-emergency'),
   'service-barred': caller('refused-service'),
   'lists-unavailable': caller('refused-unavailable'),
-  'review-pending': caller('refused-review'),
+  'review-pending': { caller: 'refused-review', called: 'over-blocked' },
   lockdown: both('over-lockdown'),
   blocked: both('over-blocked'),
   'not-allowed': caller('refused-not-allowed'),
+  'caller-suspended': both('over-blocked'),
   'not-now': caller('refused-not-now'),
   'too-many-calls': caller('refused-too-many'),
   'too-often': caller('refused-too-many'),
   'pin-wrong': caller('refused-identity'),
   'pin-locked': caller('pin-locked'),
   'pin-missing': caller('refused-identity'),
-  'journal-unavailable': caller('refused-unavailable'),
-  'media-unavailable': caller('refused-unavailable'),
+  'journal-unavailable': both('over-technical'),
+  'media-unavailable': both('over-technical'),
   'recording-unproved': both('over-technical'),
   overloaded: caller('refused-unavailable'),
   'internal-error': silent,
@@ -76,10 +77,22 @@ export const refusalPrompt = (code: EndingCode): PromptId | null => {
       return 'refused-lockdown';
     case 'blocked':
       return 'refused-blocked';
+    // Nothing has begun that a technical problem could end.
+    case 'caller-suspended':
+    case 'became-private':
+    case 'shutdown':
+    case 'journal-unavailable':
+    case 'media-unavailable':
+    case 'recording-unproved':
+      return 'refused-unavailable';
     default:
       return farewells[code].caller;
   }
 };
 
-/** How long the last words may take: a kill switch must have ended the call within 2 s. */
-export const farewellMs = (code: EndingCode): number => (code === 'lockdown' ? 1500 : 10_000);
+/**
+ * How long the last words may take, in ms: longer than the longest of them. A kill switch must have ended the call
+ * within 2 s, and a process that stops waits for its calls no longer than 10 s.
+ */
+export const farewellMs = (code: EndingCode): number =>
+  code === 'lockdown' ? 1500 : code === 'shutdown' ? 8000 : 20_000;

@@ -1,4 +1,4 @@
-import type { Connectable, Decision } from './decision.js';
+import { type Connectable, type Decision, privilegedIn } from './decision.js';
 import type { ReasonCode } from './reason.js';
 
 /**
@@ -30,6 +30,8 @@ export const forwardOutcome = (current: Connectable, target: Decision | null): F
   // A target nobody can read: it cannot be shown to be of another class, nor of the same.
   if (target === null) return 'flag';
   if (target.verdict !== 'refused') return target.verdict === current.verdict ? 'same' : 'end';
+  // Privileged, whatever else forbids the call to it: of another class than a call that is recorded.
+  if (current.verdict === 'monitored' && privilegedIn(target) !== null) return 'end';
   const { code } = target.reasons[0];
   if (forbidding.has(code)) return 'end';
   // An unknown target may be an attorney: that must not be recorded. A private call records nobody.
@@ -42,4 +44,11 @@ export const forwardOutcome = (current: Connectable, target: Decision | null): F
  * already talking, `forwardOutcome` judges.
  */
 export const mayFollow = (current: Connectable, target: Decision | null): target is Connectable =>
-  target !== null && target.verdict !== 'refused' && target.verdict === current.verdict;
+  target !== null &&
+  target.verdict !== 'refused' &&
+  target.verdict === current.verdict &&
+  isAnonymous(target) === isAnonymous(current);
+
+/** A hotline is told no name and keeps no identity: neither may a name reach one nor a call lose its own on the way. */
+const isAnonymous = (decision: Connectable): boolean =>
+  decision.verdict === 'private' && decision.class === 'hotline';

@@ -65,8 +65,9 @@ const say = <C>(menu: Menu<C & string>, was: InMenu): MenuStep<C> =>
         prompt: menu.prompt,
       };
 
-export const beginMenu = <C extends string>(menu: Menu<C>): MenuStep<C> =>
-  say(menu, { step: 'waiting', turn: 0, rounds: 0 });
+/** `turn`: the last one of any dialogue before. */
+export const beginMenu = <C extends string>(menu: Menu<C>, turn = 0): MenuStep<C> =>
+  say(menu, { step: 'waiting', turn, rounds: 0 });
 
 export const menuStep = <C extends string>(menu: Menu<C>, state: InMenu, input: MenuInput): MenuStep<C> => {
   switch (input.type) {

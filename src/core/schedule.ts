@@ -1,12 +1,28 @@
 import type { WallMs } from './leg.js';
 
+export const days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+export type Day = (typeof days)[number];
+
 /** Hours in local wall-clock time, `from` inclusive, `to` exclusive, `24:00` for the end of the day. */
 export interface Hours {
   readonly from: string;
   readonly to: string;
+  /** The days on which they begin; absent for every day. Hours over midnight belong to the day they begin on. */
+  readonly days?: readonly Day[];
 }
 
-const minutesOf = (text: string): number => Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5));
+export type ScheduleState = 'open' | 'closed' | 'unknown';
+
+/** A place's hours. The facility always has some; null where unit or phone has none of its own. */
+export interface Schedules {
+  readonly facility: readonly Hours[];
+  readonly unit: readonly Hours[] | null;
+  readonly phone: readonly Hours[] | null;
+}
+
+const timeShape = /^(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)$/;
+const minutesOf = (text: string): number =>
+  timeShape.test(text) ? Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5)) : Number.NaN;
 
 // Making a formatter costs a hundred times more than using one (facts: libraries section 7); zones are few.
 const formatters = new Map<string, Intl.DateTimeFormat>();
@@ -15,6 +31,7 @@ const formatterOf = (timeZone: string): Intl.DateTimeFormat => {
   if (known !== undefined) return known;
   const made = new Intl.DateTimeFormat('en-GB', {
     timeZone,
+    weekday: 'short',
     hour: '2-digit',
     minute: '2-digit',
     hourCycle: 'h23',
@@ -23,27 +40,55 @@ const formatterOf = (timeZone: string): Intl.DateTimeFormat => {
   return made;
 };
 
+/** What the clock on the facility's wall shows: the day, 0 for Monday, and the minutes since midnight. */
+const wallClock = (timeZone: string, now: WallMs): { readonly day: number; readonly minutes: number } => {
+  const parts = formatterOf(timeZone).formatToParts(now);
+  const part = (type: string): string => parts.find((one) => one.type === type)?.value ?? '';
+  return {
+    day: days.indexOf(part('weekday').toLowerCase() as Day),
+    minutes: minutesOf(`${part('hour')}:${part('minute')}`),
+  };
+};
+
 /**
  * Whether calls are allowed at that moment by the facility's own clock. Hours that end before they begin go over
  * midnight. At the change to summer time the skipped hour never comes; at the change back the repeated hour counts
- * twice, as a clock on the wall would have it. An unknown zone or clock is `unknown`.
+ * twice, as a clock on the wall would have it. An unknown zone or clock, and hours nobody can read, are `unknown`.
  */
-export const scheduleAt = (
-  hours: readonly Hours[],
-  timeZone: string,
-  now: WallMs,
-): 'open' | 'closed' | 'unknown' => {
+export const scheduleAt = (hours: readonly Hours[], timeZone: string, now: WallMs): ScheduleState => {
   if (!Number.isFinite(now)) return 'unknown';
   try {
-    const local = minutesOf(formatterOf(timeZone).format(now));
-    if (!Number.isFinite(local)) return 'unknown';
-    return hours.some((one) => within(minutesOf(one.from), minutesOf(one.to), local)) ? 'open' : 'closed';
+    const clock = wallClock(timeZone, now);
+    if (clock.day < 0 || !Number.isFinite(clock.minutes) || !hours.every(isReadable)) return 'unknown';
+    return hours.some((one) => within(one, clock)) ? 'open' : 'closed';
   } catch {
     return 'unknown';
   }
 };
 
-const within = (from: number, to: number, at: number): boolean => {
-  if (!Number.isFinite(from) || !Number.isFinite(to)) return false;
-  return from <= to ? from <= at && at < to : at >= from || at < to;
+/**
+ * The hours of facility, unit and phone together: open only where each that exists is open. Closed stands above
+ * unknown, for whatever the unknown one would say, the call is not allowed at this time; unknown stands above open.
+ */
+export const schedulesAt = (schedules: Schedules, timeZone: string, now: WallMs): ScheduleState => {
+  const states = [schedules.facility, schedules.unit, schedules.phone]
+    .filter((hours) => hours !== null)
+    .map((hours) => scheduleAt(hours, timeZone, now));
+  if (states.includes('closed')) return 'closed';
+  return states.every((state) => state === 'open') ? 'open' : 'unknown';
+};
+
+const isReadable = ({ from, to, days: on = days }: Hours): boolean =>
+  Number.isFinite(minutesOf(from)) && Number.isFinite(minutesOf(to)) && on.every((day) => days.includes(day));
+
+const within = (hours: Hours, clock: { readonly day: number; readonly minutes: number }): boolean => {
+  const from = minutesOf(hours.from);
+  const to = minutesOf(hours.to);
+  const begins = (day: number): boolean => {
+    const name = days[(day + 7) % 7];
+    return hours.days === undefined || (name !== undefined && hours.days.includes(name));
+  };
+  const { day, minutes } = clock;
+  if (from <= to) return begins(day) && from <= minutes && minutes < to;
+  return (begins(day) && minutes >= from) || (begins(day - 1) && minutes < to);
 };

@@ -59,6 +59,8 @@ export interface OrderSyncOptions {
   readonly emit: Emit;
   /** Told of orders that came from other controllers, after each look that brought any. */
   readonly onNews: (records: readonly OrderRecord[]) => void;
+  /** Told each time that everything in Redis has been read. */
+  readonly onCaughtUp: () => void;
 }
 
 /**
@@ -148,6 +150,7 @@ export class OrderSync {
       this.#caughtUp = true;
     }
     if (news.length > 0) this.#options.onNews(news);
+    if (!page.full) this.#options.onCaughtUp();
     return page.full;
   }
 

@@ -77,6 +77,7 @@ class OpenOrders implements SharedOrders {
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #again = false;
+  #onCaughtUp: () => void = () => {};
 
   constructor(options: OrdersOptions, book: OrderBook, file: OrderFile) {
     const { redis, keyPrefix, clock, emit } = options;
@@ -95,12 +96,17 @@ class OpenOrders implements SharedOrders {
       clock,
       emit,
       onNews: (records) => this.#keep(records),
+      onCaughtUp: () => this.#onCaughtUp(),
     });
   }
 
   async start(): Promise<void> {
     await Promise.all([this.#connection.open(), this.#hints.open()]);
-    await this.refresh();
+    const caughtUp = new Promise<void>((resolve) => {
+      this.#onCaughtUp = resolve;
+    });
+    // Calls can be decided once everything was read; what Redis lacks it gets beside them.
+    await Promise.race([this.refresh(), caughtUp]);
     this.#poll();
   }
 

@@ -22,10 +22,9 @@ if ARGV[1] == 'right' then
 end
 
 local lockMs = tonumber(ARGV[4])
+-- What is no number fails the comparison, and with it the try: nobody can say how many there were.
 local atPhone = tonumber(redis.call('GET', phone) or '0')
 local forCaller = caller and tonumber(redis.call('GET', caller) or '0') or 0
--- What is no number is no count: nobody can say how many tries there were.
-if not atPhone or not forCaller then return redis.error_reply('ERR malformed') end
 if atPhone >= tonumber(ARGV[3]) or forCaller >= tonumber(ARGV[2]) then return 0 end
 
 atPhone = redis.call('INCR', phone)

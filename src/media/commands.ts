@@ -77,6 +77,22 @@ export const unblockCommand = (callId: CallId): BencodeDict => ({
   flags: ['all'],
 });
 
+/**
+ * Keys are media too (RFC 4733), and `block media` lets them through: the caller's phone would get what the called
+ * party presses in the menu. Blocked keys are reported to the keypad all the same (facts: rtpengine).
+ */
+export const blockKeysCommand = (callId: CallId): BencodeDict => ({
+  command: 'block DTMF',
+  'call-id': callId,
+  flags: ['all'],
+});
+
+export const unblockKeysCommand = (callId: CallId): BencodeDict => ({
+  command: 'unblock DTMF',
+  'call-id': callId,
+  flags: ['all'],
+});
+
 export const queryCommand = (callId: CallId): BencodeDict => ({ command: 'query', 'call-id': callId });
 
 /**
@@ -106,7 +122,7 @@ export const stopRecordingCommand = (callId: CallId): BencodeDict => ({
 export const earTags = ['ear-1', 'ear-2', 'ear-3', 'ear-4'] as const;
 export type EarTag = (typeof earTags)[number];
 
-/** Both parties' sound, one stream each, in the order of the tags. The node has nothing that mixes them. */
+/** Both parties' sound, one stream each. The node has nothing that mixes them. */
 export const subscribeCommand = (callId: CallId, ear: EarTag, address: string): BencodeDict => {
   const { flags, ICE, 'transport-protocol': protocol, 'address-family': family } = description(address);
   return {
@@ -198,6 +214,8 @@ const privateCommands: Readonly<Record<string, Shape>> = {
   answer: described,
   'block media': { 'call-id': text, flags: same(['all']) },
   'unblock media': { 'call-id': text, flags: same(['all']) },
+  'block DTMF': { 'call-id': text, flags: same(['all']) },
+  'unblock DTMF': { 'call-id': text, flags: same(['all']) },
   'play media': { 'call-id': text, 'from-tag': tag, file: prompt, 'repeat-times': times },
   'stop media': { 'call-id': text, 'from-tag': tag },
   query: { 'call-id': text },

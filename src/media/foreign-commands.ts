@@ -47,7 +47,7 @@ export interface Before {
 }
 
 export interface Compared {
-  /** Foreign commands there have been, as far as can be told. */
+  /** Foreign commands since the node was first looked at, those of its earlier processes too. */
   readonly seen: number;
   readonly isNew: boolean;
   readonly foreign: Counts;
@@ -71,6 +71,7 @@ export class ForeignCommands {
   /** Commands that ended unknown, and how many of them there were at the last look. */
   #unknown = 0;
   #unknownThen = 0;
+  #found = 0;
 
   /** Counts one of our commands, just before it is sent. What it gives is to be called once, with how it ended. */
   sending(command: string): (settled: Settled) => void {
@@ -103,7 +104,7 @@ export class ForeignCommands {
     const settled = this.#unknown === this.#unknownThen;
     const foreign = each(() => 0);
     const lost = each(() => 0);
-    let isNew = false;
+    let found = 0;
     for (const command of counted) {
       const total = integerAt(control, counters[command]);
       if (total === null) return null;
@@ -111,7 +112,7 @@ export class ForeignCommands {
       const least = total - own.sent;
       const most = total - before.answered[command];
       const risen = known !== null && least > known;
-      isNew ||= risen;
+      if (risen) found += least - known;
       foreign[command] = known === null || risen ? most : Math.min(known, most);
       const quiet =
         own.waiting === 0 && own.sent === before.sent[command] && own.answered === before.answered[command];
@@ -119,14 +120,14 @@ export class ForeignCommands {
       // would hide as many foreign ones.
       if (quiet && settled) lost[command] = Math.max(0, foreign[command] - least);
     }
-    const seen = counted.reduce((sum, command) => sum + foreign[command], 0);
-    return { seen, isNew, foreign, lost, life: this.#life };
+    return { seen: this.#found + found, isNew: found > 0, foreign, lost, life: this.#life };
   }
 
   /** Takes a comparison for the state the next one starts from. */
   take(compared: Compared): void {
     if (compared.life !== this.#life) return;
     this.#unknownThen = this.#unknown;
+    this.#found = compared.seen;
     for (const command of counted) {
       const kind = this.#kinds[command];
       kind.foreign = compared.foreign[command];

@@ -5,6 +5,8 @@ import type { Key } from '../core/key.js';
 import type { CallId } from '../core/leg.js';
 import type { PrivateCall } from './private-call.js';
 
+const left = (): MediaError => new MediaError('node-error', 'lobby-left');
+
 /**
  * The caller alone, before any decision. Inside it is a private call, of which a lobby shows what speaks and listens
  * to keys: it has no way to answer, to open or to record.
@@ -28,8 +30,9 @@ export class LobbyCall implements LobbyAnchor {
     return inner;
   }
 
-  async say(to: Party, sounds: readonly Sound[], repeat = false): Promise<'said' | 'hushed'> {
-    return this.#still().say(to, sounds, repeat);
+  say(to: Party, sounds: readonly Sound[], repeat = false): Promise<'said' | 'hushed'> {
+    // Not another promise around it: nobody has to wait for what is said.
+    return this.#left ? Promise.reject(left()) : this.#inner.say(to, sounds, repeat);
   }
 
   async hush(to: Party): Promise<void> {
@@ -62,7 +65,7 @@ export class LobbyCall implements LobbyAnchor {
   }
 
   #still(): PrivateCall {
-    if (this.#left) throw new MediaError('node-error', 'lobby-left');
+    if (this.#left) throw left();
     return this.#inner;
   }
 }

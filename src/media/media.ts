@@ -146,6 +146,7 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     onAttestation: options.onAttestation ?? (() => undefined),
   };
   const control = options.nodes.flatMap(({ ng, cli }) => (cli === undefined ? [ng] : [ng, cli]));
+  if (options.keypad !== undefined && options.keypad.port !== 0) control.push(options.keypad);
   const rules = peerRules(options.peerNetworks ?? null, control);
   const reporters = options.nodes.map(({ keysFrom, ng }) => keysFrom ?? ng.host);
   const keypad =

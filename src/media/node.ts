@@ -6,6 +6,7 @@ import { type Bencodable, type BencodeDict, dictAt, integerAt, isDict, isList } 
 import {
   answerCommand,
   blockCommand,
+  blockKeysCommand,
   deleteCommand,
   isPromptFile,
   offerCommand,
@@ -15,6 +16,7 @@ import {
   statisticsCommand,
   stopPlayingCommand,
   unblockCommand,
+  unblockKeysCommand,
 } from './commands.js';
 import { ForeignCommands, type Settled } from './foreign-commands.js';
 import { NgSocket } from './ng-socket.js';
@@ -105,6 +107,7 @@ export abstract class MediaNode {
   #missed = 0;
   #timer: NodeJS.Timeout | null = null;
   #pinging = false;
+  #reaping = false;
   #closed = false;
 
   constructor(
@@ -186,11 +189,14 @@ export abstract class MediaNode {
     return this.sdpOf(await this.command(answerCommand(callId, from, sdp, this.mediaAddress)));
   }
 
+  /** Stops sound and keys between the parties. */
   async block(callId: CallId): Promise<void> {
     await this.command(blockCommand(callId));
+    await this.command(blockKeysCommand(callId));
   }
 
   async unblock(callId: CallId): Promise<void> {
+    await this.command(unblockKeysCommand(callId));
     await this.command(unblockCommand(callId));
   }
 
@@ -220,14 +226,15 @@ export abstract class MediaNode {
   async remove(callId: CallId): Promise<CallFacts | null> {
     try {
       const reply = await this.command(deleteCommand(callId, 'caller'));
-      if (!isDict(reply.tags)) return null;
-      const facts = readFacts(reply);
-      // A tag that is not ours keeps a branch of the call alive: delete what is left, by call-id alone.
-      if (facts.tags.some((tag) => tag !== 'caller' && tag !== 'called')) {
-        await this.command(deleteCommand(callId, null));
-      }
+      const facts = isDict(reply.tags) ? readFacts(reply) : null;
+      // Tags that are not the parties' keep the call alive, and the reply need not name them (measured: two listeners,
+      // gone or not, do so): delete what is left, by call-id alone.
+      if (facts !== null) await this.command(deleteCommand(callId, null));
+      this.#toReap.delete(callId);
       return facts;
     } catch (error) {
+      // Last in line, so that one that fails again and again holds up no other.
+      this.#toReap.delete(callId);
       if (this.#toReap.size < MAX_REAPED) this.#toReap.add(callId);
       throw error;
     }
@@ -312,8 +319,10 @@ export abstract class MediaNode {
 
   /** Deletes calls that ended while the node did not answer. */
   async #reap(): Promise<void> {
+    if (this.#reaping) return;
+    this.#reaping = true;
     const some = [...this.#toReap].slice(0, REAPED_AT_ONCE);
-    for (const callId of some) this.#toReap.delete(callId);
     await Promise.all(some.map((callId) => this.remove(callId).catch(() => undefined)));
+    this.#reaping = false;
   }
 }

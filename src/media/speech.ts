@@ -48,7 +48,7 @@ export class Speech {
     const before = this.#now[to];
     // Nothing to say is said at once, but what was being said has an end all the same.
     if (sounds.length === 0) return this.hush(to).then(() => 'said');
-    return new Promise((resolve, reject) => {
+    const said = new Promise<'said' | 'hushed'>((resolve, reject) => {
       const end = (outcome: Outcome): void => {
         if (this.#now[to] === utterance) this.#now[to] = null;
         if (utterance.timer !== null) clearTimeout(utterance.timer);
@@ -60,6 +60,9 @@ export class Speech {
       before?.end('hushed');
       this.#go(utterance, 0);
     });
+    // Hold music is nobody's to wait for: its failure must not be an error that nobody handles.
+    said.catch(() => undefined);
+    return said;
   }
 
   async hush(to: Party): Promise<void> {

@@ -18,7 +18,9 @@ interface Stream {
 
 interface NodeStream {
   readonly port: number;
-  readonly format: '0' | '8';
+  /** The m line's formats, and the lines that say what they are: what is offered must be taken whole (measured). */
+  readonly formats: string;
+  readonly maps: readonly string[];
 }
 
 const bound = (host: string): Promise<dgram.Socket> =>
@@ -37,18 +39,25 @@ const bound = (host: string): Promise<dgram.Socket> =>
     });
   });
 
+const known = /^a=rtpmap:\d{1,3} (?:PCMU|PCMA|telephone-event)\/8000$/i;
+
 /** The two streams a node forks, out of its offer. Throws MediaError where it is anything else. */
-const readStreams = (sdp: Sdp, mediaAddress: string): NodeStream[] => {
-  const addresses = [...sdp.matchAll(/^c=IN IP[46] (\S+)\r?$/gm)].map(([, address]) => address);
-  const streams = [...sdp.matchAll(/^m=(.*?)\r?$/gm)].flatMap(([, line = '']): NodeStream[] => {
-    const found = /^audio (\d{1,5}) RTP\/AVP((?: \d{1,3})+)$/.exec(line);
-    const format = (found?.[2] ?? '').split(' ').find((each) => each === '0' || each === '8');
-    const port = Number(found?.[1]);
-    return format === '0' || format === '8' ? (port >= 1024 ? [{ port, format }] : []) : [];
-  });
-  if (streams.length !== 2 || addresses.length === 0 || addresses.some((each) => each !== mediaAddress)) {
-    throw new MediaError('node-error', 'sdp-unexpected');
+const readStreams = (sdp: Sdp, mediaAddress: string): readonly NodeStream[] => {
+  const streams: { port: number; formats: string; maps: string[] }[] = [];
+  let unexpected = false;
+  for (const line of sdp.split(/\r?\n/)) {
+    if (line.startsWith('m=')) {
+      const [, port = '', formats = ''] = /^m=audio (\d{4,5}) RTP\/AVP((?: \d{1,3})+)$/.exec(line) ?? [];
+      unexpected ||= port === '';
+      streams.push({ port: Number(port), formats, maps: [] });
+    } else if (line.startsWith('c=')) {
+      unexpected ||= !line.endsWith(` ${mediaAddress}`);
+    } else if (line.startsWith('a=rtpmap:')) {
+      unexpected ||= !known.test(line);
+      streams.at(-1)?.maps.push(line);
+    }
   }
+  if (unexpected || streams.length !== 2) throw new MediaError('node-error', 'sdp-unexpected');
   return streams;
 };
 
@@ -106,8 +115,9 @@ export class Tap implements Ear {
       });
       const { port } = stream.socket.address();
       return [
-        `m=audio ${port} RTP/AVP ${node.format}`,
+        `m=audio ${port} RTP/AVP${node.formats}`,
         `c=IN ${family} ${this.#host}`,
+        ...node.maps,
         // RTCP to the next port could meet a socket that is not ours.
         `a=rtcp:${port}`,
         'a=recvonly',

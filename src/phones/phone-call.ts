@@ -45,6 +45,7 @@ export abstract class PhoneCall implements Addressee {
   readonly #requests: SipRequest[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #acks = new Map<number, OutgoingRequest>();
+  readonly #replies = new Map<string, Reply>();
   #confirmation: Confirmation | undefined;
   #ending: Ending | undefined;
   #byeSent = false;
@@ -62,6 +63,12 @@ export abstract class PhoneCall implements Addressee {
   /** The RTP endpoint. */
   get audio(): RtpEndpoint {
     return this.media.audio;
+  }
+
+  /** As `phone.replyTo`, for this call alone; it goes before what the phone was told. */
+  replyTo(method: string, reply: Reply | undefined): void {
+    if (reply === undefined) this.#replies.delete(method);
+    else this.#replies.set(method, reply);
   }
 
   /** The messages of this call, as far as the phone still has them. */
@@ -326,7 +333,8 @@ export abstract class PhoneCall implements Addressee {
 
   #answerRequest(transaction: ServerTransaction, dialog: Dialog): void {
     const { request } = transaction;
-    const reply = this.line.replyFor(request.method === 'INVITE' ? 're-INVITE' : request.method);
+    const method = request.method === 'INVITE' ? 're-INVITE' : request.method;
+    const reply = this.#replies.get(method) ?? this.line.replyFor(method);
     if (reply !== undefined && request.method !== 'BYE') {
       respondWith(transaction, reply);
       return;

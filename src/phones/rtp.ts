@@ -14,6 +14,10 @@ export const EVENT_PAYLOAD_TYPE = 101;
 
 const MAX_QUEUED_KEYS = 32;
 
+/** Enough to look at what has just been heard; who wants to know all that was said in a call asks for more. */
+export const DEFAULT_KEEP_MS = 5000;
+const MAX_KEEP_MS = 600_000;
+
 /** Source addresses counted one by one; packets from more of them fall under "others". */
 const MAX_SOURCES = 16;
 
@@ -27,7 +31,7 @@ export interface RtpOptions {
   readonly codec?: CodecName;
   /** Drop packets that do not come from the remote address (they are counted as strangers either way). */
   readonly strictPeer?: boolean;
-  /** How much received audio is kept, default 5 seconds. */
+  /** How much received audio is kept, default 5 seconds, at most ten minutes. */
   readonly keepMs?: number;
   /** Only take and count packets: nothing is sent, nothing decoded. For signalling load. */
   readonly sink?: boolean;
@@ -100,6 +104,7 @@ export class RtpEndpoint {
   #closed = false;
 
   constructor(socket: dgram.Socket, options: RtpOptions) {
+    const keepMs = options.keepMs ?? DEFAULT_KEEP_MS;
     this.#socket = socket;
     this.port = socket.address().port;
     this.#sink = options.sink ?? false;
@@ -107,7 +112,7 @@ export class RtpEndpoint {
     this.#tone = options.tone;
     this.#codec = options.codec ?? 'PCMU';
     this.#payloads = payloadsOf(this.#tone, this.#codec);
-    this.#audio = new ReceivedAudio(options.keepMs ?? 5000, EVENT_PAYLOAD_TYPE);
+    this.#audio = new ReceivedAudio(keepMs, EVENT_PAYLOAD_TYPE);
     socket.on('message', (bytes, from) => this.#receive(bytes, from));
     // A port nobody listens on any more answers with ICMP; a phone goes on sending, as real ones do.
     socket.on('error', () => undefined);
@@ -324,8 +329,11 @@ function bump(counts: Map<string, number>, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
-/** Opens an endpoint on a free UDP port of `host` (default 127.0.0.1). */
+/** Opens an endpoint on a free UDP port of `host` (default 127.0.0.1). Throws RangeError for too much to keep. */
 export async function openRtp(options: RtpOptions = {}): Promise<RtpEndpoint> {
+  const { keepMs = DEFAULT_KEEP_MS } = options;
+  if (!(keepMs > 0 && keepMs <= MAX_KEEP_MS))
+    throw new RangeError(`${keepMs} ms of audio: between 0 and ${MAX_KEEP_MS} can be kept`);
   const socket = dgram.createSocket({ type: 'udp4', lookup: literalLookup });
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);

@@ -5,7 +5,7 @@ import type { Addressee, Answer, Line, Reply } from './line.js';
 import { MessageLog, type MessageMatch, type PhoneMessage } from './message-log.js';
 import { type CallOptions, OutgoingCall } from './outgoing-call.js';
 import { ALLOWED, answerOf, nobodyAnswered, respondWith } from './responses.js';
-import { openRtp, type RtpEndpoint } from './rtp.js';
+import { DEFAULT_KEEP_MS, openRtp, type RtpEndpoint } from './rtp.js';
 import { type ExtraHeaders, withExtra } from './sip-dialog.js';
 import { parameter, type SipRequest } from './sip-message.js';
 import type { ServerTransaction } from './sip-server-transaction.js';
@@ -36,6 +36,8 @@ export interface PhoneOptions {
   readonly keepMessages?: number;
   /** Calls take RTP only from the address in the far end's SDP. */
   readonly strictPeer?: boolean;
+  /** How much of what it hears each call keeps, default 5 seconds, at most ten minutes (16 kB a second). */
+  readonly keepAudioMs?: number;
   /** 'sink': one port for all calls that takes packets and sends none, for signalling load. */
   readonly audio?: 'per-call' | 'sink';
 }
@@ -278,6 +280,7 @@ export class Phone implements Line {
         host: this.host,
         codec: this.codecs[0] ?? 'PCMU',
         strictPeer: this.#options.strictPeer ?? false,
+        keepMs: this.#options.keepAudioMs ?? DEFAULT_KEEP_MS,
         ...(tone !== undefined && { tone }),
       })
     );

@@ -1,18 +1,13 @@
-import {
-  type JsonObject,
-  type RecordedAnchor,
-  type RecordingClaim,
-  RecordingError,
-  type Sdp,
-} from '../call/ports.js';
-import type { SpokenArmed, ThreeWayEvidence } from '../call/talk.js';
+import type { JsonObject, RecordingClaim, Sdp } from '../call/ports.js';
+import type { SpokenArmed, SpokenRecordedAnchor, ThreeWayEvidence } from '../call/talk.js';
 import type { CallId } from '../core/leg.js';
-import type { Sides } from './convert.js';
 import { GrowthWatch, type WatchTiming } from './growth-watch.js';
 import type { ProvedFile } from './proof.js';
 import { sidesIn } from './recover.js';
+import type { Sides } from './sorter.js';
 import type { SpoolOptions } from './spool.js';
 import { proveStopped } from './stopped.js';
+import { Observation } from './three-way/observation.js';
 
 /** What was begun and proved. */
 export interface Begun {
@@ -27,6 +22,7 @@ export interface Begun {
 
 export interface ArmedTiming extends WatchTiming {
   readonly stopMs: number;
+  readonly observeMs: number;
 }
 
 /** A recording that runs: what watches it, listens to it and stops it. */
@@ -35,23 +31,18 @@ export class ArmedCall implements SpokenArmed {
   readonly answerForCaller: Sdp;
   readonly proof: JsonObject;
   readonly #callId: CallId;
-  readonly #anchor: RecordedAnchor;
-  readonly #stopRecording: (() => Promise<void>) | null;
+  readonly #anchor: SpokenRecordedAnchor;
   readonly #timing: ArmedTiming;
   #watch: GrowthWatch | null = null;
+  #observation: Observation | null = null;
   #stopping: Promise<void> | null = null;
+  #stopped = false;
   #over = false;
 
-  constructor(
-    begun: Begun,
-    anchor: RecordedAnchor,
-    stopRecording: (() => Promise<void>) | null,
-    timing: ArmedTiming,
-  ) {
+  constructor(begun: Begun, anchor: SpokenRecordedAnchor, timing: ArmedTiming) {
     this.begun = begun;
     this.#callId = anchor.callId;
     this.#anchor = anchor;
-    this.#stopRecording = stopRecording;
     this.#timing = timing;
     this.answerForCaller = begun.claim.answerForCaller;
     this.proof = {
@@ -70,7 +61,7 @@ export class ArmedCall implements SpokenArmed {
 
   /** True from the moment the call was to be recorded no more. */
   get stopped(): boolean {
-    return this.#stopping !== null;
+    return this.#stopped;
   }
 
   watch(lost: (code: string) => void): void {
@@ -78,10 +69,19 @@ export class ArmedCall implements SpokenArmed {
     this.#watch = new GrowthWatch(this.begun.file, () => this.#anchor.packets(), this.#timing, lost);
   }
 
-  observe(_listener: (evidence: ThreeWayEvidence) => void): void {}
+  observe(listener: (evidence: ThreeWayEvidence) => void): void {
+    if (this.#over || this.#observation !== null) return;
+    const { observeMs } = this.#timing;
+    this.#observation = new Observation(this.begun.file, () => this.sides, observeMs, listener);
+  }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#stop();
+    this.#stopped = true;
+    // What did not work may be tried again.
+    this.#stopping ??= this.#stop().catch((error: unknown) => {
+      this.#stopping = null;
+      throw error;
+    });
     return this.#stopping;
   }
 
@@ -89,13 +89,13 @@ export class ArmedCall implements SpokenArmed {
   end(): void {
     this.#over = true;
     this.#watch?.stop();
+    this.#observation?.stop();
   }
 
   async #stop(): Promise<void> {
     this.end();
-    if (this.#stopRecording === null) throw new RecordingError('recording-goes-on', 'it cannot be stopped');
     // Whatever the node says to it, the file tells what it does.
-    await this.#stopRecording().catch(() => undefined);
+    await this.#anchor.stopRecording().catch(() => undefined);
     const { file, spool, claim } = this.begun;
     await proveStopped(file, this.#callId, spool.dir, claim.nodePid, this.#timing.stopMs);
   }

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import type { FinishedRecording, JsonObject, MediaTotals } from '../call/ports.js';
 import type { Monitored } from '../core/decision.js';
 import type { CallId, WallMs } from '../core/leg.js';
-import { type Conversion, convert, type Sides } from './convert.js';
+import { type Conversion, convert } from './convert.js';
 import { digestOf, makeFolders, putInPlace, writeDurably } from './durable.js';
 import { nodeIsDone, removeFromSpool, stemOf } from './node-files.js';
 import type { ProvedFile } from './proof.js';
+import type { Sides } from './sorter.js';
 
 /** A recording whose call has ended, or has become private. */
 export interface EndedRecording {

@@ -12,6 +12,8 @@ export interface RecordingLimits {
   readonly proveMs: number;
   readonly firstWatchMs: number;
   readonly watchMs: number;
+  /** How often a recording that is observed is read on. */
+  readonly observeMs: number;
   /** How long a node may take to be seen to have stopped a recording of a call that goes on. */
   readonly stopMs: number;
   /** How long a node may take to close its files after a call. */
@@ -31,6 +33,7 @@ export const defaultLimits: RecordingLimits = {
   proveMs: 1000,
   firstWatchMs: 2000,
   watchMs: 5000,
+  observeMs: 500,
   stopMs: 2000,
   settleMs: 3000,
   maxSeconds: 24 * 3600,

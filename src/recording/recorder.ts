@@ -88,13 +88,11 @@ class Recording implements SpoolRecorder {
 
   async arm(decision: Monitored, anchor: SpokenRecordedAnchor, answer: Sdp): Promise<SpokenArmed> {
     const begin = (): Promise<RecordingClaim> => anchor.answerAndRecord(decision, answer);
-    const stop = (): Promise<void> => anchor.stopRecording();
-    return this.#arm(decision, anchor, stop, async () => ({ claim: await begin(), countedBefore: 0 }));
+    return this.#arm(decision, anchor, async () => ({ claim: await begin(), countedBefore: 0 }));
   }
 
   async armAnswered(decision: Monitored, anchor: SpokenRecordedAnchor): Promise<SpokenArmed> {
-    const stop = (): Promise<void> => anchor.stopRecording();
-    return this.#arm(decision, anchor, stop, async ({ dir }) => {
+    return this.#arm(decision, anchor, async ({ dir }) => {
       const there = await pcapsOf(dir, anchor.callId).catch(() => {
         throw new RecordingError('spool-unreadable', 'the spool cannot be looked at');
       });
@@ -109,8 +107,7 @@ class Recording implements SpoolRecorder {
 
   async #arm(
     decision: Monitored,
-    anchor: RecordedAnchor,
-    stopRecording: (() => Promise<void>) | null,
+    anchor: SpokenRecordedAnchor,
     begin: (spool: SpoolOptions) => Promise<Pick<Begun, 'claim' | 'countedBefore'>>,
   ): Promise<ArmedCall> {
     const started = this.#clock.mono();
@@ -130,11 +127,12 @@ class Recording implements SpoolRecorder {
     const file = await proveRecording(claim.path, callId, spool.dir, claim.nodePid, this.#limits.proveMs);
     this.#unproved.drop(callId);
     const ms = this.#clock.mono() - started;
-    const { firstWatchMs, watchMs, stopMs } = this.#limits;
-    const armed = new ArmedCall({ claim, file, spool, countedBefore, ms }, anchor, stopRecording, {
+    const { firstWatchMs, watchMs, stopMs, observeMs } = this.#limits;
+    const armed = new ArmedCall({ claim, file, spool, countedBefore, ms }, anchor, {
       firstMs: firstWatchMs,
       everyMs: watchMs,
       stopMs,
+      observeMs,
     });
     this.#running.set(callId, armed);
     return armed;

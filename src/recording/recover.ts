@@ -2,8 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JsonObject } from '../call/ports.js';
 import { type CallId, parseCallId, type WallMs } from '../core/leg.js';
-import type { Sides } from './convert.js';
 import type { EndedRecording } from './finish.js';
+import type { Sides } from './sorter.js';
 import type { SpoolOptions } from './spool.js';
 
 /** What the journal kept of a recording that an earlier run of the controller could not finish. */

@@ -206,7 +206,9 @@ class Joined implements Joining {
   async #restore(): Promise<void> {
     try {
       await this.#anchor.restore();
-    } catch {
+    } catch (error) {
+      // The call has ended meanwhile, and its media with it: there is nothing to put back.
+      if (error instanceof MediaError && error.detail === 'released') return;
       // A node that cannot be put back is found by its health check, which ends the call.
       this.#emit({ event: 'fault', where: 'bridge', code: 'restore-failed' });
     }

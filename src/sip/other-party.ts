@@ -122,6 +122,8 @@ const targetOf = (address: string, plan: DialPlan): Dialled | null => {
 
 /** What the URI dials, read as strictly as a Request-URI; null where it dials nothing. */
 export const dialledIn = (uri: string, plan: DialPlan): Dialled | null => {
+  // A bare dial string is none in a header: only a URI says whose number it is (RFC 3261 section 19.1).
+  if (!/^(?:sips?|tel|urn):/i.test(uri)) return null;
   const read = parseDialled(uri, plan);
   return read.kind === 'unparseable' ? null : read;
 };

@@ -91,8 +91,9 @@ export class OwnOffer {
         throw new SipError(status === 408 ? 'reinvite-unanswered' : 'dialog-gone', status);
       }
       if (status !== 491) throw new SipError('sip-status', status);
+      if (tried >= retries) throw new SipError('glare', 491);
       const wait = this.#timing.glareMs(this.#party);
-      if (tried >= retries || performance.now() + wait >= deadline) throw new SipError('glare', 491);
+      if (performance.now() + wait >= deadline) throw new SipError('glare', 491);
       await this.#orEnded(wait).promise;
       if (this.#ended) throw new SipError('dialog-gone', 481);
     }

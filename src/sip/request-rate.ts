@@ -20,9 +20,10 @@ export class RequestRate {
     const earned = ((now - this.#at) / 1000) * requestsPerSecond;
     this.#tokens = Math.min(requestBurst, this.#tokens + Math.max(0, earned));
     this.#at = now;
+    // A flood is over when the party has been quiet, not with each request that finds its place in it.
+    if (this.#tokens >= requestBurst / 2) this.#over = false;
     if (this.#tokens >= 1) {
       this.#tokens -= 1;
-      this.#over = false;
       return 'within';
     }
     const known = this.#over;

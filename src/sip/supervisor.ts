@@ -115,7 +115,7 @@ class RungPhone implements SupervisorCall {
 
   async hangUp(): Promise<void> {
     this.#end(new SipError('cancelled', 487));
-    await this.#dialog?.bye({ Reason: reasonHeader({ code: 'shutdown' }) });
+    await this.#dialog?.bye({ Reason: reasonHeader({ code: 'caller-hung-up' }) });
   }
 
   onGone(gone: () => void): void {

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CallerId, CallId, FacilityId, WallMs } from '../../src/core/leg.js';
+import type { CallerId, CallId, FacilityId } from '../../src/core/leg.js';
 import { parseListed } from '../../src/core/number.js';
 import { openJournal } from '../../src/journal/log.js';
 import { createRedisLists } from '../../src/lists/redis-lists.js';
 import type { LocalSite } from '../../src/local.js';
-import { listsOptionsOf } from '../../src/main.js';
+import { systemClock } from '../../src/main.js';
 import type { BencodeDict } from '../../src/media/bencode.js';
 import {
   answerCommand,
@@ -17,6 +17,7 @@ import {
   unblockCommand,
 } from '../../src/media/commands.js';
 import { NgSocket } from '../../src/media/ng-socket.js';
+import { listsOptionsOf } from '../../src/open-parts.js';
 import { planOf } from '../../src/options.js';
 import { fromRoot } from '../../src/root.js';
 import { quantile } from './rung.js';
@@ -78,10 +79,9 @@ const journalParts = async (): Promise<PartFigure[]> => {
 
 const listPart = async (site: LocalSite): Promise<PartFigure> => {
   const lists = await createRedisLists({
-    ...listsOptionsOf(site.config),
+    ...listsOptionsOf(site.config, systemClock),
     snapshotPath: `${site.config.lists.snapshot}.bench`,
     emit: () => undefined,
-    clock: { wall: () => Date.now() as WallMs, mono: () => performance.now() },
   });
   try {
     const listed = parseListed('+12125550142', planOf(site.config, 'default'));

@@ -107,8 +107,8 @@ export class FakeVoice {
     for (const id of ids) {
       const says = prompts[id as PromptId] ?? 'nothing';
       if (says === 'recorded' && this.pool !== 'recorded') this.world.violation(`${id} on a private node`);
-      if (id === 'told-recorded' && !this.recording)
-        this.world.violation('told-recorded without a recording');
+      if (id === 'told-recorded' && this.recording)
+        this.world.violation('told-recorded after the recording had begun');
       if (says === 'not-recorded' && (this.pool !== 'private' || this.world.recordingRuns(this.callId))) {
         this.world.violation(`${id} while recording is possible`);
       }

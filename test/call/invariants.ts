@@ -89,11 +89,25 @@ const checkMonitored = ({ whats, cdr, fail, did, needs }: Looked, here: boolean)
   if (did(here ? 'arm' : 'arm answered')) fail('armed the other way');
   if (!here) needs('connect', 'arm ok', 'append armed ok');
   needs('open', `${arm} ok`, 'append armed ok', 'connect ok');
-  for (const what of ['anchor private', 'become private', 'seal', 'stop']) if (did(what)) fail(what);
-  if (did('open') ? did('discard') : did('finish')) fail('finished or discarded wrongly');
-  if (did('anchor recorded ok') && !did('finish') && !did('discard') && cdr.node !== null)
-    fail('spool not looked at');
+  for (const what of ['anchor private', 'become private']) if (did(what)) fail(what);
+  if (did('stop')) checkSealed({ whats, cdr, fail, did, needs });
+  else {
+    if (did('seal')) fail('seal');
+    if (did('open') ? did('discard') : did('finish')) fail('finished or discarded wrongly');
+    if (did('anchor recorded ok') && !did('finish') && !did('discard') && cdr.node !== null)
+      fail('spool not looked at');
+  }
   if (cdr.status === 200 && !whats.includes('connect')) fail('answered without a 200');
+};
+
+/** Somebody privileged came into a recorded call, which ended for it: what was recorded is sealed and nowhere else. */
+const checkSealed = ({ whats, cdr, fail, did, needs }: Looked): void => {
+  if (cdr.otherParties === undefined && cdr.ending !== 'became-private') fail('stop');
+  for (const what of ['finish', 'discard']) if (did(what)) fail(`${what} of a call with a privileged party`);
+  if (cdr.sealed === undefined) fail('not sealed');
+  needs('seal', 'stop', 'release');
+  needs('verify-absence', 'seal');
+  if (whats.filter((one) => one === 'seal').length !== 1) fail('sealed more than once');
 };
 
 const checkPrivate = ({ cdr, fail, did, needs }: Looked, here: boolean): void => {
@@ -140,8 +154,10 @@ const checkSpoken = (world: World, call: FakeCall, { cdr, fail, did }: Looked): 
   const toldTo = (party: string, what: string): boolean =>
     told.some((one) => one.to === party && one.what.split(' ').includes(what));
   const recorded = did('anchor recorded');
-  if (!toldTo('caller', recorded ? 'told-recorded' : 'told-private')) fail('the caller was not told');
   const machine = cdr.class === 'hotline' || cdr.class === 'relay';
+  // Where a machine was told nothing, the caller does not hear that it was.
+  const truth = recorded ? 'told-recorded' : machine ? 'notice-private' : 'told-private';
+  if (!toldTo('caller', truth)) fail('the caller was not told');
   const asked = toldTo('called', recorded ? 'notice-recorded' : 'notice-private');
   if (!asked && (recorded || !machine)) fail('the called party was not told');
 };

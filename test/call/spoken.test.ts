@@ -3,7 +3,7 @@ import { TwoWays } from '../../src/call/hear.js';
 import type { JsonObject } from '../../src/call/ports.js';
 import { acceptance } from '../../src/core/accept.js';
 import type { CallerId } from '../../src/core/leg.js';
-import { absent, answers, listed } from '../core/samples.js';
+import { absent, answers, dialledNumber, listed } from '../core/samples.js';
 import { type FakeCall, goodDial, inWorld, type World } from './fakes.js';
 import { checkInvariants } from './invariants.js';
 import {
@@ -212,8 +212,8 @@ t.test('hotlines and relay services are connected without asking their machines'
       world.answers = () => privileged(kind);
       const call = take(world);
       await reach(world, call, 'connected');
-      t.same(world.told(call, 'called'), ['you-accepted']);
-      t.same(world.told(call, 'caller', 'said'), ['told-private']);
+      t.same(world.told(call, 'called'), [], 'a machine is told nothing');
+      t.same(world.told(call, 'caller', 'said'), ['notice-private'], 'and the caller not that it was');
       await world.time.advance(3_700_000);
       t.equal(phaseOf(world, call), kind === 'relay' ? 'connected' : 'gone', 'relay calls last longer');
       call.caller.leave('caller-hung-up');
@@ -655,6 +655,31 @@ t.test('a claim stands, is journalled and ordered, whatever the caller does but 
   }
 });
 
+t.test('one caller cannot hold up every number there is', async (t) => {
+  await inWorld({ controller: { maxCalls: 20 } }, async (world) => {
+    for (let i = 0; i < 7; i++) {
+      world.take({
+        caller: 'one' as CallerId,
+        claimsPrivate: true,
+        dialled: dialledNumber(`+1212555${String(1000 + i)}`),
+      });
+      await world.time.runOut();
+    }
+    t.equal(world.orders.length, 5, 'five numbers wait for review');
+    t.same(
+      world.rows.filter(({ kind }) => kind === 'claim').map(({ body }) => body.outcome),
+      [...Array<string>(5).fill('stands'), 'over-bound', 'over-bound'],
+    );
+    t.same(world.alarms(), ['claims-too-many', 'claims-too-many']);
+    t.ok(
+      world.cdrs().every(({ ending }) => ending === 'review-pending'),
+      'and each of the calls was refused',
+    );
+    t.notOk(world.whats().includes('dial'));
+    checkInvariants(world);
+  });
+});
+
 t.test('a claim withdrawn knowingly is a recorded call with its notice, and no order', async (t) => {
   await inWorld({}, async (world) => {
     const call = await claimed(world);
@@ -721,7 +746,11 @@ t.test('each refusal has its words, in the lobby, and the CDR its code', async (
       'not-now',
       'refused-not-now',
     ],
-    [(world: World) => (world.around = { ...world.around, suspended: true }), 'not-now', 'refused-not-now'],
+    [
+      (world: World) => (world.around = { ...world.around, suspended: true }),
+      'caller-suspended',
+      'refused-unavailable',
+    ],
     [
       (world: World) => (world.answers = () => answers({ pending: listed({ id: 'x' as never }) })),
       'review-pending',

@@ -44,8 +44,26 @@ facilities:
   north:
     timeZone: America/New_York
     hours:
-      - from: "08:00"
+      - days:
+          - mon
+          - sat
+        from: "08:00"
         to: "22:30"
+    units:
+      A:
+        hours:
+          - days:
+              - tue
+            from: "09:00"
+            to: "21:00"
+    phones:
+      wall-1:
+        hours:
+          - days:
+              - wed
+            from: "10:00"
+            to: "20:00"
+        textTelephone: true
     lockdown: true
     suspendedCallers:
       - "4711"
@@ -62,6 +80,10 @@ trunks:
       caller:
         from: header
         header: X-Caller
+      conversation: elsewhere
+      language: es
+      offerPrivateCall: false
+      privatePrefix: "*7"
       unitHeader: X-Unit
       phoneHeader: X-Phone
       dialPlan: default
@@ -92,11 +114,20 @@ lists:
     - ./publisher.pem
     - /etc/publisher.pem
     - keys/other.pem
+  orders: ./orders
   snapshot: ./snapshot.json
   maxAgeSeconds: 30
   maxSnapshotAgeHours: 12
   deadlineMs: 40
+callers:
+  idDigits: 8
+  pinDigits: 5
+prompts:
+  directory: ./prompts
 media:
+  keypad:
+    address: 127.0.0.9
+    port: 2299
   nodes:
     - name: recorded-1
       pool: recorded
@@ -107,6 +138,7 @@ media:
         host: 127.0.0.1
         port: 9900
       mediaAddress: 192.0.2.50
+      prompts: /srv/prompts
       pid: 4242
       pidFile: ./recorded.pid
       spool: ./spool
@@ -138,11 +170,58 @@ policy:
     - premium
   privilegedInLockdown: refused
   hotlineInLockdown: refused
-  maxConcurrentPerCaller: 2
+  limits:
+    windowHours: 12
+    monitored:
+      concurrent:
+        caller: 2
+        number: 3
+        phone: 4
+      recent:
+        caller: 5
+        number: 6
+        phone: 7
+      coolDownSeconds: 8
+    private:
+      concurrent:
+        caller: 2
+        number: 3
+        phone: 4
+      recent:
+        caller: 5
+        number: 6
+        phone: 7
+      coolDownSeconds: 8
+    alone:
+      concurrent:
+        caller: 2
+        number: 3
+        phone: 4
+      recent:
+        caller: 5
+        number: 6
+        phone: 7
+      coolDownSeconds: 8
   maxCallMinutes: 20
   maxPrivateCallMinutes: 90
+  maxRelayCallMinutes: 100
   maxRingSeconds: 45
+  acceptance:
+    monitored: notice
+    private: notice
+    machine: key
+  onBecomingPrivate: end
+  onForward: end
+  onThreeWay: warn
+  threeWayScore: 80
   lockdown: true
+control:
+  socket: ./control.sock
+  supervisors:
+    - sip:desk@192.0.2.5:5060
+  alerts:
+    - number: "+12125550124"
+      phone: sip:desk@192.0.2.5:5060
 http:
   address: 127.0.0.3
   port: 9465
@@ -186,6 +265,7 @@ const kinds = (path: Path): string =>
   text(path)
     .replace(/\[\d+\]/g, '[]')
     .replace(/^(dialPlans|facilities)\.[^.]+/, '$1.<name>')
+    .replace(/^(facilities\.<name>\.(?:units|phones))\.[^.]+/, '$1.<name>')
     .replace(/\.(services|speedDials)\..*$/, '.$1');
 
 /** Paths of every mapping and of every scalar value of the sample. */
@@ -209,7 +289,8 @@ const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
   return found;
 })();
 
-const freeKeys = /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials))$/;
+const freeKeys =
+  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones))$/;
 
 t.test('the full sample is read as it stands', async (t) => {
   const config = parse(full);
@@ -227,7 +308,8 @@ t.test('the reference names every key, each with its meaning', async (t) => {
   for (const one of keys) t.match(one.description, /^[A-Za-z`].*\.$/, `${one.key} is described`);
   const inSample = new Set(places.keys.map(kinds));
   for (const one of inSample) {
-    if (!/^(dialPlans|facilities)\.<name>$/.test(one)) t.ok(known.has(one), `${one} is in the reference`);
+    if (!/^(dialPlans|facilities|facilities\.<name>\.(units|phones))\.<name>$/.test(one))
+      t.ok(known.has(one), `${one} is in the reference`);
   }
   for (const one of known) t.ok(inSample.has(one), `${one} is in the sample`);
   const table = configReference();
@@ -327,7 +409,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
       defaults += 1;
       const value = at(parse(String(document)), path);
       const wanted: unknown = JSON.parse(key.fallback);
-      const isPath = /directory|snapshot/.test(key.key) && typeof wanted === 'string';
+      const isPath = /directory|snapshot|orders|socket/.test(key.key) && typeof wanted === 'string';
       // A group's default is what its keys' defaults make of it.
       if (typeof wanted === 'object' && !Array.isArray(wanted)) t.match(value, wanted, text(path));
       else t.same(value, isPath ? resolve(wanted) : wanted, text(path));
@@ -359,7 +441,7 @@ media:
   t.match(config, {
     sip: { agent: 'embedded' },
     http: { address: '127.0.0.1' },
-    policy: { maxConcurrentPerCaller: 1, maxCallMinutes: 15, lockdown: false },
+    policy: { limits: { monitored: { concurrent: { caller: 1 } } }, maxCallMinutes: 15, lockdown: false },
     lists: { maxAgeSeconds: 60, maxSnapshotAgeHours: 24, deadlineMs: 50 },
     trunks: { facilities: [{ caller: { from: 'from-user' } }], carriers: [{ copyHeaders: [] }] },
     dialPlans: { default: { country: 'US', emergency: ['911'], services: {} } },

@@ -2,7 +2,16 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
 import { parse } from 'yaml';
-import { type DecisionInput, decide, decisionTable, explain } from '../../src/core/decide.js';
+import {
+  countedAs,
+  type DecisionInput,
+  decide,
+  decisionTable,
+  explain,
+  explainAgain,
+  isHotline,
+} from '../../src/core/decide.js';
+import { privilegedIn } from '../../src/core/decision.js';
 import { endingCodes, endingOfStatus, endings } from '../../src/core/ending.js';
 import type { WallMs } from '../../src/core/leg.js';
 import {
@@ -17,8 +26,9 @@ import {
   unknownWhys,
 } from '../../src/core/lists.js';
 import type { Dialled, NumberType } from '../../src/core/number.js';
+import type { Circumstances } from '../../src/core/policy.js';
 import { reasonCodes } from '../../src/core/reason.js';
-import { scheduleAt } from '../../src/core/schedule.js';
+import { type Limits, noUsage, type Usage, type Used } from '../../src/core/usage.js';
 import { fromRoot } from '../../src/root.js';
 import {
   absent,
@@ -222,8 +232,13 @@ t.test('properties of every decision', async (t) => {
         circumstances.lockdown === 'off' &&
         decision.verdict !== 'private'
       ) {
-        throw new Error('a privileged number was not private');
+        const overItsLimit = (circumstances.usage.caller?.concurrent ?? 0) >= 1;
+        if (!overItsLimit) throw new Error('a privileged number was not private');
+        if (privilegedIn(decision) === null) throw new Error('a refusal hides that the number is privileged');
       }
+      if (privilegedIn(decision) !== null && !privileged) throw new Error('privileged out of nothing');
+      if (privileged !== (countedAs(a, given.now) === 'private'))
+        throw new Error('counted in the wrong place');
       if (!reasonCodes.includes(decision.reasons[0].code)) throw new Error('an unknown reason');
       if (decision.verdict === 'refused' && !endingCodes.includes(decision.ending))
         throw new Error('an unknown ending');
@@ -241,25 +256,90 @@ t.test('endings classify every SIP status', async (t) => {
   t.equal(endingOfStatus(503), 'carrier-failed');
 });
 
-t.test('schedules follow the facility’s own clock', async (t) => {
-  const at = (iso: string): WallMs => Date.parse(iso) as WallMs;
-  const day = [{ from: '08:00', to: '22:00' }];
-  const night = [{ from: '22:00', to: '06:00' }];
-  t.equal(scheduleAt(day, 'America/New_York', at('2026-01-15T12:59:59Z')), 'closed');
-  t.equal(scheduleAt(day, 'America/New_York', at('2026-01-15T13:00:00Z')), 'open');
-  t.equal(scheduleAt(day, 'America/New_York', at('2026-07-15T12:00:00Z')), 'open', 'summer time');
-  t.equal(scheduleAt(night, 'UTC', at('2026-01-15T23:00:00Z')), 'open');
-  t.equal(scheduleAt(night, 'UTC', at('2026-01-15T05:59:00Z')), 'open');
-  t.equal(scheduleAt(night, 'UTC', at('2026-01-15T06:00:00Z')), 'closed');
-  // 8 March 2026: 02:00 to 03:00 does not exist in New York; 1 November: 01:00 to 02:00 comes twice.
-  const gap = [{ from: '02:00', to: '03:00' }];
-  t.equal(scheduleAt(gap, 'America/New_York', at('2026-03-08T06:59:00Z')), 'closed');
-  t.equal(scheduleAt(gap, 'America/New_York', at('2026-03-08T07:00:00Z')), 'closed');
-  const twice = [{ from: '01:00', to: '02:00' }];
-  t.equal(scheduleAt(twice, 'America/New_York', at('2026-11-01T05:30:00Z')), 'open');
-  t.equal(scheduleAt(twice, 'America/New_York', at('2026-11-01T06:30:00Z')), 'open');
-  t.equal(scheduleAt([{ from: '00:00', to: '24:00' }], 'UTC', at('2026-01-15T23:59:59Z')), 'open');
-  t.equal(scheduleAt(day, 'Mars/Olympus', at('2026-01-15T13:00:00Z')), 'unknown');
-  t.equal(scheduleAt(day, 'UTC', Number.NaN as WallMs), 'unknown');
-  t.equal(scheduleAt([], 'UTC', now), 'closed', 'no hours, no calls');
+t.test('what a call counts as, before it is decided', async (t) => {
+  const hotline = listed(privilegedEntry({ class: 'hotline' }));
+  const attorney = listed(privilegedEntry());
+  const over = listed(privilegedEntry({ class: 'hotline', validTo: now }));
+  const unknown = { state: 'unknown', why: 'stale' } as const;
+  const table = [
+    [{}, 'monitored', false],
+    [{ privileged: attorney }, 'private', false],
+    [{ snapshot: attorney }, 'private', false],
+    [{ privileged: hotline }, 'private', true],
+    [{ privileged: unknown, snapshot: hotline }, 'private', true],
+    [{ privileged: over }, 'monitored', false],
+    [{ privileged: over, snapshot: attorney }, 'private', false],
+    [{ privileged: unknown, snapshot: unknown }, 'monitored', false],
+  ] as const;
+  for (const [change, kind, hot] of table) {
+    t.equal(countedAs(answers(change), now), kind, JSON.stringify(change));
+    t.equal(isHotline(answers(change), now), hot, JSON.stringify(change));
+  }
+});
+
+t.test('limits: monitored and private calls have their own, and alone the lower bound holds', async (t) => {
+  const used = (change: Partial<Used>): Used => ({ concurrent: 0, recent: 0, idleMs: null, ...change });
+  const bounds = (n: number, coolDownMs = 0): Limits => ({
+    concurrent: { caller: n, number: n, phone: n },
+    recent: { caller: n, number: n, phone: n },
+    coolDownMs,
+  });
+  const rules = policy({
+    limits: { monitored: bounds(2, 1000), private: bounds(5), alone: bounds(1, 5000) },
+  });
+  const reasonsOf = (usage: Partial<Usage>, privileged = false): readonly string[] => {
+    const lists = answers(privileged ? { privileged: listed(privilegedEntry()) } : {});
+    const circumstances = { ...input().circumstances, usage: { ...noUsage, ...usage } };
+    const decision = decide(input({ policy: rules, answers: lists, circumstances }));
+    return decision.reasons.map(({ code, detail }) => (detail === undefined ? code : `${code} ${detail}`));
+  };
+  const ok = ['allowed-by-caller-list'];
+  const table: readonly [string, Partial<Usage>, readonly string[]][] = [
+    ['nothing used', {}, ok],
+    ['below', { caller: used({ concurrent: 1, recent: 1, idleMs: 1000 }) }, ok],
+    ['nobody identified counts nobody', { caller: null, phone: null }, ok],
+    ['caller concurrent', { caller: used({ concurrent: 2 }) }, ['too-many-calls caller']],
+    ['number concurrent', { number: used({ concurrent: 2 }) }, ['too-many-calls number']],
+    ['phone concurrent', { phone: used({ concurrent: 2 }) }, ['too-many-calls phone']],
+    ['caller recent', { caller: used({ recent: 2 }) }, ['too-often caller']],
+    ['number recent', { number: used({ recent: 2 }) }, ['too-often number']],
+    ['phone recent', { phone: used({ recent: 2 }) }, ['too-often phone']],
+    ['cool-down', { caller: used({ idleMs: 999 }) }, ['cool-down caller']],
+    ['cool-down is the caller’s alone', { number: used({ idleMs: 0 }), phone: used({ idleMs: 0 }) }, ok],
+    ['not a number', { caller: used({ concurrent: Number.NaN }) }, ['too-many-calls caller']],
+    ['not a number of recent ones', { number: used({ recent: Number.NaN }) }, ['too-often number']],
+    ['not a time', { caller: used({ idleMs: Number.NaN }) }, ['cool-down caller']],
+    ['alone, nothing used', { state: 'alone' }, ok],
+    ['alone: lower bound', { state: 'alone', caller: used({ concurrent: 1 }) }, ['too-many-calls caller']],
+    ['alone: lower bound of recent', { state: 'alone', phone: used({ recent: 1 }) }, ['too-often phone']],
+    ['alone: longer cool-down', { state: 'alone', caller: used({ idleMs: 4999 }) }, ['cool-down caller']],
+    ['alone: long enough', { state: 'alone', caller: used({ idleMs: 5000 }) }, ok],
+  ];
+  for (const [name, usage, reasons] of table) t.same(reasonsOf(usage), reasons, name);
+  t.same(reasonsOf({ caller: used({ concurrent: 4, idleMs: 0 }) }, true), ['privileged-listed attorney']);
+  t.same(reasonsOf({ caller: used({ concurrent: 5 }) }, true), [
+    'too-many-calls caller',
+    'privileged-listed attorney',
+  ]);
+  t.same(reasonsOf({ state: 'alone', number: used({ concurrent: 1 }) }, true), [
+    'too-many-calls number',
+    'privileged-listed attorney',
+  ]);
+});
+
+t.test('a kill switch and a suspension hold for a call in progress whatever the lists say', async (t) => {
+  const stale = answers({ heartbeatAgeMs: 999_999 });
+  const again = (change: Partial<Circumstances>, lists = stale): string => {
+    const circumstances = { ...input().circumstances, ...change };
+    const { decision } = explainAgain(input({ answers: lists, circumstances }));
+    return decision.verdict === 'refused' ? decision.ending : decision.verdict;
+  };
+  t.equal(again({}), 'lists-unavailable');
+  t.equal(again({ lockdown: 'on' }), 'lockdown');
+  t.equal(again({ lockdown: 'unknown' }), 'lists-unavailable');
+  t.equal(again({ suspended: true }), 'caller-suspended');
+  t.equal(again({ suspended: true, lockdown: 'unknown' }), 'lists-unavailable', 'a guess is no order');
+  t.equal(again({ lockdown: 'on' }, answers({ snapshot: listed(privilegedEntry()) })), 'private');
+  t.equal(again({ suspended: true, lockdown: 'on' }, answers()), 'lockdown');
+  t.equal(again({}, answers()), 'monitored');
 });

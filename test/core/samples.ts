@@ -11,8 +11,8 @@ import type {
   PrivilegedEntry,
 } from '../../src/core/lists.js';
 import type { Dialled, E164, NumberKey } from '../../src/core/number.js';
-import type { Policy, PolicyVersion } from '../../src/core/policy.js';
-import { type Limits, noUsage, type Usage } from '../../src/core/usage.js';
+import type { Circumstances, Policy, PolicyVersion } from '../../src/core/policy.js';
+import { type Limits, noUsage, type Usage, type Used } from '../../src/core/usage.js';
 
 /** Plain values for tests: a leg, lists that allow one number, a policy. Tests override what they are about. */
 export const now = 1_790_000_000_000 as WallMs;
@@ -117,3 +117,54 @@ export const aPrivate = (): Private =>
   only<Private>('private', decide(input({ answers: answers({ privileged: listed(privilegedEntry()) }) })));
 export const aRefused = (): Refused =>
   only<Refused>('refused', decide(input({ answers: answers({ allow: absent }) })));
+
+/** One refusal of every reason the table can give, by its reason's code. */
+export const everyRefusal = (): readonly Refused[] => {
+  const refused = (change: Partial<DecisionInput>): Refused =>
+    only<Refused>('refused', decide(input(change)));
+  const circumstances = (change: Partial<Circumstances>): Partial<DecisionInput> => ({
+    circumstances: { ...input().circumstances, ...change },
+  });
+  const used = (change: Partial<Used>): Partial<DecisionInput> =>
+    circumstances({ usage: { ...noUsage, caller: { concurrent: 0, recent: 0, idleMs: null, ...change } } });
+  const cooling = policy({ limits: { ...policy().limits, monitored: { ...limits(), coolDownMs: 60_000 } } });
+  const strict = policy({ privilegedInLockdown: 'refused', hotlineInLockdown: 'refused' });
+  const isListed = answers({ privileged: listed(privilegedEntry()) });
+  const isHotline = answers({ privileged: listed(privilegedEntry({ class: 'hotline' })) });
+  const unknown = { state: 'unknown', why: 'stale' } as const;
+  return [
+    refused({ trunkEnabled: false }),
+    refused({ leg: leg({ dialled: { kind: 'emergency', code: '911' } }) }),
+    refused({ leg: leg({ dialled: { kind: 'service', code: '*67', service: 'star-code' } }) }),
+    refused({ leg: leg({ dialled: { kind: 'unparseable', reason: 'empty', message: 'x' } as Dialled }) }),
+    refused({ ...circumstances({ lockdown: 'on' }), answers: isListed, policy: strict }),
+    refused({ ...circumstances({ lockdown: 'on' }), answers: isHotline, policy: strict }),
+    refused({ ...circumstances({ usage: usageOf(9) }), answers: isListed }),
+    refused({ answers: answers({ block: unknown }) }),
+    refused({ answers: answers({ snapshot: unknown }) }),
+    refused({ answers: answers({ pending: listed({ id: 'q' as EntryId }) }) }),
+    aClaim(),
+    refused(circumstances({ lockdown: 'on' })),
+    refused(circumstances({ lockdown: 'unknown' })),
+    refused({
+      answers: answers({ block: listed({ id: 'b' as EntryId, cause: 'security', expires: null }) }),
+    }),
+    refused({ leg: leg({ dialled: { ...dialledNumber(), type: 'premium' } as Dialled }) }),
+    refused({ leg: leg({ caller: null }) }),
+    refused({ answers: answers({ allow: absent }) }),
+    refused(circumstances({ schedule: 'closed' })),
+    refused(circumstances({ schedule: 'unknown' })),
+    refused(circumstances({ suspended: true })),
+    refused(circumstances({ usage: usageOf(1) })),
+    refused(used({ recent: 100 })),
+    refused({ ...used({ idleMs: 1 }), policy: cooling }),
+  ];
+};
+export const aPrivateOf = (as: PrivilegedClass): Private =>
+  only<Private>(
+    'private',
+    decide(input({ answers: answers({ privileged: listed(privilegedEntry({ class: as })) }) })),
+  );
+/** The caller claims a private call, and the number is not listed. */
+export const aClaim = (): Refused =>
+  only<Refused>('refused', decide(input({ leg: leg({ claimsPrivate: true }) })));

@@ -129,6 +129,8 @@ const judge = async (t: Test, site: Site, placed: readonly Placed[]): Promise<vo
     const verdict: string = cdr?.verdict ?? 'none';
     const fits =
       one.expected === 'either' ||
+      // Became private while it was up: what was recorded until then is sealed.
+      (one.expected === 'monitored' && cdr?.sealed !== undefined) ||
       verdict === one.expected ||
       // Unknown lists refuse.
       (one.expected === 'monitored' && verdict === 'refused') ||
@@ -147,6 +149,7 @@ const judge = async (t: Test, site: Site, placed: readonly Placed[]): Promise<vo
   }
   if (placed.length !== cdrs.length) wrong.push(`${placed.length} calls placed, ${cdrs.length} CDRs`);
   for (const { body } of cdrs) {
+    if (body.sealed !== undefined) continue;
     if (body.verdict === 'private' && body.node !== null && !body.node.startsWith('private')) {
       wrong.push(`${body.callId} is private and was on ${body.node}`);
     }
@@ -169,6 +172,10 @@ const hasNoFiles = (t: Test, site: Site, byId: ReadonlyMap<string, Row['body']>)
       if (inside && !/\/(pcaps|tmp|metadata)$/.test(file)) stray.push(file);
     } else if (byId.get(callId)?.verdict === 'monitored') {
       seen += 1;
+    } else if (byId.get(callId)?.sealed !== undefined) {
+      // Recorded until its number became privileged: now it is under seal and nowhere else.
+      const where = existsSync(file) && !file.includes('/recordings/sealed/');
+      if (where) stray.push(`${file} of a call that became private`);
     } else {
       stray.push(`${file} of a call that was ${byId.get(callId)?.verdict}`);
     }

@@ -372,6 +372,12 @@ t.test('one caller’s PIN is set without touching the others', async (t) => {
   t.same(await setPin({ ...given, caller: caller('c4'), id: '100004' }, admin), { added: true });
   await t.rejects(setPin({ ...given, id: '100002' }, admin), { code: 'taken-by-another' });
   await t.rejects(setPin({ ...given, id: '100007' }, admin), { code: 'taken-by-another' });
+  const newcomer = { ...given, caller: caller('c8'), id: '100002' };
+  await t.rejects(
+    setPin(newcomer, admin),
+    { code: 'taken-by-another' },
+    'nor does a newcomer get another’s number',
+  );
   await t.rejects(setPin({ ...given, pin: '12' }, admin), { code: 'bad-rows' });
   const west = facility('west');
   t.same(await setPin({ ...given, facility: west }, admin), { added: true }, 'the first of a facility');

@@ -146,7 +146,8 @@ t.test('connected calls count for the window, and the last end for the pause', a
   // The window passes: for Redis, and for a controller that has not counted by itself.
   for (const name of await redis.keys(`${prefix}use:connected:*`)) {
     t.ok((await redis.pttl(name)) > 0);
-    for (const member of await redis.zrange(name, 0, -1)) await redis.zincrby(name, -windowMs, String(member));
+    for (const member of await redis.zrange(name, '0', '-1'))
+      await redis.zincrby(name, -windowMs, String(member));
   }
   const fourth = await other.counters.enter(leg(), called, 'monitored');
   t.match(fourth.usage.caller, { concurrent: 0, recent: 0 });
@@ -172,7 +173,7 @@ t.test('a controller that is killed leaves no place behind; one that lives keeps
   // All leases end.
   for (const name of await redis.keys(`${prefix}use:places:*`)) {
     t.ok((await redis.pttl(name)) > 0);
-    for (const member of await redis.zrange(name, 0, -1)) await redis.zadd(name, 1, String(member));
+    for (const member of await redis.zrange(name, '0', '-1')) await redis.zadd(name, 1, String(member));
   }
   await until('the dead one’s place ended', async () => (await look()) === 1);
   await redis.flushall();

@@ -16,7 +16,9 @@ import {
   recordText,
   subjectOf,
 } from '../../src/lists/order-record.js';
+import { OrderSync } from '../../src/lists/order-sync.js';
 import { type OrdersOptions, openOrders, type SharedOrders } from '../../src/lists/orders.js';
+import { Connection, scripts } from '../../src/lists/redis.js';
 import {
   caller,
   facility,
@@ -286,6 +288,72 @@ t.test('Redis flushed, or robbed of parts: any controller brings everything back
   t.same(subjects(two), subjects(one), 'whoever comes now sees everything');
 });
 
+t.test('a flushed Redis is full again after one look', async (t) => {
+  const one = await start(t, 'one', { pollEveryMs: 3_600_000 });
+  for (const start of [0, 600]) {
+    const claims = Array.from({ length: 600 }, (_, i) =>
+      one.orders.give(given({ ...claim, key: key(`+1212${5550000 + start + i}`) })),
+    );
+    await Promise.all(claims);
+  }
+  await until('sent', async () => (await redis.hlen(hashKey)) === 1_200);
+  await redis.flushall();
+  await one.orders.refresh();
+  t.equal(await redis.hlen(hashKey), 1_200);
+  const two = await start(t, 'two');
+  t.same(subjects(two), subjects(one), 'a newcomer reads page after page');
+});
+
+t.test('the one order among thousands that Redis lacks is sent with the first look', async (t) => {
+  const connection = new Connection(server.endpoint, 2_000);
+  t.teardown(() => connection.close());
+  await connection.open();
+  const template = recordOf(given(claim), 'one', Date.now(), 0);
+  const all = Array.from({ length: 3_000 }, (_, i): OrderRecord => {
+    const order: Order = { ...claim, key: key(`+1212${2_000_000 + i}`) };
+    return { ...template, order, subject: subjectOf(order) };
+  });
+  const syncOf = (records: readonly OrderRecord[]): OrderSync => {
+    const book = new OrderBook();
+    for (const record of records) book.take(record);
+    const nobody = { emit: () => {}, onNews: () => {}, onCaughtUp: () => {} };
+    return new OrderSync({ connection, keys: names, book, clock: new TestClock(), ...nobody });
+  };
+  await syncOf(all.slice(0, -1)).exchange();
+  t.equal(await redis.hlen(hashKey), 2_999);
+  await syncOf(all).exchange();
+  t.equal(await redis.hlen(hashKey), 3_000);
+});
+
+t.test('Redis keeps the newer of two orders, whoever comes last', async (t) => {
+  const connection = new Connection(server.endpoint, 2_000);
+  t.teardown(() => connection.close());
+  await connection.open();
+  const write = (at: number, node: string, state: 'on' | 'off'): Promise<unknown> => {
+    const record = recordOf(given(everywhere, state), node, at, 0);
+    const group = [record.subject, record.at, node, recordText(record), ''];
+    return connection.run(scripts.ordersWrite, 'write', names.orders, [
+      names.ordersChanged,
+      'id',
+      4_096,
+      ...group,
+    ]);
+  };
+  const held = async () => {
+    const { at, node, state } = (await stored(everywhere)) ?? { at: 0, node: '', state: '' };
+    return [at, node, state];
+  };
+  t.same(await write(1_000, 'm', 'on'), [1]);
+  t.same(await write(999, 'z', 'off'), [-1]);
+  t.same(await write(1_000, 'a', 'off'), [-1]);
+  t.same(await write(1_000, 'm', 'off'), [0]);
+  t.same(await held(), [1_000, 'm', 'on']);
+  t.same(await write(1_000, 'n', 'off'), [1]);
+  t.same(await held(), [1_000, 'n', 'off']);
+  t.same(await write(10_000, 'a', 'on'), [1], 'by number, not by letter');
+  t.same(await held(), [10_000, 'a', 'on']);
+});
+
 t.test('older and malformed values in Redis change nothing and are put right', async (t) => {
   const one = await start(t, 'one');
   await one.orders.give(given(everywhere, 'off'));
@@ -315,7 +383,7 @@ t.test('older and malformed values in Redis change nothing and are put right', a
     await until('put right', async () => (await stored(everywhere))?.at === now);
   }
   for (const odd of ['', 'lockdown|', 'lockdown|global|', 'pending|911|caller-claim', 'x'.repeat(10_000)]) {
-    await redis.hset(hashKey, odd, `${now} two ${old.slice(old.indexOf('{'))}`);
+    await redis.hset(hashKey, odd, `${now} two ${old.slice(old.indexOf('{')).replace('off', 'on')}`);
     await redis.zadd(logKey, await redis.hincrby(metaKey, 'n', 1), odd);
   }
   await one.orders.refresh();
@@ -380,6 +448,8 @@ t.test('a clock that is wrong forbids, but takes nothing back', async (t) => {
   await until('arrived', () => subjects(one).length === 1);
   await one.orders.give(given(everywhere));
   await until('it forbids', () => two.orders.lockdown(origin) === 'on');
+  const three = await start(t, 'three');
+  t.equal(three.orders.lockdown(origin), 'on', 'also for one that comes later');
   t.ok(two.faults().includes('order-from-the-future'));
   t.ok(one.faults().includes('clock-skew'), 'the one whose clock is wrong says so');
   t.notOk(two.faults().includes('clock-skew'));
@@ -389,7 +459,10 @@ t.test('a clock that is wrong forbids, but takes nothing back', async (t) => {
   t.equal(two.orders.suspended(caller('c1')), true, 'it does not allow');
   await two.orders.give(given(everywhere, 'off'));
   t.equal(two.orders.lockdown(origin), 'off', 'whoever has a right clock can take it back');
-  await until('everywhere', () => one.orders.lockdown(origin) === 'off');
+  await until(
+    'everywhere',
+    () => one.orders.lockdown(origin) === 'off' && three.orders.lockdown(origin) === 'off',
+  );
   two.clock.offsetMs = 3_600_000;
   await until('in the end the time comes', () => two.orders.suspended(caller('c1')) === false);
   t.equal(one.orders.suspended(caller('c1')), false);
@@ -485,15 +558,13 @@ t.test('what is given is checked, and bounded', async (t) => {
   t.same(orders.list(), []);
   t.equal(orders.lockdown({ ...origin, unit: '\ud800' }), 'off', 'half a character asks about nothing');
   const book = new OrderBook();
-  const claimOf = (i: number): OrderRecord =>
-    recordOf(
-      given({ ...claim, key: key(`+1212${String(i).padStart(7, '0')}`) }),
-      'one',
-      1_700_000_000_000,
-      0,
-    );
+  const template = recordOf(given(claim), 'one', 1_700_000_000_000, 0);
+  const claimOf = (i: number): OrderRecord => {
+    const order: Order = { ...claim, key: key(`+1212${String(i).padStart(7, '0')}`) };
+    return { ...template, order, subject: subjectOf(order) };
+  };
   let i = 0;
-  while (book.hasRoom(claimOf(i))) book.take(claimOf(i++));
+  while (book.take(claimOf(i)) === 'taken') i += 1;
   t.equal(book.size, maxOrders - 1_000);
   t.equal(book.take(claimOf(i)), 'full');
   t.equal(

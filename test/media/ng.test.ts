@@ -20,6 +20,7 @@ import {
   assertPrivate,
   assertRecorded,
   blockCommand,
+  blockKeysCommand,
   deleteCommand,
   isPromptsRoot,
   offerCommand,
@@ -33,6 +34,7 @@ import {
   subscribeAnswerCommand,
   subscribeCommand,
   unblockCommand,
+  unblockKeysCommand,
   unsubscribeCommand,
 } from '../../src/media/commands.js';
 import { NgSocket } from '../../src/media/ng-socket.js';
@@ -121,6 +123,8 @@ t.test('a private node is sent nothing off the closed list', async (t) => {
     answerCommand(id, 'called', 'v=0', '127.0.0.1'),
     blockCommand(id),
     unblockCommand(id),
+    blockKeysCommand(id),
+    unblockKeysCommand(id),
     queryCommand(id),
     deleteCommand(id, 'caller'),
     deleteCommand(id, null),

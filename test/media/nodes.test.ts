@@ -480,9 +480,14 @@ t.test(
     const unheard = await anchor();
     fake.answer = (message, reply) => (message.command === 'delete' ? null : reply);
     t.equal(await unheard.release(), null);
-    const before = sent().length;
+    await t.rejects(anchor(), { detail: 'call-leftover' } as never, 'its id is not taken for another call');
     fake.answer = (_message, reply) => reply;
-    await until('it is deleted once more', () => sent().length > before);
+    await until('it is deleted once more', () => fake.commands.includes('delete'));
+    await until('and its id may be used again', async () => {
+      const again = await media.anchorPrivate(id, privateDecision(id), caller.sdp()).catch(() => null);
+      await again?.release();
+      return again !== null;
+    });
 
     const counted = await anchor();
     const party = (ssrc: number, packets: number) => ({

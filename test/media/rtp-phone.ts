@@ -43,6 +43,31 @@ export const strengthOf = (samples: ArrayLike<number>, hz: number, rate = 8000):
   return (2 * Math.sqrt(Math.max(power, 0))) / count;
 };
 
+/** A tone as a WAV file, G.711 µ-law, 8 kHz, one channel: what prompts are. */
+export const toneWav = (hz: number, ms: number): Buffer => {
+  const count = ms * 8;
+  const header = Buffer.alloc(58);
+  header.write('RIFF', 0);
+  header.writeUInt32LE(50 + count, 4);
+  header.write('WAVEfmt ', 8);
+  header.writeUInt32LE(18, 16);
+  header.writeUInt16LE(7, 20);
+  header.writeUInt16LE(1, 22);
+  header.writeUInt32LE(8000, 24);
+  header.writeUInt32LE(8000, 28);
+  header.writeUInt16LE(1, 32);
+  header.writeUInt16LE(8, 34);
+  header.write('fact', 38);
+  header.writeUInt32LE(4, 42);
+  header.writeUInt32LE(count, 46);
+  header.write('data', 50);
+  header.writeUInt32LE(count, 54);
+  const samples = Buffer.alloc(count);
+  for (let i = 0; i < count; i++)
+    samples[i] = encodeMulaw(Math.round(12_000 * Math.sin((2 * Math.PI * hz * i) / 8000)));
+  return Buffer.concat([header, samples]);
+};
+
 export interface PhoneOptions {
   readonly host?: string;
   readonly hz: number;
@@ -67,6 +92,8 @@ export class RtpPhone {
   #ticks = 0;
   sent = 0;
   received = 0;
+  /** Packets of telephone events that came in. */
+  events = 0;
   heard: number[] = [];
 
   constructor(options: PhoneOptions) {
@@ -76,6 +103,7 @@ export class RtpPhone {
     this.#sdpAddress = options.sdpAddress ?? this.host;
     this.socket.on('error', () => undefined);
     this.socket.on('message', (bytes) => {
+      if (bytes.length >= 12 && ((bytes[1] ?? 0) & 0x7f) === 101) this.events++;
       if (bytes.length < 12 || ((bytes[1] ?? 0) & 0x7f) > 8) return;
       this.received++;
       for (const byte of bytes.subarray(12)) this.heard.push(decodeMulaw(byte));
@@ -155,6 +183,37 @@ export class RtpPhone {
     }
     this.sent++;
     this.socket.send(bytes, this.#target.port, this.#target.host, () => undefined);
+  }
+
+  /**
+   * Presses a key (RFC 4733 section 2.5): the event every 20 ms, then its end three times. With no ends, as where
+   * the end was lost.
+   */
+  async press(event: number, { ends = 3, packets = 3 } = {}): Promise<void> {
+    const timestamp = this.#timestamp >>> 0;
+    for (let i = 0; i < packets + ends; i++) {
+      const bytes = Buffer.alloc(16);
+      bytes[0] = 0x80;
+      bytes[1] = 101 | (i === 0 ? 0x80 : 0);
+      bytes.writeUInt16BE(this.#sequence++ & 0xffff, 2);
+      bytes.writeUInt32BE(timestamp, 4);
+      bytes.writeUInt32BE(this.#ssrc >>> 0, 8);
+      bytes[12] = event;
+      bytes[13] = (i >= packets ? 0x80 : 0) | 10;
+      bytes.writeUInt16BE(160 * Math.min(i + 1, packets), 14);
+      if (this.#target !== null)
+        this.socket.send(bytes, this.#target.port, this.#target.host, () => undefined);
+      if (i < packets) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    this.#timestamp = (timestamp + 160 * (packets + 1)) >>> 0;
+  }
+
+  /** Sends where this SDP says, but nothing of its own accord. */
+  aim(sdp: string): void {
+    this.#target = {
+      host: /^c=IN IP4 (\S+)/m.exec(sdp)?.[1] ?? '',
+      port: Number(/^m=audio (\d+)/m.exec(sdp)?.[1]),
+    };
   }
 
   /** True where the last samples heard carry this tone. */

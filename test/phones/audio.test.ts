@@ -181,7 +181,8 @@ t.test('wav', (t) => {
         return bytes;
       }),
     );
-  t.throws(change(20, 7), /format 7 is not PCM/);
+  t.throws(change(20, 3), /format 3 is neither PCM/);
+  t.throws(change(20, 7), /16 bits a sample, only 8/);
   t.throws(change(22, 3), /3 channels/);
   t.throws(change(34, 8), /8 bits/);
   t.throws(change(32, 4), /block align 4/);
@@ -194,6 +195,28 @@ t.test('wav', (t) => {
   const headOnly = wavOf([Int16Array.of(1)]).subarray(0, 50);
   headOnly.writeUInt32LE(42, 4);
   t.throws(() => readWav(headOnly), /no data chunk/);
+  for (const [format, codec] of [
+    [6, 'PCMA'],
+    [7, 'PCMU'],
+  ] as const) {
+    const companded = Buffer.from([0x00, 0x80, 0x2a, 0xff, 0xd5, 0x55]);
+    const bytes = wavOf([new Int16Array(3)]);
+    companded.copy(bytes, 58);
+    bytes.writeUInt16LE(format, 20);
+    bytes.writeUInt16LE(8, 34);
+    for (const channels of [1, 2]) {
+      bytes.writeUInt16LE(channels, 22);
+      bytes.writeUInt32LE(8000 * channels, 28);
+      bytes.writeUInt16LE(channels, 32);
+      const all = [...decodeG711(codec, companded)];
+      const wanted = Array.from({ length: channels }, (_, k) => all.filter((__, at) => at % channels === k));
+      t.same(
+        readWav(bytes).channels.map((channel) => [...channel]),
+        wanted,
+        `${codec}, ${channels} channels`,
+      );
+    }
+  }
   t.end();
 });
 

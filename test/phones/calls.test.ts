@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { heardMs } from '../../src/phones/goertzel.js';
+import { pressInfoKeys } from '../../src/phones/info-keys.js';
 import { Linger } from '../../src/phones/linger.js';
 import { parameter, parseSip, targetOf, uriOf } from '../../src/phones/sip-message.js';
 import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
@@ -29,6 +30,54 @@ async function twoPhones(t: Test, given: Given = {}, called: Given = {}): Promis
 const unrepeated = { t1Ms: 10_000 };
 
 const to = (b: Phone) => ({ to: `sip:+12125550100;phone-context=x@${b.host}:${b.port}`, via: b.address });
+
+t.test('keys pressed in the signalling, one INFO each', async (t) => {
+  const { a, b } = await twoPhones(t, unrepeated);
+  const call = await a.call(to(b));
+  await call.answered();
+  const incoming = await b.incomingCall();
+  t.same(await pressInfoKeys(call, '5#'), [200, 200]);
+  t.same(
+    await pressInfoKeys(incoming, 'a!', { as: 'application/dtmf' }),
+    [200, 200],
+    'from the called side as well',
+  );
+  t.same(await pressInfoKeys(call, '1', { durationMs: 90 }), [200]);
+  const inShort = (requests: typeof call.requests): unknown[] =>
+    requests.map(({ method, headers, body }) => [method, headers.get('content-type'), body]);
+  const relay = 'application/dtmf-relay';
+  t.same(inShort(incoming.requests), [
+    ['INFO', relay, 'Signal=5\r\nDuration=160\r\n'],
+    ['INFO', relay, 'Signal=#\r\nDuration=160\r\n'],
+    ['INFO', relay, 'Signal=1\r\nDuration=90\r\n'],
+  ]);
+  t.same(inShort(call.requests), [
+    ['INFO', 'application/dtmf', 'A'],
+    ['INFO', 'application/dtmf', '!'],
+  ]);
+  b.replyTo('INFO', { status: 415 });
+  t.same(await pressInfoKeys(call, '12'), [415, 415], 'what the far end says of it is the result');
+  await t.rejects(pressInfoKeys(call, '1x'), /"x" is not a key/);
+  await t.rejects(pressInfoKeys(call, '1'.repeat(33)), /more than 32 keys/);
+  t.equal(incoming.requests.length, 5, 'a row with no key in it is not begun');
+  await call.hangUp();
+});
+
+t.test('a phone keeps as much of what it heard as it is asked to', async (t) => {
+  const { a, b } = await twoPhones(t, unrepeated, { keepAudioMs: 300 });
+  const call = await a.call(to(b));
+  await call.answered();
+  const incoming = await b.incomingCall();
+  await incoming.audio.untilHears(440, { forMs: 260 });
+  await call.audio.untilHears(1000, { forMs: 600 });
+  t.equal(incoming.audio.samples().length, Math.min(incoming.audio.mark(), 300 * 8));
+  t.ok(call.audio.samples().length >= 600 * 8, 'the other one keeps five seconds');
+  await call.hangUp();
+  t.ok(heardMs(call.audio.samples(), 1000) >= 500, 'also after the call');
+  const greedy = await createPhone({ name: 'greedy', transport: 'udp', keepAudioMs: 600_001 });
+  t.teardown(() => greedy.close());
+  await t.rejects(greedy.call(to(b)), /600001 ms of audio/);
+});
 
 /** A fork of this test's own, for what the phones would never send. */
 async function rawSocket(t: Test): Promise<dgram.Socket> {

@@ -2,22 +2,18 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { SpoolFinding } from '../../src/call/ports.js';
-import type { SpokenArmed, SpokenRecordedAnchor } from '../../src/call/talk.js';
+import type { SpokenArmed, SpokenRecordedAnchor, ThreeWayEvidence } from '../../src/call/talk.js';
 import { createRecorder } from '../../src/recording/recorder.js';
 import { legOf, newCallId } from '../media/decisions.js';
 import { strengthOf, until } from '../media/rtp-phone.js';
 import { channelOf, dir, finished, type House, openHouse, quick, sha256, spoolFiles } from './house.js';
-import { answered, type SpokenCall } from './spoken-call.js';
+import { answered, type SpokenCall, withoutPath } from './spoken-call.js';
 
 const fileOf = (house: House, armed: SpokenArmed): string =>
   join(house.spool, 'pcaps', String(armed.proof.file));
 
 const grown = (house: House, armed: SpokenArmed, kilobytes = 16): Promise<void> =>
   until('sound in the file', () => statSync(fileOf(house, armed)).size > kilobytes * 1024);
-
-/** The media house does not know of the commands this test sends itself: that alarm of its is not ours. */
-const alarms = (house: House): string[] =>
-  house.alarms().filter((alarm) => !alarm.startsWith('attestation-failed'));
 
 const sealedOf = (finding: SpoolFinding) => {
   if (finding.state !== 'recording-sealed') throw new Error(JSON.stringify(finding));
@@ -35,7 +31,7 @@ t.test('a call that is answered first and recorded later', async (t) => {
   const call = await answered(house);
   // As long as the prompts take: far more packets than the recording may miss.
   await until('packets before it', async () => ((await call.anchor.packets()) ?? 0) > 150);
-  const armed = await house.recorder.armAnswered(call.decision, call.anchor);
+  const armed = await house.recorder.armAnswered(call.decision, withoutPath(call.anchor));
   t.match(armed.proof, { heldOpen: true, nodePid: house.node.pid });
   t.match(String(armed.proof.file), new RegExp(`^${call.id}-[0-9a-f]{16}\\.pcap$`));
   await t.rejects(house.recorder.armAnswered(call.decision, call.anchor), { code: 'armed-already' } as never);
@@ -51,7 +47,7 @@ t.test('a call that is answered first and recorded later', async (t) => {
   t.ok(missingPackets < 100, 'what came before it was recorded is not missing');
   t.equal(complete, true);
   t.equal(sealed, undefined);
-  t.strictSame(alarms(house), []);
+  t.strictSame(house.alarms(), []);
   t.strictSame(lost, []);
   t.strictSame(spoolFiles(house.spool), []);
 });
@@ -63,18 +59,23 @@ t.test('an answered call whose recording cannot be found for sure', async (t) =>
   const armedAs = async (what: string, code: string, before: (call: SpokenCall) => void, record: boolean) => {
     const call = await answered(house);
     before(call);
-    const claim = call.anchor.record.bind(call.anchor);
-    const anchor: SpokenRecordedAnchor = {
-      ...call.anchor,
-      record: async (decision) => {
-        if (record) {
-          const made = await claim(decision);
-          writeFileSync(pcap(call, 'fedcba9876543210'), '');
-          return made;
-        }
-        return { answerForCaller: '', path: null, nodePid: house.node.pid, ports: { caller: 1, called: 2 } };
-      },
+    const none = {
+      answerForCaller: '',
+      path: null,
+      nodePid: house.node.pid,
+      ports: { caller: 1, called: 2 },
     };
+    const anchor: SpokenRecordedAnchor = new Proxy(call.anchor, {
+      get: (target, name) =>
+        name !== 'record'
+          ? Reflect.get(target, name, target)
+          : async () => {
+              if (!record) return none;
+              await target.record(call.decision);
+              writeFileSync(pcap(call, 'fedcba9876543210'), '');
+              return none;
+            },
+    });
     await t.rejects(house.recorder.armAnswered(call.decision, anchor), { code } as never, what);
     await hangUp(call);
     t.equal((await house.recorder.discard(call.id)).state, 'nothing-found', `${what}: removed`);
@@ -140,7 +141,32 @@ t.test('a call that becomes private: nothing more is written, and what was is se
   );
   await hangUp(call);
   t.strictSame(lost, [], 'the watch ended without a word');
-  t.strictSame(alarms(house), []);
+  t.strictSame(house.alarms(), []);
+});
+
+t.test('a recording is observed as long as it is one', async (t) => {
+  const house = await openHouse({ observeMs: 20 });
+  const call = await answered(house);
+  const armed = await house.recorder.armAnswered(call.decision, call.anchor);
+  const told: ThreeWayEvidence[] = [];
+  armed.observe((evidence) => told.push(evidence));
+  armed.observe(() => t.fail('one listener, the first'));
+  await grown(house, armed, 20);
+  call.called.newSource();
+  await until('another source is noticed', () => told.length > 0);
+  t.match(told, [{ score: 8, signs: [{ sign: 'ssrc-change', party: 'called', atMs: Number }] }]);
+  await armed.stop();
+  armed.observe(() => t.fail('not after it was stopped'));
+  armed.watch(() => t.fail('nor watched'));
+  call.caller.newSource();
+  await until('the call goes on', async () => {
+    const before = (await call.anchor.packets()) ?? 0;
+    await until('packets', async () => ((await call.anchor.packets()) ?? 0) > before + 50);
+    return true;
+  });
+  t.equal(told.length, 1);
+  await hangUp(call);
+  sealedOf(await house.recorder.seal(legOf(call.id), call.decision, call.anchor, 'stopped'));
 });
 
 t.test('a stopped recording is sealed, whoever finishes it', async (t) => {
@@ -166,11 +192,14 @@ t.test('a stopped recording is sealed, whoever finishes it', async (t) => {
 });
 
 t.test('a node that goes on recording', async (t) => {
-  const house = await openHouse({ stopMs: 300, settleMs: 200 });
+  const house = await openHouse({ stopMs: 300, settleMs: 200, observeMs: 20 });
   const deaf = await answered(house, { stopRecording: () => Promise.resolve() });
   const armed = await house.recorder.armAnswered(deaf.decision, deaf.anchor);
+  armed.observe(() => t.fail('nobody listens to a call that is to be recorded no more'));
   await grown(house, armed);
   await t.rejects(armed.stop(), { name: 'RecordingError', code: 'recording-goes-on' });
+  deaf.called.newSource();
+  await grown(house, armed, statSync(fileOf(house, armed)).size / 1024 + 16);
   // Sealed all the same; what the node still holds open is removed when it is done with it.
   const finding = await house.recorder.seal(legOf(deaf.id), deaf.decision, deaf.anchor, 'stopped');
   t.match(sealedOf(finding).recording.evidence, { nodeDone: false, leftInSpool: true });
@@ -178,7 +207,7 @@ t.test('a node that goes on recording', async (t) => {
   await hangUp(deaf);
   t.equal((await house.recorder.verifyAbsence(deaf.id)).state, 'nothing-found', 'it is not any more');
 
-  const again = await answered(house);
+  const again = await answered(house, { stopRecording: () => Promise.resolve() });
   const second = await house.recorder.armAnswered(again.decision, again.anchor);
   await grown(house, second);
   await again.tell('stop recording');
@@ -187,7 +216,6 @@ t.test('a node that goes on recording', async (t) => {
     'a second file',
     () => spoolFiles(house.spool).filter((name) => name.includes(again.id)).length > 2,
   );
-  again.anchor.stopRecording = () => Promise.resolve();
   await t.rejects(second.stop(), { code: 'recording-goes-on' } as never, 'in another file');
   await hangUp(again);
   sealedOf(await house.recorder.seal(legOf(again.id), again.decision, again.anchor, 'stopped'));
@@ -205,11 +233,12 @@ t.test('where the node cannot be looked at, the file tells', async (t) => {
   const house = await openHouse({ stopMs: 1500 });
   const blind = async (stopRecording?: () => Promise<void>) => {
     const call = await answered(house, stopRecording === undefined ? {} : { stopRecording });
-    const record = call.anchor.record.bind(call.anchor);
-    const anchor = {
-      ...call.anchor,
-      record: async () => ({ ...(await record(call.decision)), nodePid: null }),
-    };
+    const anchor = new Proxy(call.anchor, {
+      get: (target, name) =>
+        name === 'record'
+          ? async () => ({ ...(await target.record(call.decision)), nodePid: null })
+          : Reflect.get(target, name, target),
+    });
     const armed = await house.recorder.armAnswered(call.decision, anchor);
     t.match(armed.proof, { heldOpen: 'not-seen' });
     await grown(house, armed, 4);

@@ -130,7 +130,7 @@ t.test('the main job, with real SIP, Redis, media and audio', async (t) => {
 
   await t.test('no number, caller or SDP in any event, metric or health page', async (t) => {
     // Every line of the log and every metric is made from these events (src/log.ts, src/api/metrics.ts).
-    const said = JSON.stringify(site.events);
+    const said = JSON.stringify(site.events).replace(/\d+\.\d+/g, '');
     t.ok(site.events.length > 100, `${site.events.length} events were looked at`);
     const page = async (path: string): Promise<string> =>
       (await fetch(`http://127.0.0.1:${site.sallyport.healthPort}${path}`)).text();
@@ -139,7 +139,9 @@ t.test('the main job, with real SIP, Redis, media and audio', async (t) => {
       ready: await page('/ready'),
       calls: await page('/calls'),
     };
-    for (const [name, text] of Object.entries({ events: said, ...pages })) {
+    // Times and counts have digits of their own, and some of them look like a number.
+    const words = { events: said, ...pages, metrics: pages.metrics.replace(/ [0-9.e+-]+$/gm, '') };
+    for (const [name, text] of Object.entries(words)) {
       t.notMatch(text, /555-?0\d{3}|%32|4711|v=0|m=audio/, name);
     }
     t.match(pages.metrics, /sallyport_calls_total\{verdict="private",ending="called-hung-up"\} 1/);

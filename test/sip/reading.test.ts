@@ -351,6 +351,32 @@ t.test('what is no call is refused with its code', async (t) => {
   }
 });
 
+t.test('a caller who is asked for a PIN is not known yet', async (t) => {
+  const trunk = facilityTrunk({ caller: { from: 'pin' } });
+  for (const From of ['<sip:4711@h>', '<sip:h>', 'nonsense', undefined]) {
+    t.match(readInvite(invite({ headers: { From } }), trunk), { leg: { caller: null } }, String(From));
+  }
+});
+
+t.test('a claim for a private call is read off the number dialled', async (t) => {
+  const trunk = facilityTrunk({ privatePrefix: '*7' });
+  const dialled = parseDialled('sip:2125550123@h', NORTH_AMERICAN_PLAN);
+  const claimed = readInvite(invite({ uri: 'sip:*72125550123@h' }), trunk);
+  t.match(claimed, { leg: { claimsPrivate: true, dialled } });
+  t.match(readInvite(invite({ uri: 'sip:2125550123@h' }), trunk), { leg: { claimsPrivate: false, dialled } });
+  t.match(readInvite(invite({ uri: 'sip:*72125550123@h' })), { leg: { claimsPrivate: false } });
+  t.match(readInvite(invite({ uri: 'sip:*7911@h', body: '' }), trunk), {
+    refused: { code: 'emergency-number' },
+  });
+});
+
+t.test('other parties an INVITE names go with its leg', async (t) => {
+  const headers = { Diversion: '<sip:2125550188@h>', 'History-Info': '<sip:2125550123@h>;index=1' };
+  t.match(readInvite(invite({ headers })), {
+    others: [{ how: 'diversion', target: { kind: 'number', key: { e164: '+12125550188' } } }],
+  });
+});
+
 t.test('an emergency number is told as such, whatever else the INVITE lacks', async (t) => {
   for (const [change, detail] of [
     [{ headers: { From: undefined } }, 'from-user'],

@@ -1,5 +1,6 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { AppEvent } from '../../src/call/events.js';
 import { parseConfig } from '../../src/config/load.js';
@@ -15,6 +16,7 @@ import { type Sallyport, startSallyport } from '../../src/main.js';
 import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.js';
 import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 import { fromRoot } from '../../src/root.js';
+import { writeShortPrompts } from './short-prompts.js';
 import { SpoolWatch } from './spool-watch.js';
 
 /** Who may call whom in a test: a whole site's lists in a few words. */
@@ -78,6 +80,12 @@ export interface SiteOptions {
   readonly config?: (config: Config) => Config;
   readonly lists?: ListWords;
   readonly local?: Partial<LocalOptions>;
+  /** Who holds the conversation; default elsewhere: a call is connected without a word. */
+  readonly conversation?: 'here' | 'elsewhere';
+  /** `short`: noises in the place of sentences (short-prompts.ts). Default: the prompts that come with Sallyport. */
+  readonly prompts?: 'short' | 'own';
+  /** How much of what it hears each phone keeps, in ms; default what a phone keeps by itself. */
+  readonly keepAudioMs?: number;
   /** Carrier phones, tried in this order; default one. */
   readonly carriers?: number;
   readonly transport?: 'udp' | 'tcp';
@@ -270,9 +278,12 @@ export class Site {
     return rows;
   }
 
-  /** The one CDR of a call. */
+  /** The one CDR of a call. A row that was late is in the journal with a mark that it does not count. */
   async cdr(callId: string): Promise<Row['body']> {
-    const rows = await this.rows({ callId, kinds: ['cdr'] });
+    const abandoned = await this.rows({ kinds: ['abandoned'] });
+    const counts = ({ seq }: Row): boolean =>
+      !abandoned.some(({ body }) => body.firstSeq <= seq && seq <= body.lastSeq);
+    const rows = (await this.rows({ callId, kinds: ['cdr'] })).filter(counts);
     if (rows.length !== 1) throw new Error(`${rows.length} CDRs of ${callId}`);
     return rows[0]?.body;
   }
@@ -297,6 +308,7 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
     transport,
     ...(options.codecs === undefined ? {} : { codecs: options.codecs }),
     ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }),
+    ...(options.keepAudioMs === undefined ? {} : { keepAudioMs: options.keepAudioMs }),
   } as const;
   const caller = await createPhone({ name: 'caller', host: '127.0.1.1', tone: 440, ...phone });
   closers.push(() => caller.close());
@@ -311,6 +323,7 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
     closers.push(() => carrier.close());
     carriers.push(carrier);
   }
+  if (options.prompts === 'short') await writeShortPrompts(join(dir, 'prompts'));
   const example = parseConfig(
     readFileSync(fromRoot('config', 'sallyport.yaml'), 'utf8'),
     fromRoot('config', 'sallyport.yaml'),
@@ -318,11 +331,13 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
   const config: Config = {
     ...example,
     log: { level: 'silent' },
+    ...(options.prompts === 'short' ? { prompts: { directory: join(dir, 'prompts') } } : {}),
     trunks: {
       facilities: example.trunks.facilities.map((trunk) => ({
         ...trunk,
         addresses: [caller.host],
         carriers: carriers.map((one) => one.name),
+        conversation: options.conversation ?? 'elsewhere',
       })),
       carriers: carriers.map((one) => ({
         name: one.name,

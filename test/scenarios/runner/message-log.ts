@@ -26,6 +26,14 @@ export const parseMessageLog = (log: string): readonly LoggedMessage[] => {
       /^(?:\n|(?:(?:Problem EAGAIN|Exit problem event) on socket|Discarded message for new calls)[^\n]*\n)+/,
       '',
     );
+    // What comes for a call sipp has finished is logged as received first, and then once more with this remark.
+    const dead = /^-{40,}\nDead call [^\n]* received a (?:UDP|TCP) message:\n\n[\s\S]*?(?=\n-{40,}|$)/.exec(
+      rest,
+    );
+    if (dead !== null) {
+      rest = rest.slice(dead[0].length);
+      continue;
+    }
     const head = headOf.exec(rest);
     if (head === null) throw new Error(`not a sipp message log: ${JSON.stringify(rest.slice(0, 200))}`);
     const length = Number(head[1] ?? head[2]);

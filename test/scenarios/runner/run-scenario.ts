@@ -148,7 +148,9 @@ const checkMessages = (t: Test, scenario: Scenario, site: Site, { messages, rows
 
 const checkRows = (t: Test, scenario: Scenario, rows: readonly Row[]): void => {
   const decisions = rows.filter((row) => row.kind === 'decision').map((row) => row.body.verdict as string);
-  t.same(decisions, scenario.decision === 'none' ? [] : [scenario.decision], 'the decisions');
+  const own = scenario.decision === 'none' ? [] : [scenario.decision];
+  t.same(decisions.slice(0, own.length), own, 'the decision');
+  t.equal(decisions.length, own.length + scenario.others, 'a decision for each other party, and no more');
   const cdrs = rows.filter((row) => row.kind === 'cdr').map((row) => row.body as unknown);
   if (scenario.cdr === 'none') {
     t.same(cdrs, [], 'no CDR');

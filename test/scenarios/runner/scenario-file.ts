@@ -38,6 +38,8 @@ const schema = z.strictObject({
   repeated: z.partialRecord(z.enum(['caller', 'c1', 'c2', 't1', 's1']), z.array(z.string())).default({}),
   /** The verdict of the one decision; `none` where there must be none. */
   decision: z.enum(['monitored', 'private', 'refused', 'none']),
+  /** Other parties that came into sight: each has a decision row of its own after the call's (design I7). */
+  others: z.coerce.number().int().min(0).default(0),
   /** What the one CDR must hold; `none` where the agent itself turns the request away. */
   cdr: z.union([z.record(z.string(), z.unknown()), z.literal('none')]),
   spool: z.enum(['untouched', 'discarded', 'recording-finished']),
