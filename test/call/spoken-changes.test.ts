@@ -958,9 +958,11 @@ t.test('who is named before the called party answers is judged while it rings', 
       const call = take(world);
       await reach(world, call, 'dialling');
       await world.time.advance(200);
-      t.equal(phaseOf(world, call) === 'gone', ends, target);
+      t.equal(phaseOf(world, call) !== 'dialling', ends, target);
+      await world.time.advance(60_000);
       await end(world, call);
       t.match(cdrOf(world).otherParties, [{ how: 'forwarded', outcome: ends ? 'end' : 'same' }]);
+      t.equal(cdrOf(world).ending === 'forwarded', ends);
     });
   }
 });
