@@ -143,7 +143,6 @@ export const sayFarewell = async (
       if (run.state.phase !== 'parting') return;
       const said: Promise<unknown>[] = [];
       if (effect.caller !== null) said.push(speak(run, 'say-farewell', 'caller', effect.caller));
-      else if (run.voice !== null) said.push(run.voice.hush('caller'));
       if (effect.called !== null) said.push(speak(run, 'say-farewell', 'called', effect.called));
       await Promise.allSettled(said);
     };

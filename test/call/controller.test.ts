@@ -22,6 +22,9 @@ import { CodedError } from './coded-error.js';
 import { type Behaviour, type FakeCall, goodDial, inWorld, type Operation, type World } from './fakes.js';
 import { checkInvariants } from './invariants.js';
 
+// Seconds of computing; a machine that does other things besides takes longer.
+t.setTimeout(180_000);
+
 const attorney = answers({ privileged: listed(privilegedEntry()) });
 const hotline = answers({ privileged: listed(privilegedEntry({ class: 'hotline' })) });
 const notAllowed = answers({ allow: absent });

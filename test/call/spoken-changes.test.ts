@@ -9,6 +9,9 @@ import { type FakeCall, goodDial, inWorld, type Operation, type World } from './
 import { checkInvariants } from './invariants.js';
 import { accept, attorney, bringUp, hears, phaseOf, privileged, reach, take } from './spoken-call.js';
 
+// Seconds of computing; a machine that does other things besides takes longer.
+t.setTimeout(180_000);
+
 /** A call that is up, and what changes under it. */
 
 const cdrOf = (world: World): JsonObject => world.cdrs()[0] ?? {};
@@ -131,6 +134,10 @@ t.test('lockdown ends a monitored call that is up within 2 s, and both are told'
   for (const [name, make] of [
     ['as it is', () => undefined],
     ['lists lost', (world: World) => (world.script = { 'look-up': { ends: 'hangs' } })],
+    [
+      'lists lost and long words',
+      (world: World) => (world.script = { 'look-up': { ends: 'hangs' }, say: { ends: 'well', ms: 5000 } }),
+    ],
     ['lists unknown', (world: World) => (world.script = { 'look-up': { ends: 'fails' } })],
     ['a node that does not speak', (world: World) => (world.script = { say: { ends: 'hangs' } })],
     ['a node that does not shut', (world: World) => (world.script = { shut: { ends: 'hangs' } })],
@@ -487,6 +494,21 @@ t.test('sealing that fails alarms, and the call goes on', async (t) => {
       t.match(cdrOf(world), { sealed, verdict: 'private' });
     });
   }
+});
+
+t.test('where the absence cannot be verified after a move, that is the alarm', async (t) => {
+  await inWorld({}, async (world) => {
+    const call = await bringUp(world);
+    news(world, attorney);
+    await world.time.advance(3000);
+    world.script = { 'verify-absence': { ends: 'fails' } };
+    await end(world, call);
+    t.same(world.alarms(), ['absence-unverified']);
+    t.match(cdrOf(world), {
+      spool: { state: 'unknown', code: 'failed' },
+      sealed: { state: 'recording-sealed' },
+    });
+  });
 });
 
 t.test('the policy may end such a call instead', async (t) => {
@@ -924,6 +946,26 @@ t.test(
     }
   },
 );
+
+t.test('who is named before the called party answers is judged while it rings', async (t) => {
+  for (const [target, ends] of [
+    ['same', false],
+    ['attorney', true],
+  ] as const) {
+    await inWorld({}, async (world) => {
+      byTarget(world, answers());
+      world.dial = () => ({ ...goodDial, ms: 500, others: [{ ...party('forwarded', target), ms: 100 }] });
+      const call = take(world);
+      await reach(world, call, 'dialling');
+      await world.time.advance(200);
+      t.equal(phaseOf(world, call) !== 'dialling', ends, target);
+      await world.time.advance(60_000);
+      await end(world, call);
+      t.match(cdrOf(world).otherParties, [{ how: 'forwarded', outcome: ends ? 'end' : 'same' }]);
+      t.equal(cdrOf(world).ending === 'forwarded', ends);
+    });
+  }
+});
 
 t.test('two who are judged at once keep their own outcomes', async (t) => {
   await inWorld({}, async (world) => {

@@ -20,6 +20,9 @@ import {
   take,
 } from './spoken-call.js';
 
+// Seconds of computing; a machine that does other things besides takes longer.
+t.setTimeout(180_000);
+
 const cdrOf = (world: World): JsonObject => {
   const [cdr, ...more] = world.cdrs();
   if (cdr === undefined || more.length > 0) throw new Error(`${world.cdrs().length} CDRs`);
@@ -132,6 +135,49 @@ t.test('the CDR splits the delays of a spoken call', async (t) => {
     });
     checkInvariants(world);
   });
+});
+
+t.test('and those of a private call, held here and elsewhere', async (t) => {
+  for (const held of ['here', 'elsewhere'] as const) {
+    await inWorld({}, async (world) => {
+      world.script = {
+        'look-up': { ends: 'well', ms: 1 },
+        'append decision': { ends: 'well', ms: 2 },
+        'anchor private': { ends: 'well', ms: 8 },
+        answer: { ends: 'well', ms: 32 },
+        connect: { ends: 'well', ms: 16 },
+        open: { ends: 'well', ms: 128 },
+      };
+      world.dial = () => ({ ...goodDial, rings: null, ms: 3000 });
+      world.answers = () => attorney;
+      const call = held === 'here' ? await bringUp(world, 'private') : world.take();
+      await reach(world, call, 'connected');
+      call.called?.leave();
+      await world.time.runOut();
+      const common = { lookUp: 1, journal: 2, ready: null, anchor: 8, ring: null, answer: 3000, open: 128 };
+      const own =
+        held === 'here'
+          ? { receive: null, greet: 16, media: 32, asked: 5000, arm: null, tell: 1000 }
+          : { arm: 32, connect: 16 };
+      t.same(cdrOf(world).delay, { ...common, ...own });
+      checkInvariants(world);
+    });
+  }
+});
+
+t.test('a caller that does not answer its re-INVITE out of the lobby is hung up', async (t) => {
+  for (const operation of ['receive', 'reinvite caller', 'readdress caller'] as const) {
+    await inWorld({}, async (world) => {
+      const call = take(world, { pin: true });
+      await hears(world, call, 'caller', 'pin-ask');
+      world.script = { [operation]: { ends: 'hangs' } };
+      keyIn(world, call, `${pin}#`);
+      await world.time.runOut();
+      t.match(cdrOf(world), { ending: 'internal-error', detail: 'deadline', status: 200 }, operation);
+      t.notOk(world.whats().includes('dial'));
+      checkInvariants(world);
+    });
+  }
 });
 
 t.test('a private call: on a node that cannot record, and told so', async (t) => {
