@@ -41,23 +41,32 @@ const bound = (host: string): Promise<dgram.Socket> =>
 
 const known = /^a=rtpmap:\d{1,3} (?:PCMU|PCMA|telephone-event)\/8000$/i;
 
-/** The two streams a node forks, out of its offer. Throws MediaError where it is anything else. */
-const readStreams = (sdp: Sdp, mediaAddress: string): readonly NodeStream[] => {
-  const streams: { port: number; formats: string; maps: string[] }[] = [];
+/**
+ * What a node forks, in its order: each party's sound, and null for its text, which a supervisor's phone has no use
+ * for. Throws MediaError where it is anything else.
+ */
+const readStreams = (sdp: Sdp, mediaAddress: string): readonly (NodeStream | null)[] => {
+  const streams: ({ port: number; formats: string; maps: string[] } | null)[] = [];
   let unexpected = false;
   for (const line of sdp.split(/\r?\n/)) {
-    if (line.startsWith('m=')) {
+    if (/^m=text \d{1,5} RTP\/AVP /.test(line)) {
+      streams.push(null);
+    } else if (line.startsWith('m=')) {
       const [, port = '', formats = ''] = /^m=audio (\d{4,5}) RTP\/AVP((?: \d{1,3})+)$/.exec(line) ?? [];
       unexpected ||= port === '';
       streams.push({ port: Number(port), formats, maps: [] });
     } else if (line.startsWith('c=')) {
       unexpected ||= !line.endsWith(` ${mediaAddress}`);
     } else if (line.startsWith('a=rtpmap:')) {
+      const last = streams.at(-1);
+      if (last === null) continue;
       unexpected ||= !known.test(line);
-      streams.at(-1)?.maps.push(line);
+      last?.maps.push(line);
     }
   }
-  if (unexpected || streams.length !== 2) throw new MediaError('node-error', 'sdp-unexpected');
+  const sounds = streams.filter((stream) => stream !== null);
+  if (unexpected || sounds.length !== 2 || streams.length > 4)
+    throw new MediaError('node-error', 'sdp-unexpected');
   return streams;
 };
 
@@ -107,8 +116,10 @@ export class Tap implements Ear {
   /** Our answer to the node's offer of both streams; from then on what it sends there is taken. */
   answerTo(nodeSdp: Sdp, mediaAddress: string): Sdp {
     const family = isIPv6(this.#host) ? 'IP6' : 'IP4';
-    const lines = readStreams(nodeSdp, mediaAddress).flatMap((node, index) => {
-      const stream = this.#streams[index];
+    const free = [...this.#streams];
+    const lines = readStreams(nodeSdp, mediaAddress).flatMap((node) => {
+      if (node === null) return ['m=text 0 RTP/AVP 98', `c=IN ${family} ${this.#host}`];
+      const stream = free.shift();
       if (stream === undefined) return [];
       stream.socket.on('message', (bytes, from) => {
         if (from.port === node.port && from.address === mediaAddress) stream.voice.push(bytes);
