@@ -94,7 +94,7 @@ export class CallMedia {
     // Port 0 refuses the stream; 0.0.0.0 is the hold of RFC 2543.
     const nowhere = remote.port === 0 || remote.address === '0.0.0.0';
     this.audio.sendTo(nowhere ? undefined : { address: remote.address, port: remote.port });
-    this.audio.text?.sendTo(remote.text);
+    this.audio.text?.sendTo(remote.typing);
     this.#applyDirection();
   }
 

@@ -16,7 +16,7 @@ export interface RemoteSdp {
   /** The payload type the far end wants for telephone-event. */
   readonly eventType: number | undefined;
   /** Where to send real-time text; undefined where the far end takes none. */
-  readonly text: RemoteText | undefined;
+  readonly typing: RemoteText | undefined;
   /** Every address anywhere in the description (o=, c=, a=rtcp, a=candidate), for tests of what was told. */
   readonly addresses: readonly string[];
   /** All m= lines, for the answer must have as many (RFC 3264 section 6). */
@@ -93,7 +93,7 @@ export function parseSdp(text: string): RemoteSdp | undefined {
     direction,
     codecs: types.flatMap((type) => knownCodecs.filter((codec) => payloadTypes[codec] === type)),
     eventType: event === undefined ? undefined : Number(/\d+/.exec(event)?.[0]),
-    text: textIn(lines, session.find((line) => line.startsWith('c=IN IP4 '))?.slice(9) ?? address),
+    typing: textIn(lines, session.find((line) => line.startsWith('c=IN IP4 '))?.slice(9) ?? address),
     addresses: addressesIn(lines),
     mediaLines: lines.filter((line) => line.startsWith('m=')),
   };
@@ -185,8 +185,8 @@ export function answerSdp(media: LocalMedia, offer: RemoteSdp): string | undefin
       audioDone = true;
       return audioSection({ ...media, direction }, [codec], offer.eventType);
     }
-    const takesText = media.textPort !== undefined && offer.text !== undefined;
-    if (takesText && line.startsWith(`m=text ${offer.text.port} `)) return textSection(media.textPort);
+    const takesText = media.textPort !== undefined && offer.typing !== undefined;
+    if (takesText && line.startsWith(`m=text ${offer.typing.port} `)) return textSection(media.textPort);
     return [line.replace(/^(m=\S+) \S+/, '$1 0')];
   });
   return write([...sessionLines(media), ...lines]);

@@ -41,12 +41,8 @@ const readRedundant = (payload: Buffer, formats: TextFormats): Block[] | null =>
 
 /** 'other' is a payload type that is no text. */
 export const readBlocks = (rtp: Rtp, formats: TextFormats): readonly Block[] | 'other' | 'malformed' => {
-  switch (formats[rtp.payloadType]) {
-    case 't140':
-      return [{ back: 0, bytes: rtp.payload }];
-    case 'red':
-      return readRedundant(rtp.payload, formats) ?? 'malformed';
-    case undefined:
-      return 'other';
-  }
+  const codec = formats[rtp.payloadType];
+  if (codec === undefined) return 'other';
+  if (codec === 't140') return [{ back: 0, bytes: rtp.payload }];
+  return readRedundant(rtp.payload, formats) ?? 'malformed';
 };
