@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import type { TextStreams } from '../../src/call/ports.js';
+import type { JsonObject, TextStreams } from '../../src/call/ports.js';
+import type { CallId, WallMs } from '../../src/core/leg.js';
 import { type Conversion, convert } from '../../src/recording/convert.js';
+import { endedFrom, sidesIn } from '../../src/recording/recover.js';
 import { TextChannel } from '../../src/recording/text-channel.js';
 import { type PacketSpec, pcapOf } from './pcap-maker.js';
 
@@ -205,4 +207,29 @@ t.test('whatever comes, no more is shown than was sent, and it is bounded', asyn
     ),
     { numRuns: 200 },
   );
+});
+
+t.test('a recording left behind is finished with its text', async (t) => {
+  const callId = `c${'a'.repeat(26)}` as CallId;
+  const proof = { file: `${callId}-0123456789abcdef.pcap`, dev: 1, ino: 2, ...sidesIn(sides) };
+  const ended = (change: JsonObject) =>
+    endedFrom(
+      { callId, node: 'r', receivedAt: 0 as WallMs, decision: {}, proof: { ...proof, ...change } },
+      { node: 'r', dir },
+      null,
+    );
+  t.strictSame(ended(JSON.parse(JSON.stringify(proof)))?.sides, sides);
+  const { text: _text, ...without } = sides;
+  t.strictSame(
+    sidesIn({ ...without, text: null }),
+    sidesIn(without),
+    'a call of sound alone says nothing of text',
+  );
+  for (const wrong of [
+    1,
+    {},
+    { ...text, ports: {} },
+    { ...text, formats: { caller: { 99: 'opus' }, called: {} } },
+  ])
+    t.equal(ended({ text: wrong as JsonObject }), null);
 });
