@@ -68,6 +68,8 @@ interface Anchored {
   readonly node: string;
   /** The offer for the called party: names only the node's addresses. */
   readonly offerForCalled: Sdp;
+  /** Both parties have agreed to real-time text. */
+  readonly carriesText?: boolean;
   /** Lets media pass between the parties; until then the node drops it. */
   open(): Promise<void>;
   /** In-dialog offer/answer, always on the same node. Rejects with MediaError. */
@@ -104,6 +106,19 @@ export interface RecordingClaim {
   readonly ports: { readonly caller: number; readonly called: number };
 }
 
+/** Real-time text (RFC 4103) of a call, as its recording is to be read. */
+export interface TextStreams {
+  /** The node's UDP port that receives each party's text. */
+  readonly ports: { readonly caller: number; readonly called: number };
+  /** Every 'address port' each party has named for its text so far. */
+  readonly sources: { readonly caller: readonly string[]; readonly called: readonly string[] };
+  /** The payload types each party wants to receive. */
+  readonly formats: {
+    readonly caller: Readonly<Record<number, 't140' | 'red'>>;
+    readonly called: Readonly<Record<number, 't140' | 'red'>>;
+  };
+}
+
 export interface RecordedAnchor extends Anchored {
   readonly pool: 'recorded';
   /** Takes the called party's answer and starts the recording in the same command. */
@@ -113,6 +128,8 @@ export interface RecordedAnchor extends Anchored {
    * it does not pass it on: only packets from these belong into the recording.
    */
   sources(): { readonly caller: readonly string[]; readonly called: readonly string[] };
+  /** The call's real-time text, once there was any; without it, or null, the call is audio alone. */
+  text?(): TextStreams | null;
 }
 
 export type Anchor = PrivateAnchor | RecordedAnchor;

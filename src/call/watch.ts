@@ -20,7 +20,9 @@ export const watch = (run: CallRun, decision: Connectable): void => {
   for (const stop of run.watching.splice(0)) stop();
   const { 'open-media': opened } = run.record.times;
   const gone = opened === undefined ? 0 : Math.max(0, run.elapsed() - opened);
-  const text = run.parts.surroundings.of(run.leg, run.parts.clock.wall()).text;
+  const { text: phone } = run.parts.surroundings.of(run.leg, run.parts.clock.wall());
+  // Typed conversations take longer than spoken ones, whoever's phone it was that could not be configured as one.
+  const text = phone || run.anchor?.carriesText === true;
   const left = Math.max(0, maxCallMs(decision, text, run.parts.policy) - gone);
   run.watching.push(run.after(left, () => run.feed({ type: 'time-limit-reached' })));
   for (const warning of warnings) {

@@ -1,23 +1,44 @@
-import { MediaError, type MediaTotals, type Party, type Sdp } from '../call/ports.js';
+import { MediaError, type MediaTotals, type Party, type Sdp, type TextStreams } from '../call/ports.js';
 import type { Sound, Voice } from '../call/talk.js';
 import type { Key } from '../core/key.js';
 import type { CallId } from '../core/leg.js';
 import { otherParty } from './commands.js';
 import type { Keypad } from './keypad.js';
 import type { CallFacts, MediaNode } from './node.js';
-import { checkSdp, type PeerRules, type PeerSource, placeholderFor, type SdpUse } from './sdp-in.js';
+import {
+  checkStreams,
+  type PeerRules,
+  type PeerSource,
+  type PeerStreams,
+  placeholderFor,
+  type SdpUse,
+} from './sdp-in.js';
 import { type OutgoingSdp, PartyDescriptions } from './sdp-out.js';
+import { answerTo, completed, textSection, withoutText } from './sdp-text.js';
 import { Speech } from './speech.js';
+import { CallText } from './text-streams.js';
 import { Turns } from './turns.js';
 
 /** Addresses a party may have had in one call. */
 const MAX_SOURCES = 64;
 
-/** The last exchange both parties agreed to: what a refused re-offer is undone with. */
+/** The last exchange both parties agreed to: what a refused re-offer is undone with. Text of one alone is refused. */
 interface Agreed {
   readonly offerer: Party;
   readonly offer: Sdp;
   readonly answer: Sdp;
+}
+
+const agreedOn = (offerer: Party, offer: Sdp, answer: Sdp): Agreed =>
+  textSection(offer) !== null && textSection(answer) !== null
+    ? { offerer, offer, answer }
+    : { offerer, offer: withoutText(offer), answer: withoutText(answer) };
+
+/** A re-offer under way: as it was said, and as the node got it. */
+interface Pending {
+  readonly from: Party;
+  readonly said: Sdp;
+  readonly offer: Sdp;
 }
 
 /** What all calls share. */
@@ -40,12 +61,13 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   /** The node's port each party sends to, once known. */
   readonly #ports: { caller: number | null; called: number | null } = { caller: null, called: null };
   readonly #sources: Readonly<Record<Party, Set<PeerSource>>> = { caller: new Set(), called: new Set() };
+  readonly #text = new CallText();
   #firstOffer: Sdp;
   #offerForCalled: Sdp = '';
   /** What the caller was told by `receive`, and the answer that stood in for the called party's. */
   #received: { readonly text: Sdp; readonly placeholder: Sdp } | null = null;
   #agreed: Agreed | null = null;
-  #pending: { readonly from: Party; readonly offer: Sdp } | null = null;
+  #pending: Pending | null = null;
   #stopListening: (() => void) | null = null;
   #released: Promise<MediaTotals | null> | null = null;
   #lostWhy: string | null = null;
@@ -56,7 +78,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     this.callId = callId;
     this.#firstOffer = offer;
     this.parts = parts;
-    this.check('caller', offer, 'offer');
+    this.#text.take('caller', this.check('caller', offer, 'offer').text);
     this.#speech = new Speech({
       play: (to, file, times, wanted) =>
         this.inTurn(async () => (wanted() ? this.home.play(callId, to, file, times) : 'unwanted')),
@@ -74,6 +96,16 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
 
   get offerForCalled(): Sdp {
     return this.#offerForCalled;
+  }
+
+  /** What both agreed to last holds text. */
+  get carriesText(): boolean {
+    return this.#agreed !== null && textSection(this.#agreed.offer) !== null;
+  }
+
+  /** The call's real-time text, once both parties were told of it. */
+  text(): TextStreams | null {
+    return this.#text.streams;
   }
 
   /** Offers the caller's media to the node and blocks the call: nothing passes until `open`. */
@@ -111,17 +143,31 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
       if (this.#agreed !== null) throw new MediaError('node-error', 'answered-already');
       const placeholder = placeholderFor(this.#firstOffer, this.home.mediaAddress);
       const sdp = await this.home.answer(this.callId, 'called', placeholder);
-      const { text } = this.#describe('caller', sdp);
+      const { text } = this.#describe('caller', sdp, this.#firstOffer);
+      await this.#offerNoText(placeholder);
       this.#received = { text, placeholder };
       return text;
     });
   }
 
+  /**
+   * The caller was just told that there is no text, because nobody is there who could take it: the called party must
+   * not be offered any, and the call stays without (see `reoffer`).
+   */
+  async #offerNoText(placeholder: Sdp): Promise<void> {
+    if (textSection(this.#firstOffer) === null) return;
+    const offer = withoutText(this.#firstOffer);
+    const sdp = await this.home.offer(this.callId, 'caller', true, offer);
+    this.#offerForCalled = this.#describe('called', sdp).text;
+    this.checkPort('caller', await this.home.answer(this.callId, 'called', placeholder));
+    this.#firstOffer = offer;
+  }
+
   async readdress(party: Party, sdp: Sdp): Promise<void> {
-    this.check(party, sdp, 'reanswer');
+    const { text } = this.check(party, sdp, 'reanswer');
     await this.inTurn(async () => {
       if (this.#pending !== null) throw new MediaError('answer-unusable', 'offer-pending');
-      if (this.#agreed !== null) await this.#readdressOne(this.#agreed, party, sdp);
+      if (this.#agreed !== null) await this.#readdressOne(this.#agreed, party, sdp, text);
       else if (this.#received !== null && party === 'caller') await this.#readdressFirst(sdp);
       else throw new MediaError('node-error', 'not-answered');
     });
@@ -144,16 +190,23 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     this.#stopListening = this.parts.keypad?.listen(this.callId, listener) ?? null;
   }
 
-  async reoffer(from: Party, offer: Sdp): Promise<Sdp> {
-    this.check(from, offer, 'reoffer');
+  /**
+   * Text may stay or go; where there is none, it is refused. Until its answer comes, the node would pass on what
+   * anybody sends to the new port (measured), in a call that is open.
+   */
+  async reoffer(from: Party, said: Sdp): Promise<Sdp> {
+    const { text } = this.check(from, said, 'reoffer');
     return this.inTurn(async () => {
-      this.agreed();
+      const agreed = this.agreed();
       if (this.#pending !== null && this.#pending.from !== from) {
         throw new MediaError('offer-unusable', 'offer-pending');
       }
+      const kept = this.carriesText ? said : withoutText(said);
+      if (kept === said) this.#text.take(from, text);
       // An offer of the same party that was never answered: the new one starts from what was agreed.
       await this.#restore();
-      this.#pending = { from, offer };
+      const offer = completed(completed(kept, agreed.offer), agreed.answer);
+      this.#pending = { from, said, offer };
       try {
         const sdp = await this.home.offer(this.callId, from, true, offer);
         return this.#describe(otherParty(from), sdp).text;
@@ -164,9 +217,10 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     });
   }
 
-  async reanswer(from: Party, answer: Sdp): Promise<Sdp> {
+  async reanswer(from: Party, said: Sdp): Promise<Sdp> {
+    let text: PeerStreams['text'];
     try {
-      this.check(from, answer, 'reanswer');
+      text = this.check(from, said, 'reanswer').text;
     } catch (error) {
       await this.restore().catch(() => undefined);
       throw error;
@@ -175,10 +229,11 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
       const pending = this.#pending;
       if (pending === null || pending.from === from) throw new MediaError('answer-unusable', 'offer-pending');
       try {
+        const answer = this.#answerTo(pending.offer, from, said, text);
         const sdp = await this.home.answer(this.callId, from, answer);
-        const description = this.#describe(pending.from, sdp);
+        const description = this.#describe(pending.from, sdp, pending.said);
         this.#pending = null;
-        this.#agreed = { offerer: pending.from, offer: pending.offer, answer };
+        this.#agreed = agreedOn(pending.from, pending.offer, answer);
         return description.text;
       } catch (error) {
         await this.#restore().catch(() => undefined);
@@ -219,13 +274,15 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     return { caller: [...this.#sources.caller], called: [...this.#sources.called] };
   }
 
-  protected check(party: Party, sdp: Sdp, use: SdpUse): void {
-    const source = checkSdp(sdp, use, this.parts.rules);
+  protected check(party: Party, sdp: Sdp, use: SdpUse): PeerStreams {
+    const streams = checkStreams(sdp, use, this.parts.rules);
+    const source = streams.audio;
     const known = this.#sources[party];
     if (!known.has(source) && known.size >= MAX_SOURCES) {
       throw new MediaError('node-error', 'too-many-addresses');
     }
     known.add(source);
+    return streams;
   }
 
   /** The exchange both parties agreed to. Throws where there is none yet, or a newer one is under way. */
@@ -247,15 +304,17 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   protected async closing(): Promise<void> {}
 
   /** The called party's first answer, sent to the node by `send`: the description for the caller. */
-  protected async firstAnswer(answer: Sdp, send: () => Promise<string>): Promise<Sdp> {
-    this.check('called', answer, 'answer');
+  protected async firstAnswer(said: Sdp, send: (answer: Sdp) => Promise<string>): Promise<Sdp> {
+    const streams = this.check('called', said, 'answer');
     return this.inTurn(async () => {
       if (this.#agreed !== null) throw new MediaError('node-error', 'answered-already');
-      const sdp = await send();
+      const offer = this.#firstOffer;
+      const answer = this.#answerTo(offer, 'called', said, streams.text);
+      const sdp = await send(answer);
       const received = this.#received;
       if (received !== null) this.checkPort('caller', sdp);
-      const text = received === null ? this.#describe('caller', sdp).text : received.text;
-      this.#agreed = { offerer: 'caller', offer: this.#firstOffer, answer };
+      const text = received === null ? this.#describe('caller', sdp, offer).text : received.text;
+      this.#agreed = agreedOn('caller', offer, answer);
       return text;
     });
   }
@@ -267,14 +326,25 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
 
   /** What the node says to a party that is not told: its port must be the one it was told before. */
   protected checkPort(of: Party, nodeSdp: string): void {
-    const { port } = new PartyDescriptions(this.home.mediaAddress).next(nodeSdp);
+    const { port, textPort } = new PartyDescriptions(this.home.mediaAddress).next(nodeSdp);
     if (this.#ports[of] !== port) throw new MediaError('node-error', 'port-changed');
+    this.#text.toldPort(of, textPort);
   }
 
-  async #readdressOne(agreed: Agreed, party: Party, sdp: Sdp): Promise<void> {
+  /** What a party says to an offer, without text that was not offered to it. */
+  #answerTo(offer: Sdp, from: Party, said: Sdp, text: PeerStreams['text']): Sdp {
+    const answer = answerTo(offer, said);
+    if (textSection(answer) !== null) this.#text.take(from, text);
+    return answer;
+  }
+
+  async #readdressOne(agreed: Agreed, party: Party, said: Sdp, text: PeerStreams['text']): Promise<void> {
     const other = otherParty(party);
-    const answer = agreed.offerer === other ? agreed.offer : agreed.answer;
-    this.#pending = { from: party, offer: sdp };
+    const before = agreed.offerer === other ? agreed.offer : agreed.answer;
+    // What was agreed to holds text of both or of none.
+    const sdp = this.#answerTo(before, party, said, text);
+    const answer = answerTo(sdp, before);
+    this.#pending = { from: party, said, offer: sdp };
     try {
       this.checkPort(other, await this.home.offer(this.callId, party, true, sdp));
       this.checkPort(party, await this.home.answer(this.callId, other, answer));
@@ -283,19 +353,23 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
       throw error;
     }
     this.#pending = null;
-    this.#agreed = { offerer: party, offer: sdp, answer };
+    this.#agreed = agreedOn(party, sdp, answer);
   }
 
   /** The same before there is a called party. */
-  async #readdressFirst(sdp: Sdp): Promise<void> {
+  async #readdressFirst(said: Sdp): Promise<void> {
+    // The caller was told of no text.
+    const sdp = withoutText(said);
     const placeholder = placeholderFor(sdp, this.home.mediaAddress);
     await this.home.offer(this.callId, 'caller', true, sdp);
     this.checkPort('caller', await this.home.answer(this.callId, 'called', placeholder));
     this.#firstOffer = sdp;
   }
 
-  #describe(to: Party, nodeSdp: string): OutgoingSdp {
-    const description = this.#descriptions[to].next(nodeSdp);
+  /** `offer` is the party's own, where this is its answer. */
+  #describe(to: Party, nodeSdp: string, offer: Sdp | null = null): OutgoingSdp {
+    const description = this.#descriptions[to].next(nodeSdp, offer);
+    this.#text.toldPort(to, description.textPort);
     const known = this.#ports[to];
     // The recording tells its channels apart by these ports: they may not move.
     if (known !== null && known !== description.port) throw new MediaError('node-error', 'port-changed');

@@ -14,7 +14,7 @@ import { PrivateCall } from './private-call.js';
 import { PrivateNode } from './private-node.js';
 import { RecordedCall } from './recorded-call.js';
 import { RecordedNode } from './recorded-node.js';
-import { checkSdp, peerRules } from './sdp-in.js';
+import { checkStreams, peerRules } from './sdp-in.js';
 
 export type { NodeAttestation, Pool } from './attestation.js';
 export type { KeypadCounters, KeypadOptions } from './keypad.js';
@@ -168,7 +168,7 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     return call;
   };
   const onPrivate = (callId: CallId, offer: Sdp): Promise<PrivateCall> => {
-    checkSdp(offer, 'offer', rules);
+    checkStreams(offer, 'offer', rules);
     const nodes = inOrder(privateNodes, (node) => node.usable);
     return onFirst(nodes, (node) => begun(new PrivateCall(node, callId, offer, parts)));
   };
@@ -183,7 +183,7 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     },
     async anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp): Promise<RecordedCall> {
       if (decision.verdict !== 'monitored') throw new MediaError('node-error', 'wrong-decision');
-      checkSdp(offer, 'offer', rules);
+      checkStreams(offer, 'offer', rules);
       const nodes = inOrder(recordedNodes, recordedUsable);
       return onFirst(nodes, (node) => begun(new RecordedCall(node, callId, offer, parts)));
     },

@@ -24,9 +24,9 @@ export class RecordedCall extends AnchoredCall<RecordedNode> implements SpokenRe
   async answerAndRecord(decision: Monitored, answer: Sdp): Promise<RecordingClaim> {
     mustBeMonitored(decision);
     let path: string | null = null;
-    const text = await this.firstAnswer(answer, async () => {
+    const text = await this.firstAnswer(answer, async (sdp) => {
       this.#beginRecording();
-      const reply = await this.home.answerAndRecord(this.callId, 'called', answer);
+      const reply = await this.home.answerAndRecord(this.callId, 'called', sdp);
       path = reply.path;
       return reply.sdp;
     });
@@ -36,7 +36,7 @@ export class RecordedCall extends AnchoredCall<RecordedNode> implements SpokenRe
 
   async answer(decision: Monitored, answer: Sdp): Promise<Sdp> {
     mustBeMonitored(decision);
-    const send = (): Promise<string> => this.home.answer(this.callId, 'called', answer);
+    const send = (sdp: Sdp): Promise<string> => this.home.answer(this.callId, 'called', sdp);
     this.#answerForCaller = await this.firstAnswer(answer, send);
     return this.#answerForCaller;
   }

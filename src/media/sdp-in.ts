@@ -1,29 +1,15 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import { parse, type SessionDescription } from 'sdp-transform';
 import { MediaError } from '../call/ports.js';
+import { readTextFormats, refusals, type TextFormats } from './sdp-text.js';
+import { Unusable } from './sdp-unusable.js';
+
+export { type SdpDetail, sdpDetails } from './sdp-unusable.js';
 
 /**
  * What comes from a party is parsed to check it, and then goes to the media node as the text it was: writing parsed
  * SDP again loses digits of large session ids and breaks unknown lines (facts: reliability F13).
  */
-
-/** Details of `offer-unusable` and `answer-unusable`: stable, fit for a Warning header. */
-export const sdpDetails = [
-  'sdp-too-long',
-  'sdp-malformed',
-  'audio-missing',
-  'audio-rejected',
-  'stream-not-allowed',
-  'protocol-not-allowed',
-  'encryption-not-allowed',
-  'address-missing',
-  'address-malformed',
-  'address-not-allowed',
-  'port-not-allowed',
-  'codec-not-allowed',
-  'offer-pending',
-] as const;
-export type SdpDetail = (typeof sdpDetails)[number];
 
 export type SdpUse = 'offer' | 'answer' | 'reoffer' | 'reanswer';
 
@@ -36,19 +22,18 @@ export interface PeerRules {
 /** 'address port' a party sends its RTP from. */
 export type PeerSource = string;
 
+/** The streams of a usable description. */
+export interface PeerStreams {
+  readonly audio: PeerSource;
+  /** Real-time text beside it; null where there is none, or it is refused. */
+  readonly text: { readonly source: PeerSource; readonly formats: TextFormats } | null;
+}
+
 const MAX_CHARS = 8_000;
 const MAX_LINES = 200;
 const MAX_LINE = 1_000;
 const MAX_STREAMS = 8;
 const MAX_FORMATS = 32;
-
-class Unusable extends Error {
-  readonly detail: SdpDetail;
-  constructor(detail: SdpDetail) {
-    super(detail);
-    this.detail = detail;
-  }
-}
 
 // What no configuration can allow: unspecified, multicast, reserved and broadcast addresses.
 const never = new BlockList();
@@ -132,20 +117,26 @@ const parsed = (text: string): SessionDescription => {
 
 type Stream = SessionDescription['media'][number];
 
-const theAudio = (session: SessionDescription): Stream => {
+const theStreams = (
+  session: SessionDescription,
+  textToo: boolean,
+): { audio: Stream; text: Stream | null } => {
   if (session.media.length > MAX_STREAMS) throw new Unusable('sdp-too-long');
   const live = session.media.filter((stream) => stream.port !== 0);
   const audio = session.media[0];
   if (audio === undefined || !session.media.some((stream) => stream.type === 'audio')) {
     throw new Unusable('audio-missing');
   }
-  // One audio stream, and it comes first. Other streams may only be there as refused (port 0): a stream we cannot
-  // put into the recording must not pass, and text or video cannot be put there.
-  if (live.some((stream) => stream !== audio) || audio.type !== 'audio') {
-    throw new Unusable('stream-not-allowed');
+  // One audio stream, and it comes first; one of text may follow. Other streams may only be there as refused
+  // (port 0): a stream we cannot put into the recording must not pass, and video cannot be put there.
+  const [text = null, more] = live.filter((stream) => stream !== audio);
+  if (more !== undefined || audio.type !== 'audio') throw new Unusable('stream-not-allowed');
+  if (text !== null) {
+    const places = session.media.filter(({ type }) => type === 'text').length;
+    if (!textToo || text.type !== 'text' || places !== 1) throw new Unusable('stream-not-allowed');
   }
   if (audio.port === 0) throw new Unusable('audio-rejected');
-  return audio;
+  return { audio, text };
 };
 
 /** One text for one address: IPv6 has many (RFC 5952). */
@@ -154,24 +145,24 @@ const canonical = (address: string): string =>
 
 const checkAddress = (
   session: SessionDescription,
-  audio: Stream,
+  stream: Stream,
   use: SdpUse,
   rules: PeerRules,
 ): PeerSource => {
-  const connection = audio.connection ?? session.connection;
+  const connection = stream.connection ?? session.connection;
   if (connection === undefined) throw new Unusable('address-missing');
   const address = connection.ip;
   if (isIP(address) !== connection.version) throw new Unusable('address-malformed');
   // RFC 2543 hold, still sent by old gateways; only in a dialog that already has a real address.
   const hold = address === '0.0.0.0' && (use === 'reoffer' || use === 'reanswer');
   if (!hold && !rules.address(address)) throw new Unusable('address-not-allowed');
-  const rtcp = audio.rtcp;
+  const rtcp = stream.rtcp;
   if (rtcp?.address !== undefined && rtcp.address !== address) throw new Unusable('address-not-allowed');
   // Where nothing is said, RTCP goes to the next port (RFC 3550 section 11).
-  if (!rules.port(audio.port) || !rules.port(rtcp?.port ?? audio.port + 1)) {
+  if (!rules.port(stream.port) || !rules.port(rtcp?.port ?? stream.port + 1)) {
     throw new Unusable('port-not-allowed');
   }
-  return `${canonical(address)} ${audio.port}`;
+  return `${canonical(address)} ${stream.port}`;
 };
 
 /** The codecs a recording can be made of, at their static payload types (RFC 3551 section 6). */
@@ -201,23 +192,25 @@ const checkCodecs = (audio: Stream, answering: boolean): void => {
   if (voices === 0) throw new Unusable('codec-not-allowed');
 };
 
-const checkAll = (text: string, use: SdpUse, rules: PeerRules): PeerSource => {
+const checkAll = (text: string, use: SdpUse, rules: PeerRules, textToo: boolean): PeerStreams => {
   checkText(text);
   const session = parsed(text);
-  const audio = theAudio(session);
-  if (audio.protocol !== 'RTP/AVP') throw new Unusable('protocol-not-allowed');
+  const streams = theStreams(session, textToo);
+  if (streams.audio.protocol !== 'RTP/AVP') throw new Unusable('protocol-not-allowed');
   if (/^a=(?:crypto|fingerprint|key-mgmt):/m.test(text)) throw new Unusable('encryption-not-allowed');
-  checkCodecs(audio, use === 'answer' || use === 'reanswer');
-  return checkAddress(session, audio, use, rules);
+  checkCodecs(streams.audio, use === 'answer' || use === 'reanswer');
+  const audio = checkAddress(session, streams.audio, use, rules);
+  if (streams.text === null) return { audio, text: null };
+  const formats = readTextFormats(text, session.media.indexOf(streams.text));
+  const source = checkAddress(session, streams.text, use, rules);
+  // What arrives from one port must be one stream.
+  if (source === audio) throw new Unusable('port-not-allowed');
+  return { audio, text: { source, formats } };
 };
 
-/**
- * Where the party sends its RTP from. Throws MediaError `offer-unusable` or `answer-unusable` with a stable detail;
- * the text itself is never changed.
- */
-export const checkSdp = (text: string, use: SdpUse, rules: PeerRules): PeerSource => {
+const usable = <Value>(use: SdpUse, check: () => Value): Value => {
   try {
-    return checkAll(text, use, rules);
+    return check();
   } catch (error) {
     const detail = error instanceof Unusable ? error.detail : 'sdp-malformed';
     throw new MediaError(use === 'offer' || use === 'reoffer' ? 'offer-unusable' : 'answer-unusable', detail);
@@ -225,10 +218,22 @@ export const checkSdp = (text: string, use: SdpUse, rules: PeerRules): PeerSourc
 };
 
 /**
+ * Where the party sends its RTP from, of a description that may hold audio and nothing else. Throws MediaError
+ * `offer-unusable` or `answer-unusable` with a stable detail; the text itself is never changed.
+ */
+export const checkSdp = (text: string, use: SdpUse, rules: PeerRules): PeerSource =>
+  usable(use, () => checkAll(text, use, rules, false).audio);
+
+/** The same of a description that may hold real-time text besides. */
+export const checkStreams = (text: string, use: SdpUse, rules: PeerRules): PeerStreams =>
+  usable(use, () => checkAll(text, use, rules, true));
+
+/**
  * Answers a caller's offer in the name of a called party that is not there yet: the caller's first voice codec, its
  * keys, and the node's own discard port (RFC 863), where nothing listens and nothing can be sent from. One codec only,
  * so that the description the caller gets stays true whatever the called party answers later; where that is the other
- * codec, the node transcodes (measured). The offer must have passed `checkSdp`.
+ * codec, the node transcodes (measured). Every other stream is refused: text cannot be promised before somebody
+ * answers it. The offer must have passed `checkStreams`.
  */
 export const placeholderFor = (offer: string, address: string): string => {
   const audio = parsed(offer).media[0];
@@ -248,6 +253,7 @@ export const placeholderFor = (offer: string, address: string): string => {
     `m=audio 9 RTP/AVP ${voice}${events === undefined ? '' : ` ${events.payload}`}`,
     `a=rtpmap:${voice} ${staticCodecs[Number(voice)] ?? 'PCMU'}/8000`,
     ...(events === undefined ? [] : [`a=rtpmap:${events.payload} telephone-event/8000`]),
+    ...refusals(offer),
     '',
   ].join('\r\n');
 };

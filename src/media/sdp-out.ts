@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { MediaError } from '../call/ports.js';
+import { streamsIn } from './sdp-text.js';
 
 /**
  * What goes to a party is built from the node's SDP line by line out of a closed list, so that nothing a party wrote
@@ -10,6 +11,8 @@ export interface OutgoingSdp {
   readonly text: string;
   /** The node's port this party sends its RTP to. */
   readonly port: number;
+  /** The same of its real-time text; null where there is none, or it is refused. */
+  readonly textPort: number | null;
 }
 
 const allowedNames: Readonly<Record<string, string>> = {
@@ -23,18 +26,27 @@ const plainAttribute =
 
 const wrong = (detail: string): MediaError => new MediaError('foreign-address', detail);
 
-interface AudioLines {
-  readonly port: number;
-  readonly formats: readonly string[];
+/** One m= line of the node and what follows it. */
+interface Section {
+  readonly media: string;
   readonly lines: readonly string[];
-  readonly refused: readonly string[];
+  readonly maps: ReadonlyMap<string, string>;
 }
 
-const readAudioLine = (line: string): { port: number; formats: string[] } => {
-  const found = /^m=audio (\d{1,5}) RTP\/AVP((?: \d{1,3})+)$/.exec(line);
-  const port = Number(found?.[1]);
-  if (found === null || port < 1024 || port > 65_535) throw new MediaError('node-error', 'sdp-unexpected');
-  return { port, formats: (found[2] ?? '').trim().split(' ') };
+interface Stream {
+  readonly kind: 'audio' | 'text';
+  readonly port: number;
+  readonly lines: readonly string[];
+}
+
+const unexpected = (): MediaError => new MediaError('node-error', 'sdp-unexpected');
+
+/** Port and formats of an m= line that is not refused. */
+const readMedia = (line: string, kind: Stream['kind']): { port: number; formats: string[] } => {
+  const [, media = '', port = '', formats = ''] =
+    /^m=(audio|text) (\d{1,5}) RTP\/AVP((?: \d{1,3})+)$/.exec(line) ?? [];
+  if (media !== kind || Number(port) < 1024 || Number(port) > 65_535) throw unexpected();
+  return { port: Number(port), formats: formats.trim().split(' ') };
 };
 
 const checkFormats = (formats: readonly string[], maps: ReadonlyMap<string, string>): void => {
@@ -61,40 +73,83 @@ const attributeOf = (
   return eventMap.test(maps.get(payload) ?? '') && /^[0-9,-]{1,40}$/.test(rest) ? line : null;
 };
 
-const readNodeSdp = (text: string, address: string): AudioLines => {
+const readAudio = ({ media, lines, maps }: Section): Stream => {
+  const { port, formats } = readMedia(media, 'audio');
+  checkFormats(formats, maps);
+  const kept = lines.flatMap((line) => attributeOf(line, formats, maps) ?? []);
+  return { kind: 'audio', port, lines: [media, ...kept] };
+};
+
+/** What may be said of a text stream besides its formats. */
+const textAttribute = /^a=(?:sendrecv|sendonly|recvonly|inactive|rtcp:\d{1,5}|rtcp-mux)$/;
+const textMap = /^(?:t140|red)\/1000$/i;
+const textParameters = /^(?:\d{1,3}(?:\/\d{1,3}){1,5}|cps=\d{1,3})$/;
+
+const readText = ({ media, lines, maps }: Section): Stream => {
+  const { port, formats } = readMedia(media, 'text');
+  // The node strips no codec of a text stream: what is no text here was let in by us.
+  if (formats.length > 2 || formats.some((format) => !textMap.test(maps.get(format) ?? '')))
+    throw new MediaError('node-error', 'codec-not-allowed');
+  const kept = lines.filter((line) => {
+    const [, kind, payload = '', rest = ''] = /^a=(rtpmap|fmtp):(\d{1,3}) (.*)$/.exec(line) ?? [];
+    if (kind === undefined) return textAttribute.test(line);
+    return formats.includes(payload) && (kind === 'rtpmap' || textParameters.test(rest));
+  });
+  return { kind: 'text', port, lines: [media, ...kept] };
+};
+
+/** Checks every address on the way: the node names its own and no other. */
+const sectionsOf = (text: string, address: string): Section[] => {
   const family = isIPv6(address) ? 'IP6' : 'IP4';
-  const lines = text.split(/\r?\n/).filter((line) => line !== '');
-  const maps = new Map<string, string>();
-  for (const line of lines) {
-    const map = /^a=rtpmap:(\d{1,3}) (\S+)$/.exec(line);
-    if (map !== null) maps.set(map[1] ?? '', map[2] ?? '');
-  }
-  let audio: { port: number; formats: string[] } | null = null;
-  let inAudio = false;
+  const sections: { media: string; lines: string[]; maps: Map<string, string> }[] = [];
   let addressed = false;
-  const kept: string[] = [];
-  const refused: string[] = [];
-  for (const line of lines) {
+  for (const line of text.split(/\r?\n/)) {
     if (line.startsWith('c=')) {
       if (line !== `c=IN ${family} ${address}`) throw wrong('connection-line');
       addressed = true;
     } else if (line.startsWith('o=')) {
       if (!line.endsWith(` IN ${family} ${address}`)) throw wrong('origin-line');
     } else if (line.startsWith('m=')) {
-      const off = /^m=([a-z]+) 0 (\S+) (\S+)/.exec(line);
-      inAudio = off === null;
-      if (off !== null) refused.push(`m=${off[1]} 0 ${off[2]} ${off[3]}`);
-      else if (audio !== null) throw new MediaError('node-error', 'sdp-unexpected');
-      else audio = readAudioLine(line);
-    } else if (audio !== null && inAudio) {
-      const attribute = attributeOf(line, audio.formats, maps);
-      if (attribute !== null) kept.push(attribute);
+      sections.push({ media: line, lines: [], maps: new Map() });
+    } else {
+      const section = sections.at(-1);
+      const [, payload, name] = /^a=rtpmap:(\d{1,3}) (\S+)$/.exec(line) ?? [];
+      if (payload !== undefined) section?.maps.set(payload, name ?? '');
+      section?.lines.push(line);
     }
   }
-  if (audio === null) throw new MediaError('node-error', 'sdp-unexpected');
   if (!addressed) throw wrong('connection-line');
-  checkFormats(audio.formats, maps);
-  return { ...audio, lines: kept, refused };
+  return sections;
+};
+
+interface NodeStreams {
+  readonly port: number;
+  readonly textPort: number | null;
+  readonly lines: readonly string[];
+}
+
+/** Of more than `most` streams, the rest is left out: an answer has as many as its offer (RFC 3264 section 6). */
+const readNodeSdp = (text: string, address: string, most: number): NodeStreams => {
+  const streams: Stream[] = [];
+  const blocks: (readonly string[])[] = [];
+  for (const section of sectionsOf(text, address)) {
+    const off = /^m=([a-z]+) 0 (\S+) (\S+)/.exec(section.media);
+    if (off !== null) {
+      blocks.push([`m=${off[1]} 0 ${off[2]} ${off[3]}`]);
+      continue;
+    }
+    // Audio, and then perhaps text.
+    if (streams.length > 1) throw unexpected();
+    const stream = streams.length === 0 ? readAudio(section) : readText(section);
+    streams.push(stream);
+    blocks.push(stream.lines);
+  }
+  const [audio, written] = streams;
+  if (audio === undefined) throw unexpected();
+  const textPort = written?.port ?? null;
+  // Only what nobody offered is left out, and that is refused.
+  if (blocks.slice(most).some((block) => block === written?.lines)) throw unexpected();
+  return { port: audio.port, textPort, lines: blocks.slice(0, most).flat() };
 };
 
 /**
@@ -112,22 +167,18 @@ export class PartyDescriptions {
     this.#address = address;
   }
 
-  /** Throws MediaError: foreign-address, or node-error where the node sent something it should not. */
-  next(nodeSdp: string): OutgoingSdp {
-    const audio = readNodeSdp(nodeSdp, this.#address);
+  /**
+   * `offer` is this party's own where this is its answer. Throws MediaError: foreign-address, or node-error where
+   * the node sent something it should not.
+   */
+  next(nodeSdp: string, offer: string | null = null): OutgoingSdp {
+    const most = offer === null ? Number.POSITIVE_INFINITY : streamsIn(offer);
+    const { port, textPort, lines } = readNodeSdp(nodeSdp, this.#address, most);
     const family = isIPv6(this.#address) ? 'IP6' : 'IP4';
-    const rest = [
-      's=-',
-      `c=IN ${family} ${this.#address}`,
-      't=0 0',
-      `m=audio ${audio.port} RTP/AVP ${audio.formats.join(' ')}`,
-      ...audio.lines,
-      ...audio.refused,
-      '',
-    ].join('\r\n');
+    const rest = ['s=-', `c=IN ${family} ${this.#address}`, 't=0 0', ...lines, ''].join('\r\n');
     if (rest !== this.#last) this.#version++;
     this.#last = rest;
     const origin = `o=- ${this.#id} ${this.#version} IN ${family} ${this.#address}`;
-    return { text: `v=0\r\n${origin}\r\n${rest}`, port: audio.port };
+    return { text: `v=0\r\n${origin}\r\n${rest}`, port, textPort };
   }
 }

@@ -17,6 +17,7 @@ interface Stream {
 }
 
 interface NodeStream {
+  readonly kind: 'audio' | 'text';
   readonly port: number;
   /** The m line's formats, and the lines that say what they are: what is offered must be taken whole (measured). */
   readonly formats: string;
@@ -41,23 +42,32 @@ const bound = (host: string): Promise<dgram.Socket> =>
 
 const known = /^a=rtpmap:\d{1,3} (?:PCMU|PCMA|telephone-event)\/8000$/i;
 
-/** The two streams a node forks, out of its offer. Throws MediaError where it is anything else. */
+/** A fork of text: it is refused with its own formats, or the node takes none of our answer (measured). */
+const textMap = /^a=rtpmap:\d{1,3} (?:t140|red)\/1000$/i;
+
+/**
+ * What a node forks, in its order: each party's sound, and its text, which a supervisor's phone has no use for. Throws
+ * MediaError where it is anything else.
+ */
 const readStreams = (sdp: Sdp, mediaAddress: string): readonly NodeStream[] => {
-  const streams: { port: number; formats: string; maps: string[] }[] = [];
+  const streams: { kind: NodeStream['kind']; port: number; formats: string; maps: string[] }[] = [];
   let unexpected = false;
   for (const line of sdp.split(/\r?\n/)) {
     if (line.startsWith('m=')) {
-      const [, port = '', formats = ''] = /^m=audio (\d{4,5}) RTP\/AVP((?: \d{1,3})+)$/.exec(line) ?? [];
+      const [, kind, port = '', formats = ''] =
+        /^m=(audio|text) (\d{4,5}) RTP\/AVP((?: \d{1,3})+)$/.exec(line) ?? [];
       unexpected ||= port === '';
-      streams.push({ port: Number(port), formats, maps: [] });
+      streams.push({ kind: kind === 'text' ? 'text' : 'audio', port: Number(port), formats, maps: [] });
     } else if (line.startsWith('c=')) {
       unexpected ||= !line.endsWith(` ${mediaAddress}`);
     } else if (line.startsWith('a=rtpmap:')) {
-      unexpected ||= !known.test(line);
-      streams.at(-1)?.maps.push(line);
+      const stream = streams.at(-1);
+      unexpected ||= !(stream?.kind === 'text' ? textMap : known).test(line);
+      stream?.maps.push(line);
     }
   }
-  if (unexpected || streams.length !== 2) throw new MediaError('node-error', 'sdp-unexpected');
+  const sounds = streams.filter(({ kind }) => kind === 'audio').length;
+  if (unexpected || sounds !== 2 || streams.length > 4) throw new MediaError('node-error', 'sdp-unexpected');
   return streams;
 };
 
@@ -107,8 +117,12 @@ export class Tap implements Ear {
   /** Our answer to the node's offer of both streams; from then on what it sends there is taken. */
   answerTo(nodeSdp: Sdp, mediaAddress: string): Sdp {
     const family = isIPv6(this.#host) ? 'IP6' : 'IP4';
-    const lines = readStreams(nodeSdp, mediaAddress).flatMap((node, index) => {
-      const stream = this.#streams[index];
+    const free = [...this.#streams];
+    const lines = readStreams(nodeSdp, mediaAddress).flatMap((node) => {
+      if (node.kind === 'text') {
+        return [`m=text 0 RTP/AVP${node.formats}`, `c=IN ${family} ${this.#host}`, ...node.maps];
+      }
+      const stream = free.shift();
       if (stream === undefined) return [];
       stream.socket.on('message', (bytes, from) => {
         if (from.port === node.port && from.address === mediaAddress) stream.voice.push(bytes);

@@ -79,6 +79,7 @@ export class CallMedia {
       port: this.audio.port,
       codecs: this.#codecs,
       direction: this.direction,
+      ...(this.audio.text !== undefined && { textPort: this.audio.text.port }),
       sessionId: this.#sessionId,
       version: ++this.#version,
     };
@@ -93,6 +94,7 @@ export class CallMedia {
     // Port 0 refuses the stream; 0.0.0.0 is the hold of RFC 2543.
     const nowhere = remote.port === 0 || remote.address === '0.0.0.0';
     this.audio.sendTo(nowhere ? undefined : { address: remote.address, port: remote.port });
+    this.audio.text?.sendTo(remote.typing);
     this.#applyDirection();
   }
 

@@ -8,6 +8,7 @@ import type { OutgoingRequest } from './sip-client-transaction.js';
 import type { Dialog, ExtraHeaders, RequestParts } from './sip-dialog.js';
 import { parameter, parseCseq, type SipRequest, type SipResponse } from './sip-message.js';
 import type { ResponseParts, ServerTransaction } from './sip-server-transaction.js';
+import type { TextEndpoint } from './text-endpoint.js';
 import { type Deadline, nowUs, WaitError, Waits } from './waiting.js';
 
 /** How a call ended, told once. */
@@ -69,6 +70,13 @@ export abstract class PhoneCall implements Addressee {
   replyTo(method: string, reply: Reply | undefined): void {
     if (reply === undefined) this.#replies.delete(method);
     else this.#replies.set(method, reply);
+  }
+
+  /** Real-time text, where the phone takes any. */
+  get text(): TextEndpoint {
+    const { text } = this.audio;
+    if (text === undefined) throw new Error('the phone takes no text');
+    return text;
   }
 
   /** The messages of this call, as far as the phone still has them. */

@@ -6,6 +6,7 @@ import { literalLookup } from './literal-lookup.js';
 import { buildRtp, eventOfKey, eventPayload, parseRtp } from './rtp-packet.js';
 import { type AudioCounters, ReceivedAudio } from './rtp-receiver.js';
 import { packetTicker } from './rtp-ticker.js';
+import { openText, type TextEndpoint } from './text-endpoint.js';
 import { PACKET_SAMPLES, SAMPLE_RATE, toneSamples } from './tone.js';
 import { type Deadline, nowUs, Waits } from './waiting.js';
 
@@ -35,6 +36,8 @@ export interface RtpOptions {
   readonly keepMs?: number;
   /** Only take and count packets: nothing is sent, nothing decoded. For signalling load. */
   readonly sink?: boolean;
+  /** Real-time text beside the audio, on a port of its own. */
+  readonly text?: boolean;
 }
 
 export interface RtpCounters extends AudioCounters {
@@ -103,7 +106,8 @@ export class RtpEndpoint {
   #lastUs: number | undefined;
   #closed = false;
 
-  constructor(socket: dgram.Socket, options: RtpOptions) {
+  constructor(socket: dgram.Socket, options: RtpOptions, text?: TextEndpoint) {
+    this.text = text;
     const keepMs = options.keepMs ?? DEFAULT_KEEP_MS;
     this.#socket = socket;
     this.port = socket.address().port;
@@ -118,6 +122,9 @@ export class RtpEndpoint {
     socket.on('error', () => undefined);
     if (!this.#sink) packetTicker.add(this.#tick);
   }
+
+  /** Real-time text of the same call, where it was asked for. */
+  readonly text: TextEndpoint | undefined;
 
   /** The local port packets are received on, for the SDP. */
   readonly port: number;
@@ -256,6 +263,7 @@ export class RtpEndpoint {
     this.#waits.finish('the endpoint is closed');
     this.#closed = true;
     this.#socket.close();
+    this.text?.close();
   }
 
   readonly #tick = (packet: number): void => {
@@ -342,5 +350,6 @@ export async function openRtp(options: RtpOptions = {}): Promise<RtpEndpoint> {
       resolve();
     });
   });
-  return new RtpEndpoint(socket, options);
+  const text = options.text === true ? await openText(options.host ?? '127.0.0.1') : undefined;
+  return new RtpEndpoint(socket, options, text);
 }

@@ -1,5 +1,6 @@
 import { type CodecName, payloadTypes } from './g711.js';
 import { EVENT_PAYLOAD_TYPE } from './rtp.js';
+import { RED_PAYLOAD_TYPE, type RemoteText, T140_PAYLOAD_TYPE } from './text-endpoint.js';
 
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
@@ -14,6 +15,8 @@ export interface RemoteSdp {
   readonly codecs: readonly CodecName[];
   /** The payload type the far end wants for telephone-event. */
   readonly eventType: number | undefined;
+  /** Where to send real-time text; undefined where the far end takes none. */
+  readonly typing: RemoteText | undefined;
   /** Every address anywhere in the description (o=, c=, a=rtcp, a=candidate), for tests of what was told. */
   readonly addresses: readonly string[];
   /** All m= lines, for the answer must have as many (RFC 3264 section 6). */
@@ -51,6 +54,23 @@ function sections(lines: readonly string[]): { session: string[]; audio: string[
   };
 }
 
+/** The first text section, where it is not refused and holds T.140. */
+function textIn(lines: readonly string[], sessionAddress: string): RemoteText | undefined {
+  const start = lines.findIndex((line) => /^m=text [1-9]/.test(line));
+  if (start < 0) return undefined;
+  const next = lines.findIndex((line, index) => index > start && line.startsWith('m='));
+  const section = lines.slice(start, next < 0 ? lines.length : next);
+  const typeOf = (name: string): number | undefined => {
+    const line = section.find((each) => new RegExp(`^a=rtpmap:\\d+ ${name}/1000`, 'i').test(each));
+    return line === undefined ? undefined : Number(/\d+/.exec(line)?.[0]);
+  };
+  const t140 = typeOf('t140');
+  if (t140 === undefined) return undefined;
+  const own = section.find((line) => line.startsWith('c=IN IP4 '))?.slice('c=IN IP4 '.length);
+  const port = Number(/^m=text (\d+)/.exec(section[0] ?? '')?.[1]);
+  return { address: own ?? sessionAddress, port, t140, red: typeOf('red') };
+}
+
 /** Reads a description; undefined when it has no audio section that makes sense. */
 export function parseSdp(text: string): RemoteSdp | undefined {
   const lines = text.split('\n').map((line) => line.trimEnd());
@@ -73,6 +93,7 @@ export function parseSdp(text: string): RemoteSdp | undefined {
     direction,
     codecs: types.flatMap((type) => knownCodecs.filter((codec) => payloadTypes[codec] === type)),
     eventType: event === undefined ? undefined : Number(/\d+/.exec(event)?.[0]),
+    typing: textIn(lines, session.find((line) => line.startsWith('c=IN IP4 '))?.slice(9) ?? address),
     addresses: addressesIn(lines),
     mediaLines: lines.filter((line) => line.startsWith('m=')),
   };
@@ -84,6 +105,8 @@ export interface LocalMedia {
   readonly port: number;
   readonly codecs: readonly CodecName[];
   readonly direction: Direction;
+  /** The port of real-time text, where the phone takes any. */
+  readonly textPort?: number;
   /** Stays the same during a call; the version grows with each description (RFC 3264 section 8). */
   readonly sessionId: number;
   readonly version: number;
@@ -106,6 +129,15 @@ function audioSection(
   ];
 }
 
+function textSection(port: number): string[] {
+  return [
+    `m=text ${port} RTP/AVP ${RED_PAYLOAD_TYPE} ${T140_PAYLOAD_TYPE}`,
+    `a=rtpmap:${RED_PAYLOAD_TYPE} red/1000`,
+    `a=fmtp:${RED_PAYLOAD_TYPE} ${T140_PAYLOAD_TYPE}/${T140_PAYLOAD_TYPE}/${T140_PAYLOAD_TYPE}`,
+    `a=rtpmap:${T140_PAYLOAD_TYPE} t140/1000`,
+  ];
+}
+
 function sessionLines(media: LocalMedia): string[] {
   return [
     'v=0',
@@ -120,7 +152,11 @@ const write = (lines: readonly string[]): string => lines.join('\r\n') + '\r\n';
 
 /** An offer of all codecs of the phone, and of keys as events. */
 export function offerSdp(media: LocalMedia): string {
-  return write([...sessionLines(media), ...audioSection(media, media.codecs, EVENT_PAYLOAD_TYPE)]);
+  return write([
+    ...sessionLines(media),
+    ...audioSection(media, media.codecs, EVENT_PAYLOAD_TYPE),
+    ...(media.textPort === undefined ? [] : textSection(media.textPort)),
+  ]);
 }
 
 /** The first codec of the far end that the phone has too. */
@@ -138,7 +174,7 @@ export function answerDirection(offered: Direction, own: Direction): Direction {
   return receives ? 'recvonly' : 'inactive';
 }
 
-/** The answer with one codec; undefined when none is shared (488). Other media than the first audio is refused (port 0). */
+/** The answer with one codec; undefined when none is shared (488). Other media than the first audio, and text the phone takes, is refused (port 0). */
 export function answerSdp(media: LocalMedia, offer: RemoteSdp): string | undefined {
   const codec = sharedCodec(media, offer);
   if (codec === undefined) return undefined;
@@ -149,6 +185,8 @@ export function answerSdp(media: LocalMedia, offer: RemoteSdp): string | undefin
       audioDone = true;
       return audioSection({ ...media, direction }, [codec], offer.eventType);
     }
+    const takesText = media.textPort !== undefined && offer.typing !== undefined;
+    if (takesText && line.startsWith(`m=text ${offer.typing.port} `)) return textSection(media.textPort);
     return [line.replace(/^(m=\S+) \S+/, '$1 0')];
   });
   return write([...sessionLines(media), ...lines]);

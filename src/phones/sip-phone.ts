@@ -38,6 +38,8 @@ export interface PhoneOptions {
   readonly strictPeer?: boolean;
   /** How much of what it hears each call keeps, default 5 seconds, at most ten minutes (16 kB a second). */
   readonly keepAudioMs?: number;
+  /** Its calls offer and take real-time text (RFC 4103) beside the audio: `call.text`. */
+  readonly text?: boolean;
   /** 'sink': one port for all calls that takes packets and sends none, for signalling load. */
   readonly audio?: 'per-call' | 'sink';
 }
@@ -279,6 +281,7 @@ export class Phone implements Line {
       openRtp({
         host: this.host,
         codec: this.codecs[0] ?? 'PCMU',
+        text: this.#options.text ?? false,
         strictPeer: this.#options.strictPeer ?? false,
         keepMs: this.#options.keepAudioMs ?? DEFAULT_KEEP_MS,
         ...(tone !== undefined && { tone }),

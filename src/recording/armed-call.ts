@@ -56,7 +56,8 @@ export class ArmedCall implements SpokenArmed {
 
   /** Which packets are whose, by all the addresses the parties have named so far. */
   get sides(): Sides {
-    return { ports: this.begun.claim.ports, sources: this.#anchor.sources() };
+    const anchor = this.#anchor;
+    return { ports: this.begun.claim.ports, sources: anchor.sources(), text: anchor.text?.() ?? null };
   }
 
   /** True from the moment the call was to be recorded no more. */

@@ -5,7 +5,15 @@ import { readDatagram } from './datagram.js';
 import { PcapError, PcapReader } from './pcap.js';
 import { type Sides, Sorter } from './sorter.js';
 import { StereoTrack } from './stereo-track.js';
+import { TextChannel, type TextCounts } from './text-channel.js';
+import { Transcript } from './transcript.js';
 import { WAV_HEADER, wavHeader } from './wav.js';
+
+export interface TypedText {
+  readonly transcript: string;
+  readonly caller: TextCounts;
+  readonly called: TextCounts;
+}
 
 export interface Conversion {
   readonly frames: number;
@@ -16,6 +24,8 @@ export interface Conversion {
   readonly rtp: { readonly caller: number; readonly called: number };
   /** RTP packets at the parties' ports from others than the parties; they are not in the WAV. */
   readonly strangers: number;
+  /** What was typed; null where the call had no real-time text. */
+  readonly text: TypedText | null;
   /** What ended the reading before the end of the file, or 'cut' where the last record is not whole. */
   readonly damage: 'cut' | PcapError['code'] | null;
   readonly pcapBytes: number;
@@ -31,9 +41,27 @@ const writeAll = async (file: FileHandle, bytes: Buffer, position: number): Prom
   }
 };
 
+/** Both halves of a typed conversation; null where there was none. */
+const textOf = (sides: Sides) => {
+  const text = sides.text ?? null;
+  if (text === null) return null;
+  const transcript = new Transcript();
+  const { caller, called } = text.formats;
+  // Payload types are those the other side wants to receive; who sends its own is read all the same.
+  return {
+    transcript,
+    caller: new TextChannel({ ...caller, ...called }, (atMs, typed) =>
+      transcript.type('caller', atMs, typed),
+    ),
+    called: new TextChannel({ ...called, ...caller }, (atMs, typed) =>
+      transcript.type('called', atMs, typed),
+    ),
+  };
+};
+
 /**
  * Makes a WAV (caller left, called party right) out of a node's pcap, reading and writing in small pieces. Silence
- * is left as a hole in the file. Damage in the pcap ends the reading and is reported, not thrown; file errors are
+ * is left as a hole in the file. What was typed comes back as a transcript. Damage in the pcap ends the reading and is reported, not thrown; file errors are
  * thrown.
  */
 export const convert = async (
@@ -45,10 +73,13 @@ export const convert = async (
   const track = new StereoTrack(maxSeconds * 8000);
   const sorter = new Sorter(sides);
   const channels = { caller: new Channel(0, track), called: new Channel(1, track) };
+  const text = textOf(sides);
   const reader = new PcapReader((arrivedMs, ip) => {
     const datagram = readDatagram(ip);
     const packet = datagram === null ? null : sorter.sort(arrivedMs, datagram);
-    if (packet !== null) channels[packet.party].take(packet.atMs, packet.rtp);
+    if (packet === null) return;
+    const channel = packet.stream === 'audio' ? channels[packet.party] : text?.[packet.party];
+    channel?.take(packet.atMs, packet.rtp);
   });
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(CHUNK);
@@ -75,6 +106,8 @@ export const convert = async (
     await write();
   }
   track.finish();
+  text?.caller.finish();
+  text?.called.finish();
   await write();
   await wav.truncate(WAV_HEADER + track.frames * 4);
   await writeAll(wav, wavHeader(track.frames), 0);
@@ -86,6 +119,10 @@ export const convert = async (
     called: channels.called.counts,
     rtp: sorter.rtp,
     strangers: sorter.strangers,
+    text:
+      text === null
+        ? null
+        : { transcript: text.transcript.text, caller: text.caller.counts, called: text.called.counts },
     damage,
     pcapBytes,
     pcapSha256: hash.digest('hex'),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { FinishedRecording, JsonObject, MediaTotals } from '../call/ports.js';
 import type { Monitored } from '../core/decision.js';
 import type { CallId, WallMs } from '../core/leg.js';
-import { type Conversion, convert } from './convert.js';
+import { type Conversion, convert, type TypedText } from './convert.js';
 import { digestOf, makeFolders, putInPlace, writeDurably } from './durable.js';
 import { nodeIsDone, removeFromSpool, stemOf } from './node-files.js';
 import type { ProvedFile } from './proof.js';
@@ -83,6 +83,36 @@ const missingOf = (
   return { all, unexplained: Math.max(0, all - 2 * EARLY_PACKETS) };
 };
 
+const textCountsOf = ({ other, ...counts }: TypedText['caller']): JsonObject => ({
+  ...counts,
+  otherPayloadTypes: other,
+});
+
+/** Why a transcript may not hold all that was typed, apart from what the network lost. */
+const textErrors = ({ caller, called }: TypedText): string[] => {
+  const either = (count: (side: TypedText['caller']) => number): boolean => count(caller) + count(called) > 0;
+  return [
+    ...(either(({ malformed }) => malformed) ? ['text-malformed'] : []),
+    ...(either(({ notUtf8 }) => notUtf8) ? ['text-not-utf8'] : []),
+    ...(either(({ other }) => Object.keys(other).length) ? ['text-other-payload'] : []),
+    ...(either(({ dropped }) => dropped) ? ['text-too-long'] : []),
+  ];
+};
+
+/** The member of the evidence that speaks of the transcript; `sha256` of its file. */
+const textEvidence = (file: string, sha256: string, text: TypedText): JsonObject => ({
+  file,
+  sha256,
+  characters: { caller: text.caller.characters, called: text.called.characters },
+  caller: textCountsOf(text.caller),
+  called: textCountsOf(text.called),
+  errors: textErrors(text),
+});
+
+/** Packets of text that could be read: a call may be typed alone. */
+const typedPackets = (text: TypedText | null): number =>
+  text === null ? 0 : text.caller.packets + text.called.packets;
+
 const evidenceOf = (ended: EndedRecording, made: Conversion, nodeDone: boolean): JsonObject => ({
   node: ended.node,
   seconds: made.seconds,
@@ -111,6 +141,13 @@ const openPcap = async (ended: EndedRecording): Promise<Awaited<ReturnType<typeo
   return 'file-replaced';
 };
 
+/** Puts the transcript beside the WAV, before the WAV: where one is, the other is. */
+const storeText = async (ended: EndedRecording, text: TypedText, wav: string): Promise<JsonObject> => {
+  const path = wav.replace(/\.wav$/, '.txt');
+  await writeDurably(path, text.transcript, modeOf(ended));
+  return textEvidence(`${ended.callId}.txt`, await digestOf(path), text);
+};
+
 const store = async (
   ended: EndedRecording,
   made: Conversion,
@@ -121,6 +158,7 @@ const store = async (
 ): Promise<FinishedRecording> => {
   const sha256 = await digestOf(temporary);
   const manifest = path.replace(/\.wav$/, '.json');
+  const text = made.text === null ? {} : { text: await storeText(ended, made.text, path) };
   const at = new Date(bounds.now()).toISOString();
   const wav = {
     file: `${ended.callId}.wav`,
@@ -133,14 +171,18 @@ const store = async (
     callId: ended.callId,
     createdAt: at,
     decision: ended.decision,
-    complete: made.damage === null && (missingOf(made, ended)?.unexplained ?? 0) === 0,
+    complete:
+      made.damage === null &&
+      (missingOf(made, ended)?.unexplained ?? 0) === 0 &&
+      (made.text === null || textErrors(made.text).length === 0),
     ...(ended.sealed === null ? {} : { sealed: { why: ended.sealed, at } }),
     wav,
+    ...text,
     ...evidence,
   };
   await putInPlace(temporary, path);
   await writeDurably(manifest, `${JSON.stringify(content, null, 2)}\n`, modeOf(ended));
-  return { file: path, manifest, evidence: { ...evidence, wav } };
+  return { file: path, manifest, evidence: { ...evidence, wav, ...text } };
 };
 
 /** Nobody has a reason to change a sealed recording. */
@@ -239,7 +281,7 @@ export const finishRecording = async (
     made = await makeFile(temporary, modeOf(ended), (wav) =>
       convert(pcap, wav, ended.sides, bounds.maxSeconds),
     );
-    if (made.caller.packets + made.called.packets === 0) {
+    if (made.caller.packets + made.called.packets + typedPackets(made.text) === 0) {
       const evidence = evidenceOf(ended, made, nodeDone);
       const nothing = made.pcapBytes <= 24 && made.damage === null;
       if (ended.sealed === null || nothing) {

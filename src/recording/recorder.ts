@@ -232,7 +232,7 @@ class Recording implements SpoolRecorder {
     const stem = relative(join(this.#options.recordingsDir, SEALED), recording.file).replace(/\.wav$/, '');
     this.#sealed.set(
       callId,
-      ['.wav', '.json', '.pcap'].map((ending) => stem + ending),
+      ['.wav', '.txt', '.json', '.pcap'].map((ending) => stem + ending),
     );
     const [oldest] = this.#sealed.keys();
     if (this.#sealed.size > MAX_SEALED && oldest !== undefined) this.#sealed.delete(oldest);

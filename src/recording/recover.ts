@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JsonObject } from '../call/ports.js';
+import type { JsonObject, TextStreams } from '../call/ports.js';
 import { type CallId, parseCallId, type WallMs } from '../core/leg.js';
 import type { EndedRecording } from './finish.js';
 import type { Sides } from './sorter.js';
@@ -31,6 +31,7 @@ const pcapName = /^(c[a-z2-7]{26})-[0-9a-f]{16}\.pcap$/;
 export const sidesIn = (sides: Sides): JsonObject => ({
   ports: { ...sides.ports },
   sources: { caller: sides.sources.caller, called: sides.sources.called },
+  ...(sides.text == null ? {} : { text: { ...sides.text } }),
 });
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -39,7 +40,31 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const isTexts = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((each) => typeof each === 'string');
 
-const readSides = ({ ports, sources }: JsonObject): Sides | null => {
+const isFormats = (value: unknown): value is TextStreams['formats']['caller'] =>
+  isRecord(value) &&
+  Object.entries(value).every(
+    ([payload, codec]) => /^\d{1,3}$/.test(payload) && (codec === 't140' || codec === 'red'),
+  );
+
+const readText = (text: unknown): TextStreams | null => {
+  if (!isRecord(text) || !isRecord(text.formats)) return null;
+  const sides = readPair(text);
+  const { caller, called } = text.formats;
+  if (sides === null || !isFormats(caller) || !isFormats(called)) return null;
+  return { ...sides, formats: { caller, called } };
+};
+
+const readSides = (proof: JsonObject): Sides | null => {
+  const sides = readPair(proof);
+  if (sides === null || proof.text === undefined) return sides;
+  const text = readText(proof.text);
+  return text === null ? null : { ...sides, text };
+};
+
+const readPair = ({
+  ports,
+  sources,
+}: Readonly<Record<string, unknown>>): Pick<Sides, 'ports' | 'sources'> | null => {
   if (!isRecord(ports) || !isRecord(sources)) return null;
   const { caller, called } = ports;
   if (typeof caller !== 'number' || typeof called !== 'number') return null;

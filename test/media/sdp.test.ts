@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { MediaError } from '../../src/call/ports.js';
-import { checkSdp, peerRules, type SdpUse, sdpDetails } from '../../src/media/sdp-in.js';
+import { checkSdp, checkStreams, peerRules, type SdpUse, sdpDetails } from '../../src/media/sdp-in.js';
 import { PartyDescriptions } from '../../src/media/sdp-out.js';
+import { answerTo, completed, textSection, withoutText } from '../../src/media/sdp-text.js';
 
 const rules = peerRules(['192.0.2.0/24', '2001:db8::/32'], [{ host: '192.0.2.9', port: 2223 }]);
 
@@ -213,4 +214,116 @@ t.test('what the node must not send does not go out', async (t) => {
   t.equal(next(nodeSdp(['m=audio 30002 RTP/AVP 0'])), 'node-error sdp-unexpected');
   t.equal(next(nodeSdp().replace('RTP/AVP', 'RTP/SAVP')), 'node-error sdp-unexpected');
   t.match(next(nodeSdp(['m=video 0 RTP/AVP 31', 'a=x:10.0.0.1'])), /m=video 0 RTP\/AVP 31\r\n$/);
+});
+
+const written = (change: (lines: string[]) => string[] = (lines) => lines): readonly string[] =>
+  change([
+    'm=text 40010 RTP/AVP 98 99',
+    'a=rtpmap:98 red/1000',
+    'a=fmtp:98 99/99/99',
+    'a=rtpmap:99 t140/1000',
+    'a=fmtp:99 cps=30',
+  ]);
+const line = (index: number, text: string) =>
+  written((lines) => lines.map((each, at) => (at === index ? text : each)));
+
+const textVerdict = (more: readonly string[], use: SdpUse = 'offer', parts: Parts = {}): string => {
+  try {
+    const { text } = checkStreams(sdp({ ...parts, more }), use, rules);
+    return text === null ? 'no text' : `${text.source} ${JSON.stringify(text.formats)}`;
+  } catch (error) {
+    return error instanceof MediaError ? `${error.code} ${error.detail}` : String(error);
+  }
+};
+
+const fine = '192.0.2.1 40010 {"98":"red","99":"t140"}';
+const texts: readonly (readonly [string, readonly string[], string])[] = [
+  ['repeated and plain', written(), fine],
+  ['an address of its own', [...written(), 'c=IN IP4 192.0.2.7'], fine.replace('2.1', '2.7')],
+  ['behind refused video', ['m=video 0 RTP/AVP 31', ...written()], fine],
+  ['plain alone', ['m=text 40010 RTP/AVP 99', 'a=rtpmap:99 T140/1000'], '192.0.2.1 40010 {"99":"t140"}'],
+  ['refused', ['m=text 0 RTP/AVP 99'], 'no text'],
+  ['two', [...written(), ...written()], 'offer-unusable stream-not-allowed'],
+  ['two, one refused', [...written(), 'm=text 0 RTP/AVP 99'], 'offer-unusable stream-not-allowed'],
+  ['video behind it', [...written(), 'm=video 40020 RTP/AVP 31'], 'offer-unusable stream-not-allowed'],
+  ['message sessions', ['m=message 40010 TCP/MSRP *'], 'offer-unusable stream-not-allowed'],
+  ['bundled', [...written(), 'a=bundle-only'], 'offer-unusable stream-not-allowed'],
+  ['encrypted', line(0, 'm=text 40010 RTP/SAVP 98 99'), 'offer-unusable protocol-not-allowed'],
+  ['by TCP', line(0, 'm=text 40010 TCP/RTP/AVP 98 99'), 'offer-unusable protocol-not-allowed'],
+  ['several ports', line(0, 'm=text 40010/2 RTP/AVP 98 99'), 'offer-unusable stream-not-allowed'],
+  ['without formats', line(0, 'm=text 40010 RTP/AVP'), 'offer-unusable protocol-not-allowed'],
+  ['keys', [...written(), 'a=crypto:1 X inline:x'], 'offer-unusable encryption-not-allowed'],
+  ['sound in it', line(3, 'a=rtpmap:99 opus/48000/2'), 'offer-unusable codec-not-allowed'],
+  ['sound by number', line(0, 'm=text 40010 RTP/AVP 98 99 0'), 'offer-unusable codec-not-allowed'],
+  ['sound at last', ['m=text 40010 RTP/AVP 0', 'a=rtpmap:0 t140/1000'], 'offer-unusable codec-not-allowed'],
+  ['another rate', line(3, 'a=rtpmap:99 t140/8000'), 'offer-unusable codec-not-allowed'],
+  ['without a name', line(3, 'a=x'), 'offer-unusable codec-not-allowed'],
+  [
+    'repetition alone',
+    ['m=text 40010 RTP/AVP 98', 'a=rtpmap:98 red/1000'],
+    'offer-unusable codec-not-allowed',
+  ],
+  ['repetition of others', line(2, 'a=fmtp:98 99/0/99'), 'offer-unusable codec-not-allowed'],
+  ['endless repetition', line(2, `a=fmtp:98 99${'/99'.repeat(6)}`), 'offer-unusable codec-not-allowed'],
+  ['other parameters', line(4, 'a=fmtp:99 cps=30;x=1'), 'offer-unusable codec-not-allowed'],
+  ['a name said twice', [...written(), 'a=rtpmap:99 red/1000'], 'offer-unusable sdp-malformed'],
+  ['a parameter said twice', [...written(), 'a=fmtp:98 99/99'], 'offer-unusable sdp-malformed'],
+  ['a format twice', line(0, 'm=text 40010 RTP/AVP 99 99'), 'offer-unusable codec-not-allowed'],
+  ['elsewhere', [...written(), 'c=IN IP4 203.0.113.5'], 'offer-unusable address-not-allowed'],
+  ['RTCP elsewhere', [...written(), 'a=rtcp:40011 IN IP4 203.0.113.5'], 'offer-unusable address-not-allowed'],
+  ['hold at first', [...written(), 'c=IN IP4 0.0.0.0'], 'offer-unusable address-not-allowed'],
+  ['a control port', line(0, 'm=text 2223 RTP/AVP 98 99'), 'offer-unusable port-not-allowed'],
+  ['RTCP to a control port', line(0, 'm=text 2222 RTP/AVP 98 99'), 'offer-unusable port-not-allowed'],
+  ['a low port', line(0, 'm=text 53 RTP/AVP 98 99'), 'offer-unusable port-not-allowed'],
+  ['the port of the audio', line(0, 'm=text 40000 RTP/AVP 98 99'), 'offer-unusable port-not-allowed'],
+];
+
+t.test('text beside the audio', async (t) => {
+  for (const [name, more, expected] of texts) t.equal(textVerdict(more), expected, name);
+  t.equal(verdict(sdp({ more: written() })), 'offer-unusable stream-not-allowed', 'a supervisor hears alone');
+  t.equal(textVerdict([...written(), 'c=IN IP4 0.0.0.0'], 'reoffer'), fine.replace('192.0.2.1', '0.0.0.0'));
+  t.equal(textVerdict(written(), 'offer', { media: 'm=audio 0 RTP/AVP 0' }), 'offer-unusable audio-rejected');
+  t.equal(textVerdict(written(), 'offer', { media: 'm=video 0 RTP/AVP 0' }), 'offer-unusable audio-missing');
+});
+
+t.test('an answer speaks of what was offered, and refuses what it leaves out', async (t) => {
+  const both = sdp({ more: written() });
+  const audio = sdp();
+  t.equal(textSection(both), 1);
+  t.equal(textSection(withoutText(both)), null);
+  t.equal(withoutText(both), both.replace('m=text 40010', 'm=text 0'), 'and nothing else is changed');
+  t.equal(answerTo(both, both), both);
+  t.equal(answerTo(both, audio), `${audio}m=text 0 RTP/AVP 98\r\n`);
+  t.equal(answerTo(audio, both), withoutText(both));
+  const third = sdp({ more: ['m=video 0 RTP/AVP 31', ...written()] });
+  t.equal(textSection(answerTo(third, both)), null, 'text in another place is another stream');
+  t.equal(completed(audio, audio), audio);
+});
+
+t.test('text that goes out is of a closed list too', async (t) => {
+  const party = new PartyDescriptions('192.0.2.200');
+  const text = ['m=text 30010 RTP/AVP 98 99', ...written().slice(1), 'a=sendrecv', 'a=rtcp:30011'];
+  const out = party.next(nodeSdp([...text, 'a=label:Alice', 'a=rtpmap:97 opus/48000', 'a=ptime:20']));
+  t.strictSame([out.port, out.textPort], [30_000, 30_010]);
+  t.equal(out.text.slice(out.text.indexOf('m=text')), [...text, ''].join('\r\n'));
+  const next = (more: readonly string[], offer: string | null = null): string => {
+    try {
+      return new PartyDescriptions('192.0.2.200').next(nodeSdp(more), offer).text;
+    } catch (error) {
+      return error instanceof MediaError ? `${error.code} ${error.detail}` : String(error);
+    }
+  };
+  t.equal(next([...text, 'c=IN IP4 203.0.113.1']), 'foreign-address connection-line');
+  t.equal(next([...text, ...text]), 'node-error sdp-unexpected');
+  t.equal(next(['m=text 30010 RTP/AVP 0', 'a=rtpmap:0 PCMU/8000']), 'node-error codec-not-allowed');
+  t.equal(next(['m=text 80 RTP/AVP 99', 'a=rtpmap:99 t140/1000']), 'node-error sdp-unexpected');
+  t.equal(next(['m=text 30010 RTP/SAVP 99', 'a=rtpmap:99 t140/1000']), 'node-error sdp-unexpected');
+  t.equal(next(text, sdp()), 'node-error sdp-unexpected', 'nobody is answered what was not offered');
+  t.notMatch(next(['m=text 0 RTP/AVP 99'], sdp()), 'm=text');
+  const mixed = next(['m=text 30010 RTP/AVP 101', 'a=rtpmap:101 t140/1000']);
+  t.match(
+    mixed,
+    /a=rtpmap:101 telephone-event\/8000[\s\S]*m=text[\s\S]*a=rtpmap:101 t140/,
+    'numbers are the streams’ own',
+  );
 });

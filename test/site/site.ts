@@ -91,6 +91,8 @@ export interface SiteOptions {
   readonly transport?: 'udp' | 'tcp';
   /** Codecs of all phones; default PCMU. */
   readonly codecs?: PhoneOptions['codecs'];
+  /** The phones offer and take real-time text; default not. */
+  readonly text?: boolean;
   /** T1 of the phones and of the agent, in ms; default 500. */
   readonly t1Ms?: number;
   /** Changes once the real ports and folders are filled in: what the controller is told of the site. */
@@ -309,6 +311,7 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
     ...(options.codecs === undefined ? {} : { codecs: options.codecs }),
     ...(options.t1Ms === undefined ? {} : { t1Ms: options.t1Ms }),
     ...(options.keepAudioMs === undefined ? {} : { keepAudioMs: options.keepAudioMs }),
+    ...(options.text === undefined ? {} : { text: options.text }),
   } as const;
   const caller = await createPhone({ name: 'caller', host: '127.0.1.1', tone: 440, ...phone });
   closers.push(() => caller.close());

@@ -37,7 +37,7 @@ export class Observation {
     this.#tail = new PcapTail(file, (arrivedMs, ip) => {
       const datagram = readDatagram(ip);
       const packet = datagram === null ? null : this.#sorter.sort(arrivedMs, datagram);
-      if (packet !== null) ears[packet.party].take(packet.atMs, packet.rtp);
+      if (packet?.stream === 'audio') ears[packet.party].take(packet.atMs, packet.rtp);
     });
     this.#again();
   }

@@ -1,0 +1,120 @@
+import { Unusable } from './sdp-unusable.js';
+
+/**
+ * Real-time text in a session description (RFC 4103): what of it may pass. The node passes text streams on as they
+ * are, whatever codecs it is told to strip (measured), so nothing but text may be named here, in offers neither.
+ */
+
+export type TextCodec = 't140' | 'red';
+
+/** Payload types of a text stream and what they stand for. */
+export type TextFormats = Readonly<Record<number, TextCodec>>;
+
+/** One that carries what is typed, and perhaps one more that repeats it. */
+const MAX_FORMATS = 2;
+/** RFC 4103 section 4 asks for two repetitions; more than five are of no use to anybody. */
+const textLine = /^m=text (\d{1,5}) RTP\/AVP((?: \d{1,3})+)$/;
+const redundancy = /^(\d{1,3})((?:\/\d{1,3}){1,5})$/;
+const rate = /^cps=\d{1,3}$/;
+
+/** The lines of each media section as they are, its m= line first. */
+const sectionsOf = (text: string): string[][] => {
+  const sections: string[][] = [];
+  for (const line of text.split(/\r?\n/)) {
+    if (line.startsWith('m=')) sections.push([line]);
+    else sections.at(-1)?.push(line);
+  }
+  return sections;
+};
+
+const refusedLine = /^m=[a-z]+ 0+ /;
+
+/** Number of the section that holds text which is not refused, or null. */
+export const textSection = (text: string): number | null => {
+  const index = sectionsOf(text).findIndex(
+    ([line = '']) => line.startsWith('m=text ') && !refusedLine.test(line),
+  );
+  return index < 0 ? null : index;
+};
+
+/** The same description with its text refused (RFC 3264 section 6), and nothing else changed. */
+export const withoutText = (text: string): string => text.replace(/^m=text \d+(?= )/gm, 'm=text 0');
+
+/** The lines that refuse every stream of a description from this section on. */
+const refusalsOf = (text: string, from: number): string[] =>
+  sectionsOf(text)
+    .slice(from)
+    .map(([line = '']) => {
+      const found = /^m=([a-z]{1,20}) \d+(?:\/\d+)? ([A-Za-z/]{1,30}) ([A-Za-z0-9.-]{1,32})/.exec(line);
+      return found === null ? 'm=text 0 RTP/AVP 0' : `m=${found[1]} 0 ${found[2]} ${found[3]}`;
+    });
+
+/** How many streams a description speaks of, those it refuses too. */
+export const streamsIn = (text: string): number => sectionsOf(text).length;
+
+/** Every stream but the first, refused. */
+export const refusals = (text: string): string[] => refusalsOf(text, 1);
+
+/**
+ * A description that speaks of every stream the other one has: those it leaves out are refused. Where an answer says
+ * nothing of a stream, the node passes on what anybody sends to its port (measured).
+ */
+export const completed = (text: string, other: string): string => {
+  const missing = refusalsOf(other, streamsIn(text));
+  if (missing.length === 0) return text;
+  return [...text.split(/\r?\n/).filter((line) => line !== ''), ...missing, ''].join('\r\n');
+};
+
+/** An answer to all that its offer holds, and to no more: text that was not offered in that place is refused. */
+export const answerTo = (offer: string, answer: string): string =>
+  completed(textSection(offer) === textSection(answer) ? answer : withoutText(answer), offer);
+
+const codecs: Readonly<Record<string, TextCodec>> = { 't140/1000': 't140', 'red/1000': 'red' };
+
+/** What `a=rtpmap` or `a=fmtp` lines say of each payload type. Said twice, two parsers may choose differently. */
+const saidOf = (section: readonly string[], kind: 'rtpmap' | 'fmtp'): Map<number, string> => {
+  const said = new Map<number, string>();
+  for (const line of section.filter((each) => each.startsWith(`a=${kind}:`))) {
+    const [, payload = '', value = ''] = /^a=[a-z]+:(\d{1,3}) (\S+)$/.exec(line) ?? [];
+    if (payload === '' || said.has(Number(payload))) throw new Unusable('sdp-malformed');
+    said.set(Number(payload), value);
+  }
+  return said;
+};
+
+const checkParameters = (said: ReadonlyMap<number, string>, formats: TextFormats, t140: number): void => {
+  for (const [payload, value] of said) {
+    const codec = formats[payload];
+    const repeats = redundancy.exec(value);
+    const same = repeats !== null && value.split('/').every((part) => Number(part) === t140);
+    const fine = codec === 'red' ? same : codec === 't140' && rate.test(value);
+    if (!fine) throw new Unusable('codec-not-allowed');
+  }
+};
+
+/**
+ * The formats of the text section with this number. Throws Unusable for anything but T.140, plain and repeated, over
+ * RTP/AVP at dynamic payload types.
+ */
+export const readTextFormats = (text: string, index: number): TextFormats => {
+  // Streams that share a port (RFC 9143) could not be told apart in a recording.
+  if (/^a=(?:group|bundle-only)/m.test(text)) throw new Unusable('stream-not-allowed');
+  const section = sectionsOf(text)[index] ?? [];
+  const [, , list = ''] = textLine.exec(section[0] ?? '') ?? [];
+  if (list === '') throw new Unusable('protocol-not-allowed');
+  const payloads = list.trim().split(' ').map(Number);
+  if (payloads.length > MAX_FORMATS || new Set(payloads).size !== payloads.length)
+    throw new Unusable('codec-not-allowed');
+  const maps = saidOf(section, 'rtpmap');
+  const formats: { [payload: number]: TextCodec } = {};
+  for (const payload of payloads) {
+    const codec = codecs[(maps.get(payload) ?? '').toLowerCase()];
+    if (codec === undefined || payload < 96 || payload > 127) throw new Unusable('codec-not-allowed');
+    formats[payload] = codec;
+  }
+  const plain = payloads.filter((payload) => formats[payload] === 't140');
+  const [t140] = plain;
+  if (t140 === undefined || plain.length !== 1) throw new Unusable('codec-not-allowed');
+  checkParameters(saidOf(section, 'fmtp'), formats, t140);
+  return formats;
+};
