@@ -402,6 +402,8 @@ t.test('an ear hears both, is heard by none, and is gone after its end', async (
 });
 
 t.test('the attestation tells our own commands from foreign ones', async (t) => {
+  // Found at the next look, and looks are taken now and then.
+  await until('the stranger of before is found', () => alarms().length > 0);
   t.strictSame(alarms(), ['attestation-failed recorded: foreign-command'], 'the one stranger of before');
   t.notOk(
     events.some((event) => event.event === 'fault'),
