@@ -6,7 +6,7 @@ import type { Config } from './config/schema.js';
 import type { CallerId, FacilityId, Origin, TrunkId } from './core/leg.js';
 import type { DialPlan } from './core/number.js';
 import type { Policy, PolicyVersion } from './core/policy.js';
-import { type Hours, schedulesAt } from './core/schedule.js';
+import { schedulesAt } from './core/schedule.js';
 import type { Limits } from './core/usage.js';
 import { canonicalJson } from './journal/canonical.js';
 import type { Trunk } from './sip/trunk.js';
@@ -113,9 +113,9 @@ export const surroundingsOf = (
       const unit = origin.unit === null ? undefined : facility.units[origin.unit];
       const phone = origin.phone === null ? undefined : facility.phones[origin.phone];
       const schedules = {
-        facility: hoursOf(facility.hours) ?? [],
-        unit: hoursOf(unit?.hours),
-        phone: hoursOf(phone?.hours),
+        facility: facility.hours,
+        unit: unit?.hours ?? null,
+        phone: phone?.hours ?? null,
       };
       const standing = orders.lockdown(origin);
       return {
@@ -141,9 +141,6 @@ export const surroundingsOf = (
     },
   };
 };
-
-const hoursOf = (hours: Config['facilities'][string]['hours'] | undefined): readonly Hours[] | null =>
-  hours?.map(({ from, to, days }) => (days === undefined ? { from, to } : { from, to, days })) ?? null;
 
 /** Events that are evidence too: alarms, arming, nodes and trunks going up or down. */
 const evidence: ReadonlySet<AppEvent['event']> = new Set([

@@ -40,8 +40,20 @@ export const emitDecided = (run: CallRun, decision: Decision, row: number): void
     epoch: decision.epoch?.id ?? null,
   });
 
+/**
+ * What the table is asked about a leg of a call that has its place in the counts already: they are of new calls.
+ * `ms` bounds the lists' answer.
+ */
+export const inputOf = async (run: CallRun, leg: Leg, ms?: number): Promise<DecisionInput> => {
+  const { clock, policy, surroundings } = run.parts;
+  const asked = await askLists(run, leg, ms);
+  const now = clock.wall();
+  const circumstances = { ...surroundings.of(leg, now), usage: noUsage };
+  return { leg, trunkEnabled: true, answers: withoutClock(asked, now), circumstances, policy, now };
+};
+
 /** Without a time nobody can say which entries are in force: nothing the lists said may be used (design I4). */
-export const withoutClock = (answers: ListAnswers, now: WallMs): ListAnswers =>
+const withoutClock = (answers: ListAnswers, now: WallMs): ListAnswers =>
   Number.isFinite(now) ? answers : allUnknown('clock', { state: 'unknown', why: 'clock' });
 
 /** Takes this call's place in the counts before it is decided, so that two calls cannot both be the last allowed. */
@@ -86,7 +98,7 @@ const givenBack = async (run: CallRun, place: Place): Promise<void> => {
 };
 
 /** Asks the lists about a leg; what is no number needs no list, for an earlier row of the table refuses it. */
-export const askLists = async (
+const askLists = async (
   run: CallRun,
   leg: Leg,
   ms = run.parts.bounds.lookUpMs,

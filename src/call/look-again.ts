@@ -1,12 +1,11 @@
 import { againOutcome } from '../core/again.js';
-import { type DecisionInput, explainAgain } from '../core/decide.js';
+import { explainAgain } from '../core/decide.js';
 import { privilegedIn } from '../core/decision.js';
 import type { Leg } from '../core/leg.js';
-import { noUsage } from '../core/usage.js';
 import { failed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { againRow } from './cdr.js';
-import { askLists, emitDecided, withoutClock } from './effects-decide.js';
+import { emitDecided, inputOf } from './effects-decide.js';
 import { recordNoMore } from './seal.js';
 
 /**
@@ -25,19 +24,8 @@ const changes = async (run: CallRun, leg: Leg): Promise<boolean> => {
   try {
     const { parts } = run;
     // A kill switch has 2 s for all it does, with the last words: less time than for a new call.
-    const asked = await askLists(run, leg, parts.bounds.againMs);
-    const now = parts.clock.wall();
-    const answers = withoutClock(asked, now);
-    // Counts are of new calls: this one has its place already.
-    const circumstances = { ...parts.surroundings.of(leg, now), usage: noUsage };
-    const input: DecisionInput = {
-      leg,
-      trunkEnabled: true,
-      answers,
-      circumstances,
-      policy: parts.policy,
-      now,
-    };
+    const input = await inputOf(run, leg, parts.bounds.againMs);
+    const { answers, circumstances } = input;
     const { decision, row } = explainAgain(input);
     const current = run.decided;
     if (!isConnectable(run) || current === null || current.verdict === 'refused') return true;

@@ -1,11 +1,10 @@
 import { explain } from '../core/decide.js';
 import { type Connectable, type Decision, privilegedIn } from '../core/decision.js';
-import { noUsage } from '../core/usage.js';
 import { failed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { type OtherNoted, otherRow } from './cdr.js';
 import { withDeadline } from './deadline.js';
-import { askLists, withoutClock } from './effects-decide.js';
+import { inputOf } from './effects-decide.js';
 import { recordNoMore } from './seal.js';
 import type { OtherParty } from './talk.js';
 
@@ -108,18 +107,9 @@ const decideOn = async (run: CallRun, { how, target }: OtherParty): Promise<Deci
   const { parts } = run;
   if (target === null) return null;
   const leg = { ...run.leg, dialled: target };
-  const asked = await askLists(run, leg);
-  const now = parts.clock.wall();
-  const answers = withoutClock(asked, now);
-  const circumstances = { ...parts.surroundings.of(leg, now), usage: noUsage };
-  const { decision, row } = explain({
-    leg,
-    trunkEnabled: true,
-    answers,
-    circumstances,
-    policy: parts.policy,
-    now,
-  });
+  const input = await inputOf(run, leg);
+  const { answers, circumstances } = input;
+  const { decision, row } = explain(input);
   const evidence = otherRow(how, run.leg, run.decided, leg, row, decision, answers, circumstances);
   await withDeadline('journal-decision', parts.bounds.journalMs, parts.journal.append('decision', evidence));
   return decision;

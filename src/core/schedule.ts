@@ -8,7 +8,7 @@ export interface Hours {
   readonly from: string;
   readonly to: string;
   /** The days on which they begin; absent for every day. Hours over midnight belong to the day they begin on. */
-  readonly days?: readonly Day[];
+  readonly days?: readonly Day[] | undefined;
 }
 
 export type ScheduleState = 'open' | 'closed' | 'unknown';
