@@ -98,11 +98,7 @@ const givenBack = async (run: CallRun, place: Place): Promise<void> => {
 };
 
 /** Asks the lists about a leg; what is no number needs no list, for an earlier row of the table refuses it. */
-const askLists = async (
-  run: CallRun,
-  leg: Leg,
-  ms = run.parts.bounds.lookUpMs,
-): Promise<ListAnswers> => {
+const askLists = async (run: CallRun, leg: Leg, ms = run.parts.bounds.lookUpMs): Promise<ListAnswers> => {
   const unknown = { state: 'unknown', why: 'unreachable' } as const;
   if (leg.dialled.kind !== 'number' && leg.dialled.kind !== 'hotline')
     return allUnknown('unreachable', unknown);
