@@ -29,6 +29,8 @@ export interface Recognition {
   readonly share: number;
   /** Its beginning, its end and at least 85 % of what is between were heard. */
   readonly whole: boolean;
+  /** How long the parts are that were heard: less than from the first to the last moment where some are missing. */
+  readonly heardMs: number;
 }
 
 /** A candidate is compared piece by piece, so that a cut, a loss or a slip of time costs pieces and not the whole. */
@@ -225,16 +227,17 @@ function judge(template: Template, found: readonly FoundPiece[]): Recognition | 
     score,
     share,
     whole,
+    heardMs: ms(found.reduce((sum, { piece }) => sum + piece.length, 0)),
   };
 }
 
 /**
  * Of recognitions that share a stretch of time, the one that explains most of it: prompts have sentences in common, and
- * a shorter one may be the beginning of a longer one. A whole one wins against a part of about the same length.
+ * a shorter one may be the beginning of a longer one. A whole one wins against a part of about the same length. Only
+ * what was heard explains anything: a few words of a long prompt, scattered over two others, are not in their way.
  */
 function settle(all: readonly Recognition[]): Recognition[] {
-  const explained = (one: Recognition): number =>
-    (one.untilMs - one.fromMs) * one.score + (one.whole ? 1.5 * SHARED_MS : 0);
+  const explained = (one: Recognition): number => one.heardMs * one.score + (one.whole ? 1.5 * SHARED_MS : 0);
   const kept: Recognition[] = [];
   for (const one of [...all].sort((a, b) => explained(b) - explained(a))) {
     const shared = (other: Recognition): number =>

@@ -226,6 +226,29 @@ t.test('cut off, begun late, repeated, interrupted', async (t) => {
   );
 });
 
+t.test('words that other prompts have too, scattered over what was said', async (t) => {
+  // Found by ear: a few pieces of a long farewell are in the notice and in these last words, and span them both.
+  const said = ['greeting', 'from-facility', 'from-caller', 'notice-recorded', 'you-refused'].map(
+    (id) => `en/${id}`,
+  );
+  const starts = [0, 19004, 33670, 50942, 73447];
+  const line = silence(94_000);
+  for (const [at, name] of said.entries()) line.set(sound(name), starts[at]);
+  t.same(names(recogniser.recognise(line)), said);
+  // Any prompts, one right after the other.
+  const own = candidates.filter(({ name }) => name !== 'en/hold-tone');
+  let state = 7;
+  const any = (count: number): number => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return Math.floor((state / 2 ** 32) * count);
+  };
+  for (let round = 0; round < 12; round++) {
+    const mix = Array.from({ length: 5 }, () => own[any(own.length)]?.name ?? '');
+    const parts = mix.flatMap((name) => [silence(any(1300)), sound(name)]);
+    t.same(names(recogniser.recognise(joined(...parts))), mix);
+  }
+});
+
 t.test('candidates nothing can be heard in are refused', async (t) => {
   t.throws(
     () => new Recogniser([{ name: 'silence', samples: silence(SECOND) }]),
