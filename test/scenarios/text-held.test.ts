@@ -106,13 +106,13 @@ t.test('text where the conversation is held here', async (t) => {
       .split('\n')
       .map((line) => line.replace(/^\[\d\d:\d\d\.\d{3}\] /, ''));
 
-  /** Types to the text port each party was told first, from a port that is nobody's. */
+  /** Types to the text port each party was told last, from a port that is nobody's. */
   const strangerTypes = async (talk: Talk): Promise<void> => {
     const parties = [talk.call, await talk.called()];
     const socket = dgram.createSocket('udp4');
     await new Promise<void>((resolve) => socket.bind(0, site.called.host, resolve));
     for (const party of parties) {
-      const to = party.media.received.find(({ typing }) => typing !== undefined)?.typing;
+      const to = party.media.received.filter(({ typing }) => typing !== undefined).at(-1)?.typing;
       if (to === undefined) throw new Error('the party was told of no text');
       for (const payloadType of [99, 98]) {
         const packet = { payloadType, marker: false, sequence: 1, timestamp: 1, ssrc: 7 };
@@ -139,7 +139,13 @@ t.test('text where the conversation is held here', async (t) => {
     await talk.calledPresses('1', 'application/dtmf-relay');
   };
 
-  await t.test('a relay call, private: both type, and nothing of it is on any disk', async (t) => {
+  // All of these are up at the same time.
+  t.jobs = 16;
+  const running: Promise<unknown>[] = [];
+  const test = (name: string, work: (t: Test) => Promise<void>): void =>
+    void running.push(t.test(name, { buffered: true }, work));
+
+  test('a relay call, private: both type, and nothing of it is on any disk', async (t) => {
     const talk = await house.talk(relay, { answer: { do: 'ring' } });
     await talk.call.answered();
     talk.call.text.type('to nobody');
@@ -152,6 +158,7 @@ t.test('text where the conversation is held here', async (t) => {
     await bothType(t, talk, 'my-own case');
     await strangerTypes(talk);
     await bothType(t, talk, 'goes on', '>my-own>case');
+    t.same(keptAnywhere('my-own'), [], 'no file holds a word while the call is up');
     await talk.bothHear(t);
     t.equal(
       talk.call.requests.filter(({ method }) => method === 'INVITE').length,
@@ -162,42 +169,39 @@ t.test('text where the conversation is held here', async (t) => {
     const over = await talk.over();
     t.match(over.cdr, { verdict: 'private', class: 'relay', ending: 'caller-hung-up', node: 'private-1' });
     checkUnrecorded(t, talk, over);
-    t.same(keptAnywhere('my-own'), [], 'no file holds a word');
+    t.same(keptAnywhere('my-own'), [], 'nor after its end');
   });
 
-  await t.test(
-    'a monitored call: both are told, both type, and the transcript has that and no more',
-    async (t) => {
-      const talk = await house.talk(number(0));
-      await talk.call.answered();
-      talk.call.text.type('too early');
-      await talk.calledHears('notice-recorded');
-      talk.call.text.type('too early');
-      const other = await talk.called();
-      other.text.type('too early');
-      await accept(talk, 'recorded');
-      await talk.phase('connected');
-      await bothType(t, talk, 'hello there');
-      await strangerTypes(talk);
-      t.equal((await other.hold()).status, 200);
-      t.equal((await other.resume()).status, 200);
-      talk.call.text.lose('lost');
-      talk.call.text.type('found');
-      await other.text.untilReads('found');
-      await talk.call.hangUp();
-      const over = await talk.over();
-      t.match(over.cdr, { verdict: 'monitored', spool: { state: 'recording-finished' } });
-      t.same(transcript(over), ['caller: >hello>therelostfound', 'called: <hello<there']);
-      t.match(over.cdr.spool.text, {
-        errors: [],
-        caller: { lost: 0, recovered: 1, malformed: 0 },
-        called: { lost: 0 },
-      });
-      t.equal(over.cdr.spool.strangersPackets, 4, 'what a stranger typed is counted and belongs to nobody');
-    },
-  );
+  test('a monitored call: both are told, both type, and the transcript has that and no more', async (t) => {
+    const talk = await house.talk(number(0));
+    await talk.call.answered();
+    talk.call.text.type('too early');
+    await talk.calledHears('notice-recorded');
+    talk.call.text.type('too early');
+    const other = await talk.called();
+    other.text.type('too early');
+    await accept(talk, 'recorded');
+    await talk.phase('connected');
+    await bothType(t, talk, 'hello there');
+    await strangerTypes(talk);
+    t.equal((await other.hold()).status, 200);
+    t.equal((await other.resume()).status, 200);
+    talk.call.text.lose('lost');
+    talk.call.text.type('found');
+    await other.text.untilReads('found');
+    await talk.call.hangUp();
+    const over = await talk.over();
+    t.match(over.cdr, { verdict: 'monitored', spool: { state: 'recording-finished' } });
+    t.same(transcript(over), ['caller: >hello>therelostfound', 'called: <hello<there']);
+    t.match(over.cdr.spool.text, {
+      errors: [],
+      caller: { lost: 0, recovered: 1, malformed: 0 },
+      called: { lost: 0 },
+    });
+    t.equal(over.cdr.spool.strangersPackets, 4, 'what a stranger typed is counted and belongs to nobody');
+  });
 
-  await t.test('a called party without text: the caller is told before it is opened', async (t) => {
+  test('a called party without text: the caller is told before it is opened', async (t) => {
     for (const [at, how, change] of [
       [1, 'refuses', (sdp: string) => sdp.replace(/^m=text \d+/m, 'm=text 0')],
       [2, 'says nothing of it', (sdp: string) => sdp.slice(0, sdp.indexOf('m=text'))],
@@ -224,7 +228,7 @@ t.test('text where the conversation is held here', async (t) => {
     }
   });
 
-  await t.test('a called party that repeats nothing: the caller is told to do the same', async (t) => {
+  test('a called party that repeats nothing: the caller is told to do the same', async (t) => {
     const talk = await house.talk(number(3), { answer: { do: 'ring' } });
     await talk.call.answered();
     await answerAs(talk, (sdp) =>
@@ -241,7 +245,7 @@ t.test('text where the conversation is held here', async (t) => {
     t.match(over.cdr.spool.text, { errors: [] });
   });
 
-  await t.test('a caller that takes no other word: the two speak, and no text passes', async (t) => {
+  test('a caller that takes no other word: the two speak, and no text passes', async (t) => {
     const talk = await house.talk(attorney, { answer: { do: 'ring' } });
     const { call } = talk;
     await call.answered();
@@ -262,7 +266,7 @@ t.test('text where the conversation is held here', async (t) => {
     checkUnrecorded(t, talk, over);
   });
 
-  await t.test('a caller without text: nobody is offered any', async (t) => {
+  test('a caller without text: nobody is offered any', async (t) => {
     const talk = await house.talk(number(4), { from: voicePhone });
     await accept(talk, 'recorded');
     await talk.phase('connected');
@@ -272,7 +276,7 @@ t.test('text where the conversation is held here', async (t) => {
     t.match((await talk.over()).cdr, { spool: { state: 'recording-finished' } });
   });
 
-  await t.test('a caller who was asked in the lobby types on the call’s own node', async (t) => {
+  test('a caller who was asked in the lobby types on the call’s own node', async (t) => {
     const talk = await house.talk(number(5), { from: menuPhone });
     await talk.callerHears('kind-menu');
     talk.call.text.type('to nobody');
@@ -284,7 +288,7 @@ t.test('text where the conversation is held here', async (t) => {
     t.same(transcript(await talk.over()), ['caller: >moved>along', 'called: <moved<along']);
   });
 
-  await t.test('calls in which nothing is said, only typed, held here and elsewhere', async (t) => {
+  test('calls in which nothing is said, only typed, held here and elsewhere', async (t) => {
     for (const [to, from, recorded] of [
       [number(6), site.caller, true],
       [number(7), elsewherePhone, true],
@@ -309,6 +313,8 @@ t.test('text where the conversation is held here', async (t) => {
     }
   });
 
+  await Promise.all(running);
+
   await t.test(
     'a call that becomes private takes its text along, and no text comes of what had none',
     async (t) => {
@@ -328,6 +334,7 @@ t.test('text where the conversation is held here', async (t) => {
         await each.bothHear(t);
       }
       await bothType(t, talk, 'for-counsel alone', '>not>yet');
+      t.same(keptAnywhere('for-counsel'), [], 'and nothing of it is on any disk');
       await strangerTypes(talk);
       const [call, other] = [without.call, await without.called()];
       t.match([told(call), told(other)], [/^m=text 0 /, /^m=text 0 /], 'it is not offered again');
