@@ -211,6 +211,9 @@ t.test('text where the conversation is held here', async (t) => {
       await call.answered();
       t.match(told(call), /^m=text [1-9]/, 'promised at first');
       await answerAs(talk, change);
+      await call.requested('INVITE');
+      const mark = call.audio.mark();
+      await site.until('the caller hears on', () => call.audio.mark() > mark + 8000);
       await accept(talk, 'recorded');
       await talk.phase('connected');
       t.match(told(call), /^m=text 0 RTP\/AVP/, how);
@@ -320,24 +323,26 @@ t.test('text where the conversation is held here', async (t) => {
     async (t) => {
       const [typing = '', speaking = ''] = becoming;
       const talk = await house.talk(typing);
-      const without = await house.talk(speaking, { answer: { do: 'ring' } });
+      // Held elsewhere: nobody asks the caller again, and its description goes on offering text.
+      const without = await house.talk(speaking, { from: elsewherePhone, answer: { do: 'ring' } });
       await answerAs(without, (sdp) => sdp.replace(/^m=text \d+/m, 'm=text 0'));
-      for (const each of [talk, without]) {
-        await accept(each, 'recorded');
-        await each.phase('connected');
-      }
+      await accept(talk, 'recorded');
+      await Promise.all([talk.phase('connected'), without.phase('connected')]);
       await bothType(t, talk, 'not yet');
       const privileged = { ...lists.privileged, [typing]: 'attorney', [speaking]: 'attorney' } as const;
       await site.publish({ ...lists, privileged });
-      for (const each of [talk, without]) {
-        await Promise.all([each.callerHears('now-private'), each.calledHears('now-private')]);
-        await each.bothHear(t);
-      }
+      await Promise.all([talk.callerHears('now-private'), talk.calledHears('now-private')]);
+      await talk.bothHear(t);
       await bothType(t, talk, 'for-counsel alone', '>not>yet');
       t.same(keptAnywhere('for-counsel'), [], 'and nothing of it is on any disk');
       await strangerTypes(talk);
       const [call, other] = [without.call, await without.called()];
+      const { mediaAddress } = site.local.private[0] ?? {};
+      const moved = (party: typeof call | typeof other): boolean =>
+        party.media.received.at(-1)?.addresses.includes(mediaAddress ?? '') === true;
+      await site.until('the other call has moved', () => moved(call) && moved(other));
       t.match([told(call), told(other)], [/^m=text 0 /, /^m=text 0 /], 'it is not offered again');
+      await without.bothHear(t);
       await Promise.all([talk.call.hangUp(), call.hangUp()]);
       const over = await talk.over();
       t.match(over.cdr, {
