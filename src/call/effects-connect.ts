@@ -7,8 +7,8 @@ import { codeOf, withDeadline } from './deadline.js';
 import { listen, stopListening } from './hear.js';
 import { mediaEnding } from './media-ending.js';
 import { answerRedirect, meetOther, meetRedirect } from './other-party.js';
-import { type Anchor, type Armed, type DialOutcome, MediaError } from './ports.js';
-import type { SpokenPrivateAnchor, SpokenRecordedAnchor } from './talk.js';
+import { type Anchor, type Armed, type DialOutcome, MediaError, type Sdp } from './ports.js';
+import type { SpokenPrivateAnchor, SpokenRecordedAnchor, Voice } from './talk.js';
 
 export const anchor = async (run: CallRun, decision: Connectable): Promise<CallEvent> => {
   const { media, bounds } = run.parts;
@@ -218,11 +218,33 @@ export const answerMedia = async (run: CallRun, decision: Connectable): Promise<
     const forCaller = await timed(run, 'answer-media', run.parts.bounds.armMs, work);
     // A caller who was received already has a description, and the node keeps to it.
     run.answerForCaller ??= forCaller;
+    const correction = anchor.correction ?? null;
+    if (correction !== null) await tellOfText(run, anchor, correction);
     if (run.record.answered) listen(run);
     return { type: 'media-answered' };
   } catch (error) {
     failed(run, 'answer-media', error);
     return { type: 'media-answer-failed', ending: mediaEnding(error, 'called-media-unusable') };
+  }
+};
+
+/**
+ * The called party takes no text, or another form of it than the caller was promised: the caller is told before
+ * anything is opened. Where it cannot be told, no text passes, and the two can speak all the same.
+ */
+const tellOfText = async (
+  run: CallRun,
+  anchor: Anchor & Pick<Voice, 'readdress'>,
+  forCaller: Sdp,
+): Promise<void> => {
+  const { bounds } = run.parts;
+  try {
+    const told = run.caller.reinvite(forCaller).then((sdp) => anchor.readdress('caller', sdp));
+    await timed(run, 'answer-media', bounds.moveMs, told);
+    run.answerForCaller = forCaller;
+  } catch (error) {
+    failed(run, 'answer-media', error);
+    await withDeadline('answer-media', bounds.armMs, anchor.withdrawText?.() ?? Promise.resolve());
   }
 };
 

@@ -73,7 +73,9 @@ const anchorThere = async (
 ): Promise<SpokenPrivateAnchor> => {
   const { bounds, media } = run.parts;
   await withDeadline('move-media', bounds.moveMs, joined.pause());
-  const anchoring = media.anchorPrivate(run.callId, decision, joined.heard().caller);
+  // Text moves where both agreed to it; what one of them offered in vain is not offered again.
+  const text = run.anchor?.carriesText === true;
+  const anchoring = media.anchorPrivate(run.callId, decision, joined.heard().caller, { text });
   return withDeadline('move-media', bounds.anchorMs, anchoring, release);
 };
 

@@ -70,6 +70,16 @@ interface Anchored {
   readonly offerForCalled: Sdp;
   /** Both parties have agreed to real-time text. */
   readonly carriesText?: boolean;
+  /**
+   * After `answer`: the description to tell a caller that was received, because the called party takes other text than
+   * the caller was promised; null where all it was told stays true.
+   */
+  readonly correction?: Sdp | null;
+  /**
+   * No text passes from now on, whatever both agreed to: one of them could not be told of it as it is. Rejects with
+   * MediaError.
+   */
+  withdrawText?(): Promise<void>;
   /** Lets media pass between the parties; until then the node drops it. */
   open(): Promise<void>;
   /** In-dialog offer/answer, always on the same node. Rejects with MediaError. */
@@ -132,11 +142,18 @@ export interface RecordedAnchor extends Anchored {
   text?(): TextStreams | null;
 }
 
+export interface TextToo {
+  readonly text: boolean;
+}
+
 export type Anchor = PrivateAnchor | RecordedAnchor;
 
 export interface Media {
-  /** Anchors on a node of the private pool. There is no way from here to the other pool. */
-  anchorPrivate(callId: CallId, decision: Private, offer: Sdp): Promise<PrivateAnchor>;
+  /**
+   * Anchors on a node of the private pool. There is no way from here to the other pool. `text: false` where the call is
+   * moved there and carries no text, whatever the caller once offered.
+   */
+  anchorPrivate(callId: CallId, decision: Private, offer: Sdp, also?: TextToo): Promise<PrivateAnchor>;
   anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp): Promise<RecordedAnchor>;
 }
 

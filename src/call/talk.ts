@@ -14,6 +14,7 @@ import type {
   RecordingClaim,
   Sdp,
   SpoolFinding,
+  TextToo,
 } from './ports.js';
 
 /**
@@ -69,7 +70,9 @@ export interface Voice {
   shut(): Promise<void>;
   /**
    * Answers the caller's offer before there is a called party, so that it can be spoken to: the description for
-   * the caller. Later the called party's answer takes the placeholder's place and this description stays true.
+   * the caller. Later the called party's answer takes the placeholder's place. Of the sound this description stays
+   * true; real-time text is taken as the caller offers it, and where the called party takes none or another form,
+   * the caller is to be told so (`correction`).
    */
   receive(): Promise<Sdp>;
   /** A party's own description changed (its answer to our re-INVITE): the node sends there from now on. */
@@ -113,7 +116,7 @@ export type SpokenPrivateAnchor = PrivateAnchor & Omit<Voice, 'release'>;
 
 export interface SpokenMedia {
   anchorLobby(callId: CallId, offer: Sdp): Promise<LobbyAnchor>;
-  anchorPrivate(callId: CallId, decision: Private, offer: Sdp): Promise<SpokenPrivateAnchor>;
+  anchorPrivate(callId: CallId, decision: Private, offer: Sdp, also?: TextToo): Promise<SpokenPrivateAnchor>;
   anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp): Promise<SpokenRecordedAnchor>;
 }
 

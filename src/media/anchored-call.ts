@@ -14,7 +14,7 @@ import {
   type SdpUse,
 } from './sdp-in.js';
 import { type OutgoingSdp, PartyDescriptions } from './sdp-out.js';
-import { answerTo, completed, textSection, withoutText } from './sdp-text.js';
+import { answerTo, completed, textSection, withoutText, withTextOf } from './sdp-text.js';
 import { Speech } from './speech.js';
 import { CallText } from './text-streams.js';
 import { Turns } from './turns.js';
@@ -33,6 +33,12 @@ const agreedOn = (offerer: Party, offer: Sdp, answer: Sdp): Agreed =>
   textSection(offer) !== null && textSection(answer) !== null
     ? { offerer, offer, answer }
     : { offerer, offer: withoutText(offer), answer: withoutText(answer) };
+
+/** What the caller was told by `receive`: the node's words of it, and ours. */
+interface Received {
+  readonly node: Sdp;
+  readonly text: Sdp;
+}
 
 /** A re-offer under way: as it was said, and as the node got it. */
 interface Pending {
@@ -63,9 +69,11 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   readonly #sources: Readonly<Record<Party, Set<PeerSource>>> = { caller: new Set(), called: new Set() };
   readonly #text = new CallText();
   #firstOffer: Sdp;
+  /** The node's own words of the offer for the called party. */
+  #nodeOffer: Sdp = '';
   #offerForCalled: Sdp = '';
-  /** What the caller was told by `receive`, and the answer that stood in for the called party's. */
-  #received: { readonly text: Sdp; readonly placeholder: Sdp } | null = null;
+  #received: Received | null = null;
+  #correction: Sdp | null = null;
   #agreed: Agreed | null = null;
   #pending: Pending | null = null;
   #stopListening: (() => void) | null = null;
@@ -98,6 +106,11 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     return this.#offerForCalled;
   }
 
+  /** See `Anchored`. */
+  get correction(): Sdp | null {
+    return this.#correction;
+  }
+
   /** What both agreed to last holds text. */
   get carriesText(): boolean {
     return this.#agreed !== null && textSection(this.#agreed.offer) !== null;
@@ -116,6 +129,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
         const sdp = await this.home.offer(this.callId, 'caller', false, this.#firstOffer);
         // Blocked before anything else is looked at, so that no way out of here leaves an open call.
         await this.home.block(this.callId);
+        this.#nodeOffer = sdp;
         this.#offerForCalled = this.#describe('called', sdp).text;
       });
     } catch (error) {
@@ -142,25 +156,11 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
       if (this.#received !== null) return this.#received.text;
       if (this.#agreed !== null) throw new MediaError('node-error', 'answered-already');
       const placeholder = placeholderFor(this.#firstOffer, this.home.mediaAddress);
-      const sdp = await this.home.answer(this.callId, 'called', placeholder);
-      const { text } = this.#describe('caller', sdp, this.#firstOffer);
-      await this.#offerNoText(placeholder);
-      this.#received = { text, placeholder };
+      const node = await this.home.answer(this.callId, 'called', placeholder);
+      const { text } = this.#describe('caller', node, this.#firstOffer);
+      this.#received = { node, text };
       return text;
     });
-  }
-
-  /**
-   * The caller was just told that there is no text, because nobody is there who could take it: the called party must
-   * not be offered any, and the call stays without (see `reoffer`).
-   */
-  async #offerNoText(placeholder: Sdp): Promise<void> {
-    if (textSection(this.#firstOffer) === null) return;
-    const offer = withoutText(this.#firstOffer);
-    const sdp = await this.home.offer(this.callId, 'caller', true, offer);
-    this.#offerForCalled = this.#describe('called', sdp).text;
-    this.checkPort('caller', await this.home.answer(this.callId, 'called', placeholder));
-    this.#firstOffer = offer;
   }
 
   async readdress(party: Party, sdp: Sdp): Promise<void> {
@@ -168,8 +168,21 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     await this.inTurn(async () => {
       if (this.#pending !== null) throw new MediaError('answer-unusable', 'offer-pending');
       if (this.#agreed !== null) await this.#readdressOne(this.#agreed, party, sdp, text);
-      else if (this.#received !== null && party === 'caller') await this.#readdressFirst(sdp);
+      else if (this.#received !== null && party === 'caller') await this.#readdressFirst(sdp, text);
       else throw new MediaError('node-error', 'not-answered');
+    });
+  }
+
+  async withdrawText(): Promise<void> {
+    await this.inTurn(async () => {
+      const { offerer, offer, answer } = this.agreed();
+      if (!this.carriesText) return;
+      if (this.#pending !== null) throw new MediaError('node-error', 'offer-pending');
+      const other = otherParty(offerer);
+      const [left, right] = [withoutText(offer), withoutText(answer)];
+      this.checkPort(other, await this.home.offer(this.callId, offerer, true, left));
+      this.checkPort(offerer, await this.home.answer(this.callId, other, right));
+      this.#agree({ offerer, offer: left, answer: right });
     });
   }
 
@@ -233,7 +246,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
         const sdp = await this.home.answer(this.callId, from, answer);
         const description = this.#describe(pending.from, sdp, pending.said);
         this.#pending = null;
-        this.#agreed = agreedOn(pending.from, pending.offer, answer);
+        this.#agree(agreedOn(pending.from, pending.offer, answer));
         return description.text;
       } catch (error) {
         await this.#restore().catch(() => undefined);
@@ -311,12 +324,25 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
       const offer = this.#firstOffer;
       const answer = this.#answerTo(offer, 'called', said, streams.text);
       const sdp = await send(answer);
-      const received = this.#received;
-      if (received !== null) this.checkPort('caller', sdp);
-      const text = received === null ? this.#describe('caller', sdp, offer).text : received.text;
-      this.#agreed = agreedOn('caller', offer, answer);
+      const text = this.#received === null ? this.#describe('caller', sdp, offer).text : this.#received.text;
+      if (this.#received !== null) this.#compare(this.#received, sdp, offer);
+      this.#agree(agreedOn('caller', offer, answer));
       return text;
     });
+  }
+
+  /** Of its sound, what the caller was told stays true; of its text, only where the called party takes the same. */
+  #compare(received: Received, sdp: Sdp, offer: Sdp): void {
+    this.checkPort('caller', sdp);
+    const told = withTextOf(received.node, sdp);
+    if (told === received.node) return;
+    const { text } = this.#describe('caller', told, offer);
+    this.#correction = text === received.text ? null : text;
+  }
+
+  #agree(agreed: Agreed): void {
+    this.#agreed = agreed;
+    if (this.carriesText) this.#text.agreed();
   }
 
   /** The node's port each party sends its RTP to. 0 is never one. */
@@ -353,17 +379,25 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
       throw error;
     }
     this.#pending = null;
-    this.#agreed = agreedOn(party, sdp, answer);
+    this.#agree(agreedOn(party, sdp, answer));
   }
 
   /** The same before there is a called party. */
-  async #readdressFirst(said: Sdp): Promise<void> {
-    // The caller was told of no text.
-    const sdp = withoutText(said);
+  async #readdressFirst(said: Sdp, text: PeerStreams['text']): Promise<void> {
+    const sdp = this.#answerTo(this.#firstOffer, 'caller', said, text);
     const placeholder = placeholderFor(sdp, this.home.mediaAddress);
     await this.home.offer(this.callId, 'caller', true, sdp);
-    this.checkPort('caller', await this.home.answer(this.callId, 'called', placeholder));
+    const node = await this.home.answer(this.callId, 'called', placeholder);
+    this.checkPort('caller', node);
+    if (textSection(sdp) !== textSection(this.#firstOffer)) this.#offerNoText(node);
     this.#firstOffer = sdp;
+  }
+
+  /** The caller gave its text up before anybody was dialled: the called party must not be offered any. */
+  #offerNoText(node: Sdp): void {
+    this.#offerForCalled = this.#describe('called', withoutText(this.#nodeOffer)).text;
+    if (this.#received !== null)
+      this.#received = { ...this.#received, node: withTextOf(this.#received.node, node) };
   }
 
   /** `offer` is the party's own, where this is its answer. */

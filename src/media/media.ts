@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { type Clock, type Emit, MediaError, type Sdp } from '../call/ports.js';
+import { type Clock, type Emit, MediaError, type Sdp, type TextToo } from '../call/ports.js';
 import type { SpokenMedia } from '../call/talk.js';
 import type { Monitored, Private } from '../core/decision.js';
 import type { CallId, WallMs } from '../core/leg.js';
@@ -15,6 +15,7 @@ import { PrivateNode } from './private-node.js';
 import { RecordedCall } from './recorded-call.js';
 import { RecordedNode } from './recorded-node.js';
 import { checkStreams, peerRules } from './sdp-in.js';
+import { withoutText } from './sdp-text.js';
 
 export type { NodeAttestation, Pool } from './attestation.js';
 export type { KeypadCounters, KeypadOptions } from './keypad.js';
@@ -177,9 +178,14 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     async anchorLobby(callId: CallId, offer: Sdp): Promise<LobbyCall> {
       return new LobbyCall(await onPrivate(callId, offer));
     },
-    async anchorPrivate(callId: CallId, decision: Private, offer: Sdp): Promise<PrivateCall> {
+    async anchorPrivate(
+      callId: CallId,
+      decision: Private,
+      offer: Sdp,
+      { text }: TextToo = { text: true },
+    ): Promise<PrivateCall> {
       if (decision.verdict !== 'private') throw new MediaError('node-error', 'wrong-decision');
-      return onPrivate(callId, offer);
+      return onPrivate(callId, text ? offer : withoutText(offer));
     },
     async anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp): Promise<RecordedCall> {
       if (decision.verdict !== 'monitored') throw new MediaError('node-error', 'wrong-decision');

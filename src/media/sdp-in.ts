@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import { parse, type SessionDescription } from 'sdp-transform';
 import { MediaError } from '../call/ports.js';
-import { readTextFormats, refusals, type TextFormats } from './sdp-text.js';
+import { readTextFormats, standIns, type TextFormats } from './sdp-text.js';
 import { Unusable } from './sdp-unusable.js';
 
 export { type SdpDetail, sdpDetails } from './sdp-unusable.js';
@@ -228,12 +228,16 @@ export const checkSdp = (text: string, use: SdpUse, rules: PeerRules): PeerSourc
 export const checkStreams = (text: string, use: SdpUse, rules: PeerRules): PeerStreams =>
   usable(use, () => checkAll(text, use, rules, true));
 
+/** RFC 863. */
+const DISCARD = 9;
+
 /**
  * Answers a caller's offer in the name of a called party that is not there yet: the caller's first voice codec, its
  * keys, and the node's own discard port (RFC 863), where nothing listens and nothing can be sent from. One codec only,
  * so that the description the caller gets stays true whatever the called party answers later; where that is the other
- * codec, the node transcodes (measured). Every other stream is refused: text cannot be promised before somebody
- * answers it. The offer must have passed `checkStreams`.
+ * codec, the node transcodes (measured). Text is taken as it is offered, for most who take it at all take it so; where
+ * the called party answers otherwise, the caller is told (see `AnchoredCall.receive`). All else is refused. The offer
+ * must have passed `checkStreams`.
  */
 export const placeholderFor = (offer: string, address: string): string => {
   const audio = parsed(offer).media[0];
@@ -250,10 +254,10 @@ export const placeholderFor = (offer: string, address: string): string => {
     's=-',
     `c=IN ${family} ${address}`,
     't=0 0',
-    `m=audio 9 RTP/AVP ${voice}${events === undefined ? '' : ` ${events.payload}`}`,
+    `m=audio ${DISCARD} RTP/AVP ${voice}${events === undefined ? '' : ` ${events.payload}`}`,
     `a=rtpmap:${voice} ${staticCodecs[Number(voice)] ?? 'PCMU'}/8000`,
     ...(events === undefined ? [] : [`a=rtpmap:${events.payload} telephone-event/8000`]),
-    ...refusals(offer),
+    ...standIns(offer, DISCARD),
     '',
   ].join('\r\n');
 };

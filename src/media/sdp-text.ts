@@ -40,20 +40,52 @@ export const textSection = (text: string): number | null => {
 /** The same description with its text refused (RFC 3264 section 6), and nothing else changed. */
 export const withoutText = (text: string): string => text.replace(/^m=text \d+(?= )/gm, 'm=text 0');
 
+/** The line that refuses the stream of this m= line. */
+const refusalOf = (line: string): string => {
+  const found = /^m=([a-z]{1,20}) \d+(?:\/\d+)? ([A-Za-z/]{1,30}) ([A-Za-z0-9.-]{1,32})/.exec(line);
+  return found === null ? 'm=text 0 RTP/AVP 0' : `m=${found[1]} 0 ${found[2]} ${found[3]}`;
+};
+
 /** The lines that refuse every stream of a description from this section on. */
 const refusalsOf = (text: string, from: number): string[] =>
   sectionsOf(text)
     .slice(from)
-    .map(([line = '']) => {
-      const found = /^m=([a-z]{1,20}) \d+(?:\/\d+)? ([A-Za-z/]{1,30}) ([A-Za-z0-9.-]{1,32})/.exec(line);
-      return found === null ? 'm=text 0 RTP/AVP 0' : `m=${found[1]} 0 ${found[2]} ${found[3]}`;
-    });
+    .map(([line = '']) => refusalOf(line));
 
 /** How many streams a description speaks of, those it refuses too. */
 export const streamsIn = (text: string): number => sectionsOf(text).length;
 
-/** Every stream but the first, refused. */
-export const refusals = (text: string): string[] => refusalsOf(text, 1);
+/** A text section taken as it was offered, with every format, at this port. */
+const takenText = (section: readonly string[], port: number): string[] => {
+  const formats = (textLine.exec(section[0] ?? '')?.[2] ?? '').trim();
+  const known = new Set(formats.split(' '));
+  const said = section.filter((line) => known.has(/^a=(?:rtpmap|fmtp):(\d{1,3}) /.exec(line)?.[1] ?? ''));
+  return [`m=text ${port} RTP/AVP ${formats}`, ...said];
+};
+
+/**
+ * An answer to every stream of an offer but the first: its text is taken at this port, all else refused. The offer must
+ * have passed `checkStreams`.
+ */
+export const standIns = (offer: string, port: number): string[] => {
+  const text = textSection(offer);
+  return sectionsOf(offer).flatMap((section, index) => {
+    if (index === 0) return [];
+    return index === text ? takenText(section, port) : [refusalOf(section[0] ?? '')];
+  });
+};
+
+/** A description with its text as another one of the same streams has it, and nothing else changed. */
+export const withTextOf = (text: string, other: string): string => {
+  const index = textSection(text);
+  if (index === null) return text;
+  const now = sectionsOf(other)[index];
+  const taken = now !== undefined && textSection(other) === index;
+  const sections = sectionsOf(text);
+  const head = text.split(/\r?\n(?=m=)/, 1);
+  sections[index] = taken ? now : [refusalOf(sections[index]?.[0] ?? '')];
+  return [...head, ...sections.flat().filter((line) => line !== ''), ''].join('\r\n');
+};
 
 /**
  * A description that speaks of every stream the other one has: those it leaves out are refused. Where an answer says

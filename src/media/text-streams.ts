@@ -10,6 +10,7 @@ export class CallText {
   readonly #sources: Readonly<Record<Party, Set<PeerSource>>> = { caller: new Set(), called: new Set() };
   readonly #formats: Readonly<Record<Party, { [payload: number]: TextCodec }>> = { caller: {}, called: {} };
   readonly #ports: { caller: number | null; called: number | null } = { caller: null, called: null };
+  #passed = false;
 
   /** Notes a stream a party described. Throws MediaError where it contradicts what was said before. */
   take(party: Party, text: PeerStreams['text']): void {
@@ -35,11 +36,16 @@ export class CallText {
     this.#ports[party] = port;
   }
 
-  /** Null where no party can have sent any text. */
+  /** Both parties have agreed to it. */
+  agreed(): void {
+    this.#passed = true;
+  }
+
+  /** Null where no text can have passed. */
   get streams(): TextStreams | null {
     const { caller, called } = this.#ports;
     // Told to one party and refused by the other: nothing was agreed, and nothing passed.
-    if (caller === null || called === null) return null;
+    if (!this.#passed || caller === null || called === null) return null;
     return {
       ports: { caller, called },
       sources: { caller: [...this.#sources.caller], called: [...this.#sources.called] },

@@ -18,6 +18,8 @@ export interface RemoteText {
 
 /** Times what was typed is sent again with what follows (RFC 4103 section 4). */
 const REPEATS = 2;
+/** And for how long, in ms: a sender of RFC 4103 section 5.2 sends every 300 ms, so its repetitions are out by then. */
+const REPEATED_FOR = 1000;
 const MAX_HEARD = 100_000;
 
 interface Sent {
@@ -73,6 +75,7 @@ export class TextEndpoint {
     const timestamp = (this.#base + Math.floor(nowUs() / 1000)) >>> 0;
     const bytes = Buffer.from(text);
     const { red, t140 } = remote;
+    this.#before = this.#before.filter((sent) => (timestamp - sent.timestamp) >>> 0 <= REPEATED_FOR);
     const payload = red === undefined ? bytes : this.#repeated(timestamp, bytes, t140);
     this.#before = [...this.#before, { timestamp, bytes }].slice(-REPEATS);
     this.sendRaw(red ?? t140, payload, timestamp);
