@@ -631,6 +631,7 @@ t.test('a claim stands, is journalled and ordered, whatever the caller does but 
   for (const [name, act, ending, noted] of [
     ['no key', () => undefined, 'review-pending', true],
     ['5 too early', (world: World, call: FakeCall) => keyIn(world, call, '5'), 'review-pending', true],
+    ['another key', (world: World, call: FakeCall) => keyIn(world, call, '1'), 'review-pending', true],
     ['hang-up', (_: World, call: FakeCall) => call.caller.leave('caller-hung-up'), 'caller-cancelled', false],
     ['agent lost', (world: World) => world.controller.agentLost(), 'agent-lost', false],
     ['node lost', (_: World, call: FakeCall) => call.loseNode('x'), 'node-lost', false],
@@ -697,6 +698,32 @@ t.test('a claim withdrawn knowingly is a recorded call with its notice, and no o
     await world.time.runOut();
     checkInvariants(world);
   });
+});
+
+t.test('who presses 5 too early hears it once more, and may press before its end', async (t) => {
+  for (const [again, ends] of [
+    [true, 'monitored'],
+    [false, 'refused'],
+  ] as const) {
+    await inWorld({}, async (world) => {
+      const call = await claimed(world);
+      keyIn(world, call, '5');
+      let times = 0;
+      world.onHeard = ({ what }) => {
+        if (what === 'claim-unlisted') times += 1;
+        // While it is being said.
+        if (what === 'claim-unlisted' && again) setTimeout(() => keyIn(world, call, '5'), 100);
+        if (what.includes('menu-recorded')) setTimeout(() => world.press(call, 'called', '1'), 100);
+      };
+      await world.time.advance(20_000);
+      call.caller.leave('caller-hung-up');
+      await world.time.runOut();
+      t.equal(times, 1, 'said once more, not twice');
+      t.match(cdrOf(world), { verdict: ends });
+      t.equal(world.told(call, 'caller', 'said').includes('claim-noted'), !again);
+      checkInvariants(world);
+    });
+  }
 });
 
 t.test('a withdrawal that cannot be journalled is none', async (t) => {

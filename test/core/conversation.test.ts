@@ -268,8 +268,20 @@ t.test('a private call is offered and claimed', async (t) => {
     'ready-recorder',
   ]);
   t.notOk(play.said.includes('keep-claim'));
+  // Nothing pressed, or too early: it is said once more, and who has heard it all need not hear it out again.
+  const turnOf = (at: CallState): number => (at.phase === 'offering' ? at.menu.turn : 0);
+  const again = step(state, { type: 'key-timeout', turn: turnOf(state) });
+  t.same(again.effects.map(word), ['say caller en: claim-unlisted']);
+  const five = { type: 'key', party: 'caller', key: '5' } as const;
+  t.same(step(again.next, five).effects.map(word), ['withdraw-claim']);
+  const heardTwice = step(again.next, { type: 'said', turn: turnOf(again.next) }).next;
+  const silence = { type: 'key-timeout', turn: turnOf(heardTwice) } as const;
+  t.same(
+    step(heardTwice, silence).effects.map(word),
+    ['keep-claim', 'say-farewell claim-noted | '],
+    'and not a third time',
+  );
   for (const event of [
-    { type: 'key-timeout', turn: state.phase === 'offering' ? state.menu.turn : 0 },
     { type: 'caller-gone', how: 'caller-hung-up' },
     { type: 'shutdown' },
     { type: 'node-lost', detail: 'x' },
@@ -638,6 +650,8 @@ t.test('who is asked, answered and told, and who is not', async (t) => {
     'nobody is answered to hear nothing',
   );
   const claiming = new Play([claim], here()).until('waiting-for-a-key');
+  claiming.since;
+  claiming.answer('await-key', 0).until('waiting-for-a-key');
   claiming.since;
   t.same(claiming.answer('await-key', 0).since, ['keep-claim', 'say-farewell claim-noted | ']);
   const unarmed = new Play([monitored], here()).press('called', '1').until('arming');
