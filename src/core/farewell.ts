@@ -63,6 +63,7 @@ export const farewells: Readonly<Record<EndingCode, Farewell>> = {
   'pin-wrong': caller('refused-identity'),
   'pin-locked': caller('pin-locked'),
   'pin-missing': caller('refused-identity'),
+  'pin-unasked': caller('refused-unavailable'),
   'journal-unavailable': both('over-technical'),
   'media-unavailable': both('over-technical'),
   'recording-unproved': both('over-technical'),

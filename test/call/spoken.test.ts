@@ -999,8 +999,72 @@ t.test('where the node does not speak, nobody is connected untold', async (t) =>
   }
 });
 
-t.test('nobody hears the hold tone, a PIN prompt or the last words: the call goes on', async (t) => {
-  for (const prompt of ['please-hold', 'hold-tone', 'pin-ask', 'called-busy'] as const) {
+t.test(
+  'a PIN that cannot be asked for: the call ends with words of its own, and nobody is dialled',
+  async (t) => {
+    for (const asked of [1, 2]) {
+      for (const ends of ['fails', 'hangs', 'throws', 'hushed', 'silent'] as const) {
+        await inWorld({}, async (world) => {
+          const prompt = asked === 1 ? 'pin-ask' : 'pin-wrong';
+          let hit = false;
+          world.beforeSay = (what) => {
+            hit = what.split(' ').includes(prompt);
+          };
+          world.missing = ends === 'silent' ? prompt : null;
+          world.behave = (operation) => {
+            if (operation !== 'say' || !hit || ends === 'silent') return { ends: 'well' };
+            return ends === 'hushed' ? { ends: 'well', hushed: true } : { ends };
+          };
+          const call = take(world, pinPhone);
+          if (asked === 2) {
+            await hears(world, call, 'caller', 'pin-ask');
+            keyIn(world, call, '4711000000#');
+          }
+          await world.time.runOut();
+          const name = `${prompt} ${ends}`;
+          t.match(
+            cdrOf(world),
+            {
+              ending: 'pin-unasked',
+              disposition: 'refused',
+              fault: 'ours',
+              verdict: 'undecided',
+              detail: String,
+            },
+            name,
+          );
+          t.equal(world.told(call, 'caller', 'said').at(-1), 'refused-unavailable', name);
+          t.notOk(world.whats().includes('dial'), name);
+          t.notOk(world.whats().includes('append decision'), name);
+          checkInvariants(world);
+        });
+      }
+    }
+  },
+);
+
+t.test('who keys in the PIN while the question goes wrong knows what is asked for', async (t) => {
+  await inWorld({}, async (world) => {
+    world.beforeSay = (what) => {
+      world.script = what === 'pin-ask' ? { say: { ends: 'hangs' } } : {};
+    };
+    const call = take(world, pinPhone);
+    await reach(world, call, 'identifying');
+    await world.time.advance(1000);
+    keyIn(world, call, pin.slice(0, 4));
+    await world.time.advance(4500);
+    keyIn(world, call, `${pin.slice(4)}#`);
+    await accept(world, call);
+    await reach(world, call, 'connected');
+    call.caller.leave('caller-hung-up');
+    await world.time.runOut();
+    t.match(cdrOf(world), { verdict: 'monitored' });
+    checkInvariants(world);
+  });
+});
+
+t.test('nobody hears the hold tone or the last words: the call goes on', async (t) => {
+  for (const prompt of ['please-hold', 'hold-tone', 'called-busy'] as const) {
     for (const ends of ['fails', 'hangs', 'throws'] as const) {
       await inWorld({}, async (world) => {
         if (prompt === 'called-busy') world.dial = () => ({ ...goodDial, ends: 'failed', ms: 2000 });
@@ -1012,13 +1076,7 @@ t.test('nobody hears the hold tone, a PIN prompt or the last words: the call goe
           hit = what.split(' ').includes(prompt);
         };
         world.behave = (operation) => (operation === 'say' && hit ? { ends } : { ends: 'well' });
-        const call = take(world, prompt === 'pin-ask' ? pinPhone : {});
-        if (prompt === 'pin-ask') {
-          await reach(world, call, 'identifying');
-          await world.time.advance(6000);
-          hit = false;
-          keyIn(world, call, `${pin}#`);
-        }
+        const call = take(world);
         if (prompt !== 'called-busy') await reach(world, call, 'connected');
         call.caller.leave('caller-hung-up');
         await world.time.runOut();

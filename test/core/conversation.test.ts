@@ -231,6 +231,10 @@ t.test('who calls: a PIN, three times at the most', async (t) => {
     'write-cdr',
   ]);
   t.match(play.state, { ending: { code: 'pin-wrong' } });
+  const unasked = new Play([monitored], here(true), {}, false).until('identifying');
+  unasked.since;
+  t.same(unasked.answer('ask-pin', 5).since, ['say-farewell refused-unavailable | ']);
+  t.match(unasked.until('ended').state, { ending: { code: 'pin-unasked', detail: 'x' } });
   const nobody = new Play([monitored, monitored], here(true), {}, false).until('identifying');
   nobody.answer('ask-pin', 4).until('ended');
   t.match(nobody.state, { ending: { code: 'internal-error', detail: 'monitored-unidentified' } });
