@@ -129,9 +129,9 @@ export class CallRun {
     return phase === 'ending' || phase === 'ended';
   }
 
-  /** Whoever speaks to the parties now: the call's own node, else the lobby's. */
+  /** Whoever speaks to the parties now: the lobby's node until the caller has been moved out of it, then the call's. */
   get voice(): Omit<Voice, 'release'> | null {
-    return this.anchor ?? this.lobby;
+    return this.lobby ?? this.anchor;
   }
 
   start(): void {

@@ -82,13 +82,15 @@ const canSpeak = (state: LiveState, event: CallEvent): boolean => {
     case 'anchoring':
       // The caller is in the lobby, which is another node's affair.
       return event.type === 'anchor-failed';
+    case 'greeting':
+      // So is one who could not be moved out of it.
+      return event.type === 'caller-connect-failed';
     case 'answering':
     case 'arming':
-      // A node that failed is not the one to speak with; one that gave a reason of another kind is there.
-      return (
-        (event.type === 'media-answer-failed' || event.type === 'arm-failed') &&
-        spokenAfter.has(event.ending.code)
-      );
+      return (event.type === 'media-answer-failed' || event.type === 'arm-failed') && isThere(event.ending);
+    case 'moving':
+      // The recording has been seen to stop, and who was not moved is where it was: on a node that has not failed.
+      return event.type === 'media-move-failed';
     default:
       // A recording that cannot be stopped loses its media at once: nobody says a word more into it (design I5).
       return false;
@@ -101,6 +103,11 @@ const spokenAfter: ReadonlySet<Ending['code']> = new Set([
   'recording-unproved',
   'journal-unavailable',
 ]);
+
+/** A node that does not answer is not the one to speak with; one that refused, or complained, is there. */
+const isThere = ({ code, detail }: Ending): boolean =>
+  spokenAfter.has(code) ||
+  (code === 'media-unavailable' && (detail === 'node-refused' || detail === 'node-error'));
 
 /** Endings that must not wait for a carrier's answer to our CANCEL. */
 const hasty: ReadonlySet<Ending['code']> = new Set(['lockdown', 'shutdown']);
@@ -123,6 +130,7 @@ const calledIn = (state: LiveState, event: CallEvent): 'up' | 'none' => {
     case 'telling':
     case 'connected':
     case 'journalling-move':
+    case 'moving':
       return 'up';
     default:
       return 'none';
@@ -166,6 +174,9 @@ const commonOf = ({ manner, rules, received, language, identity, kindChosen, tur
 const wordsOf = (state: LiveState, why: Ending, called: 'up' | 'none') => {
   const words = farewells[why.code];
   if (why.detail === 'private-claim-unlisted') return { caller: 'claim-noted' as const, called: null };
+  // Whatever was wrong with the other node: they were talking, and cannot any more.
+  if (state.phase === 'moving')
+    return { caller: 'over-technical' as const, called: 'over-technical' as const };
   // A refusal is explained to somebody who never was in a call.
   if (called === 'none' && state.phase !== 'connected') return { ...words, caller: refusalPrompt(why.code) };
   return words;

@@ -47,7 +47,7 @@ export const farewells: Readonly<Record<EndingCode, Farewell>> = {
   'caller-unidentified': caller('refused-identity'),
   'transfer-refused': silent,
   'offer-missing': silent,
-  'offer-unusable': silent,
+  'offer-unusable': caller('refused-unavailable'),
   'number-unparseable': caller('refused-number'),
   'emergency-number': caller('refused-emergency'),
   'service-barred': caller('refused-service'),
@@ -68,7 +68,7 @@ export const farewells: Readonly<Record<EndingCode, Farewell>> = {
   'media-unavailable': both('over-technical'),
   'recording-unproved': both('over-technical'),
   overloaded: caller('refused-unavailable'),
-  'internal-error': silent,
+  'internal-error': both('over-technical'),
 };
 
 /** A refusal heard by somebody who never was in a call has words of its own. */
@@ -85,6 +85,7 @@ export const refusalPrompt = (code: EndingCode): PromptId | null => {
     case 'journal-unavailable':
     case 'media-unavailable':
     case 'recording-unproved':
+    case 'internal-error':
       return 'refused-unavailable';
     default:
       return farewells[code].caller;

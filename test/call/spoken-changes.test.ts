@@ -423,6 +423,11 @@ t.test('a move that fails at any of its steps ends the call, and what was record
           await world.time.runOut();
           const name = `${held} ${operation} ${ends}`;
           t.match(cdrOf(world), { ending, verdict: 'private', sealed: { state: 'recording-sealed' } }, name);
+          if (held === 'here' && ending === 'media-unavailable') {
+            for (const party of ['caller', 'called'] as const) {
+              t.equal(world.told(call, party, 'said').at(-1), 'over-technical', `${name}: ${party}`);
+            }
+          }
           t.ok(
             world.trace.slice(from).some(({ what }) => what === 'stop'),
             name,

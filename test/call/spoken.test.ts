@@ -1,6 +1,6 @@
 import t from 'tap';
 import { TwoWays } from '../../src/call/hear.js';
-import type { JsonObject } from '../../src/call/ports.js';
+import { type JsonObject, MediaError } from '../../src/call/ports.js';
 import { acceptance } from '../../src/core/accept.js';
 import type { CallerId } from '../../src/core/leg.js';
 import { absent, answers, dialledNumber, listed } from '../core/samples.js';
@@ -174,7 +174,37 @@ t.test('a caller that does not answer its re-INVITE out of the lobby is hung up'
       keyIn(world, call, `${pin}#`);
       await world.time.runOut();
       t.match(cdrOf(world), { ending: 'internal-error', detail: 'deadline', status: 200 }, operation);
+      t.equal(world.told(call, 'caller', 'said').at(-1), 'refused-unavailable', 'and hears it in the lobby');
       t.notOk(world.whats().includes('dial'));
+      checkInvariants(world);
+    });
+  }
+});
+
+t.test('a call whose node fails ends with words wherever there is a voice left', async (t) => {
+  const refuses = new MediaError('node-refused', 'x');
+  const unusable = new MediaError('offer-unusable', 'x');
+  for (const [operation, behaviour, ending, word] of [
+    ['anchor recorded', { ends: 'fails', error: refuses }, 'media-unavailable', 'refused-unavailable'],
+    ['anchor recorded', { ends: 'fails', error: unusable }, 'offer-unusable', 'refused-unavailable'],
+    ['anchor recorded', { ends: 'throws' }, 'media-unavailable', 'refused-unavailable'],
+    ['anchor recorded', { ends: 'hangs' }, 'media-unavailable', 'refused-unavailable'],
+    ['answer', { ends: 'fails', error: refuses }, 'media-unavailable', 'over-technical'],
+    ['arm answered', { ends: 'fails', error: refuses }, 'media-unavailable', 'over-technical'],
+  ] as const) {
+    await inWorld({}, async (world) => {
+      const name = `${operation} ${behaviour.ends}`;
+      const call = take(world, { pin: true });
+      await hears(world, call, 'caller', 'pin-ask');
+      world.script = { [operation]: behaviour };
+      world.onHeard = ({ what }) => {
+        if (what.includes('menu-recorded')) setTimeout(() => world.press(call, 'called', '1'), 100);
+      };
+      keyIn(world, call, `${pin}#`);
+      await world.time.runOut();
+      t.match(cdrOf(world), { ending, verdict: 'monitored', connectedMs: 0 }, name);
+      t.equal(world.told(call, 'caller', 'said').at(-1), word, name);
+      if (word === 'over-technical') t.equal(world.told(call, 'called', 'said').at(-1), word, name);
       checkInvariants(world);
     });
   }

@@ -484,6 +484,25 @@ t.test('every ending that can be heard is heard', async (t) => {
   ]);
   const unready = new Play([monitored, monitored], here(true), {}, false).until('readying');
   t.same(words(unready, { type: 'recorder-unready', detail: 'x' }), ['say-farewell refused-unavailable | ']);
+  // Whatever was wrong with the node that was to take the call: who is in the lobby hears it there.
+  for (const code of ['media-unavailable', 'offer-unusable', 'internal-error'] as const) {
+    const lobby = new Play([monitored, monitored], here(true), {}, false).until('anchoring');
+    t.same(words(lobby, { type: 'anchor-failed', ending: { code } }), [
+      'say-farewell refused-unavailable | ',
+    ]);
+  }
+  const unmoved = new Play([monitored, monitored], here(true), {}, false).until('greeting');
+  t.same(words(unmoved, { type: 'caller-connect-failed', detail: 'x' }), [
+    'say-farewell refused-unavailable | ',
+  ]);
+  const unanswered = new Play([monitored], here()).until('greeting');
+  t.same(words(unanswered, { type: 'caller-connect-failed', detail: 'x' }), ['refuse-caller']);
+  for (const code of ['media-unavailable', 'called-media-unusable'] as const) {
+    const moving = up().feed({ type: 'decided-again', decision: attorney }).until('moving');
+    t.same(words(moving, { type: 'media-move-failed', ending: { code } }), [
+      'say-farewell over-technical | over-technical',
+    ]);
+  }
 });
 
 t.test('the table of last words', async (t) => {
@@ -665,6 +684,15 @@ t.test('who is asked, answered and told, and who is not', async (t) => {
     ['hang-up-caller', 'hang-up-called', 'release-media'],
     'a node that is gone says nothing',
   );
+  for (const detail of ['node-refused', 'node-error']) {
+    const there = new Play([monitored], here()).press('called', '1').until('arming');
+    there.since;
+    t.same(
+      there.feed({ type: 'arm-failed', ending: { code: 'media-unavailable', detail } }).since,
+      ['say-farewell over-technical | over-technical'],
+      `one that says ${detail} is there to say it`,
+    );
+  }
   const ringing = new Play([monitored], here()).until('dialling');
   ringing.since;
   t.same(
