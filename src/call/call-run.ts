@@ -49,6 +49,8 @@ export class CallRun {
   pinWrong: 'wrong' | 'incomplete' | null = null;
   /** Set once the recording is to stop for good: what there is of it is sealed at the latest at the end. */
   becoming: Monitored | null = null;
+  /** The recording was to stop and has not been seen to: no last words are said into it. */
+  mayStillRecord = false;
   /** True from the moment the node was asked to let media pass: what it recorded since then is kept. */
   mayHaveFlowed = false;
   /** The dialling was given up without an outcome: what still comes of it is hung up. */

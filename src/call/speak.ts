@@ -136,6 +136,7 @@ export const sayFarewell = async (
   run: CallRun,
   effect: Extract<Effect, { type: 'say-farewell' }>,
 ): Promise<CallEvent> => {
+  if (run.mayStillRecord) return { type: 'farewell-said' };
   try {
     const words = async (): Promise<void> => {
       // A caller who is still in the lobby hears nobody through the call's own node, which may be what has failed.

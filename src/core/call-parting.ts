@@ -1,9 +1,10 @@
+import { againOutcome } from './again.js';
 import { begin, redirectRefused } from './call-ending.js';
 import type { CallEvent, Effect, In, LiveState, Speech, Step } from './call-state.js';
 import { speech, stray, to } from './call-steps.js';
 import type { Decision } from './decision.js';
 import type { Ending } from './ending.js';
-import { farewellMs, farewells, refusalPrompt } from './farewell.js';
+import { farewellMs, farewells, isKillSwitch, refusalPrompt } from './farewell.js';
 import type { PromptId } from './prompt.js';
 
 const cancelDial: Effect = { type: 'cancel-dial' };
@@ -110,7 +111,14 @@ const isThere = ({ code, detail }: Ending): boolean =>
   (code === 'media-unavailable' && (detail === 'node-refused' || detail === 'node-error'));
 
 /** Endings that must not wait for a carrier's answer to our CANCEL. */
-const hasty: ReadonlySet<Ending['code']> = new Set(['lockdown', 'shutdown']);
+const isHasty = (why: Ending): boolean => isKillSwitch(why) || why.code === 'shutdown';
+
+/** The kill switch, while the call is on its way to its end: it goes there at once. */
+const isKilled = (decision: Decision | null, event: CallEvent): boolean => {
+  if (event.type !== 'decided-again' || decision === null || decision.verdict === 'refused') return false;
+  const outcome = againOutcome(decision, event.decision);
+  return outcome.does === 'end' && isKillSwitch(outcome.ending);
+};
 
 /** The dialling is over at our own wish: the caller hears why, but not before it is known that nobody answered. */
 const canCancelFirst = (state: LiveState, why: Ending, event: CallEvent): state is In<'dialling'> =>
@@ -118,7 +126,7 @@ const canCancelFirst = (state: LiveState, why: Ending, event: CallEvent): state 
   state.received &&
   state.manner.held === 'here' &&
   !silencing.has(event.type) &&
-  !hasty.has(why.code) &&
+  !isHasty(why) &&
   refusalPrompt(why.code) !== null;
 
 const calledIn = (state: LiveState, event: CallEvent): 'up' | 'none' => {
@@ -155,7 +163,7 @@ const part = (state: LiveState, why: Ending, event: CallEvent): Step => {
       type: 'say-farewell',
       caller: said(words.caller, 'caller'),
       called: called === 'up' ? said(words.called, 'called') : null,
-      ms: farewellMs(why.code),
+      ms: farewellMs(why),
     },
   ];
   return to(next, ...effects);
@@ -184,6 +192,7 @@ const wordsOf = (state: LiveState, why: Ending, called: 'up' | 'none') => {
 
 /** The dialling has been cancelled; the caller is still to hear why. Whatever comes now only makes that shorter. */
 export const cancelling = (state: In<'cancelling'>, event: CallEvent): Step => {
+  if (isKilled(state.decision, event)) return begin(state, state.ending, event);
   switch (event.type) {
     case 'dial-failed':
       return part(state, state.ending, event);
@@ -205,6 +214,7 @@ export const cancelling = (state: In<'cancelling'>, event: CallEvent): Step => {
 
 /** The last words are being said: whatever comes now only makes them shorter. */
 export const parting = (state: In<'parting'>, event: CallEvent): Step => {
+  if (isKilled(state.decision, event)) return begin(state, state.ending, event);
   switch (event.type) {
     case 'farewell-said':
     case 'node-lost':

@@ -1,4 +1,4 @@
-import type { EndingCode } from './ending.js';
+import type { Ending, EndingCode } from './ending.js';
 import type { PromptId } from './prompt.js';
 
 /**
@@ -92,9 +92,13 @@ export const refusalPrompt = (code: EndingCode): PromptId | null => {
   }
 };
 
+/** Ended by a lockdown, also where that is said of a number which is privileged by now. */
+export const isKillSwitch = ({ code, detail }: Ending): boolean =>
+  code === 'lockdown' || detail === 'privileged-lockdown';
+
 /**
  * How long the last words may take, in ms: longer than the longest of them. A kill switch must have ended the call
  * within 2 s, and a process that stops waits for its calls no longer than 10 s.
  */
-export const farewellMs = (code: EndingCode): number =>
-  code === 'lockdown' ? 1500 : code === 'shutdown' ? 8000 : 20_000;
+export const farewellMs = (why: Ending): number =>
+  isKillSwitch(why) ? 1500 : why.code === 'shutdown' ? 8000 : 20_000;

@@ -511,9 +511,11 @@ t.test('the table of last words', async (t) => {
     for (const id of [caller, called, refusalPrompt(code)])
       t.ok(id === null || promptIds.includes(id), `${code} ${id}`);
     t.ok(called === null || caller !== null, `${code}: nobody is told what the caller is not`);
-    t.ok(farewellMs(code) > 0 && farewellMs(code) <= 20_000);
+    t.ok(farewellMs({ code }) > 0 && farewellMs({ code }) <= 20_000);
   }
-  t.ok(farewellMs('lockdown') < 2000, 'the kill switch ends a call within 2 s');
+  t.ok(farewellMs({ code: 'lockdown' }) < 2000, 'the kill switch ends a call within 2 s');
+  const killed = { code: 'became-private', detail: 'privileged-lockdown' } as const;
+  t.ok(farewellMs(killed) < 2000, 'also one that would have become private');
   const caller: Partial<Record<EndingCode, PromptId>> = {
     'not-now': 'refused-not-now',
     lockdown: 'refused-lockdown',
