@@ -78,8 +78,10 @@ export const refusalPrompt = (code: EndingCode): PromptId | null => {
       return 'refused-lockdown';
     case 'blocked':
       return 'refused-blocked';
-    // Nothing has begun that a technical problem could end.
+    // Not what both hear in a call: why it is over is the caller's affair alone.
     case 'caller-suspended':
+      return 'refused-suspended';
+    // Nothing has begun that a technical problem could end.
     case 'became-private':
     case 'shutdown':
     case 'journal-unavailable':

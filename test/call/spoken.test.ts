@@ -806,7 +806,7 @@ t.test('each refusal has its words, in the lobby, and the CDR its code', async (
     [
       (world: World) => (world.around = { ...world.around, suspended: true }),
       'caller-suspended',
-      'refused-unavailable',
+      'refused-suspended',
     ],
     [
       (world: World) => (world.answers = () => answers({ pending: listed({ id: 'x' as never }) })),

@@ -521,7 +521,7 @@ t.test('the table of last words', async (t) => {
     lockdown: 'refused-lockdown',
     blocked: 'refused-blocked',
     'emergency-number': 'refused-emergency',
-    'caller-suspended': 'refused-unavailable',
+    'caller-suspended': 'refused-suspended',
   };
   for (const [code, id] of Object.entries(caller)) t.equal(refusalPrompt(code as EndingCode), id, code);
 });
