@@ -1,4 +1,11 @@
-import type { Control, ControlOutcome, FollowedEvent, OnOff, OrderView } from './api/control.js';
+import type {
+  CallersChange,
+  Control,
+  ControlOutcome,
+  FollowedEvent,
+  OnOff,
+  OrderView,
+} from './api/control.js';
 import { maskedNumber } from './api/control.js';
 import { FollowedCalls } from './api/control-follow.js';
 import type { CallRun } from './call/call-run.js';
@@ -133,6 +140,10 @@ export class Supervision implements Control {
       for (const { order } of standing) await this.#order(order, 'off', by, why, null);
       return done(`${standing.length} taken back; the number is judged by the lists again`);
     });
+  }
+
+  noteCallers(change: CallersChange, by: string, why: string | null): Promise<ControlOutcome> {
+    return this.#journalled('callers', null, by, { why, ...change }, async () => done());
   }
 
   orders(): readonly OrderView[] {

@@ -10,6 +10,8 @@ export type OrderOutcome = ControlOutcome & { readonly callId: string | null };
 
 /** Carries one order out. Rejects only where `control` does. */
 export const carryOut = async (control: Control, order: Order): Promise<OrderOutcome> => {
+  if (order.command === 'callers')
+    return noCall(await control.noteCallers(order.change, order.by, order.why));
   const { by, why } = order;
   switch (order.command) {
     case 'end':

@@ -1,5 +1,5 @@
 import { type CallerId, type FacilityId, parseCallerId, parseFacilityId } from '../core/leg.js';
-import type { LockedPlace, OnOff } from './control.js';
+import type { CallersChange, LockedPlace, OnOff } from './control.js';
 
 /** Bytes of one request, its newline not counted. */
 export const maxLineBytes = 8 * 1024;
@@ -24,7 +24,13 @@ export type ControlCommand =
   | ({ readonly command: 'listen'; readonly call: string; readonly to: string } & Signed)
   | ({ readonly command: 'lockdown'; readonly place: LockedPlace; readonly state: OnOff } & Signed)
   | ({ readonly command: 'suspend'; readonly caller: CallerId; readonly state: OnOff } & Signed)
-  | ({ readonly command: 'review'; readonly number: string; readonly verdict: 'clear' } & Signed);
+  | ({ readonly command: 'review'; readonly number: string; readonly verdict: 'clear' } & Signed)
+  | {
+      readonly command: 'callers';
+      readonly change: CallersChange;
+      readonly by: string;
+      readonly why: string | null;
+    };
 
 /** A request that is not carried out: a stable code, and a sentence that repeats nothing of what was sent. */
 export interface RequestFault {
@@ -42,7 +48,8 @@ export interface RequestFault {
     | 'block-invalid'
     | 'caller-invalid'
     | 'number-invalid'
-    | 'verdict-invalid';
+    | 'verdict-invalid'
+    | 'change-invalid';
   readonly message: string;
 }
 
@@ -151,6 +158,13 @@ const commandOf = (fields: Fields): ControlCommand => {
     case 'review':
       only(fields, 'number', 'verdict', 'by', 'why');
       return { command, ...reviewed(fields), ...signed(fields) };
+    case 'callers': {
+      only(fields, 'change', 'facility', 'caller', 'callers', 'by', 'why');
+      const { why = null } = fields;
+      // A caller who forgot a PIN is reason enough: why is asked for where something is taken from somebody.
+      const { by } = signed({ ...fields, why: why ?? '-' });
+      return { command, change: changeOf(fields), by, why: why as string | null };
+    }
     default:
       throw new Refused('command-unknown', 'there is no such command');
   }
@@ -192,6 +206,23 @@ const callerOf = ({ caller }: Fields): CallerId => {
     'caller-invalid',
     'a caller is 1-64 characters of letters, digits, dot, hyphen, underscore',
   );
+};
+
+const changeOf = ({ change, facility, caller = null, callers = null }: Fields): CallersChange => {
+  const within = typeof facility === 'string' ? parseFacilityId(facility) : null;
+  if (within === null) throw new Refused('place-invalid', 'callers are those of a facility');
+  if (change !== 'publish' && change !== 'unlock' && change !== 'set-pin')
+    throw new Refused('change-invalid', 'the change is publish, unlock or set-pin');
+  if (callers !== null && !(Number.isSafeInteger(callers) && (callers as number) >= 0))
+    throw new Refused('change-invalid', 'the number of callers is a whole number');
+  if ((caller === null) !== (change === 'publish'))
+    throw new Refused('caller-invalid', 'a publication is of all callers, any other change is of one');
+  return {
+    change,
+    facility: within,
+    caller: caller === null ? null : callerOf({ caller }),
+    callers: callers as number | null,
+  };
 };
 
 const reviewed = ({ number, verdict }: Fields): { number: string; verdict: 'clear' } => {

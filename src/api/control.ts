@@ -1,6 +1,7 @@
 import type { CallView } from '../call/controller.js';
 import type { AlarmCode } from '../call/events.js';
 import type { Locked as LockedPlace } from '../call/talk.js';
+import type { CallerId, FacilityId } from '../core/leg.js';
 
 export type { LockedPlace };
 
@@ -24,6 +25,18 @@ export interface Control {
   suspend(caller: string, state: OnOff, by: string, why: string): Promise<ControlOutcome>;
   /** Takes a pending claim or a called party's block of a number back. `numberText` is as a person wrote it. */
   review(numberText: string, verdict: 'clear', by: string, why: string): Promise<ControlOutcome>;
+  /** Only journals that callers are about to be changed; who asked makes the change once this is done. */
+  noteCallers(change: CallersChange, by: string, why: string | null): Promise<ControlOutcome>;
+}
+
+/** A change of callers or their PINs, as far as it may be told: no number, no PIN. */
+export interface CallersChange {
+  readonly change: 'publish' | 'unlock' | 'set-pin';
+  readonly facility: FacilityId;
+  /** Whom it is about; null where it is about all of a facility. */
+  readonly caller: CallerId | null;
+  /** How many there are then; null where that is not what changes. */
+  readonly callers: number | null;
 }
 
 export type OnOff = 'on' | 'off';

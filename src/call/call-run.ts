@@ -49,6 +49,8 @@ export class CallRun {
   pinWrong: 'wrong' | 'incomplete' | null = null;
   /** Set once the recording is to stop for good: what there is of it is sealed at the latest at the end. */
   becoming: Monitored | null = null;
+  /** The recording was to stop and has not been seen to: no last words are said into it. */
+  mayStillRecord = false;
   /** True from the moment the node was asked to let media pass: what it recorded since then is kept. */
   mayHaveFlowed = false;
   /** The dialling was given up without an outcome: what still comes of it is hung up. */
@@ -129,9 +131,9 @@ export class CallRun {
     return phase === 'ending' || phase === 'ended';
   }
 
-  /** Whoever speaks to the parties now: the call's own node, else the lobby's. */
+  /** Whoever speaks to the parties now: the lobby's node until the caller has been moved out of it, then the call's. */
   get voice(): Omit<Voice, 'release'> | null {
-    return this.anchor ?? this.lobby;
+    return this.lobby ?? this.anchor;
   }
 
   start(): void {

@@ -1,4 +1,4 @@
-import type { CallEvent, Effect } from '../core/call.js';
+import type { CallEvent, Effect, Speech } from '../core/call.js';
 import type { PromptId } from '../core/prompt.js';
 import { closing, failed, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
@@ -43,7 +43,8 @@ export const askPin = async (
   run: CallRun,
   effect: Extract<Effect, { type: 'ask-pin' }>,
 ): Promise<CallEvent> => {
-  const entered = await enter(run, effect);
+  const { entered, unasked } = await enter(run, effect);
+  if (unasked !== null) return { type: 'pin-unasked', detail: unasked };
   if (entered === null) return { type: 'pin-checked', outcome: again(run, 'incomplete'), language: null };
   const answer = await check(run, entered);
   switch (answer.state) {
@@ -68,25 +69,43 @@ const again = (run: CallRun, why: 'wrong' | 'incomplete'): 'wrong' | 'incomplete
   return why;
 };
 
-const enter = (run: CallRun, effect: Extract<Effect, { type: 'ask-pin' }>): Promise<string | null> =>
+/** What was keyed in, if anything, or why the caller could not be asked. */
+interface Entry {
+  readonly entered: string | null;
+  readonly unasked: string | null;
+}
+
+const enter = (run: CallRun, effect: Extract<Effect, { type: 'ask-pin' }>): Promise<Entry> =>
   new Promise((resolve) => {
     const hush = (): void => void hushed(run);
     const pad = new PinPad((digits) => {
       if (run.pinPad === pad) run.pinPad = null;
-      resolve(digits);
+      resolve({ entered: digits, unasked: null });
     }, hush);
     run.pinPad = pad;
     const first: PromptId =
       run.pinWrong === null ? 'pin-ask' : run.pinWrong === 'wrong' ? 'pin-wrong' : 'pin-incomplete';
     const ids: readonly PromptId[] = run.pinWrong === 'wrong' ? [first, 'pin-ask'] : [first];
-    void speak(run, 'ask-pin', 'caller', {
-      clips: ids.map((id) => ({ kind: 'prompt', id })),
-      language: effect.language,
-    })
-      .catch((error: unknown) => failed(run, 'ask-pin', error))
-      // Also where nothing was heard: who knows what is asked for can key it in all the same.
-      .then(() => pad.begin());
+    const clips = ids.map((id) => ({ kind: 'prompt', id }) as const);
+    void asked(run, { clips, language: effect.language }).then((unasked) => {
+      // Who has begun to key in knows what is asked for, heard or not.
+      if (unasked === null || pad.isTouched) {
+        pad.begin();
+        return;
+      }
+      resolve({ entered: null, unasked });
+      pad.close();
+    });
   });
+
+/** Never rejects: null where the question was heard to its end, else the code of why not. */
+const asked = async (run: CallRun, speech: Speech): Promise<string | null> => {
+  try {
+    return (await speak(run, 'ask-pin', 'caller', speech)) === 'said' ? null : 'hushed';
+  } catch (error) {
+    return failed(run, 'ask-pin', error);
+  }
+};
 
 /** Never rejects: a prompt that goes on is no reason not to take the key that was to end it. */
 const hushed = async (run: CallRun): Promise<void> => {

@@ -61,7 +61,7 @@ export type AppEvent =
   | {
       readonly event: 'supervision';
       readonly callId: CallId | null;
-      readonly use: 'end' | 'listen' | 'lockdown' | 'suspension' | 'review';
+      readonly use: 'end' | 'listen' | 'lockdown' | 'suspension' | 'review' | 'callers';
       readonly outcome: string;
     }
   // alarms: someone must look now

@@ -1,6 +1,7 @@
 import { againOutcome } from '../core/again.js';
 import { explainAgain } from '../core/decide.js';
 import { privilegedIn } from '../core/decision.js';
+import { isKillSwitch } from '../core/farewell.js';
 import type { Leg } from '../core/leg.js';
 import { failed } from './bounded.js';
 import type { CallRun } from './call-run.js';
@@ -42,7 +43,10 @@ const changes = async (run: CallRun, leg: Leg): Promise<boolean> => {
     if (outcome.does === 'become-private' && run.state.phase === 'connected') run.evidence = evidence;
     else run.keep(journalled(run, () => parts.journal.append('decision', evidence)));
     // It ends for being privileged: then nothing of its last words is recorded either.
-    if (outcome.does === 'end' && privilegedIn(decision) !== null) await recordNoMore(run);
+    if (outcome.does === 'end' && privilegedIn(decision) !== null) {
+      const { killStopMs, endStopMs } = parts.bounds;
+      await recordNoMore(run, isKillSwitch(outcome.ending) ? killStopMs : endStopMs);
+    }
     run.feed({ type: 'decided-again', decision });
     return true;
   } catch (error) {

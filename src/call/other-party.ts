@@ -99,7 +99,9 @@ const tell = (
  */
 const protectNow = async (run: CallRun, { how }: OtherParty, decision: Decision | null): Promise<void> => {
   if (decision === null || how === 'redirect' || how === 'refer') return;
-  if (decision.verdict === 'private' || privilegedIn(decision) !== null) await recordNoMore(run);
+  if (decision.verdict === 'private' || privilegedIn(decision) !== null) {
+    await recordNoMore(run, run.parts.bounds.endStopMs);
+  }
 };
 
 /** Null where its row could not be made durable: an unproved decision is none. */

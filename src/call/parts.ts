@@ -14,6 +14,10 @@ export interface CallBounds {
   /** From our cancel to the dialer's outcome; the agent's own bound is 64*T1, the dialer's 40 s. */
   readonly cancelMs: number;
   readonly armMs: number;
+  /** How long a call that is to end waits for its recording to be seen to stop, so as to end with words. */
+  readonly endStopMs: number;
+  /** The same, at the kill switch: with the look before it and the words after it less than 2 s. */
+  readonly killStopMs: number;
   readonly connectMs: number;
   readonly closeMs: number;
   readonly inspectMs: number;
@@ -32,6 +36,8 @@ export const defaultBounds: CallBounds = {
   anchorMs: 4_000,
   cancelMs: 45_000,
   armMs: 5_000,
+  endStopMs: 1_000,
+  killStopMs: 150,
   connectMs: 5_000,
   closeMs: 5_000,
   inspectMs: 15_000,

@@ -49,6 +49,11 @@ export class PinPad {
     else this.#wait(this.#shape.betweenMs);
   }
 
+  /** Somebody has begun to key in. */
+  get isTouched(): boolean {
+    return this.#entry !== null;
+  }
+
   /** Forgets what was keyed in: `entered` gets null, for somebody may wait for it. */
   close(): void {
     this.#digits = '';

@@ -2,18 +2,26 @@ import { alarm, failed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { codeOf, withDeadline } from './deadline.js';
 import type { SpoolFinding } from './ports.js';
-import type { SpokenRecordedAnchor } from './talk.js';
+import type { SpokenArmed, SpokenRecordedAnchor } from './talk.js';
 
 /**
  * Somebody privileged is in a recorded call, and the call ends for it: the recording stops before a last word is said,
- * and what there is of it becomes no ordinary recording. Never rejects: the end of the media ends the recording too.
+ * and what there is of it becomes no ordinary recording. Never rejects, and is waited for no longer than `ms`: then the
+ * call ends without a word, and the end of its media ends the recording too.
  */
-export const recordNoMore = async (run: CallRun): Promise<void> => {
+export const recordNoMore = async (run: CallRun, ms: number): Promise<void> => {
   const { armed, decided } = run;
   if (armed === null || run.becoming !== null || decided?.verdict !== 'monitored') return;
   run.becoming = decided;
+  run.mayStillRecord = true;
+  await Promise.race([stopped(run, armed), new Promise<void>((resolve) => void run.after(ms, resolve))]);
+};
+
+/** Never rejects. What is not seen to have stopped in all this time is a matter for somebody, however the call ended. */
+const stopped = async (run: CallRun, armed: SpokenArmed): Promise<void> => {
   try {
     await withDeadline('stop-recording', run.parts.bounds.armMs, armed.stop());
+    run.mayStillRecord = false;
   } catch (error) {
     alarm(run, 'recording-goes-on', codeOf(error));
     failed(run, 'stop-recording', error);

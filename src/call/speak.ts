@@ -136,9 +136,11 @@ export const sayFarewell = async (
   run: CallRun,
   effect: Extract<Effect, { type: 'say-farewell' }>,
 ): Promise<CallEvent> => {
+  if (run.mayStillRecord) return { type: 'farewell-said' };
   try {
     const words = async (): Promise<void> => {
-      await run.anchor?.shut();
+      // A caller who is still in the lobby hears nobody through the call's own node, which may be what has failed.
+      if (run.lobby === null) await run.anchor?.shut();
       // Hung up meanwhile: what is not begun any more is not in the record either.
       if (run.state.phase !== 'parting') return;
       const said: Promise<unknown>[] = [];

@@ -279,7 +279,7 @@ export const menuRows = (): readonly (readonly string[])[] =>
     Object.entries<string>(menu.keys)
       .map(([key, choice]) => `${key}: ${choice}`)
       .join(', '),
-    menu.interrupts ? 'yes' : 'no',
+    menu.interruptsFrom === 1 ? 'yes' : `from round ${menu.interruptsFrom} on`,
     `${menu.rounds}`,
     `${menu.keyMs / 1000} s`,
     otherwise,

@@ -49,6 +49,7 @@ const eventsFor = (turn: number): readonly CallEvent[] => [
   ...(['known', 'wrong', 'incomplete', 'locked', 'unknown'] as const).map(
     (outcome) => ({ type: 'pin-checked', outcome, language: null }) as const,
   ),
+  { type: 'pin-unasked', detail },
   { type: 'claim-withdrawn' },
   { type: 'decision-journalled' },
   { type: 'journal-failed', detail },

@@ -1,16 +1,20 @@
 import type { Config } from '../config/schema.js';
 import { type CallerId, type FacilityId, parseCallerId, parseFacilityId } from '../core/leg.js';
+import { languages } from '../core/prompt.js';
 import { CallersError, callersErrorCodes, rowFaults } from '../lists/callers-file.js';
 import {
   type CallersAdmin,
   publishCallers,
   type ShownCallers,
+  setPin,
   showCallers,
   unlockCaller,
 } from '../lists/commands-callers.js';
 import { systemClock } from '../main.js';
 import { redisOf } from '../options.js';
+import { type Changer, noteChange } from './callers-row.js';
 import { CommandError, columns, progress, type Terminal } from './output.js';
+import { readSecret, type SecretInput } from './secret-line.js';
 
 export interface CallersDesk {
   readonly config: Config;
@@ -18,10 +22,18 @@ export interface CallersDesk {
   readonly terminal: Terminal;
 }
 
+/** Where callers are changed, which is journalled. */
+export type ChangeDesk = CallersDesk & Changer;
+
 const adminOf = ({ config }: CallersDesk): CallersAdmin => ({
   redis: redisOf(config),
   keyPrefix: config.lists.keyPrefix,
   clock: systemClock,
+});
+
+const changing = (desk: ChangeDesk): CallersAdmin => ({
+  ...adminOf(desk),
+  before: (change) => noteChange(change, desk),
 });
 
 /** What the operator reads of a CallersError. No text of the file is in it: it may be a PIN. */
@@ -49,12 +61,12 @@ const callerOf = (text: string): CallerId => {
 };
 
 /** `callers publish`. Exit code 2, and every row at fault with its line, where the file is not sound. */
-export const callersPublish = async (file: string, desk: CallersDesk): Promise<void> => {
+export const callersPublish = async (file: string, desk: ChangeDesk): Promise<void> => {
   const { config, json, terminal } = desk;
   const bar = progress(terminal, 'PINs hashed');
   try {
     const published = await publishCallers(file, {
-      ...adminOf(desk),
+      ...changing(desk),
       ...config.callers,
       onProgress: ({ hashed, of }) => bar.at(hashed, of),
     });
@@ -82,11 +94,11 @@ export const callersPublish = async (file: string, desk: CallersDesk): Promise<v
 };
 
 /** `callers unlock`. */
-export const callersUnlock = async (facility: string, caller: string, desk: CallersDesk): Promise<void> => {
+export const callersUnlock = async (facility: string, caller: string, desk: ChangeDesk): Promise<void> => {
   const { json, terminal } = desk;
   const [place, who] = [facilityOf(facility, desk), callerOf(caller)];
   try {
-    const { wrongTries } = await unlockCaller(place, who, adminOf(desk));
+    const { wrongTries } = await unlockCaller(place, who, changing(desk));
     if (json) terminal.out(JSON.stringify({ ok: true, wrongTries }));
     else
       terminal.out(
@@ -96,6 +108,42 @@ export const callersUnlock = async (facility: string, caller: string, desk: Call
       );
   } catch (error) {
     throw explained(error, `caller ${who} was not unlocked`);
+  }
+};
+
+export interface PinFlags {
+  readonly facility: string;
+  /** The digits keyed in before the PIN: adds a caller who is not there yet. */
+  readonly number?: string;
+  readonly language?: string;
+}
+
+/** `callers set-pin`: the PIN comes from standard input, and is hashed as a publication does it. */
+export const callersSetPin = async (
+  caller: string,
+  flags: PinFlags,
+  input: SecretInput,
+  desk: ChangeDesk,
+): Promise<void> => {
+  const { config, json, terminal } = desk;
+  const [facility, who] = [facilityOf(flags.facility, desk), callerOf(caller)];
+  const language = languages.find((one) => one === flags.language);
+  if (flags.language !== undefined && language === undefined) {
+    throw new CommandError('language-unknown', `prompts are spoken in ${languages.join(' and ')}`, 2);
+  }
+  const pin = await readSecret('PIN', input, terminal);
+  try {
+    const id = flags.number ?? null;
+    const given = { facility, caller: who, id, pin, language: language ?? ('as-it-is' as const) };
+    const { added } = await setPin({ ...given, ...config.callers }, changing(desk));
+    if (json) terminal.out(JSON.stringify({ ok: true, added }));
+    else terminal.out(added ? `caller ${who} is added` : `caller ${who} has a new PIN`);
+  } catch (error) {
+    const [fault] = error instanceof CallersError ? error.problems : [];
+    if (fault !== undefined) {
+      throw new CommandError(fault.code, `caller ${who} was not changed: ${rowFaults[fault.code]}`, 2);
+    }
+    throw explained(error, `caller ${who} was not changed`);
   }
 };
 

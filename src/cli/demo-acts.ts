@@ -88,7 +88,7 @@ export const spokenActs: readonly SpokenAct[] = [
       verdict: 'refused',
       reason: 'private-claim-unlisted',
       ending: 'review-pending',
-      caller: ['claim-unlisted', 'claim-noted'],
+      caller: ['claim-unlisted', 'claim-unlisted', 'claim-noted'],
       called: null,
       talk: false,
       recorded: false,

@@ -96,7 +96,7 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
   ),
   'acceptance-bounds': table(['bound', 'value'], boundRows()),
   menus: table(
-    ['question', 'prompt', 'keys', 'heard before its end', 'said', 'time for a key', 'no answer means'],
+    ['question', 'prompt', 'keys', 'heard before its end', 'rounds', 'time for a key', 'no answer means'],
     menuRows(),
   ),
   prompts: table(

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { maxByLength, maxWhyLength } from '../api/control-request.js';
 import { ConfigError, loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { openOrders } from '../lists/orders.js';
@@ -12,9 +13,17 @@ import { listsOptionsOf } from '../open-parts.js';
 import { redisOf } from '../options.js';
 import { ownPrompts } from '../prompts/catalogue.js';
 import { fromRoot } from '../root.js';
-import { type CallersDesk, callersPublish, callersShow, callersUnlock } from './callers.js';
+import {
+  type CallersDesk,
+  type ChangeDesk,
+  callersPublish,
+  callersSetPin,
+  callersShow,
+  callersUnlock,
+  type PinFlags,
+} from './callers.js';
 import { liveCalls } from './calls.js';
-import { addControlCommands, controlSocket, withSocket } from './control-commands.js';
+import { addControlCommands, controlSocket, whoami, withSocket } from './control-commands.js';
 import { demo } from './demo.js';
 import { withBlocks } from './doc-blocks.js';
 import { explainedText, explainNumber, tableText } from './explain.js';
@@ -237,27 +246,54 @@ lists
 
 const callers = program
   .command('callers')
-  .description('publish callers’ numbers and PINs, show them without either, and unlock a caller');
+  .description(
+    'publish callers’ numbers and PINs, set one PIN, unlock a caller, and show all without either',
+  );
 const callersOptions = (options: { config?: string; json?: boolean }): CallersDesk => ({
   config: load(options),
   json: options.json === true,
   terminal,
 });
-withJson(withConfig(callers.command('publish')))
+interface ChangeFlags {
+  readonly config?: string;
+  readonly socket?: string;
+  readonly json: boolean;
+  readonly by?: string;
+  readonly why?: string;
+}
+const changeOptions = (options: ChangeFlags): ChangeDesk => ({
+  ...callersOptions(options),
+  socket: controlSocket(options, { load }),
+  by: options.by ?? whoami(),
+  why: options.why ?? null,
+});
+/** A command that changes callers: who does it, and why, is journalled before it is done. */
+const withChange = (command: Command): Command =>
+  withSocket(withJson(withConfig(command)))
+    .option('--by <name>', `who does it, in at most ${maxByLength} characters (default: you, as logged in)`)
+    .option('--why <text>', `why, in at most ${maxWhyLength} characters; journalled`);
+withChange(callers.command('publish'))
   .description('put the callers of a file in the place of all callers of each facility it names')
   .argument(
     '<file>',
     'CSV: facility,caller,number_digits,pin or pin_hash,language; readable by its owner alone',
   )
-  .action((file: string, options: { config?: string; json: boolean }) =>
-    callersPublish(file, callersOptions(options)),
+  .action((file: string, options: ChangeFlags) => callersPublish(file, changeOptions(options)));
+withChange(callers.command('set-pin'))
+  .description('give one caller a new PIN, which is read from standard input, or add a caller')
+  .argument('<caller>', 'the caller’s id, as in calls and lists')
+  .requiredOption('--facility <name>', 'the caller’s facility; required')
+  .option('--number <digits>', 'the number keyed in before the PIN; needed only to add a caller')
+  .option('--language <code>', 'en or es (default: as it was, else the trunk’s)')
+  .action((caller: string, options: ChangeFlags & PinFlags) =>
+    callersSetPin(caller, options, process.stdin, changeOptions(options)),
   );
-withJson(withConfig(callers.command('unlock')))
+withChange(callers.command('unlock'))
   .description('let a caller who keyed too many wrong PINs try again')
   .argument('<caller>', 'the caller’s id, as in calls and lists')
   .requiredOption('--facility <name>', 'the caller’s facility; required')
-  .action((caller: string, options: { config?: string; json: boolean; facility: string }) =>
-    callersUnlock(options.facility, caller, callersOptions(options)),
+  .action((caller: string, options: ChangeFlags & { facility: string }) =>
+    callersUnlock(options.facility, caller, changeOptions(options)),
   );
 withJson(withConfig(callers.command('show')))
   .description('show how many callers each facility has, and who keyed wrong PINs')

@@ -109,6 +109,12 @@ const facilityTrunk = z
       .optional()
       .describe('Header that names the housing unit; calls without it are refused.'),
     phoneHeader: headerName.optional().describe('Header that names the phone; calls without it are refused.'),
+    onePhone: z
+      .boolean()
+      .default(false)
+      .describe(
+        'The trunk is a single phone: wrong PINs are counted for the trunk. Only where no `phoneHeader` names phones.',
+      ),
     dialPlan: name.default('default').describe('Name of a plan under `dialPlans`.'),
     carriers: z.array(name).min(1).max(8).describe('Carrier trunks to try, in order.'),
     presentedNumber: z
@@ -122,6 +128,16 @@ const facilityTrunk = z
       message: 'caller from: pin and offerPrivateCall need conversation: here',
     },
   )
+  // Five wrong PINs lock a phone. Where nobody can tell the phones of a trunk apart, one of them would lock them all.
+  .refine((trunk) => trunk.caller.from !== 'pin' || trunk.phoneHeader !== undefined || trunk.onePhone, {
+    path: ['caller', 'from'],
+    message:
+      'pin needs phoneHeader, or onePhone: true where the trunk is a single phone: else wrong PINs at one phone lock all',
+  })
+  .refine((trunk) => !trunk.onePhone || trunk.phoneHeader === undefined, {
+    path: ['onePhone'],
+    message: 'onePhone and phoneHeader exclude each other',
+  })
   .describe('A trunk calls come from.');
 
 const carrierTrunk = z

@@ -1,9 +1,10 @@
+import { againOutcome } from './again.js';
 import { begin, redirectRefused } from './call-ending.js';
 import type { CallEvent, Effect, In, LiveState, Speech, Step } from './call-state.js';
 import { speech, stray, to } from './call-steps.js';
 import type { Decision } from './decision.js';
 import type { Ending } from './ending.js';
-import { farewellMs, farewells, refusalPrompt } from './farewell.js';
+import { farewellMs, farewells, isKillSwitch, refusalPrompt } from './farewell.js';
 import type { PromptId } from './prompt.js';
 
 const cancelDial: Effect = { type: 'cancel-dial' };
@@ -82,13 +83,15 @@ const canSpeak = (state: LiveState, event: CallEvent): boolean => {
     case 'anchoring':
       // The caller is in the lobby, which is another node's affair.
       return event.type === 'anchor-failed';
+    case 'greeting':
+      // So is one who could not be moved out of it.
+      return event.type === 'caller-connect-failed';
     case 'answering':
     case 'arming':
-      // A node that failed is not the one to speak with; one that gave a reason of another kind is there.
-      return (
-        (event.type === 'media-answer-failed' || event.type === 'arm-failed') &&
-        spokenAfter.has(event.ending.code)
-      );
+      return (event.type === 'media-answer-failed' || event.type === 'arm-failed') && isThere(event.ending);
+    case 'moving':
+      // The recording has been seen to stop, and who was not moved is where it was: on a node that has not failed.
+      return event.type === 'media-move-failed';
     default:
       // A recording that cannot be stopped loses its media at once: nobody says a word more into it (design I5).
       return false;
@@ -102,8 +105,20 @@ const spokenAfter: ReadonlySet<Ending['code']> = new Set([
   'journal-unavailable',
 ]);
 
+/** A node that does not answer is not the one to speak with; one that refused, or complained, is there. */
+const isThere = ({ code, detail }: Ending): boolean =>
+  spokenAfter.has(code) ||
+  (code === 'media-unavailable' && (detail === 'node-refused' || detail === 'node-error'));
+
 /** Endings that must not wait for a carrier's answer to our CANCEL. */
-const hasty: ReadonlySet<Ending['code']> = new Set(['lockdown', 'shutdown']);
+const isHasty = (why: Ending): boolean => isKillSwitch(why) || why.code === 'shutdown';
+
+/** The kill switch, while the call is on its way to its end: it goes there at once. */
+const isKilled = (decision: Decision | null, event: CallEvent): boolean => {
+  if (event.type !== 'decided-again' || decision === null || decision.verdict === 'refused') return false;
+  const outcome = againOutcome(decision, event.decision);
+  return outcome.does === 'end' && isKillSwitch(outcome.ending);
+};
 
 /** The dialling is over at our own wish: the caller hears why, but not before it is known that nobody answered. */
 const canCancelFirst = (state: LiveState, why: Ending, event: CallEvent): state is In<'dialling'> =>
@@ -111,7 +126,7 @@ const canCancelFirst = (state: LiveState, why: Ending, event: CallEvent): state 
   state.received &&
   state.manner.held === 'here' &&
   !silencing.has(event.type) &&
-  !hasty.has(why.code) &&
+  !isHasty(why) &&
   refusalPrompt(why.code) !== null;
 
 const calledIn = (state: LiveState, event: CallEvent): 'up' | 'none' => {
@@ -123,6 +138,7 @@ const calledIn = (state: LiveState, event: CallEvent): 'up' | 'none' => {
     case 'telling':
     case 'connected':
     case 'journalling-move':
+    case 'moving':
       return 'up';
     default:
       return 'none';
@@ -147,7 +163,7 @@ const part = (state: LiveState, why: Ending, event: CallEvent): Step => {
       type: 'say-farewell',
       caller: said(words.caller, 'caller'),
       called: called === 'up' ? said(words.called, 'called') : null,
-      ms: farewellMs(why.code),
+      ms: farewellMs(why),
     },
   ];
   return to(next, ...effects);
@@ -166,6 +182,9 @@ const commonOf = ({ manner, rules, received, language, identity, kindChosen, tur
 const wordsOf = (state: LiveState, why: Ending, called: 'up' | 'none') => {
   const words = farewells[why.code];
   if (why.detail === 'private-claim-unlisted') return { caller: 'claim-noted' as const, called: null };
+  // Whatever was wrong with the other node: they were talking, and cannot any more.
+  if (state.phase === 'moving')
+    return { caller: 'over-technical' as const, called: 'over-technical' as const };
   // A refusal is explained to somebody who never was in a call.
   if (called === 'none' && state.phase !== 'connected') return { ...words, caller: refusalPrompt(why.code) };
   return words;
@@ -173,6 +192,7 @@ const wordsOf = (state: LiveState, why: Ending, called: 'up' | 'none') => {
 
 /** The dialling has been cancelled; the caller is still to hear why. Whatever comes now only makes that shorter. */
 export const cancelling = (state: In<'cancelling'>, event: CallEvent): Step => {
+  if (isKilled(state.decision, event)) return begin(state, state.ending, event);
   switch (event.type) {
     case 'dial-failed':
       return part(state, state.ending, event);
@@ -194,6 +214,7 @@ export const cancelling = (state: In<'cancelling'>, event: CallEvent): Step => {
 
 /** The last words are being said: whatever comes now only makes them shorter. */
 export const parting = (state: In<'parting'>, event: CallEvent): Step => {
+  if (isKilled(state.decision, event)) return begin(state, state.ending, event);
   switch (event.type) {
     case 'farewell-said':
     case 'node-lost':

@@ -147,6 +147,8 @@ export const reception = (
     case 'receiving':
       return receiving(state, event);
     case 'identifying':
+      // Nobody is left in silence: who cannot be asked is refused, and so told as far as anything can be said.
+      if (event.type === 'pin-unasked') return leave(state, ending('pin-unasked', event.detail), event);
       return event.type === 'pin-checked' ? identified(state, event) : stray(state);
     case 'choosing':
       if (unsaid(event, state.menu)) {

@@ -134,6 +134,8 @@ export type CallEvent =
   | { readonly type: 'received' }
   | { readonly type: 'receive-failed'; readonly detail: string }
   | { readonly type: 'pin-checked'; readonly outcome: PinOutcome; readonly language: Language | null }
+  /** The caller did not hear what is asked, and has keyed in nothing. */
+  | { readonly type: 'pin-unasked'; readonly detail: string }
   | { readonly type: 'claim-withdrawn' }
   | { readonly type: 'decision-journalled' }
   | { readonly type: 'journal-failed'; readonly detail: string }

@@ -185,8 +185,9 @@ const reaching = (
         ? to({ ...state, phase: 'greeting' }, { type: 'greet-caller' })
         : dial(state);
     case 'greeting':
+      // Who could not be moved out of the lobby is still in it, and hears there why nothing comes of the call.
       if (event.type === 'caller-connect-failed') {
-        return begin(state, ending('internal-error', event.detail), event);
+        return leave(state, ending('internal-error', event.detail), event);
       }
       return event.type === 'caller-connected' ? dial({ ...state, received: true }) : stray(state);
     case 'dialling':

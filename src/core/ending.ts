@@ -83,6 +83,7 @@ export const endings = {
   'pin-wrong': row(403, 'Forbidden', 21, 'refused', 'caller'),
   'pin-locked': row(403, 'Forbidden', 21, 'refused', 'policy'),
   'pin-missing': row(403, 'Forbidden', 21, 'refused', 'caller'),
+  'pin-unasked': row(503, 'Service Unavailable', 47, 'refused', 'ours', true),
   // Refused because a part of ours could not do its duty.
   'journal-unavailable': row(503, 'Service Unavailable', 41, 'refused', 'ours', true),
   'media-unavailable': row(503, 'Service Unavailable', 47, 'refused', 'ours', true),

@@ -1,4 +1,4 @@
-import type { EndingCode } from './ending.js';
+import type { Ending, EndingCode } from './ending.js';
 import type { PromptId } from './prompt.js';
 
 /**
@@ -47,7 +47,7 @@ export const farewells: Readonly<Record<EndingCode, Farewell>> = {
   'caller-unidentified': caller('refused-identity'),
   'transfer-refused': silent,
   'offer-missing': silent,
-  'offer-unusable': silent,
+  'offer-unusable': caller('refused-unavailable'),
   'number-unparseable': caller('refused-number'),
   'emergency-number': caller('refused-emergency'),
   'service-barred': caller('refused-service'),
@@ -63,11 +63,12 @@ export const farewells: Readonly<Record<EndingCode, Farewell>> = {
   'pin-wrong': caller('refused-identity'),
   'pin-locked': caller('pin-locked'),
   'pin-missing': caller('refused-identity'),
+  'pin-unasked': caller('refused-unavailable'),
   'journal-unavailable': both('over-technical'),
   'media-unavailable': both('over-technical'),
   'recording-unproved': both('over-technical'),
   overloaded: caller('refused-unavailable'),
-  'internal-error': silent,
+  'internal-error': both('over-technical'),
 };
 
 /** A refusal heard by somebody who never was in a call has words of its own. */
@@ -77,22 +78,29 @@ export const refusalPrompt = (code: EndingCode): PromptId | null => {
       return 'refused-lockdown';
     case 'blocked':
       return 'refused-blocked';
-    // Nothing has begun that a technical problem could end.
+    // Not what both hear in a call: why it is over is the caller's affair alone.
     case 'caller-suspended':
+      return 'refused-suspended';
+    // Nothing has begun that a technical problem could end.
     case 'became-private':
     case 'shutdown':
     case 'journal-unavailable':
     case 'media-unavailable':
     case 'recording-unproved':
+    case 'internal-error':
       return 'refused-unavailable';
     default:
       return farewells[code].caller;
   }
 };
 
+/** Ended by a lockdown, also where that is said of a number which is privileged by now. */
+export const isKillSwitch = ({ code, detail }: Ending): boolean =>
+  code === 'lockdown' || detail === 'privileged-lockdown';
+
 /**
  * How long the last words may take, in ms: longer than the longest of them. A kill switch must have ended the call
  * within 2 s, and a process that stops waits for its calls no longer than 10 s.
  */
-export const farewellMs = (code: EndingCode): number =>
-  code === 'lockdown' ? 1500 : code === 'shutdown' ? 8000 : 20_000;
+export const farewellMs = (why: Ending): number =>
+  isKillSwitch(why) ? 1500 : why.code === 'shutdown' ? 8000 : 20_000;

@@ -9,8 +9,8 @@ export interface Menu<Choice extends string> {
   readonly otherwise: Choice;
   readonly rounds: number;
   readonly keyMs: number;
-  /** Whether a key counts before the question was heard to its end. */
-  readonly interrupts: boolean;
+  /** From which round on a key counts before the question was heard to its end; 1 for always. */
+  readonly interruptsFrom: number;
 }
 
 export interface InMenu {
@@ -40,20 +40,21 @@ export const kindMenu: Menu<'ordinary' | 'private'> = {
   otherwise: 'ordinary',
   rounds: 2,
   keyMs: 5000,
-  interrupts: true,
+  interruptsFrom: 1,
 };
 
 /**
  * The number is not registered: the claim stands unless the caller, having heard all of it, asks for a recorded
- * call. No key, a wrong key and hanging up leave it standing.
+ * call. Who presses a moment too early, or nothing, hears it once more, and need not hear it out again. No key, a wrong
+ * key and hanging up leave the claim standing.
  */
 export const claimMenu: Menu<'withdrawn' | 'stands'> = {
   prompt: 'claim-unlisted',
   keys: { '5': 'withdrawn' },
   otherwise: 'stands',
-  rounds: 1,
+  rounds: 2,
   keyMs: 8000,
-  interrupts: false,
+  interruptsFrom: 2,
 };
 
 const say = <C>(menu: Menu<C & string>, was: InMenu): MenuStep<C> =>
@@ -82,8 +83,8 @@ export const menuStep = <C extends string>(menu: Menu<C>, state: InMenu, input: 
       return input.turn === state.turn && state.step === 'waiting' ? say(menu, state) : { state: 'ignored' };
     case 'key': {
       const choice = menu.keys[input.key];
-      if (choice === undefined || (state.step === 'speaking' && !menu.interrupts))
-        return { state: 'ignored' };
+      const tooEarly = state.step === 'speaking' && state.rounds < menu.interruptsFrom;
+      if (choice === undefined || tooEarly) return { state: 'ignored' };
       return { state: 'chosen', choice };
     }
     default: {

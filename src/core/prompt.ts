@@ -27,6 +27,7 @@ export const prompts = {
   'refused-not-allowed': 'nothing',
   'refused-not-now': 'nothing',
   'refused-too-many': 'nothing',
+  'refused-suspended': 'nothing',
   // To the caller: what became of the attempt.
   'called-busy': 'nothing',
   'called-no-answer': 'nothing',

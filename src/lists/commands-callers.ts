@@ -19,6 +19,18 @@ export interface CallersAdmin {
   readonly redis: RedisEndpoint;
   readonly keyPrefix: string;
   readonly clock: Clock;
+  /** Told of each change just before it is made, to write it down; where it rejects, the change is not made. */
+  readonly before?: (change: CallersChange) => Promise<void>;
+}
+
+/** A change as far as it may be told: no number, no PIN. */
+export interface CallersChange {
+  readonly change: 'publish' | 'unlock' | 'set-pin';
+  readonly facility: FacilityId;
+  /** Whom it is about; null where it is about all of a facility. */
+  readonly caller: CallerId | null;
+  /** How many there are then; null where that is not what changes. */
+  readonly callers: number | null;
 }
 
 const timeoutMs = 5_000;
@@ -155,6 +167,7 @@ export const publishCallers = async (
   return connected(options, async (connection, keys) => {
     const published: PublishedCallers[] = [];
     for (const [facility, records] of [...facilities].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      await options.before?.({ change: 'publish', facility, caller: null, callers: records.size });
       published.push(await replace(connection, keys, facility, records, options.clock));
     }
     return published;
@@ -193,48 +206,55 @@ const readAll = async (
 export interface NewPin extends PinLengths {
   readonly facility: FacilityId;
   readonly caller: CallerId;
-  readonly id: string;
+  /** The number keyed in before the PIN; null for the one the caller has. */
+  readonly id: string | null;
   readonly pin: string;
-  readonly language: Language | null;
+  readonly language: Language | null | 'as-it-is';
 }
 
 /**
- * Gives one caller a new PIN, or adds the caller. Does not unlock: that is an officer's decision of its own. Rejects
- * with CallersError, 'taken-by-another' where the number is somebody else's.
+ * Gives one caller a new PIN, or adds the caller where a number is given. Does not unlock: that is an officer's
+ * decision of its own. Rejects with CallersError: 'caller-unknown' or 'no-callers' where the number is asked for and
+ * there is none, 'taken-by-another' where the number is somebody else's.
  */
 export const setPin = async (given: NewPin, admin: CallersAdmin): Promise<{ readonly added: boolean }> => {
-  const { facility, caller, id, pin, language, idDigits, pinDigits } = given;
+  const { facility, caller, pin, idDigits, pinDigits } = given;
   try {
     checkLengths(given);
   } catch {
     throw new CallersError('lengths-odd');
   }
-  if (!/^[0-9]+$/.test(id) || id.length !== idDigits) {
+  if (given.id !== null && (!/^[0-9]+$/.test(given.id) || given.id.length !== idDigits)) {
     throw new CallersError('bad-rows', [{ line: 0, code: 'number-malformed' }]);
   }
   if (!/^[0-9]+$/.test(pin) || pin.length !== pinDigits) {
     throw new CallersError('bad-rows', [{ line: 0, code: 'pin-malformed' }]);
   }
-  const record: PinRecord = { caller, language, ...(await hashPin(pin)) };
+  const hash = await hashPin(pin);
   return connected(admin, async (connection, keys) => {
     const held = await readAll(connection, keys, facility);
+    if (held === null && given.id === null) throw new CallersError('no-callers');
     const rows = held?.rows ?? new Map<string, string>();
     const ids = held?.ids ?? new Map<CallerId, string>();
+    const id = given.id ?? ids.get(caller);
+    if (id === undefined) throw new CallersError('caller-unknown');
     const now = rows.get(id);
-    const owner = now === undefined ? null : parsePinRecord(now)?.caller;
-    if ((owner ?? caller) !== caller || (ids.get(caller) ?? id) !== id) {
+    const record = now === undefined ? null : parsePinRecord(now);
+    if ((record?.caller ?? caller) !== caller || (ids.get(caller) ?? id) !== id) {
       throw new CallersError('taken-by-another');
     }
-    rows.set(id, pinRecordText(record));
-    const said = JSON.stringify(metaOf(rows, admin.clock));
+    const language = given.language === 'as-it-is' ? (record?.language ?? null) : given.language;
+    const text = pinRecordText({ caller, language, ...hash });
+    rows.set(id, text);
+    await admin.before?.({ change: 'set-pin', facility, caller, callers: rows.size });
     const reply = await connection.run(
       scripts.callersFlip,
       'write',
       [keys.callers(facility), keys.callersMeta(facility)],
-      [held?.metaText ?? '', said, id, pinRecordText(record)],
+      [held?.metaText ?? '', JSON.stringify(metaOf(rows, admin.clock)), id, text],
     );
     if (reply !== 1) throw new CallersError('changed-meanwhile');
-    return { added: owner === null };
+    return { added: record === null };
   });
 };
 
@@ -249,6 +269,7 @@ export const unlockCaller = (
     if (held === null) throw new CallersError('no-callers');
     const id = held.ids.get(caller);
     if (id === undefined) throw new CallersError('caller-unknown');
+    await admin.before?.({ change: 'unlock', facility, caller, callers: null });
     const tries = await connection.command('GETDEL', triesOf(keys, facility, id));
     return { wrongTries: Number(tries ?? 0) };
   });

@@ -136,9 +136,11 @@ t.test('every command reaches the controller as it was given, and its outcome co
     },
     { id: 10, command: 'suspend', caller: '4711', state: 'on', ...signed },
     { id: 11, command: 'review', number: '+1 (212) 555-0142', verdict: 'clear', ...signed },
+    { id: 12, command: 'callers', change: 'publish', facility: 'f', callers: 3, by: signed.by },
+    { id: 13, command: 'callers', change: 'set-pin', facility: 'f', caller: '4711', ...signed },
   );
   // Replies come as orders are done, each under its id.
-  const heard = [...(await wire.heard(11))].sort((a, b) => (Number(a.id) || 2) - (Number(b.id) || 2));
+  const heard = [...(await wire.heard(13))].sort((a, b) => (Number(a.id) || 2) - (Number(b.id) || 2));
   t.same(heard[0], { id: 1, ok: true, result: { calls: control.view } });
   t.same(heard[1], { id: 'two', ok: true, result: { orders: standingOrders } });
   t.same(heard[2], { id: 3, ok: true, result: { note: null, call: ids.monitored } });
@@ -149,7 +151,7 @@ t.test('every command reaches the controller as it was given, and its outcome co
   );
   t.same(
     heard.slice(4).map((line) => [line.id, line.ok]),
-    [5, 6, 7, 8, 9, 10, 11].map((id) => [id, true]),
+    [5, 6, 7, 8, 9, 10, 11, 12, 13].map((id) => [id, true]),
   );
   const { by, why } = signed;
   t.same(control.told, [
@@ -162,6 +164,8 @@ t.test('every command reaches the controller as it was given, and its outcome co
     ['lockdown', { level: 'phone', facility: 'f', phone: 'W.1' }, 'on', by, why],
     ['suspend', '4711', 'on', by, why],
     ['review', '+1 (212) 555-0142', 'clear', by, why],
+    ['callers', { change: 'publish', facility: 'f', caller: null, callers: 3 }, by, null],
+    ['callers', { change: 'set-pin', facility: 'f', caller: '4711', callers: null }, by, why],
   ]);
 });
 
@@ -273,6 +277,7 @@ t.test('requests are read strictly', async (t) => {
   const lock = { id: 1, command: 'lockdown', state: 'on', place: { level: 'global' }, ...signed };
   const suspend = { id: 1, command: 'suspend', caller: '4711', state: 'on', ...signed };
   const review = { id: 1, command: 'review', number: '2125550142', verdict: 'clear', ...signed };
+  const callers = { id: 1, command: 'callers', change: 'unlock', facility: 'f', caller: '4711', by: 'ann' };
   for (const sound of [end, listen, lock, suspend, review]) t.equal(codeOf(sound), 'ok', sound.command);
   const without = (request: object, field: string): object =>
     Object.fromEntries(Object.entries(request).filter(([name]) => name !== field));
@@ -361,6 +366,21 @@ t.test('requests are read strictly', async (t) => {
     [{ ...review, number: '' }, 'number-invalid'],
     [{ ...review, number: 2125550142 }, 'number-invalid'],
     [{ ...review, number: '1'.repeat(129) }, 'number-invalid'],
+    [callers, 'ok'],
+    [without(callers, 'by'), 'by-invalid'],
+    [{ ...callers, by: '' }, 'by-invalid'],
+    [{ ...callers, why: '' }, 'why-invalid'],
+    [{ ...callers, why: 7 }, 'why-invalid'],
+    [{ ...callers, pin: '4821' }, 'field-unknown'],
+    [{ ...callers, change: 'show' }, 'change-invalid'],
+    [without(callers, 'change'), 'change-invalid'],
+    [{ ...callers, callers: '3' }, 'change-invalid'],
+    [{ ...callers, callers: -1 }, 'change-invalid'],
+    [without(callers, 'facility'), 'place-invalid'],
+    [{ ...callers, facility: 'F' }, 'place-invalid'],
+    [without(callers, 'caller'), 'caller-invalid'],
+    [{ ...callers, caller: '47 11' }, 'caller-invalid'],
+    [{ ...callers, change: 'publish' }, 'caller-invalid'],
   ];
   for (const [request, code] of cases)
     t.equal(

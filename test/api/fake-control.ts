@@ -80,6 +80,9 @@ export class FakeControl implements Control {
   review(...order: Parameters<Control['review']>): Promise<ControlOutcome> {
     return this.#order('review', order);
   }
+  noteCallers(...order: Parameters<Control['noteCallers']>): Promise<ControlOutcome> {
+    return this.#order('callers', order);
+  }
   orders(): readonly OrderView[] {
     return this.standing;
   }

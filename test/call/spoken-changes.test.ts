@@ -167,6 +167,80 @@ t.test('lockdown ends a monitored call that is up within 2 s, and both are told'
   }
 });
 
+t.test('lockdown ends a call within 2 s whatever its recorder and its node do', async (t) => {
+  const policy = { privilegedInLockdown: 'refused' } as const;
+  const hangs = { ends: 'hangs' } as const;
+  const never = { stop: hangs, shut: hangs, say: hangs, release: hangs, 'look-up': hangs };
+  const ways: readonly (readonly [string, World['script'], boolean])[] = [
+    ['stops at once', {}, true],
+    ['stops soon', { stop: { ends: 'well', ms: 100 } }, true],
+    ['stops late', { stop: { ends: 'well', ms: 2500 } }, false],
+    ['never answers', { stop: hangs }, false],
+    ['fails', { stop: { ends: 'fails' } }, false],
+    ['throws', { stop: { ends: 'throws' } }, false],
+    ['stops, and the words are long', { say: { ends: 'well', ms: 5000 } }, true],
+    ['does not answer, nor does anything else', never, false],
+  ];
+  for (const [name, script, told] of ways) {
+    await inWorld({ policy }, async (world) => {
+      const call = await bringUp(world);
+      // Privileged by now, and its private calls are forbidden too: nothing more of it may be recorded.
+      world.answers = () => attorney;
+      world.script = script;
+      const [from, began] = [world.trace.length, world.time.now];
+      lockdown(world);
+      await world.time.advance(2000);
+      for (const what of ['hang-up caller', 'hang-up called']) {
+        const when = at(world, what, from);
+        t.ok(when >= 0 && when - began < 2000, `${name}: ${what} after ${when - began} ms`);
+      }
+      t.equal(world.told(call, 'called').includes('over-technical'), told, `${name}: words only once it has`);
+      await world.time.runOut();
+      t.equal(world.alarms().includes('recording-goes-on'), /never|fails|throws/.test(name), name);
+      checkInvariants(world);
+    });
+  }
+});
+
+t.test('lockdown shortens a call that is on its way to its end', async (t) => {
+  const within2s = async (world: World, name: string, ...whats: readonly string[]): Promise<void> => {
+    const [from, began] = [world.trace.length, world.time.now];
+    lockdown(world);
+    await world.time.advance(2000);
+    for (const what of whats) {
+      const when = at(world, what, from);
+      t.ok(when >= 0 && when - began < 2000, `${name}: ${what} after ${when - began} ms`);
+    }
+    await world.time.runOut();
+    checkInvariants(world);
+  };
+  await inWorld({}, async (world) => {
+    await bringUp(world);
+    world.script = { say: { ends: 'hangs' } };
+    news(world, blocked);
+    await world.time.advance(1000);
+    await within2s(world, 'the last words', 'hang-up caller', 'hang-up called');
+    t.match(cdrOf(world), { ending: 'blocked' }, 'it had ended for this');
+  });
+  await inWorld({}, async (world) => {
+    world.dial = () => ({ ...goodDial, ends: 'hangs', afterCancel: 'hangs' });
+    const call = take(world);
+    await reach(world, call, 'dialling');
+    await reach(world, call, 'cancelling');
+    await within2s(world, 'a carrier that does not confirm the end', 'hang-up caller');
+    t.match(cdrOf(world), { ending: 'called-no-answer' });
+  });
+  // A call that ends for somebody privileged, while its recording does not stop.
+  await inWorld({ policy: { onForward: 'end' } }, async (world) => {
+    const call = await bringUp(world);
+    world.script = { stop: { ends: 'hangs' } };
+    byTarget(world, answers());
+    call.called?.other(party('connected-identity', 'attorney'));
+    await world.time.advance(100);
+    await within2s(world, 'a recording that is being stopped', 'hang-up caller', 'hang-up called');
+  });
+});
+
 t.test('lockdown leaves private calls, unless the policy says otherwise', async (t) => {
   for (const [policy, ends] of [
     [{}, false],
@@ -423,6 +497,11 @@ t.test('a move that fails at any of its steps ends the call, and what was record
           await world.time.runOut();
           const name = `${held} ${operation} ${ends}`;
           t.match(cdrOf(world), { ending, verdict: 'private', sealed: { state: 'recording-sealed' } }, name);
+          if (held === 'here' && ending === 'media-unavailable') {
+            for (const party of ['caller', 'called'] as const) {
+              t.equal(world.told(call, party, 'said').at(-1), 'over-technical', `${name}: ${party}`);
+            }
+          }
           t.ok(
             world.trace.slice(from).some(({ what }) => what === 'stop'),
             name,

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { TwoWays } from '../../src/call/hear.js';
-import type { JsonObject } from '../../src/call/ports.js';
+import { type JsonObject, MediaError } from '../../src/call/ports.js';
 import { acceptance } from '../../src/core/accept.js';
 import type { CallerId } from '../../src/core/leg.js';
 import { absent, answers, dialledNumber, listed } from '../core/samples.js';
@@ -174,7 +174,37 @@ t.test('a caller that does not answer its re-INVITE out of the lobby is hung up'
       keyIn(world, call, `${pin}#`);
       await world.time.runOut();
       t.match(cdrOf(world), { ending: 'internal-error', detail: 'deadline', status: 200 }, operation);
+      t.equal(world.told(call, 'caller', 'said').at(-1), 'refused-unavailable', 'and hears it in the lobby');
       t.notOk(world.whats().includes('dial'));
+      checkInvariants(world);
+    });
+  }
+});
+
+t.test('a call whose node fails ends with words wherever there is a voice left', async (t) => {
+  const refuses = new MediaError('node-refused', 'x');
+  const unusable = new MediaError('offer-unusable', 'x');
+  for (const [operation, behaviour, ending, word] of [
+    ['anchor recorded', { ends: 'fails', error: refuses }, 'media-unavailable', 'refused-unavailable'],
+    ['anchor recorded', { ends: 'fails', error: unusable }, 'offer-unusable', 'refused-unavailable'],
+    ['anchor recorded', { ends: 'throws' }, 'media-unavailable', 'refused-unavailable'],
+    ['anchor recorded', { ends: 'hangs' }, 'media-unavailable', 'refused-unavailable'],
+    ['answer', { ends: 'fails', error: refuses }, 'media-unavailable', 'over-technical'],
+    ['arm answered', { ends: 'fails', error: refuses }, 'media-unavailable', 'over-technical'],
+  ] as const) {
+    await inWorld({}, async (world) => {
+      const name = `${operation} ${behaviour.ends}`;
+      const call = take(world, { pin: true });
+      await hears(world, call, 'caller', 'pin-ask');
+      world.script = { [operation]: behaviour };
+      world.onHeard = ({ what }) => {
+        if (what.includes('menu-recorded')) setTimeout(() => world.press(call, 'called', '1'), 100);
+      };
+      keyIn(world, call, `${pin}#`);
+      await world.time.runOut();
+      t.match(cdrOf(world), { ending, verdict: 'monitored', connectedMs: 0 }, name);
+      t.equal(world.told(call, 'caller', 'said').at(-1), word, name);
+      if (word === 'over-technical') t.equal(world.told(call, 'called', 'said').at(-1), word, name);
       checkInvariants(world);
     });
   }
@@ -631,6 +661,7 @@ t.test('a claim stands, is journalled and ordered, whatever the caller does but 
   for (const [name, act, ending, noted] of [
     ['no key', () => undefined, 'review-pending', true],
     ['5 too early', (world: World, call: FakeCall) => keyIn(world, call, '5'), 'review-pending', true],
+    ['another key', (world: World, call: FakeCall) => keyIn(world, call, '1'), 'review-pending', true],
     ['hang-up', (_: World, call: FakeCall) => call.caller.leave('caller-hung-up'), 'caller-cancelled', false],
     ['agent lost', (world: World) => world.controller.agentLost(), 'agent-lost', false],
     ['node lost', (_: World, call: FakeCall) => call.loseNode('x'), 'node-lost', false],
@@ -699,6 +730,32 @@ t.test('a claim withdrawn knowingly is a recorded call with its notice, and no o
   });
 });
 
+t.test('who presses 5 too early hears it once more, and may press before its end', async (t) => {
+  for (const [again, ends] of [
+    [true, 'monitored'],
+    [false, 'refused'],
+  ] as const) {
+    await inWorld({}, async (world) => {
+      const call = await claimed(world);
+      keyIn(world, call, '5');
+      let times = 0;
+      world.onHeard = ({ what }) => {
+        if (what === 'claim-unlisted') times += 1;
+        // While it is being said.
+        if (what === 'claim-unlisted' && again) setTimeout(() => keyIn(world, call, '5'), 100);
+        if (what.includes('menu-recorded')) setTimeout(() => world.press(call, 'called', '1'), 100);
+      };
+      await world.time.advance(20_000);
+      call.caller.leave('caller-hung-up');
+      await world.time.runOut();
+      t.equal(times, 1, 'said once more, not twice');
+      t.match(cdrOf(world), { verdict: ends });
+      t.equal(world.told(call, 'caller', 'said').includes('claim-noted'), !again);
+      checkInvariants(world);
+    });
+  }
+});
+
 t.test('a withdrawal that cannot be journalled is none', async (t) => {
   for (const ends of ['fails', 'throws', 'hangs'] as const) {
     await inWorld({}, async (world) => {
@@ -749,7 +806,7 @@ t.test('each refusal has its words, in the lobby, and the CDR its code', async (
     [
       (world: World) => (world.around = { ...world.around, suspended: true }),
       'caller-suspended',
-      'refused-unavailable',
+      'refused-suspended',
     ],
     [
       (world: World) => (world.answers = () => answers({ pending: listed({ id: 'x' as never }) })),
@@ -972,8 +1029,72 @@ t.test('where the node does not speak, nobody is connected untold', async (t) =>
   }
 });
 
-t.test('nobody hears the hold tone, a PIN prompt or the last words: the call goes on', async (t) => {
-  for (const prompt of ['please-hold', 'hold-tone', 'pin-ask', 'called-busy'] as const) {
+t.test(
+  'a PIN that cannot be asked for: the call ends with words of its own, and nobody is dialled',
+  async (t) => {
+    for (const asked of [1, 2]) {
+      for (const ends of ['fails', 'hangs', 'throws', 'hushed', 'silent'] as const) {
+        await inWorld({}, async (world) => {
+          const prompt = asked === 1 ? 'pin-ask' : 'pin-wrong';
+          let hit = false;
+          world.beforeSay = (what) => {
+            hit = what.split(' ').includes(prompt);
+          };
+          world.missing = ends === 'silent' ? prompt : null;
+          world.behave = (operation) => {
+            if (operation !== 'say' || !hit || ends === 'silent') return { ends: 'well' };
+            return ends === 'hushed' ? { ends: 'well', hushed: true } : { ends };
+          };
+          const call = take(world, pinPhone);
+          if (asked === 2) {
+            await hears(world, call, 'caller', 'pin-ask');
+            keyIn(world, call, '4711000000#');
+          }
+          await world.time.runOut();
+          const name = `${prompt} ${ends}`;
+          t.match(
+            cdrOf(world),
+            {
+              ending: 'pin-unasked',
+              disposition: 'refused',
+              fault: 'ours',
+              verdict: 'undecided',
+              detail: String,
+            },
+            name,
+          );
+          t.equal(world.told(call, 'caller', 'said').at(-1), 'refused-unavailable', name);
+          t.notOk(world.whats().includes('dial'), name);
+          t.notOk(world.whats().includes('append decision'), name);
+          checkInvariants(world);
+        });
+      }
+    }
+  },
+);
+
+t.test('who keys in the PIN while the question goes wrong knows what is asked for', async (t) => {
+  await inWorld({}, async (world) => {
+    world.beforeSay = (what) => {
+      world.script = what === 'pin-ask' ? { say: { ends: 'hangs' } } : {};
+    };
+    const call = take(world, pinPhone);
+    await reach(world, call, 'identifying');
+    await world.time.advance(1000);
+    keyIn(world, call, pin.slice(0, 4));
+    await world.time.advance(4500);
+    keyIn(world, call, `${pin.slice(4)}#`);
+    await accept(world, call);
+    await reach(world, call, 'connected');
+    call.caller.leave('caller-hung-up');
+    await world.time.runOut();
+    t.match(cdrOf(world), { verdict: 'monitored' });
+    checkInvariants(world);
+  });
+});
+
+t.test('nobody hears the hold tone or the last words: the call goes on', async (t) => {
+  for (const prompt of ['please-hold', 'hold-tone', 'called-busy'] as const) {
     for (const ends of ['fails', 'hangs', 'throws'] as const) {
       await inWorld({}, async (world) => {
         if (prompt === 'called-busy') world.dial = () => ({ ...goodDial, ends: 'failed', ms: 2000 });
@@ -985,13 +1106,7 @@ t.test('nobody hears the hold tone, a PIN prompt or the last words: the call goe
           hit = what.split(' ').includes(prompt);
         };
         world.behave = (operation) => (operation === 'say' && hit ? { ends } : { ends: 'well' });
-        const call = take(world, prompt === 'pin-ask' ? pinPhone : {});
-        if (prompt === 'pin-ask') {
-          await reach(world, call, 'identifying');
-          await world.time.advance(6000);
-          hit = false;
-          keyIn(world, call, `${pin}#`);
-        }
+        const call = take(world);
         if (prompt !== 'called-busy') await reach(world, call, 'connected');
         call.caller.leave('caller-hung-up');
         await world.time.runOut();

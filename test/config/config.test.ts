@@ -86,6 +86,7 @@ trunks:
       privatePrefix: "*7"
       unitHeader: X-Unit
       phoneHeader: X-Phone
+      onePhone: false
       dialPlan: default
       carriers:
         - west
@@ -448,6 +449,20 @@ media:
   });
 });
 
+/** From who calls to which phone: what decides where wrong PINs are counted. */
+const fromCallerToPhone = full.slice(full.indexOf('from: header'), full.indexOf('      dialPlan: default'));
+const pinTrunk = (phone: string): string => `§from: pin\n      conversation: here\n${phone}`;
+
+t.test('a trunk that asks for a PIN tells its phones apart, or is one', async (t) => {
+  for (const [phone, onePhone] of [
+    ['      phoneHeader: X-Phone\n', false],
+    ['      onePhone: true\n', true],
+  ] as const) {
+    const config = parse(change(fromCallerToPhone, pinTrunk(phone).replace('§', '')));
+    t.match(config.trunks.facilities[0], { caller: { from: 'pin' }, onePhone });
+  }
+});
+
 t.test('what is wrong is told with its line, column and key', async (t) => {
   const cases: readonly (readonly [string, string, string, string | RegExp])[] = [
     // Groups set by half.
@@ -455,6 +470,14 @@ t.test('what is wrong is told with its line, column and key', async (t) => {
     ['    username: reader\n', '', 'lists.redis', /username and passwordFile/],
     ['        header: X-Caller\n', '', 'trunks.facilities[0].caller', /header goes with/],
     ['from: header', 'from: from-user', 'trunks.facilities[0].caller', /header goes with/],
+    [fromCallerToPhone, pinTrunk(''), 'trunks.facilities[0].caller.from', /needs phoneHeader, or onePhone/],
+    [
+      fromCallerToPhone,
+      pinTrunk('      onePhone: false\n'),
+      'trunks.facilities[0].caller.from',
+      /needs phoneHeader, or onePhone/,
+    ],
+    ['onePhone: false', '§onePhone: true', 'trunks.facilities[0].onePhone', /exclude each other/],
     ['      spool: ./spool\n', '', 'media.nodes[0]', /needs a spool/],
     ['pool: recorded\n', 'pool: private\n', 'media.nodes[0]', /needs a spool/],
     // Names.

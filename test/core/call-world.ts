@@ -38,6 +38,7 @@ const answersTo: Partial<Record<Acks, readonly Effect['type'][]>> = {
   received: ['receive-caller'],
   'receive-failed': ['receive-caller'],
   'pin-checked': ['ask-pin'],
+  'pin-unasked': ['ask-pin'],
   'claim-withdrawn': ['withdraw-claim'],
   'decision-journalled': ['journal-decision'],
   'journal-failed': ['journal-decision', 'withdraw-claim'],
@@ -87,7 +88,12 @@ export const outcomes = (effect: Effect, decided: Decision): readonly CallEvent[
     case 'receive-caller':
       return [{ type: 'received' }, { type: 'receive-failed', detail: x }];
     case 'ask-pin':
-      return pins.map((outcome, i) => ({ type: 'pin-checked', outcome, language: i === 0 ? 'es' : null }));
+      return [
+        ...pins.map(
+          (outcome, i) => ({ type: 'pin-checked', outcome, language: i === 0 ? 'es' : null }) as const,
+        ),
+        { type: 'pin-unasked', detail: x },
+      ];
     case 'withdraw-claim':
       return [{ type: 'claim-withdrawn' }, { type: 'journal-failed', detail: x }];
     case 'journal-decision':
@@ -214,6 +220,7 @@ export const strays: readonly CallEvent[] = [
   { type: 'received' },
   { type: 'receive-failed', detail: x },
   { type: 'pin-checked', outcome: 'known', language: null },
+  { type: 'pin-unasked', detail: x },
   { type: 'claim-withdrawn' },
   { type: 'decision-journalled' },
   { type: 'journal-failed', detail: x },

@@ -231,6 +231,10 @@ t.test('who calls: a PIN, three times at the most', async (t) => {
     'write-cdr',
   ]);
   t.match(play.state, { ending: { code: 'pin-wrong' } });
+  const unasked = new Play([monitored], here(true), {}, false).until('identifying');
+  unasked.since;
+  t.same(unasked.answer('ask-pin', 5).since, ['say-farewell refused-unavailable | ']);
+  t.match(unasked.until('ended').state, { ending: { code: 'pin-unasked', detail: 'x' } });
   const nobody = new Play([monitored, monitored], here(true), {}, false).until('identifying');
   nobody.answer('ask-pin', 4).until('ended');
   t.match(nobody.state, { ending: { code: 'internal-error', detail: 'monitored-unidentified' } });
@@ -268,8 +272,20 @@ t.test('a private call is offered and claimed', async (t) => {
     'ready-recorder',
   ]);
   t.notOk(play.said.includes('keep-claim'));
+  // Nothing pressed, or too early: it is said once more, and who has heard it all need not hear it out again.
+  const turnOf = (at: CallState): number => (at.phase === 'offering' ? at.menu.turn : 0);
+  const again = step(state, { type: 'key-timeout', turn: turnOf(state) });
+  t.same(again.effects.map(word), ['say caller en: claim-unlisted']);
+  const five = { type: 'key', party: 'caller', key: '5' } as const;
+  t.same(step(again.next, five).effects.map(word), ['withdraw-claim']);
+  const heardTwice = step(again.next, { type: 'said', turn: turnOf(again.next) }).next;
+  const silence = { type: 'key-timeout', turn: turnOf(heardTwice) } as const;
+  t.same(
+    step(heardTwice, silence).effects.map(word),
+    ['keep-claim', 'say-farewell claim-noted | '],
+    'and not a third time',
+  );
   for (const event of [
-    { type: 'key-timeout', turn: state.phase === 'offering' ? state.menu.turn : 0 },
     { type: 'caller-gone', how: 'caller-hung-up' },
     { type: 'shutdown' },
     { type: 'node-lost', detail: 'x' },
@@ -468,6 +484,25 @@ t.test('every ending that can be heard is heard', async (t) => {
   ]);
   const unready = new Play([monitored, monitored], here(true), {}, false).until('readying');
   t.same(words(unready, { type: 'recorder-unready', detail: 'x' }), ['say-farewell refused-unavailable | ']);
+  // Whatever was wrong with the node that was to take the call: who is in the lobby hears it there.
+  for (const code of ['media-unavailable', 'offer-unusable', 'internal-error'] as const) {
+    const lobby = new Play([monitored, monitored], here(true), {}, false).until('anchoring');
+    t.same(words(lobby, { type: 'anchor-failed', ending: { code } }), [
+      'say-farewell refused-unavailable | ',
+    ]);
+  }
+  const unmoved = new Play([monitored, monitored], here(true), {}, false).until('greeting');
+  t.same(words(unmoved, { type: 'caller-connect-failed', detail: 'x' }), [
+    'say-farewell refused-unavailable | ',
+  ]);
+  const unanswered = new Play([monitored], here()).until('greeting');
+  t.same(words(unanswered, { type: 'caller-connect-failed', detail: 'x' }), ['refuse-caller']);
+  for (const code of ['media-unavailable', 'called-media-unusable'] as const) {
+    const moving = up().feed({ type: 'decided-again', decision: attorney }).until('moving');
+    t.same(words(moving, { type: 'media-move-failed', ending: { code } }), [
+      'say-farewell over-technical | over-technical',
+    ]);
+  }
 });
 
 t.test('the table of last words', async (t) => {
@@ -476,15 +511,17 @@ t.test('the table of last words', async (t) => {
     for (const id of [caller, called, refusalPrompt(code)])
       t.ok(id === null || promptIds.includes(id), `${code} ${id}`);
     t.ok(called === null || caller !== null, `${code}: nobody is told what the caller is not`);
-    t.ok(farewellMs(code) > 0 && farewellMs(code) <= 20_000);
+    t.ok(farewellMs({ code }) > 0 && farewellMs({ code }) <= 20_000);
   }
-  t.ok(farewellMs('lockdown') < 2000, 'the kill switch ends a call within 2 s');
+  t.ok(farewellMs({ code: 'lockdown' }) < 2000, 'the kill switch ends a call within 2 s');
+  const killed = { code: 'became-private', detail: 'privileged-lockdown' } as const;
+  t.ok(farewellMs(killed) < 2000, 'also one that would have become private');
   const caller: Partial<Record<EndingCode, PromptId>> = {
     'not-now': 'refused-not-now',
     lockdown: 'refused-lockdown',
     blocked: 'refused-blocked',
     'emergency-number': 'refused-emergency',
-    'caller-suspended': 'refused-unavailable',
+    'caller-suspended': 'refused-suspended',
   };
   for (const [code, id] of Object.entries(caller)) t.equal(refusalPrompt(code as EndingCode), id, code);
 });
@@ -639,6 +676,8 @@ t.test('who is asked, answered and told, and who is not', async (t) => {
   );
   const claiming = new Play([claim], here()).until('waiting-for-a-key');
   claiming.since;
+  claiming.answer('await-key', 0).until('waiting-for-a-key');
+  claiming.since;
   t.same(claiming.answer('await-key', 0).since, ['keep-claim', 'say-farewell claim-noted | ']);
   const unarmed = new Play([monitored], here()).press('called', '1').until('arming');
   unarmed.since;
@@ -647,6 +686,15 @@ t.test('who is asked, answered and told, and who is not', async (t) => {
     ['hang-up-caller', 'hang-up-called', 'release-media'],
     'a node that is gone says nothing',
   );
+  for (const detail of ['node-refused', 'node-error']) {
+    const there = new Play([monitored], here()).press('called', '1').until('arming');
+    there.since;
+    t.same(
+      there.feed({ type: 'arm-failed', ending: { code: 'media-unavailable', detail } }).since,
+      ['say-farewell over-technical | over-technical'],
+      `one that says ${detail} is there to say it`,
+    );
+  }
   const ringing = new Play([monitored], here()).until('dialling');
   ringing.since;
   t.same(

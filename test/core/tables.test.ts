@@ -187,7 +187,17 @@ t.test('the caller’s menus', async (t) => {
       ['say kind-menu', 'wait 5000', 'say kind-menu', 'wait 5000', 'ordinary'],
     ],
     [claimMenu, ['5', '1', 'said', '5'], ['say claim-unlisted', '-', '-', 'wait 8000', 'withdrawn']],
-    [claimMenu, ['said', '1', '2', 'timeout'], ['say claim-unlisted', 'wait 8000', '-', '-', 'stands']],
+    [claimMenu, ['5', 'late', '5', 'timeout'], ['say claim-unlisted', '-', '-', '-', '-']],
+    [
+      claimMenu,
+      ['5', 'said', '1', 'timeout', '2', '5'],
+      ['say claim-unlisted', '-', 'wait 8000', '-', 'say claim-unlisted', '-', 'withdrawn'],
+    ],
+    [
+      claimMenu,
+      ['said', '1', '2', 'timeout', '1', 'said', '2', 'timeout'],
+      ['say claim-unlisted', 'wait 8000', '-', '-', 'say claim-unlisted', '-', 'wait 8000', '-', 'stands'],
+    ],
   ];
   for (const [menu, inputs, words] of table) t.same(menuWords(menu, inputs), words, inputs.join(' '));
   t.match(beginMenu(kindMenu, 40), { next: { turn: 41 } }, 'turns go on from those before');

@@ -370,6 +370,18 @@ t.test('one caller’s PIN is set without touching the others', async (t) => {
   t.match(await callers.check(at(), '1000027350'), { state: 'known', caller: 'c2' });
   t.match(await showCallers(north, admin), { callers: 3, genuine: true });
   t.same(await setPin({ ...given, caller: caller('c4'), id: '100004' }, admin), { added: true });
+  // By name alone: the number stays, and so does the language where nothing is said of it.
+  const byName = { ...given, id: null, caller: caller('c4'), pin: '8642', language: 'as-it-is' } as const;
+  t.same(await setPin({ ...given, caller: caller('c4'), id: '100004', language: 'es' }, admin), {
+    added: false,
+  });
+  t.same(await setPin(byName, admin), { added: false });
+  t.match(await callers.check(at(), '1000048642'), { state: 'known', caller: 'c4', language: 'es' });
+  await t.rejects(setPin({ ...byName, caller: caller('c9') }, admin), { code: 'caller-unknown' });
+  await t.rejects(setPin({ ...byName, facility: facility('nowhere') }, admin), { code: 'no-callers' });
+  const noRow = { ...admin, before: () => Promise.reject(new Error('no row')) };
+  await t.rejects(setPin({ ...byName, pin: '1111' }, noRow), { message: 'no row' });
+  t.match(await callers.check(at(), '1000048642'), { state: 'known' }, 'no row, no change');
   await t.rejects(setPin({ ...given, id: '100002' }, admin), { code: 'taken-by-another' });
   await t.rejects(setPin({ ...given, id: '100007' }, admin), { code: 'taken-by-another' });
   const newcomer = { ...given, caller: caller('c8'), id: '100002' };

@@ -86,7 +86,7 @@ t.test('the caller’s side of a spoken call', async (t) => {
       async (t) => {
         const talk = await claim(number(0));
         const over = await talk.over();
-        t.same(over.heard.caller, ['claim-unlisted', 'claim-noted']);
+        t.same(over.heard.caller, ['claim-unlisted', 'claim-unlisted', 'claim-noted']);
         t.match(over.cdr, { verdict: 'refused', ending: 'review-pending', detail: 'private-claim-unlisted' });
         t.match(over.rows.find(({ kind }) => kind === 'claim')?.body, { outcome: 'stands' });
         t.notOk(talk.wasDialled);
@@ -149,6 +149,24 @@ t.test('the caller’s side of a spoken call', async (t) => {
       },
     ]);
   }
+  subtests.push([
+    '5 too early: it is said once more, and 5 counts from then on, heard out or not',
+    async (t) => {
+      const talk = await claim(number(30));
+      await talk.call.answered();
+      await talk.callerPresses('5');
+      await talk.callerHears('claim-unlisted', { nth: 2 });
+      t.notOk(talk.wasDialled, 'a key before the first end of it takes nothing back');
+      // Whether the last of it has been played by now or not.
+      await talk.callerPresses('5');
+      await talk.calledHears('menu-recorded');
+      await talk.calledPresses('2');
+      const over = await talk.over();
+      t.equal(keysOf(over, 'caller'), '55');
+      t.same(over.heard.caller.slice(0, 3), ['claim-unlisted', 'claim-unlisted', 'please-hold']);
+      t.match(over.cdr, { verdict: 'monitored', ending: 'called-declined' });
+    },
+  ]);
   subtests.push([
     'a claim that is taken back is judged like any other call',
     async (t) => {

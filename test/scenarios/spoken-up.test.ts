@@ -150,6 +150,12 @@ t.test('lockdown and supervision of spoken calls', async (t) => {
     await order('lockdown', { place: { level: 'facility', facility: 'north' }, state: 'off' });
   });
 
+  await t.test('a change of callers is journalled before it is made', async (t) => {
+    await order('callers', { change: 'unlock', facility: 'north', caller: '4711' });
+    const [row] = (await site.rows({ kinds: ['supervision'] })).slice(-1);
+    t.match(row?.body, { use: 'callers', change: 'unlock', facility: 'north', caller: '4711', ...by });
+  });
+
   await t.test('an officer ends a monitored call, and no private one', async (t) => {
     const [one, priv] = await Promise.all([up(t, number(5)), up(t, attorney)]);
     t.equal(await code('end', { call: priv.callId }), 'call-private');
