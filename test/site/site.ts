@@ -347,6 +347,7 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
         address: one.host,
         port: one.port,
         transport,
+        keys: 'auto',
         keepaliveSeconds: 0,
         firstResponseSeconds: 15,
         copyHeaders: [],
