@@ -91,6 +91,8 @@ export interface SiteOptions {
   readonly transport?: 'udp' | 'tcp';
   /** Codecs of all phones; default PCMU. */
   readonly codecs?: PhoneOptions['codecs'];
+  /** The carriers' phones take keys as events; default yes. Else theirs are tones in the sound. */
+  readonly carrierEvents?: boolean;
   /** The phones offer and take real-time text; default not. */
   readonly text?: boolean;
   /** T1 of the phones and of the agent, in ms; default 500. */
@@ -321,6 +323,7 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
       name: `carrier-${i + 1}`,
       host: `127.0.2.${i + 1}`,
       tone: 1000,
+      events: options.carrierEvents ?? true,
       ...phone,
     });
     closers.push(() => carrier.close());
