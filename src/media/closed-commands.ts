@@ -65,7 +65,12 @@ const privateCommands: Readonly<Record<string, Shape>> = {
   answer: described,
   'block media': { 'call-id': text, flags: same(['all']), 'from-tag': tag },
   'unblock media': { 'call-id': text, flags: same(['all']), 'from-tag': tag },
-  'block DTMF': { 'call-id': text, flags: same(['all']), 'DTMF-security': same('silence') },
+  'block DTMF': {
+    'call-id': text,
+    flags: same(['all']),
+    'from-tag': tag,
+    'DTMF-security': same('silence'),
+  },
   'unblock DTMF': { 'call-id': text, flags: same(['all']) },
   'play media': { 'call-id': text, 'from-tag': tag, file: prompt, 'repeat-times': times },
   'stop media': { 'call-id': text, 'from-tag': tag },

@@ -111,6 +111,13 @@ export const unblockPartyCommand = (callId: CallId, party: Party): BencodeDict =
   'from-tag': party,
 });
 
+/** The same of its keys, for as long as those of the whole call are not blocked, but listened to. */
+export const blockPartyKeysCommand = (callId: CallId, party: Party): BencodeDict => ({
+  command: 'block DTMF',
+  'call-id': callId,
+  'from-tag': party,
+});
+
 /** Lifts the block of the whole call, and not that of a party. */
 export const unblockCallCommand = (callId: CallId): BencodeDict => ({
   command: 'unblock media',
@@ -138,6 +145,12 @@ export const hearTonesCommand = (callId: CallId): BencodeDict => ({
   'call-id': callId,
   flags: ['all'],
   'DTMF-security': 'silence',
+});
+
+/** Ends that: only this has the node let the sound be (measured). What is blocked of a party stays. */
+export const unhearTonesCommand = (callId: CallId): BencodeDict => ({
+  command: 'unblock DTMF',
+  'call-id': callId,
 });
 
 export const unblockKeysCommand = (callId: CallId): BencodeDict => ({

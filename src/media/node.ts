@@ -10,6 +10,7 @@ import {
   blockCommand,
   blockKeysCommand,
   blockPartyCommand,
+  blockPartyKeysCommand,
   deleteCommand,
   hearTonesCommand,
   offerCommand,
@@ -24,6 +25,7 @@ import {
   unblockCommand,
   unblockKeysCommand,
   unblockPartyCommand,
+  unhearTonesCommand,
 } from './commands.js';
 import { ForeignCommands, type Settled } from './foreign-commands.js';
 import { NgSocket } from './ng-socket.js';
@@ -223,13 +225,16 @@ export abstract class MediaNode {
   /** Listens to the tones of a party that is joined with nobody. It hears nothing of the other party. */
   async hearTones(callId: CallId, party: Party): Promise<void> {
     await this.command(blockPartyCommand(callId, otherParty(party)));
+    await this.command(blockPartyKeysCommand(callId, otherParty(party)));
     await this.command(hearTonesCommand(callId));
     await this.command(unblockCallCommand(callId));
   }
 
-  /** Blocks the call as before. Nothing is listened to any more once the parties are joined again. */
+  /** Blocks the call as before, and then listens no more. */
   async unhearTones(callId: CallId, party: Party): Promise<void> {
-    await this.block(callId);
+    await this.command(blockCommand(callId));
+    await this.command(unhearTonesCommand(callId));
+    await this.command(blockKeysCommand(callId));
     await this.command(unblockPartyCommand(callId, otherParty(party)));
   }
 
