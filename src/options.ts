@@ -104,6 +104,7 @@ export const surroundingsOf = (
     Object.entries(config.facilities).map(([name, facility]) => [name, new Set(facility.suspendedCallers)]),
   );
   const trunks = new Map(config.trunks.facilities.map((trunk) => [trunk.name, trunk]));
+  const keysOf = new Map(config.trunks.carriers.map((trunk) => [trunk.name, trunk.keys]));
   return {
     of: ({ origin, caller }, now) => {
       const facility = config.facilities[origin.facility];
@@ -137,6 +138,7 @@ export const surroundingsOf = (
       return {
         manner: { held: 'here', pin: trunk.caller.from === 'pin', offersPrivate: trunk.offerPrivateCall },
         language: trunk.language,
+        keys: { caller: trunk.keys, called: (carrier) => keysOf.get(carrier) ?? 'auto' },
       };
     },
   };

@@ -7,7 +7,7 @@ import { type CallRecord, cdrRow, connectedMs, newRecord, type OtherNoted } from
 import { codeOf } from './deadline.js';
 import { brokenDown, carryOut } from './effects.js';
 import { leavePlace } from './effects-decide.js';
-import { TwoWays, type Way } from './hear.js';
+import { ask, askedIn, TwoWays, type Way } from './hear.js';
 import { lookAgain } from './look-again.js';
 import { meetOther } from './other-party.js';
 import type { CallParts } from './parts.js';
@@ -15,6 +15,7 @@ import type { PinPad } from './pin-pad.js';
 import type { CalledLeg, CallerLeg, Dialling, Joining, JsonObject, Party } from './ports.js';
 import type {
   Conversation,
+  KeysOfTrunks,
   LobbyAnchor,
   Place,
   SpokenArmed,
@@ -31,6 +32,7 @@ export class CallRun {
   readonly caller: CallerLeg;
   readonly parts: CallParts;
   readonly record: CallRecord;
+  readonly keys: KeysOfTrunks;
   /** The leg as it is known by now: a PIN names its caller, a key makes it a claim. */
   leg: Leg;
   /** Handles of what is open, set by the effects that opened them. */
@@ -106,7 +108,8 @@ export class CallRun {
     } catch (error) {
       this.#faultAtStart = codeOf(error);
     }
-    const { manner, language } = conversation;
+    const { manner, language, keys } = conversation;
+    this.keys = keys ?? { caller: 'auto', called: () => 'auto' };
     this.record.conversation.held = manner.held;
     this.#state = newCall({ manner, language, rules: parts.policy, identified: caller.leg.caller !== null });
   }
@@ -166,28 +169,15 @@ export class CallRun {
 
   /** A key of a party. The digits of a PIN go to its pad and nowhere else (I11). */
   pressed(party: Party, key: Key, way: Way): void {
-    if (!this.#asks(party) || this.#twoWays.heardAlready(party, key, way, this.elapsed())) return;
+    if (askedIn(this.#state.phase) !== party || (this.#state.phase === 'identifying' && this.pinPad === null))
+      return;
+    if (this.#twoWays.heardAlready(party, key, way, this.elapsed())) return;
     if (this.pinPad !== null) {
       this.pinPad.press(key);
       return;
     }
     this.note({ party, key });
     this.feed({ type: 'key', party, key });
-  }
-
-  /** Who is asked for a key now: what anybody else presses, or presses unasked, is looked at by nobody. */
-  #asks(party: Party): boolean {
-    switch (this.#state.phase) {
-      case 'identifying':
-        return party === 'caller' && this.pinPad !== null;
-      case 'choosing':
-      case 'offering':
-        return party === 'caller';
-      case 'asking':
-        return party === 'called';
-      default:
-        return false;
-    }
   }
 
   /** One thing said or pressed, for the CDR; a flood of keys is counted, not kept. */
@@ -260,6 +250,7 @@ export class CallRun {
     // Digits that were being keyed in are nobody's once the call has moved on: half a PIN is no wrong one.
     if (before === 'identifying' && result.next.phase !== before) this.pinPad?.close();
     if (before === 'asking' && result.next.phase !== before) this.record.times.asked = this.elapsed();
+    if (askedIn(before) !== askedIn(result.next.phase)) ask(this);
     for (const effect of result.effects) this.#run(effect);
     this.#catchUp();
     if (result.next.phase === 'ended' && before !== 'ended') this.#finish(result.next.ending);

@@ -1,8 +1,9 @@
+import type { CallState } from '../core/call.js';
 import type { Key } from '../core/key.js';
 import type { CallRun } from './call-run.js';
 import type { Party } from './ports.js';
 
-/** How a key came: in the audio path, as the node hears it (RFC 4733), or as SIP INFO of the leg. */
+/** How a key came: in the audio path, as the node hears it (RFC 4733 or a tone, never both), or as SIP INFO of the leg. */
 export type Way = 'audio' | 'info';
 
 /** Keys as the node hears them, and as the legs send them in INFO: both are keys. */
@@ -10,6 +11,34 @@ export const listen = (run: CallRun): void => {
   run.voice?.onKey((party, key) => run.pressed(party, key, 'audio'));
   run.caller.onKey((key) => run.pressed('caller', key, 'info'));
   run.called?.onKey((key) => run.pressed('called', key, 'info'));
+};
+
+/**
+ * Who is asked for a key in a phase: what anybody else presses, or presses unasked, is looked at by nobody, and
+ * nobody's sound is listened to.
+ */
+export const askedIn = (phase: CallState['phase']): Party | null => {
+  switch (phase) {
+    case 'identifying':
+    case 'choosing':
+    case 'offering':
+      return 'caller';
+    case 'asking':
+      return 'called';
+    default:
+      return null;
+  }
+};
+
+/** Has the node listen for tones of who is asked now, as the party's trunk sends its keys. */
+export const ask = (run: CallRun): void => {
+  const party = askedIn(run.state.phase);
+  if (party === null) {
+    run.voice?.ask(null);
+    return;
+  }
+  const by = party === 'caller' ? run.keys.caller : run.keys.called(run.record.trunk ?? '');
+  run.voice?.ask({ party, by });
 };
 
 /** Nobody looks at what is pressed while the two talk. */

@@ -27,6 +27,26 @@ import type {
 export interface Conversation {
   readonly manner: Manner;
   readonly language: Language;
+  /** Absent: `auto` for both. */
+  readonly keys?: KeysOfTrunks;
+}
+
+/**
+ * How a trunk's keys are heard beside SIP INFO: as events (RFC 4733), or as tones in the sound. `auto`: as events where
+ * its description holds them, else as tones.
+ */
+export type KeysBy = 'auto' | 'in-band' | 'events';
+
+export interface KeysOfTrunks {
+  readonly caller: KeysBy;
+  /** By the name of the carrier's trunk. */
+  readonly called: (trunk: string) => KeysBy;
+}
+
+/** Who is asked for a key, and how it may come. */
+export interface Asked {
+  readonly party: Party;
+  readonly by: KeysBy;
 }
 
 // ---- prompts
@@ -62,10 +82,15 @@ export interface Voice {
   /** Stops what plays to a party. Does nothing where nothing does. */
   hush(to: Party): Promise<void>;
   /**
-   * Each key a party presses, once, at its end (RFC 4733 events as the node reports them). One listener; null
-   * listens no more: nobody looks at what is pressed on a private call that is up.
+   * Each key a party presses, once, at its end (RFC 4733 events as the node reports them, or tones: see `ask`). One
+   * listener; null listens no more: nobody looks at what is pressed on a private call that is up.
    */
   onKey(listener: ((party: Party, key: Key) => void) | null): void;
+  /**
+   * Says who is asked for a key from now on: this party's sound is listened to for tones, where its keys come so. Null,
+   * and `open`, end it. Never throws; where it cannot be done, a `fault` says so and no tone is heard.
+   */
+  ask(asked: Asked | null): void;
   /** Stops media between the parties, as before `open`. What we say is heard all the same. */
   shut(): Promise<void>;
   /**

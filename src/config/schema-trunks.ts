@@ -64,6 +64,14 @@ export const dialPlan = z
   })
   .describe('How digits are dialled at a site. The same plan reads the callers’ digits and the list files.');
 
+const keys = (whose: string) =>
+  z
+    .enum(['auto', 'in-band', 'events'])
+    .default('auto')
+    .describe(
+      `How the ${whose} keys come, SIP INFO apart. \`events\`: as RTP events (RFC 4733); \`in-band\`: as tones in the sound; \`auto\`: as events where its side agrees to them, else as tones.`,
+    );
+
 const facilityTrunk = z
   .strictObject({
     name: name.describe('Name of the trunk, for rows and metrics.'),
@@ -96,6 +104,7 @@ const facilityTrunk = z
         '`here`: Sallyport answers, asks and announces. `elsewhere`: a PBX tells both parties the truth; we say nothing.',
       ),
     language: z.enum(['en', 'es']).default('en').describe('Language a conversation begins in.'),
+    keys: keys('callers’'),
     offerPrivateCall: z
       .boolean()
       .default(false)
@@ -146,6 +155,7 @@ const carrierTrunk = z
     address: address.describe('Address to send to.'),
     port: port.default(5060).describe('Port to send to.'),
     transport: transport.default('udp').describe('`udp` or `tcp`.'),
+    keys: keys('called parties’'),
     keepaliveSeconds: z
       .number()
       .min(0)

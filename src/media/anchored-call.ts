@@ -1,12 +1,20 @@
-import { MediaError, type MediaTotals, type Party, type Sdp, type TextStreams } from '../call/ports.js';
-import type { Sound, Voice } from '../call/talk.js';
+import {
+  type Emit,
+  MediaError,
+  type MediaTotals,
+  type Party,
+  type Sdp,
+  type TextStreams,
+} from '../call/ports.js';
+import type { Asked, Sound, Voice } from '../call/talk.js';
 import type { Key } from '../core/key.js';
 import type { CallId } from '../core/leg.js';
-import { otherParty } from './commands.js';
+import { nobody, otherParty } from './commands.js';
 import type { Keypad } from './keypad.js';
 import type { CallFacts, MediaNode } from './node.js';
 import {
   checkStreams,
+  holdsEvents,
   type PeerRules,
   type PeerSource,
   type PeerStreams,
@@ -17,6 +25,7 @@ import { type OutgoingSdp, PartyDescriptions } from './sdp-out.js';
 import { answerTo, completed, textSection, withoutText, withTextOf } from './sdp-text.js';
 import { Speech } from './speech.js';
 import { CallText } from './text-streams.js';
+import { ToneEar } from './tone-ear.js';
 import { Turns } from './turns.js';
 
 /** Addresses a party may have had in one call. */
@@ -54,6 +63,7 @@ export interface CallParts {
   readonly keypad: Keypad | null;
   /** Where a supervisor's sound is mixed; null where the node itself is on this host. */
   readonly earAddress: string | null;
+  readonly emit: Emit;
 }
 
 /** One call on one node: what calls of both pools can do. */
@@ -68,6 +78,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   readonly #ports: { caller: number | null; called: number | null } = { caller: null, called: null };
   readonly #sources: Readonly<Record<Party, Set<PeerSource>>> = { caller: new Set(), called: new Set() };
   readonly #text = new CallText();
+  readonly #tones: ToneEar;
   #firstOffer: Sdp;
   /** The node's own words of the offer for the called party. */
   #nodeOffer: Sdp = '';
@@ -91,6 +102,10 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
       play: (to, file, times, wanted) =>
         this.inTurn(async () => (wanted() ? this.home.play(callId, to, file, times) : 'unwanted')),
       stop: (to) => this.inTurn(() => this.home.stopPlaying(callId, to), true),
+    });
+    this.#tones = new ToneEar(home, callId, {
+      checkPort: (of, sdp) => this.checkPort(of, sdp),
+      rejoin: () => this.#rejoin(),
     });
     this.#descriptions = {
       caller: new PartyDescriptions(home.mediaAddress),
@@ -140,7 +155,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   }
 
   async open(): Promise<void> {
-    await this.inTurn(async () => {
+    await this.together(async () => {
       this.agreed();
       await this.#refuseForeignTags();
       await this.home.unblock(this.callId);
@@ -165,7 +180,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
 
   async readdress(party: Party, sdp: Sdp): Promise<void> {
     const { text } = this.check(party, sdp, 'reanswer');
-    await this.inTurn(async () => {
+    await this.together(async () => {
       if (this.#pending !== null) throw new MediaError('answer-unusable', 'offer-pending');
       if (this.#agreed !== null) await this.#readdressOne(this.#agreed, party, sdp, text);
       else if (this.#received !== null && party === 'caller') await this.#readdressFirst(sdp, text);
@@ -174,7 +189,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   }
 
   async withdrawText(): Promise<void> {
-    await this.inTurn(async () => {
+    await this.together(async () => {
       const { offerer, offer, answer } = this.agreed();
       if (!this.carriesText) return;
       if (this.#pending !== null) throw new MediaError('node-error', 'offer-pending');
@@ -203,13 +218,49 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     this.#stopListening = this.parts.keypad?.listen(this.callId, listener) ?? null;
   }
 
+  ask(asked: Asked | null): void {
+    if (this.parts.keypad === null || this.#released !== null || this.#lostWhy !== null) return;
+    this.inTurn(() => this.#hearTones(asked), true).catch((error: unknown) => {
+      if (asked === null || this.#released !== null) return;
+      // Who cannot be heard is asked in vain, and the call ends as for one who presses nothing.
+      const code = error instanceof MediaError ? error.detail : 'unknown';
+      this.parts.emit({ event: 'fault', where: 'in-band-keys', code });
+    });
+  }
+
+  /** Listens for keys in the sound of who is asked, where they do not come as events. */
+  async #hearTones(asked: Asked | null): Promise<void> {
+    const said = asked === null ? null : this.#saidBy(asked.party);
+    if (asked === null || said === null || asked.by === 'events') return this.#tones.leave();
+    if (asked.by === 'auto' && holdsEvents(said)) return this.#tones.leave();
+    return this.#tones.listen(asked.party, said);
+  }
+
+  /** A party's own description as the node has it; null before the called party's answer. */
+  #saidBy(party: Party): Sdp | null {
+    const agreed = this.#agreed;
+    if (agreed === null) return party === 'caller' ? this.#firstOffer : null;
+    return agreed.offerer === party ? agreed.offer : agreed.answer;
+  }
+
+  /** After a party was joined with nobody: with the other one again, or with the one that stands in for it. */
+  async #rejoin(): Promise<void> {
+    const offerer = this.#agreed?.offerer ?? 'caller';
+    const answerer = otherParty(offerer);
+    if (this.#agreed === null && this.#received === null) throw new MediaError('node-error', 'not-answered');
+    const offer = this.#agreed?.offer ?? this.#firstOffer;
+    const answer = this.#agreed?.answer ?? placeholderFor(offer, this.home.mediaAddress);
+    this.checkPort(answerer, await this.home.offer(this.callId, offerer, true, offer));
+    this.checkPort(offerer, await this.home.answer(this.callId, answerer, answer));
+  }
+
   /**
    * Text may stay or go; where there is none, it is refused. Until its answer comes, the node would pass on what
    * anybody sends to the new port (measured), in a call that is open.
    */
   async reoffer(from: Party, said: Sdp): Promise<Sdp> {
     const { text } = this.check(from, said, 'reoffer');
-    return this.inTurn(async () => {
+    return this.together(async () => {
       const agreed = this.agreed();
       if (this.#pending !== null && this.#pending.from !== from) {
         throw new MediaError('offer-unusable', 'offer-pending');
@@ -238,7 +289,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
       await this.restore().catch(() => undefined);
       throw error;
     }
-    return this.inTurn(async () => {
+    return this.together(async () => {
       const pending = this.#pending;
       if (pending === null || pending.from === from) throw new MediaError('answer-unusable', 'offer-pending');
       try {
@@ -256,7 +307,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   }
 
   async restore(): Promise<void> {
-    await this.inTurn(() => this.#restore());
+    await this.together(() => this.#restore());
   }
 
   async packets(): Promise<number | null> {
@@ -319,7 +370,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   /** The called party's first answer, sent to the node by `send`: the description for the caller. */
   protected async firstAnswer(said: Sdp, send: (answer: Sdp) => Promise<string>): Promise<Sdp> {
     const streams = this.check('called', said, 'answer');
-    return this.inTurn(async () => {
+    return this.together(async () => {
       if (this.#agreed !== null) throw new MediaError('node-error', 'answered-already');
       const offer = this.#firstOffer;
       const answer = this.#answerTo(offer, 'called', said, streams.text);
@@ -425,7 +476,10 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     const { tags, listening } = await this.home.query(this.callId);
     const ears = this.ears();
     const foreign = (tag: string): boolean =>
-      tag !== 'caller' && tag !== 'called' && !ears.known.includes(tag);
+      tag !== 'caller' &&
+      tag !== 'called' &&
+      !(tag === nobody && this.#tones.used) &&
+      !ears.known.includes(tag);
     if (
       !tags.includes('caller') ||
       !tags.includes('called') ||
@@ -469,6 +523,14 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   /** The node answers but does not know the call: it is another process than before. */
   #noteUnknown(error: unknown): void {
     if (error instanceof MediaError && error.detail === 'call-unknown') this.#lost('call-unknown-to-node');
+  }
+
+  /** As `inTurn`, for what the node is told of both parties: one that was joined with nobody is back first. */
+  protected together<Value>(work: () => Promise<Value>): Promise<Value> {
+    return this.inTurn(async () => {
+      await this.#tones.leave();
+      return work();
+    });
   }
 
   /** One command, or several that belong together, when those before it are done. */

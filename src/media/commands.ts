@@ -10,7 +10,7 @@ import type { Bencodable, BencodeDict } from './bencode.js';
 
 export const otherParty = (party: Party): Party => (party === 'caller' ? 'called' : 'caller');
 
-const description = (address: string): { readonly [key: string]: Bencodable } => ({
+export const description = (address: string): { readonly [key: string]: Bencodable } => ({
   // RTP from anywhere but the described address is dropped: together with --endpoint-learning=off, a stranger hears
   // and injects nothing (facts: reliability F8).
   // The node's own ports stay when a party moves to another: they tell the channels of a recording apart.
@@ -26,6 +26,12 @@ const description = (address: string): { readonly [key: string]: Bencodable } =>
 
 export const pingCommand: BencodeDict = { command: 'ping' };
 export const statisticsCommand: BencodeDict = { command: 'statistics' };
+
+/**
+ * The tag of nobody: who a party is joined with while its tones are listened to, so that its sound goes nowhere (see
+ * ToneEar). Not a listener: what it is said to be has no address (`nobodyFor`), and this is checked at the last door.
+ */
+export const nobody = 'nobody';
 
 /** An offer from a party. `again` where the other party has a tag already. */
 export const offerCommand = (
@@ -53,6 +59,21 @@ export const answerCommand = (callId: CallId, from: Party, sdp: string, address:
   ...description(address),
 });
 
+/** Joins a party with nobody instead of with the other one, by its own description. */
+export const offerToNobodyCommand = (
+  callId: CallId,
+  from: Party,
+  sdp: string,
+  address: string,
+): BencodeDict => ({ ...offerCommand(callId, from, false, sdp, address), 'to-tag': nobody });
+
+export const answerOfNobodyCommand = (
+  callId: CallId,
+  to: Party,
+  sdp: string,
+  address: string,
+): BencodeDict => ({ ...answerCommand(callId, otherParty(to), sdp, address), 'to-tag': nobody });
+
 /**
  * The only command that records. Recording starts with the answer and not with the offer, which would keep early
  * media of a call that may never be connected.
@@ -77,6 +98,32 @@ export const unblockCommand = (callId: CallId): BencodeDict => ({
   flags: ['all'],
 });
 
+/** What one party sends passes to no other, whatever is unblocked for the whole call. */
+export const blockPartyCommand = (callId: CallId, party: Party): BencodeDict => ({
+  command: 'block media',
+  'call-id': callId,
+  'from-tag': party,
+});
+
+export const unblockPartyCommand = (callId: CallId, party: Party): BencodeDict => ({
+  command: 'unblock media',
+  'call-id': callId,
+  'from-tag': party,
+});
+
+/** The same of its keys, for as long as those of the whole call are not blocked, but listened to. */
+export const blockPartyKeysCommand = (callId: CallId, party: Party): BencodeDict => ({
+  command: 'block DTMF',
+  'call-id': callId,
+  'from-tag': party,
+});
+
+/** Lifts the block of the whole call, and not that of a party. */
+export const unblockCallCommand = (callId: CallId): BencodeDict => ({
+  command: 'unblock media',
+  'call-id': callId,
+});
+
 /**
  * Keys are media too (RFC 4733), and `block media` lets them through: the caller's phone would get what the called
  * party presses in the menu. Blocked keys are reported to the keypad all the same (facts: rtpengine).
@@ -85,6 +132,25 @@ export const blockKeysCommand = (callId: CallId): BencodeDict => ({
   command: 'block DTMF',
   'call-id': callId,
   flags: ['all'],
+});
+
+/**
+ * Has the node listen for keys in the sound of parties that agreed to no events, and report them as it reports events.
+ * It does so only where it is told to put silence in their place, and only in sound that is neither blocked nor
+ * silenced on its way to somebody (measured). Its flag `detect-DTMF` is not for us: with it the node reports an event
+ * twice, and goes on after it was told to stop.
+ */
+export const hearTonesCommand = (callId: CallId): BencodeDict => ({
+  command: 'block DTMF',
+  'call-id': callId,
+  flags: ['all'],
+  'DTMF-security': 'silence',
+});
+
+/** Ends that: only this has the node let the sound be (measured). What is blocked of a party stays. */
+export const unhearTonesCommand = (callId: CallId): BencodeDict => ({
+  command: 'unblock DTMF',
+  'call-id': callId,
 });
 
 export const unblockKeysCommand = (callId: CallId): BencodeDict => ({
@@ -158,126 +224,3 @@ export const deleteCommand = (callId: CallId, tag: Party | null): BencodeDict =>
   ...(tag === null ? {} : { 'from-tag': tag }),
   'delete-delay': 0,
 });
-
-const MAX_FILE_NAME = 200;
-const fileName = /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]*\/){0,3}[A-Za-z0-9_][A-Za-z0-9_.-]*\.wav$/;
-
-/** True for the name of a sound within the prompts' directory: no part begins with a dot, so none leads out of it. */
-export const isPromptFile = (name: string): boolean => name.length <= MAX_FILE_NAME && fileName.test(name);
-
-/**
- * True for a directory prompts may be in. Absolute, because the node hands the path to a library that takes
- * "http:" and worse for a file name too.
- */
-export const isPromptsRoot = (path: string): boolean =>
-  path.length <= 300 && /^(?:\/[A-Za-z0-9_.-]+)+$/.test(path) && !path.split('/').includes('..');
-
-export const MAX_TIMES = 1000;
-
-type Shape = { readonly [key: string]: (value: Bencodable, root: string | null) => boolean };
-
-const text = (value: Bencodable): boolean => typeof value === 'string';
-const tag = (value: Bencodable): boolean => value === 'caller' || value === 'called';
-const same =
-  (expected: Bencodable) =>
-  (value: Bencodable): boolean =>
-    JSON.stringify(value) === JSON.stringify(expected);
-const prompt = (value: Bencodable, root: string | null): boolean =>
-  root !== null &&
-  typeof value === 'string' &&
-  value.startsWith(`${root}/`) &&
-  isPromptFile(value.slice(root.length + 1));
-const times = (value: Bencodable): boolean =>
-  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_TIMES;
-
-const fixed = description('0.0.0.0');
-const family = (value: Bencodable): boolean => value === 'IP4' || value === 'IP6';
-const described: Shape = {
-  'call-id': text,
-  'from-tag': tag,
-  'to-tag': tag,
-  sdp: text,
-  flags: same(fixed.flags ?? ''),
-  replace: same(fixed.replace ?? ''),
-  ICE: same('remove'),
-  'transport-protocol': same('RTP/AVP'),
-  'address-family': family,
-  'rtcp-mux': same(fixed['rtcp-mux'] ?? ''),
-  codec: same(fixed.codec ?? ''),
-};
-
-/** All that a private node may be sent: each command with each key and what it may hold. */
-const privateCommands: Readonly<Record<string, Shape>> = {
-  ping: {},
-  statistics: {},
-  offer: described,
-  answer: described,
-  'block media': { 'call-id': text, flags: same(['all']) },
-  'unblock media': { 'call-id': text, flags: same(['all']) },
-  'block DTMF': { 'call-id': text, flags: same(['all']) },
-  'unblock DTMF': { 'call-id': text, flags: same(['all']) },
-  'play media': { 'call-id': text, 'from-tag': tag, file: prompt, 'repeat-times': times },
-  'stop media': { 'call-id': text, 'from-tag': tag },
-  query: { 'call-id': text },
-  delete: { 'call-id': text, 'from-tag': tag, 'delete-delay': same(0) },
-};
-
-const ear = (value: Bencodable): boolean => earTags.some((one) => one === value);
-
-/** What a recorded node may be sent besides. Recording itself starts with a key of the answer alone. */
-const recordedCommands: Readonly<Record<string, Shape>> = {
-  ...privateCommands,
-  answer: { ...described, 'record-call': same('yes') },
-  'stop recording': { 'call-id': text },
-  'subscribe request': {
-    'call-id': text,
-    'to-tag': ear,
-    'from-tags': same(['caller', 'called']),
-    flags: same(fixed.flags ?? ''),
-    ICE: same('remove'),
-    'transport-protocol': same('RTP/AVP'),
-    'address-family': family,
-  },
-  'subscribe answer': { 'call-id': text, 'to-tag': ear, sdp: text },
-  unsubscribe: { 'call-id': text, 'to-tag': ear },
-};
-
-/** Keys without which a command would mean more than it says here: everybody, or anything. */
-const needed: Readonly<Record<string, readonly string[]>> = {
-  'play media': ['call-id', 'from-tag', 'file'],
-  'stop media': ['call-id', 'from-tag'],
-  'stop recording': ['call-id'],
-  'subscribe request': ['call-id', 'to-tag', 'from-tags'],
-  'subscribe answer': ['call-id', 'to-tag', 'sdp'],
-  unsubscribe: ['call-id', 'to-tag'],
-};
-
-const assertOn = (
-  list: Readonly<Record<string, Shape>>,
-  pool: string,
-  message: BencodeDict,
-  root: string | null,
-): void => {
-  const command = typeof message.command === 'string' ? message.command : '';
-  const shape = Object.hasOwn(list, command) ? list[command] : undefined;
-  if (shape === undefined) throw new Error(`a ${pool} node takes no such command`);
-  const missing = needed[command]?.find((key) => !Object.hasOwn(message, key));
-  if (missing !== undefined) throw new Error(`a ${pool} node takes no ${command} without ${missing}`);
-  for (const [key, value] of Object.entries(message)) {
-    if (key === 'command') continue;
-    const holds = Object.hasOwn(shape, key) ? shape[key] : undefined;
-    if (holds === undefined || !holds(value, root)) throw new Error(`a ${pool} node takes no such ${key}`);
-  }
-};
-
-/**
- * The last door before a private node's socket: whatever built the message, a command, key or flag that is not on
- * the closed list throws here and is not sent (I1). `promptsRoot` is where the sounds lie that may be played there;
- * null allows none.
- */
-export const assertPrivate = (message: BencodeDict, promptsRoot: string | null = null): void =>
-  assertOn(privateCommands, 'private', message, promptsRoot);
-
-/** The same door of a recorded node. */
-export const assertRecorded = (message: BencodeDict, promptsRoot: string | null = null): void =>
-  assertOn(recordedCommands, 'recorded', message, promptsRoot);

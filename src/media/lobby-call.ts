@@ -1,5 +1,5 @@
 import { MediaError, type Party, type Sdp } from '../call/ports.js';
-import type { LobbyAnchor, Sound, SpokenPrivateAnchor } from '../call/talk.js';
+import type { Asked, LobbyAnchor, Sound, SpokenPrivateAnchor } from '../call/talk.js';
 import type { Private } from '../core/decision.js';
 import type { Key } from '../core/key.js';
 import type { CallId } from '../core/leg.js';
@@ -41,6 +41,11 @@ export class LobbyCall implements LobbyAnchor {
 
   onKey(listener: ((party: Party, key: Key) => void) | null): void {
     this.#still().onKey(listener);
+  }
+
+  /** Does nothing once the lobby was left: nobody is asked anything there. */
+  ask(asked: Asked | null): void {
+    if (!this.#left) this.#inner.ask(asked);
   }
 
   async shut(): Promise<void> {

@@ -5,7 +5,7 @@ import type { Monitored, Private } from '../core/decision.js';
 import type { CallId, WallMs } from '../core/leg.js';
 import type { AnchoredCall } from './anchored-call.js';
 import type { NodeAttestation, Pool } from './attestation.js';
-import { isPromptsRoot } from './commands.js';
+import { isPromptsRoot } from './closed-commands.js';
 import { Keypad, type KeypadCounters, type KeypadOptions } from './keypad.js';
 import { LobbyCall } from './lobby-call.js';
 import type { MediaNode } from './node.js';
@@ -154,7 +154,7 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     options.keypad === undefined
       ? null
       : new Keypad(options.keypad, reporters, options.emit, () => circumstances.clock.mono());
-  const parts = { rules, keypad, earAddress: options.earAddress ?? null };
+  const parts = { rules, keypad, earAddress: options.earAddress ?? null, emit: options.emit };
   const of = (pool: Pool): readonly MediaNodeOptions[] => options.nodes.filter((node) => node.pool === pool);
   const privateNodes = of('private').map((node) => new PrivateNode(node, circumstances));
   const recordedNodes = of('recorded').map((node) => new RecordedNode(node, circumstances));

@@ -3,20 +3,29 @@ import type { CallId } from '../core/leg.js';
 import type { Pool } from './attestation.js';
 import { Attester } from './attester.js';
 import { type Bencodable, type BencodeDict, dictAt, integerAt, isDict, isList } from './bencode.js';
+import { isPromptFile } from './closed-commands.js';
 import {
   answerCommand,
+  answerOfNobodyCommand,
   blockCommand,
   blockKeysCommand,
+  blockPartyCommand,
+  blockPartyKeysCommand,
   deleteCommand,
-  isPromptFile,
+  hearTonesCommand,
   offerCommand,
+  offerToNobodyCommand,
+  otherParty,
   pingCommand,
   playCommand,
   queryCommand,
   statisticsCommand,
   stopPlayingCommand,
+  unblockCallCommand,
   unblockCommand,
   unblockKeysCommand,
+  unblockPartyCommand,
+  unhearTonesCommand,
 } from './commands.js';
 import { ForeignCommands, type Settled } from './foreign-commands.js';
 import { NgSocket } from './ng-socket.js';
@@ -32,6 +41,8 @@ export interface CallFacts {
   readonly tags: readonly string[];
   /** Those of the tags that listen to another one, without being its party. */
   readonly listening: readonly string[];
+  /** The tags each party's sound goes to, unless it is blocked. */
+  readonly hearers: Readonly<Record<Party, readonly string[]>>;
   readonly packets: number;
   readonly totals: MediaTotals;
 }
@@ -78,7 +89,12 @@ const readFacts = (reply: BencodeDict): CallFacts => {
     const rows = isList(subscriptions) ? subscriptions : [];
     return rows.some((row) => isDict(row) && row.type !== 'offer/answer');
   };
+  const hearers = (party: Party): readonly string[] => {
+    const subscribers = dictAt(tags, party)?.subscribers;
+    return isList(subscribers) ? subscribers.map((row) => (isDict(row) ? String(row.tag) : '')) : [];
+  };
   return {
+    hearers: { caller: hearers('caller'), called: hearers('called') },
     tags: Object.keys(tags ?? {}),
     listening: Object.keys(tags ?? {}).filter(listens),
     packets: totals.packets.caller + totals.packets.called,
@@ -198,6 +214,28 @@ export abstract class MediaNode {
   async unblock(callId: CallId): Promise<void> {
     await this.command(unblockKeysCommand(callId));
     await this.command(unblockCommand(callId));
+  }
+
+  /** Joins a party with nobody (see ToneEar): what the node answers the party, whose port stays. */
+  async joinNobody(callId: CallId, party: Party, said: string, ofNobody: string): Promise<string> {
+    await this.command(offerToNobodyCommand(callId, party, said, this.mediaAddress));
+    return this.sdpOf(await this.command(answerOfNobodyCommand(callId, party, ofNobody, this.mediaAddress)));
+  }
+
+  /** Listens to the tones of a party that is joined with nobody. It hears nothing of the other party. */
+  async hearTones(callId: CallId, party: Party): Promise<void> {
+    await this.command(blockPartyCommand(callId, otherParty(party)));
+    await this.command(blockPartyKeysCommand(callId, otherParty(party)));
+    await this.command(hearTonesCommand(callId));
+    await this.command(unblockCallCommand(callId));
+  }
+
+  /** Blocks the call as before, and then listens no more. */
+  async unhearTones(callId: CallId, party: Party): Promise<void> {
+    await this.command(blockCommand(callId));
+    await this.command(unhearTonesCommand(callId));
+    await this.command(blockKeysCommand(callId));
+    await this.command(unblockPartyCommand(callId, otherParty(party)));
   }
 
   /**

@@ -1,6 +1,6 @@
 import { MediaError } from '../call/ports.js';
 import type { BencodeDict } from './bencode.js';
-import { assertPrivate } from './commands.js';
+import { assertPrivate } from './closed-commands.js';
 import { MediaNode } from './node.js';
 import type { MediaNodeOptions, NodeCircumstances } from './node-options.js';
 

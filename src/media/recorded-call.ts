@@ -47,7 +47,7 @@ export class RecordedCall extends AnchoredCall<RecordedNode> implements SpokenRe
    */
   async record(decision: Monitored): Promise<RecordingClaim> {
     mustBeMonitored(decision);
-    return this.inTurn(async () => {
+    return this.together(async () => {
       const { offerer, answer } = this.agreed();
       if (this.reoffered) throw new MediaError('node-error', 'offer-pending');
       this.#beginRecording();

@@ -1,8 +1,8 @@
 import type { Party } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
 import { isList } from './bencode.js';
+import { assertRecorded } from './closed-commands.js';
 import {
-  assertRecorded,
   type EarTag,
   recordingAnswerCommand,
   stopRecordingCommand,

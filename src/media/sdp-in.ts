@@ -239,14 +239,32 @@ const DISCARD = 9;
  * the called party answers otherwise, the caller is told (see `AnchoredCall.receive`). All else is refused. The offer
  * must have passed `checkStreams`.
  */
-export const placeholderFor = (offer: string, address: string): string => {
-  const audio = parsed(offer).media[0];
+export const placeholderFor = (offer: string, address: string): string => standIn(offer, address, true);
+
+/**
+ * Answers a party's description in the name of nobody: at no address, and without keys as events, for where the two
+ * agree to events the node does not listen for tones (measured). The description must have passed `checkStreams`.
+ */
+export const nobodyFor = (description: string, family: 4 | 6): string =>
+  standIn(description, family === 4 ? '0.0.0.0' : '::', false);
+
+/** A party sends its keys as events (RFC 4733): its description holds them among its formats. */
+export const holdsEvents = (description: string): boolean => eventsIn(parsed(description).media[0]) !== null;
+
+const eventsIn = (audio: Stream | undefined): number | null => {
   const formats = String(audio?.payloads ?? '').split(' ');
-  const voice = formats.find((format) => staticCodecs[Number(format)] !== undefined) ?? '0';
   const events = audio?.rtp.find(
     ({ codec, rate, payload }) =>
       codec.toUpperCase() === 'TELEPHONE-EVENT' && rate === 8000 && formats.includes(String(payload)),
   );
+  return events === undefined ? null : events.payload;
+};
+
+const standIn = (offer: string, address: string, withEvents: boolean): string => {
+  const audio = parsed(offer).media[0];
+  const formats = String(audio?.payloads ?? '').split(' ');
+  const voice = formats.find((format) => staticCodecs[Number(format)] !== undefined) ?? '0';
+  const events = withEvents ? eventsIn(audio) : null;
   const family = isIPv4(address) ? 'IP4' : 'IP6';
   return [
     'v=0',
@@ -254,9 +272,9 @@ export const placeholderFor = (offer: string, address: string): string => {
     's=-',
     `c=IN ${family} ${address}`,
     't=0 0',
-    `m=audio ${DISCARD} RTP/AVP ${voice}${events === undefined ? '' : ` ${events.payload}`}`,
+    `m=audio ${DISCARD} RTP/AVP ${voice}${events === null ? '' : ` ${events}`}`,
     `a=rtpmap:${voice} ${staticCodecs[Number(voice)] ?? 'PCMU'}/8000`,
-    ...(events === undefined ? [] : [`a=rtpmap:${events.payload} telephone-event/8000`]),
+    ...(events === null ? [] : [`a=rtpmap:${events} telephone-event/8000`]),
     ...standIns(offer, DISCARD),
     '',
   ].join('\r\n');

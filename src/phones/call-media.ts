@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { CodecName } from './g711.js';
+import type { Line } from './line.js';
 import type { RtpEndpoint } from './rtp.js';
 import {
   answerDirection,
@@ -19,15 +20,17 @@ export class CallMedia {
   readonly audio: RtpEndpoint;
   readonly #host: string;
   readonly #codecs: readonly CodecName[];
+  readonly #events: boolean;
   readonly #sessionId = randomInt(2 ** 31);
   #version = 0;
   #remote: RemoteSdp | undefined;
   readonly #received: RemoteSdp[] = [];
 
-  constructor(audio: RtpEndpoint, host: string, codecs: readonly CodecName[]) {
+  constructor(audio: RtpEndpoint, { host, codecs, events }: Pick<Line, 'host' | 'codecs' | 'events'>) {
     this.audio = audio;
     this.#host = host;
     this.#codecs = codecs;
+    this.#events = events;
   }
 
   /** The far end's description in force. */
@@ -79,6 +82,7 @@ export class CallMedia {
       port: this.audio.port,
       codecs: this.#codecs,
       direction: this.direction,
+      events: this.#events,
       ...(this.audio.text !== undefined && { textPort: this.audio.text.port }),
       sessionId: this.#sessionId,
       version: ++this.#version,
@@ -90,7 +94,7 @@ export class CallMedia {
     this.#received.push(remote);
     if (this.#received.length > 64) this.#received.shift();
     const codec = sharedCodec({ codecs: this.#codecs }, remote);
-    if (codec !== undefined) this.audio.agree(codec, remote.eventType);
+    if (codec !== undefined) this.audio.agree(codec, this.#events ? remote.eventType : undefined);
     // Port 0 refuses the stream; 0.0.0.0 is the hold of RFC 2543.
     const nowhere = remote.port === 0 || remote.address === '0.0.0.0';
     this.audio.sendTo(nowhere ? undefined : { address: remote.address, port: remote.port });

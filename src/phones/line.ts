@@ -22,6 +22,8 @@ export interface Line extends DialogOwner {
   readonly name: string;
   readonly host: string;
   readonly codecs: readonly CodecName[];
+  /** Keys as RTP events. */
+  readonly events: boolean;
   readonly log: MessageLog;
   readonly transactions: Transactions;
   /** Set with `phone.replyTo`; the keys are methods, and 're-INVITE'. */

@@ -57,7 +57,7 @@ export abstract class PhoneCall implements Addressee {
     this.line = line;
     this.callId = callId;
     this.localTag = localTag;
-    this.media = new CallMedia(audio, line.host, line.codecs);
+    this.media = new CallMedia(audio, line);
     this.waits = new Waits(() => `${line.log.tail({ callId })}\n${audio.describe()}`);
   }
 

@@ -89,6 +89,8 @@ export class RtpEndpoint {
   readonly #sources = new Map<string, number>();
   readonly #ssrc = randomInt(2 ** 32);
   readonly #keys: Key[] = [];
+  /** Sound that goes out once, in place of the tone. */
+  readonly #once: { readonly samples: Int16Array; at: number }[] = [];
   #tone: number | undefined;
   #codec: CodecName;
   #payloads: Uint8Array[];
@@ -182,6 +184,14 @@ export class RtpEndpoint {
     await this.#waits.until('keys sent', () => pressed.every((key) => key.gone) || undefined, deadline);
   }
 
+  /** Sends these samples (whole packets of 20 ms) once in place of the tone. Settles when the last one has gone. */
+  async sendOnce(samples: Int16Array, deadline: Deadline = {}): Promise<void> {
+    if (this.#once.length >= MAX_QUEUED_KEYS) throw new RangeError('too much sound is waiting');
+    const sound = { samples, at: 0 };
+    this.#once.push(sound);
+    await this.#waits.until('sound sent', () => sound.at >= samples.length || undefined, deadline);
+  }
+
   /** Keys the far end pressed, oldest first. */
   get keysHeard(): string {
     return this.#audio.keys;
@@ -260,6 +270,7 @@ export class RtpEndpoint {
     if (this.#closed) return;
     packetTicker.remove(this.#tick);
     this.#keys.length = 0;
+    this.#once.length = 0;
     this.#waits.finish('the endpoint is closed');
     this.#closed = true;
     this.#socket.close();
@@ -280,10 +291,20 @@ export class RtpEndpoint {
   };
 
   #sendAudio(timestamp: number, packet: number): void {
-    const payload = this.#payloads[packet % this.#payloads.length];
+    const payload = this.#nextOfOnce() ?? this.#payloads[packet % this.#payloads.length];
     if (payload === undefined) return;
     this.#transmit(payloadTypes[this.#codec], timestamp, payload, !this.#talking);
     this.#talking = true;
+  }
+
+  #nextOfOnce(): Uint8Array | undefined {
+    const sound = this.#once[0];
+    if (sound === undefined) return undefined;
+    const samples = sound.samples.subarray(sound.at, sound.at + PACKET_SAMPLES);
+    sound.at += PACKET_SAMPLES;
+    if (sound.at >= sound.samples.length) this.#once.shift();
+    this.#waits.poke();
+    return encodeG711(this.#codec, samples);
   }
 
   /** A key is its packets with a growing duration, the end three times (RFC 4733 section 2.5.1.4), then a pause. */

@@ -105,6 +105,8 @@ export interface LocalMedia {
   readonly port: number;
   readonly codecs: readonly CodecName[];
   readonly direction: Direction;
+  /** Offers and takes keys as events; default yes. Without, its keys are tones in the sound. */
+  readonly events?: boolean;
   /** The port of real-time text, where the phone takes any. */
   readonly textPort?: number;
   /** Stays the same during a call; the version grows with each description (RFC 3264 section 8). */
@@ -150,11 +152,11 @@ function sessionLines(media: LocalMedia): string[] {
 
 const write = (lines: readonly string[]): string => lines.join('\r\n') + '\r\n';
 
-/** An offer of all codecs of the phone, and of keys as events. */
+/** An offer of all codecs of the phone, and of keys as events where it has them. */
 export function offerSdp(media: LocalMedia): string {
   return write([
     ...sessionLines(media),
-    ...audioSection(media, media.codecs, EVENT_PAYLOAD_TYPE),
+    ...audioSection(media, media.codecs, media.events === false ? undefined : EVENT_PAYLOAD_TYPE),
     ...(media.textPort === undefined ? [] : textSection(media.textPort)),
   ]);
 }
@@ -183,7 +185,11 @@ export function answerSdp(media: LocalMedia, offer: RemoteSdp): string | undefin
   const lines = offer.mediaLines.flatMap((line) => {
     if (line.startsWith('m=audio ') && !audioDone) {
       audioDone = true;
-      return audioSection({ ...media, direction }, [codec], offer.eventType);
+      return audioSection(
+        { ...media, direction },
+        [codec],
+        media.events === false ? undefined : offer.eventType,
+      );
     }
     const takesText = media.textPort !== undefined && offer.typing !== undefined;
     if (takesText && line.startsWith(`m=text ${offer.typing.port} `)) return textSection(media.textPort);

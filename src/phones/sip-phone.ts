@@ -25,6 +25,8 @@ export interface PhoneOptions {
   readonly tone?: number;
   /** Default PCMU. */
   readonly codecs?: readonly CodecName[];
+  /** Offers and takes keys as RTP events (RFC 4733), default yes. Without, `pressToneKeys` is how it presses any. */
+  readonly events?: boolean;
   /** T1 of RFC 3261, default 500 ms; transactions give up after 64 times that. */
   readonly t1Ms?: number;
   /**
@@ -56,6 +58,7 @@ export class Phone implements Line {
   readonly host: string;
   readonly transport: 'udp' | 'tcp';
   readonly codecs: readonly CodecName[];
+  readonly events: boolean;
   readonly log: MessageLog;
   readonly transactions: Transactions;
   readonly #options: PhoneOptions;
@@ -78,6 +81,7 @@ export class Phone implements Line {
     this.host = options.host ?? '127.0.0.1';
     this.transport = options.transport;
     this.codecs = options.codecs ?? ['PCMU'];
+    this.events = options.events ?? true;
     this.log = new MessageLog(options.keepMessages ?? 1000);
     this.#waits = new Waits(() => this.log.tail());
     this.log.onMessage = () => this.#waits.poke();

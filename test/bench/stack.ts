@@ -81,6 +81,7 @@ const configFor = (caller: Address, called: Address): Config => {
           address: called.host,
           port: called.port,
           transport: 'udp',
+          keys: 'auto',
           keepaliveSeconds: 0,
           firstResponseSeconds: 15,
           copyHeaders: [],

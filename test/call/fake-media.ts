@@ -123,6 +123,8 @@ export class FakeVoice {
     this.keys = listener;
   }
 
+  ask(): void {}
+
   open(): Promise<void> {
     const { world, callId } = this;
     const phase = world.phaseOf(callId);
@@ -168,6 +170,7 @@ const anchored = (voice: FakeVoice) => ({
   say: voice.say.bind(voice),
   hush: voice.hush.bind(voice),
   onKey: voice.onKey.bind(voice),
+  ask: voice.ask.bind(voice),
   open: voice.open.bind(voice),
   shut: voice.shut.bind(voice),
   receive: voice.receive.bind(voice),
@@ -205,6 +208,7 @@ export const lobbyAnchor = (world: World, callId: CallId): LobbyAnchor => {
     say: still(voice.say),
     hush: still(voice.hush),
     onKey: still(voice.onKey),
+    ask: voice.ask.bind(voice),
     shut: still(voice.shut),
     receive: still(voice.receive),
     readdress: still(voice.readdress),

@@ -15,14 +15,12 @@ import {
   encode,
   MAX_DEPTH,
 } from '../../src/media/bencode.js';
+import { assertPrivate, assertRecorded, isPromptsRoot } from '../../src/media/closed-commands.js';
 import {
   answerCommand,
-  assertPrivate,
-  assertRecorded,
   blockCommand,
   blockKeysCommand,
   deleteCommand,
-  isPromptsRoot,
   offerCommand,
   pingCommand,
   playCommand,

@@ -95,6 +95,8 @@ export class RtpPhone {
   /** Packets of telephone events that came in. */
   events = 0;
   heard: number[] = [];
+  /** Samples that go out before its own tone goes on. */
+  #first: number[] = [];
 
   constructor(options: PhoneOptions) {
     this.host = options.host ?? '127.0.0.1';
@@ -177,10 +179,11 @@ export class RtpPhone {
     this.#timestamp = (this.#timestamp + 160) >>> 0;
     bytes.writeUInt32BE(this.#ssrc >>> 0, 8);
     for (let i = 0; i < 160; i++) {
-      const sample = Math.round(12_000 * Math.sin(this.#phase));
+      const sample = this.#first[i] ?? Math.round(12_000 * Math.sin(this.#phase));
       this.#phase += (2 * Math.PI * this.#hz) / 8000;
       bytes[12 + i] = this.#codec === 'PCMU' ? encodeMulaw(sample) : encodeAlaw(sample);
     }
+    this.#first.splice(0, 160);
     this.sent++;
     this.socket.send(bytes, this.#target.port, this.#target.host, () => undefined);
   }
@@ -206,6 +209,27 @@ export class RtpPhone {
       if (i < packets) await new Promise((resolve) => setTimeout(resolve, 20));
     }
     this.#timestamp = (timestamp + 160 * (packets + 1)) >>> 0;
+  }
+
+  /** Presses keys as tones in the sound (ITU-T Q.23), each followed by silence. Settles when they are sent. */
+  async pressTones(keys: string, ms = 80, gapMs = ms): Promise<void> {
+    for (const key of keys) {
+      const place = '123A456B789C*0#D'.indexOf(key);
+      const low = [697, 770, 852, 941][Math.floor(place / 4)] ?? 0;
+      const high = [1209, 1336, 1477, 1633][place % 4] ?? 0;
+      for (let i = 0; i < ms * 8; i++) {
+        const turn = (2 * Math.PI * i) / 8000;
+        this.#first.push(Math.round(6000 * (Math.sin(low * turn) + Math.sin(high * turn))));
+      }
+      for (let i = 0; i < gapMs * 8; i++) this.#first.push(0);
+    }
+    await this.sendFirst();
+  }
+
+  /** Sends these samples in place of its tone. */
+  async sendFirst(samples: Iterable<number> = []): Promise<void> {
+    for (const sample of samples) this.#first.push(sample);
+    await until('the sound is sent', () => this.#first.length === 0, 30_000);
   }
 
   /** Sends where this SDP says, but nothing of its own accord. */

@@ -96,6 +96,8 @@ export interface SiteOptions {
   readonly transport?: 'udp' | 'tcp';
   /** Codecs of all phones; default PCMU. */
   readonly codecs?: PhoneOptions['codecs'];
+  /** The carriers' phones take keys as events; default yes. Else theirs are tones in the sound. */
+  readonly carrierEvents?: boolean;
   /** The phones offer and take real-time text; default not. */
   readonly text?: boolean;
   /** T1 of the phones and of the agent, in ms; default 500. */
@@ -334,6 +336,7 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
       name: `carrier-${i + 1}`,
       host: `127.0.2.${i + 1}`,
       tone: 1000,
+      events: options.carrierEvents ?? true,
       ...phone,
     });
     closers.push(() => carrier.close());
@@ -360,6 +363,7 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
         address: one.host,
         port: one.port,
         transport,
+        keys: 'auto',
         keepaliveSeconds: 0,
         firstResponseSeconds: 15,
         copyHeaders: [],

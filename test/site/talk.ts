@@ -6,18 +6,20 @@ import type { Config } from '../../src/config/schema.js';
 import type { AnswerPolicy } from '../../src/phones/answer-policy.js';
 import type { IncomingCall } from '../../src/phones/incoming-call.js';
 import { type InfoKeyForm, pressInfoKeys } from '../../src/phones/info-keys.js';
+import { pressToneKeys } from '../../src/phones/key-tones.js';
 import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.js';
 import type { PhoneCall } from '../../src/phones/phone-call.js';
-import { createPhone, type Phone } from '../../src/phones/sip-phone.js';
+import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 import { checkNothingLeft } from './left-over.js';
 import { openSite, type Row, type Site, type SiteOptions } from './site.js';
 import { type Heard, PromptEar } from './spoken.js';
 
-/** How keys are sent: as RFC 4733 events in the sound, or as SIP INFO in one of its two forms. */
-export type KeyKind = 'events' | InfoKeyForm;
+/** How keys are sent: as RFC 4733 events beside the sound, as tones in it, or as SIP INFO in one of its two forms. */
+export type KeyKind = 'events' | 'tones' | InfoKeyForm;
 
 export const press = async (call: PhoneCall, keys: string, kind: KeyKind = 'events'): Promise<void> => {
   if (kind === 'events') await call.audio.pressKeys(keys, { durationMs: 60 });
+  else if (kind === 'tones') await pressToneKeys(call.audio, keys);
   else await pressInfoKeys(call, keys, { as: kind });
 };
 
@@ -223,7 +225,12 @@ export const withTrunk =
   };
 
 /** A phone behind such a trunk; closed with the test. */
-export const phoneAt = async (t: Test, host: string, name = 'phone'): Promise<Phone> => {
+export const phoneAt = async (
+  t: Test,
+  host: string,
+  name = 'phone',
+  more: Partial<PhoneOptions> = {},
+): Promise<Phone> => {
   const phone = await createPhone({
     name,
     host,
@@ -231,6 +238,7 @@ export const phoneAt = async (t: Test, host: string, name = 'phone'): Promise<Ph
     transport: 'udp',
     t1Ms: 200,
     keepAudioMs: 120_000,
+    ...more,
   });
   t.teardown(() => phone.close());
   return phone;
