@@ -14,8 +14,8 @@ import {
   showOrders,
   suspendCaller,
 } from './control.js';
-import { exitCodes } from './control-client.js';
-import { CommandError, type Terminal } from './output.js';
+import type { Terminal } from './output.js';
+import { whoami } from './whoami.js';
 
 interface Flags {
   readonly config?: string;
@@ -40,13 +40,6 @@ export const controlSocket = (flags: Flags, { load }: Pick<Shared, 'load'>): str
 
 export const withSocket = (command: Command): Command =>
   command.option('--socket <file>', 'control socket of the controller (default: that of the configuration)');
-
-/** Who is at the keyboard, as the machine knows it: behind sudo, the person and not the account they became. */
-const whoami = (): string => {
-  const name = process.env.SUDO_USER ?? process.env.USER;
-  if (name !== undefined && name !== '') return name;
-  throw new CommandError('by-missing', 'say who you are with --by NAME', exitCodes.usage);
-};
 
 const signatureOf = (flags: OrderFlags): Signature => ({ by: flags.by ?? whoami(), why: flags.why });
 
