@@ -95,7 +95,7 @@ export const listsNearMisses = async (asked: NearMissesAsked, desk: ReviewDesk):
     columns([
       ['period', periodText(period)],
       ['privileged', `${size.numbers} numbers and ${size.ranges} ranges (${from})`],
-      ['calls', `${seen.calls} to ${seen.numbers} numbers`],
+      ['calls', `${seen.calls}; ${seen.numbers} different numbers were called that are not private`],
     ]),
   );
   if (seen.unreadable > 0) terminal.out(`note: ${seen.unreadable} decisions could not be read`);

@@ -37,8 +37,9 @@ export const addReviewCommands = (program: Command, lists: Command, shared: Shar
     withJson(withConfig(command))
       .option('--plan <name>', 'dial plan that numbers are read with', 'default')
       .option(
-        '--journal <dirs...>',
-        'journals to read, of several controllers (default: that of the configuration)',
+        '--journal <dir>',
+        'a journal to read, and again for those of other controllers (default: that of the configuration)',
+        (dir: string, dirs: readonly string[] = []) => [...dirs, dir],
       )
       .option('--by <name>', 'who you are (default: the user at this terminal)');
   const showing = (command: Command): Command =>

@@ -241,16 +241,13 @@ const restText = (result: WhatIfResult, report: CheckReport | null): readonly st
   lines.push('');
   note(
     unasked,
-    'of the differences are between private and monitored, whose calls are counted apart: a limit on calls might have refused them besides',
+    'of the calls above went from private to monitored or back, which are counted apart: a limit on calls might have refused them besides',
   );
   note(
     result.listedNotInForce,
-    'monitored calls were to numbers this list has, and protects only before or after the time of the call',
+    'monitored call(s) were to numbers that this list has, but protects only before or after the time of the call',
   );
-  note(
-    result.withoutCdr,
-    'of the differing calls have no CDR here: whether they were connected is not known',
-  );
+  note(result.withoutCdr, 'of the calls above have no CDR here: whether they were connected is not known');
   if (report !== null && report.counts.allow === 0) {
     lines.push(
       'note: these files hold no allow list: published like this, nobody may call an ordinary number',

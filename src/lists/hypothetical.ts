@@ -1,7 +1,14 @@
 import type { ListQuestion } from '../call/ports.js';
-import type { AllowEntry, Answer, BlockEntry, PendingEntry, PrivilegedEntry } from '../core/lists.js';
+import type {
+  AllowEntry,
+  Answer,
+  BlockEntry,
+  EntryId,
+  PendingEntry,
+  PrivilegedEntry,
+} from '../core/lists.js';
 import { addCanaries, compileIndex, type ListSet } from './entries.js';
-import { allowField, digitsOf, entryId, wholeFacility } from './layout.js';
+import { allowField, digitsOf, wholeFacility } from './layout.js';
 import type { Canary } from './manifest.js';
 import { type FoundRow, listedOrAbsent, matchBlock, matchPending, matchPrivileged } from './match.js';
 import { parseBody } from './rows.js';
@@ -14,8 +21,9 @@ export interface HypotheticalAnswers {
   readonly allow: Answer<AllowEntry>;
 }
 
-/** The ids of a set nobody published are nobody's: they only have to differ. */
+/** The ids of a set nobody published name nothing. */
 const salt = 'hypothetical';
+const nobodys = '' as EntryId;
 
 /**
  * Answers from list files as Redis would after a publication of them: the same index, the same rows, the same rules
@@ -45,8 +53,7 @@ export const hypothetical = (
     for (const owner of new Set([caller ?? wholeFacility, wholeFacility])) {
       for (const field of fields) {
         if (!lists.allow.has(`${facility}:${owner}`, field)) continue;
-        const id = entryId(salt, `allow|${facility}|${owner}|${field}`);
-        allow.push({ id, scope: owner === wholeFacility ? 'facility' : 'caller' });
+        allow.push({ id: nobodys, scope: owner === wholeFacility ? 'facility' : 'caller' });
       }
     }
     return {

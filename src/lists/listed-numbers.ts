@@ -1,5 +1,5 @@
 import type { PrivilegedClass } from '../core/lists.js';
-import { compileIndex, type ListSet } from './entries.js';
+import type { ListSet } from './entries.js';
 import { keyNames } from './layout.js';
 import type { PrivilegedIndex } from './privileged-index.js';
 import { Connection, type RedisEndpoint, RedisError } from './redis.js';
@@ -26,7 +26,7 @@ function* ofRows(rows: Iterable<readonly [string, readonly string[]]>): Iterable
       const { class: of, extension, length } = row;
       if (row.how === 'prefix') yield { kind: 'prefix', digits, class: of };
       // A range lies in the index as the prefixes it is made of.
-      else if (row.how === 'range' && length !== null && length > digits.length) {
+      else if (row.how === 'range' && length !== null) {
         const rest = length - digits.length;
         yield {
           kind: 'range',
@@ -40,8 +40,29 @@ function* ofRows(rows: Iterable<readonly [string, readonly string[]]>): Iterable
 }
 
 /** The privileged entries of list files. */
-export const listedIn = (lists: ListSet): IterableIterator<ListedNumber> =>
-  ofRows(compileIndex({ ...lists, block: [], pending: [] }, ''));
+export function* listedIn({ privileged }: ListSet): IterableIterator<ListedNumber> {
+  for (const { target, class: of } of privileged) {
+    switch (target.kind) {
+      case 'number':
+      case 'alias':
+        yield {
+          kind: 'number',
+          digits: target.key.e164.slice(1),
+          extension: target.key.extension,
+          class: of,
+        };
+        break;
+      case 'range':
+        yield { kind: 'range', from: target.range.from.slice(1), to: target.range.to.slice(1), class: of };
+        break;
+      case 'prefix':
+        yield { kind: 'prefix', digits: target.prefix.slice(1), class: of };
+        break;
+      default:
+        target satisfies never;
+    }
+  }
+}
 
 export interface PublishedOptions {
   readonly redis: RedisEndpoint;

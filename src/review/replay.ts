@@ -11,6 +11,7 @@ import type {
 } from '../core/lists.js';
 import type { NumberKey } from '../core/number.js';
 import type { Circumstances, Policy } from '../core/policy.js';
+import type { ReasonCode } from '../core/reason.js';
 import { noUsage } from '../core/usage.js';
 import {
   type Kept,
@@ -153,20 +154,22 @@ const asThen = <E>(answer: PastAnswer<E>): Answer<E> => {
 
 /**
  * What the candidate's list says together with what was ordered on the spot and is in no list. Two answers where the
- * row does not say which of the two an entry was.
+ * row does not say which of the two an entry was: with an order like `order`, and without.
  */
 const withOrders = <E extends { readonly ordered?: boolean }>(
   then: PastAnswer<E>,
   now: Answer<E>,
+  order: E,
 ): readonly Answer<E>[] => {
   if (then.state === 'unknown') return [then];
   if (then.state === 'absent') return [now];
   const listed = now.state === 'listed' ? now.entries : [];
-  if (then.entries !== null)
-    return [listedOrAbsent([...listed, ...then.entries.filter((one) => one.ordered === true)])];
-  return listed.length > 0 ? [now] : [now, asThen(then)];
+  if (then.entries === null) return [now, listedOrAbsent([...listed, order])];
+  return [listedOrAbsent([...listed, ...then.entries.filter((one) => one.ordered === true)])];
 };
 
+// Orders on numbers never expire (order-book.ts).
+const someOrder = { id: '' as EntryId, cause: 'called-party', expires: null, ordered: true } as const;
 const someEntry: AllowEntry = { id: '' as EntryId, scope: 'caller' };
 
 interface Lists {
@@ -202,8 +205,8 @@ const listsOf = (past: PastDecision, candidate: Candidate): Lists => {
       : [{ state: 'absent' }, { state: 'listed', entries: [someEntry] }];
   const ways: ListAnswers[] = [];
   for (const allow of allows) {
-    for (const pending of withOrders(then.pending, said.pending)) {
-      for (const block of withOrders(then.block, said.block)) {
+    for (const pending of withOrders(then.pending, said.pending, someOrder)) {
+      for (const block of withOrders(then.block, said.block, someOrder)) {
         const privileged = unless(then.privileged, said.privileged);
         const snapshot = unless(then.snapshot, said.privileged);
         ways.push({ ...as, privileged, snapshot, pending, block, allow });
@@ -257,16 +260,47 @@ const once = (
     return { now: first, limitsAsked: true };
   }
   const unlimited = Object.create(circumstances, { usage: { value: noUsage } }) as Circumstances;
-  return { now: verdictOf(table({ ...input, circumstances: unlimited })), limitsAsked: false };
+  const unlimitedly = verdictOf(table({ ...input, circumstances: unlimited }));
+  // What is refused before any limit is asked is refused whatever the counts are.
+  const settled = unlimitedly.verdict === 'refused' && !limitReasons.has(unlimitedly.reason);
+  return { now: unlimitedly, limitsAsked: settled };
 };
+
+const limitReasons: ReadonlySet<string> = new Set([
+  'too-many-calls',
+  'too-often',
+  'cool-down',
+] satisfies ReasonCode[]);
 
 /** A row is written within the deadline of the journal, at most ten seconds, after its decision. */
 const maxWriteMs = 10_000;
+const minute = 60_000;
 
-const timesOf = ({ decidedAt, at }: PastDecision): readonly WallMs[] => {
+/**
+ * When the decision was made. Where the row does not say, every moment at which something can have begun or ended
+ * in the seconds before the row was written: between two of these nothing differs. Hours change with the minute.
+ */
+const timesOf = ({ decidedAt, at }: PastDecision, ways: readonly ListAnswers[]): readonly WallMs[] => {
   if (decidedAt.kept) return [decidedAt.value];
-  const written = Date.parse(at);
-  return [written as WallMs, (written - maxWriteMs) as WallMs];
+  const last = Date.parse(at);
+  const first = last - maxWriteMs;
+  const turns = ways.flatMap(({ privileged, snapshot, block }) => [
+    ...[privileged, snapshot].flatMap(entriesOf).flatMap(({ validFrom, validTo }) => [validFrom, validTo]),
+    ...entriesOf(block).map(({ expires }) => expires),
+  ]);
+  const within = [...turns, Math.floor(last / minute) * minute].filter(
+    (turn) => turn !== null && first < turn && turn < last,
+  );
+  return [...new Set([first, ...within, last])] as WallMs[];
+};
+
+/** None where the row does not hold them: looking at these throws in the decision too. */
+const entriesOf = <E>(answer: Answer<E>): readonly E[] => {
+  try {
+    return answer.state === 'listed' ? answer.entries : [];
+  } catch {
+    return [];
+  }
 };
 
 /** In force at every time the decision can have been made; null where that differs, or cannot be told. */
@@ -286,7 +320,7 @@ const protectedBy = (ways: readonly ListAnswers[], times: readonly WallMs[]): bo
  */
 export const replay = (past: PastDecision, candidate: Candidate): Replayed => {
   const { ways, open } = listsOf(past, candidate);
-  const times = timesOf(past);
+  const times = timesOf(past, ways);
   try {
     let found: ReturnType<typeof once> | null = null;
     for (const now of times) {
