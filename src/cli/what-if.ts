@@ -79,7 +79,7 @@ export const listsWhatIf = async (asked: WhatIfAsked, desk: ReviewDesk): Promise
   const present = configured(config);
   const other = asked.policy === undefined ? present : configured(asked.policy);
   const candidate = await candidateLists(asked, desk);
-  if (asked.showNumbers) {
+  if (asked.showNumbers && asked.calls) {
     const { from, to } = asked.period;
     await journalEnquiry(config, 'numbers-shown', { command: 'lists what-if', by: asked.by(), from, to });
   }

@@ -7,9 +7,8 @@ import type {
   PendingEntry,
   PrivilegedEntry,
 } from '../core/lists.js';
-import { addCanaries, compileIndex, type ListSet } from './entries.js';
+import { compileIndex, type ListSet } from './entries.js';
 import { allowField, digitsOf, wholeFacility } from './layout.js';
-import type { Canary } from './manifest.js';
 import { type FoundRow, listedOrAbsent, matchBlock, matchPending, matchPrivileged } from './match.js';
 import { parseBody } from './rows.js';
 
@@ -27,14 +26,10 @@ const nobodys = '' as EntryId;
 
 /**
  * Answers from list files as Redis would after a publication of them: the same index, the same rows, the same rules
- * of matching. Throws as compileIndex does.
+ * of matching. Canaries are left out: nobody can dial one. Throws as compileIndex does.
  */
-export const hypothetical = (
-  lists: ListSet,
-  canaries: readonly Canary[] = [],
-): ((question: ListQuestion) => HypotheticalAnswers) => {
+export const hypothetical = (lists: ListSet): ((question: ListQuestion) => HypotheticalAnswers) => {
   const index = compileIndex(lists, salt);
-  addCanaries(index, canaries, salt);
   return ({ key, caller, facility }) => {
     const digits = digitsOf(key.e164);
     if (digits === null) throw new RangeError('not an E.164 number');

@@ -124,10 +124,15 @@ t.test(
       suspended: fc.boolean(),
     });
     type Place = ReturnType<Around>;
-    type Orders = { readonly lockdown: 'off' | 'on' | 'unknown'; readonly suspended: boolean };
+    interface Orders {
+      readonly lockdown: 'off' | 'on' | 'unknown';
+      readonly suspended: boolean;
+      /** Whether the clock could be trusted. */
+      readonly steady: boolean;
+    }
     const together = (configured: Place, standing: Orders, caller: unknown): Place => ({
       lockdown: configured.lockdown === 'on' ? 'on' : standing.lockdown,
-      schedule: configured.schedule,
+      schedule: standing.steady ? configured.schedule : 'unknown',
       suspended: caller !== null && (configured.suspended || standing.suspended),
     });
     const gaps = new Set<string>();

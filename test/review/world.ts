@@ -17,7 +17,7 @@ import { key, privileged } from '../lists/fixtures.js';
 
 /** A small world in which everything collides: five numbers, three callers, lists, orders and failures at random. */
 
-const numbers = [
+export const numbers = [
   '+12125550111',
   '+12125550112',
   '+12125550113',
