@@ -14,8 +14,8 @@ import {
   showOrders,
   suspendCaller,
 } from './control.js';
-import type { Terminal } from './output.js';
-import { whoami } from './whoami.js';
+import { exitCodes } from './control-client.js';
+import { CommandError, type Terminal } from './output.js';
 
 interface Flags {
   readonly config?: string;
@@ -40,6 +40,13 @@ export const controlSocket = (flags: Flags, { load }: Pick<Shared, 'load'>): str
 
 export const withSocket = (command: Command): Command =>
   command.option('--socket <file>', 'control socket of the controller (default: that of the configuration)');
+
+/** Who is at the keyboard, as the machine knows it: behind sudo, the person and not the account they became. */
+export const whoami = (): string => {
+  const name = process.env.SUDO_USER ?? process.env.USER;
+  if (name !== undefined && name !== '') return name;
+  throw new CommandError('by-missing', 'say who you are with --by NAME', exitCodes.usage);
+};
 
 const signatureOf = (flags: OrderFlags): Signature => ({ by: flags.by ?? whoami(), why: flags.why });
 

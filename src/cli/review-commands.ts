@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.js';
+import { whoami } from './control-commands.js';
 import { listsNearMisses } from './near-misses.js';
 import { CommandError, type Terminal } from './output.js';
 import { type PeriodFlags, periodFrom, withPeriod } from './period-options.js';
 import { privilegedCheck } from './privileged.js';
 import { listsWhatIf, type ReviewDesk } from './what-if.js';
-import { whoami } from './whoami.js';
 
 interface Flags extends PeriodFlags {
   readonly config?: string;
