@@ -47,6 +47,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   prompts: (target) =>
     /^(core|prompts)\//.test(target) || /^call\/(talk|ports)\.ts$/.test(target) || target === 'root.ts',
   journal: (target) => target.startsWith('journal/'),
+  review: (target) => /^(core|review)\//.test(target),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   config: (target) => /^(core|config)\//.test(target),
   api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),

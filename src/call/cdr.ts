@@ -1,9 +1,16 @@
+import type { DecisionInput, Explanation } from '../core/decide.js';
 import type { Decision } from '../core/decision.js';
 import { type Ending, endingRow } from '../core/ending.js';
 import type { Leg } from '../core/leg.js';
-import type { ListAnswers } from '../core/lists.js';
+import type {
+  AllowEntry,
+  Answer,
+  BlockEntry,
+  ListAnswers,
+  PendingEntry,
+  PrivilegedEntry,
+} from '../core/lists.js';
 import { type Dialled, numberKeyText } from '../core/number.js';
-import type { Circumstances } from '../core/policy.js';
 import type { Usage, Used } from '../core/usage.js';
 import type { DialAttempt, JsonObject, MediaTotals } from './ports.js';
 
@@ -69,12 +76,34 @@ const decisionJson = (decision: Decision): JsonObject => ({
   ...(decision.verdict === 'refused' ? { ending: decision.ending } : {}),
 });
 
-const answerJson = (
-  answer: ListAnswers[keyof Pick<ListAnswers, 'privileged' | 'snapshot' | 'pending' | 'block' | 'allow'>],
-): JsonObject => {
+type Lists = Pick<ListAnswers, 'privileged' | 'snapshot' | 'pending' | 'block' | 'allow'>;
+
+/**
+ * What an entry says, besides its id: with it a decision can be made again years later from its row alone, under
+ * another policy (docs/what-if.md).
+ */
+const entryJson = {
+  privileged: ({ id, class: of, match, validFrom, validTo }: PrivilegedEntry): JsonObject => ({
+    id,
+    class: of,
+    match,
+    validFrom,
+    validTo,
+  }),
+  pending: ({ id, ordered }: PendingEntry): JsonObject => ({ id, ordered: ordered === true }),
+  block: ({ id, cause, expires, ordered }: BlockEntry): JsonObject => ({
+    id,
+    cause,
+    expires,
+    ordered: ordered === true,
+  }),
+  allow: ({ id, scope }: AllowEntry): JsonObject => ({ id, scope }),
+};
+
+const answerJson = <E>(answer: Answer<E>, entry: (one: E) => JsonObject): JsonObject => {
   switch (answer.state) {
     case 'listed':
-      return { state: 'listed', entries: answer.entries.map((entry) => entry.id) };
+      return { state: 'listed', entries: answer.entries.map(entry) };
     case 'absent':
       return { state: 'absent' };
     case 'unknown':
@@ -86,6 +115,14 @@ const answerJson = (
   }
 };
 
+const listsJson = ({ privileged, snapshot, pending, block, allow }: Lists): JsonObject => ({
+  privileged: answerJson(privileged, entryJson.privileged),
+  snapshot: answerJson(snapshot, entryJson.privileged),
+  pending: answerJson(pending, entryJson.pending),
+  block: answerJson(block, entryJson.block),
+  allow: answerJson(allow, entryJson.allow),
+});
+
 const usedJson = (used: Used | null): JsonObject | null => (used === null ? null : { ...used });
 const usageJson = ({ state, caller, number, phone }: Usage): JsonObject => ({
   state,
@@ -95,47 +132,36 @@ const usageJson = ({ state, caller, number, phone }: Usage): JsonObject => ({
 });
 
 /** The row that must be durable before anything is connected: the decision with everything it depended on. */
-export const decisionRow = (
-  leg: Leg,
-  row: number,
-  decision: Decision,
-  answers: ListAnswers,
-  circumstances: Circumstances,
-): JsonObject => ({
-  callId: leg.callId,
-  ...legJson(leg, decision),
-  ...judgedJson(row, decision, answers, circumstances),
+export const decisionRow = (input: DecisionInput, { decision, row }: Explanation): JsonObject => ({
+  callId: input.leg.callId,
+  ...legJson(input.leg, decision),
+  ...judgedJson(input, row, decision),
 });
 
 /** The row of a new decision about a call under way. One to a hotline stays without identity, whatever it comes to. */
 export const againRow = (
-  leg: Leg,
+  input: DecisionInput,
   current: Decision,
-  row: number,
-  decision: Decision,
-  answers: ListAnswers,
-  circumstances: Circumstances,
+  { decision, row }: Explanation,
 ): JsonObject => ({
-  callId: leg.callId,
+  callId: input.leg.callId,
   again: true,
-  ...legJson(leg, decision, isAnonymous(leg, current)),
-  ...judgedJson(row, decision, answers, circumstances),
+  ...legJson(input.leg, decision, isAnonymous(input.leg, current)),
+  ...judgedJson(input, row, decision),
 });
 
 /**
- * The row about another party of a call. The call's own row says who calls, where anything may: here it is not said
- * again, and a hotline's number is not said beside a call that has a caller.
+ * The row about another party of a call, which `input` speaks of. The call's own row says who calls, where anything
+ * may: here it is not said again, and a hotline's number is not said beside a call that has a caller.
  */
 export const otherRow = (
   how: string,
   leg: Leg,
   current: Decision | null,
-  other: Leg,
-  row: number,
-  decision: Decision,
-  answers: ListAnswers,
-  circumstances: Circumstances,
+  input: DecisionInput,
+  { decision, row }: Explanation,
 ): JsonObject => {
+  const other = input.leg;
   const hidden = isAnonymous(other, decision) && (current === null || !isAnonymous(leg, current));
   return {
     callId: leg.callId,
@@ -143,25 +169,22 @@ export const otherRow = (
     trunk: leg.origin.trunk,
     facility: leg.origin.facility,
     dialled: hidden ? null : dialledJson(other.dialled),
-    ...judgedJson(row, decision, answers, circumstances),
+    ...judgedJson(input, row, decision),
   };
 };
 
 const judgedJson = (
+  { leg, answers, circumstances, now }: DecisionInput,
   row: number,
   decision: Decision,
-  answers: ListAnswers,
-  circumstances: Circumstances,
 ): JsonObject => ({
+  decidedAt: isoTime(now),
+  claimsPrivate: leg.claimsPrivate,
   row,
   ...decisionJson(decision),
   lists: {
     heartbeatAgeMs: answers.heartbeatAgeMs === null ? null : Math.round(answers.heartbeatAgeMs),
-    privileged: answerJson(answers.privileged),
-    snapshot: answerJson(answers.snapshot),
-    pending: answerJson(answers.pending),
-    block: answerJson(answers.block),
-    allow: answerJson(answers.allow),
+    ...listsJson(answers),
   },
   circumstances: { ...circumstances, usage: usageJson(circumstances.usage) },
 });

@@ -22,9 +22,10 @@ export const lookUpAndDecide = async (run: CallRun): Promise<CallEvent> => {
   const usage = await takePlace(run, answers, now);
   const circumstances = { ...parts.surroundings.of(leg, now), usage };
   const input: DecisionInput = { leg, trunkEnabled: true, answers, circumstances, policy: parts.policy, now };
-  const { decision, row } = explain(input);
+  const explanation = explain(input);
+  const { decision, row } = explanation;
   run.record.times['look-up-and-decide'] = run.elapsed();
-  run.evidence = decisionRow(leg, row, decision, answers, circumstances);
+  run.evidence = decisionRow(input, explanation);
   emitDecided(run, decision, row);
   if (decision.verdict === 'refused' && decision.alarm) alarm(run, 'emergency-dialled', leg.origin.facility);
   return { type: 'decided', decision };

@@ -26,13 +26,13 @@ const changes = async (run: CallRun, leg: Leg): Promise<boolean> => {
     const { parts } = run;
     // A kill switch has 2 s for all it does, with the last words: less time than for a new call.
     const input = await inputOf(run, leg, parts.bounds.againMs);
-    const { answers, circumstances } = input;
-    const { decision, row } = explainAgain(input);
+    const explanation = explainAgain(input);
+    const { decision, row } = explanation;
     const current = run.decided;
     if (!isConnectable(run) || current === null || current.verdict === 'refused') return true;
     const outcome = againOutcome(current, decision);
     if (outcome.does === 'nothing') return false;
-    const evidence = againRow(leg, current, row, decision, answers, circumstances);
+    const evidence = againRow(input, current, explanation);
     emitDecided(run, decision, row);
     // The two may have been heard: what was recorded of them belongs to no ordinary recording any more.
     if (outcome.does === 'become-private' && run.mayHaveFlowed && current.verdict === 'monitored') {

@@ -110,9 +110,8 @@ const decideOn = async (run: CallRun, { how, target }: OtherParty): Promise<Deci
   if (target === null) return null;
   const leg = { ...run.leg, dialled: target };
   const input = await inputOf(run, leg);
-  const { answers, circumstances } = input;
-  const { decision, row } = explain(input);
-  const evidence = otherRow(how, run.leg, run.decided, leg, row, decision, answers, circumstances);
+  const explanation = explain(input);
+  const evidence = otherRow(how, run.leg, run.decided, input, explanation);
   await withDeadline('journal-decision', parts.bounds.journalMs, parts.journal.append('decision', evidence));
-  return decision;
+  return explanation.decision;
 };

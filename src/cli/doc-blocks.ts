@@ -8,6 +8,10 @@ import { farewells, refusalPrompt } from '../core/farewell.js';
 import { type PromptId, promptIds, prompts } from '../core/prompt.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
 import { weights } from '../recording/three-way/signs.js';
+import { changeTexts } from '../review/change.js';
+import { nearnessTexts } from '../review/near-index.js';
+import { notReplayableTexts } from '../review/past-decision.js';
+import { reviewErrorTexts } from '../review/review-error.js';
 import { fromRoot } from '../root.js';
 import {
   acceptanceRows,
@@ -28,6 +32,22 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
   'decision-table': table(
     ['order', 'question', 'outcome'],
     decisionTable.map((row) => [String(row.order), row.question, row.outcome]),
+  ),
+  'what-if-changes': table(
+    ['change', 'what it means'],
+    Object.entries(changeTexts).map(([code, text]) => [`\`${code}\``, text]),
+  ),
+  'not-replayable': table(
+    ['reason', 'what it means'],
+    Object.entries(notReplayableTexts).map(([code, text]) => [`\`${code}\``, text]),
+  ),
+  nearness: table(
+    ['why', 'what it means'],
+    Object.entries(nearnessTexts).map(([code, text]) => [`\`${code}\``, text]),
+  ),
+  'review-errors': table(
+    ['error', 'what it means'],
+    Object.entries(reviewErrorTexts).map(([code, text]) => [`\`${code}\``, text]),
   ),
   reasons: table(
     ['code', 'meaning'],

@@ -32,7 +32,7 @@ export interface ListOptions {
 
 const planFor = (options: ListOptions): DialPlan => planOf(options.config, options.plan);
 
-const reportText = (report: CheckReport, files: readonly ListFile[], terminal: Terminal): void => {
+export const reportText = (report: CheckReport, files: readonly ListFile[], terminal: Terminal): void => {
   for (const problem of report.read.problems) {
     terminal.out(
       `${problem.file}:${problem.line}:${problem.column ?? 0}: ${problem.severity}: ${problem.message}${problem.text === null ? '' : ` (${problem.text.reveal()})`} [${problem.code}]`,

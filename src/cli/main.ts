@@ -40,6 +40,7 @@ import {
 } from './lists.js';
 import { CommandError, processTerminal } from './output.js';
 import { promptsCheck, promptsList, promptsManifest } from './prompts.js';
+import { addReviewCommands } from './review-commands.js';
 import { run, runLocal } from './run.js';
 
 const terminal = processTerminal;
@@ -361,6 +362,7 @@ const calls = withJson(withSocket(withConfig(program.command('calls'))))
     },
   );
 addControlCommands(program, calls, { terminal, load, withConfig });
+addReviewCommands(program, lists, { terminal, load, withConfig, withJson });
 
 program
   .command('docs', { hidden: true })

@@ -51,10 +51,14 @@ export interface BlockEntry {
   readonly id: EntryId;
   readonly cause: BlockCause;
   readonly expires: WallMs | null;
+  /** Ordered on the spot, in no list file: it stands whatever is published. */
+  readonly ordered?: true;
 }
 
 export interface PendingEntry {
   readonly id: EntryId;
+  /** As in BlockEntry. */
+  readonly ordered?: true;
 }
 
 export interface AllowEntry {

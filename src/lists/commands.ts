@@ -1,6 +1,7 @@
 import type { Clock } from '../call/ports.js';
 import { type PrivilegedClass, privilegedClasses } from '../core/lists.js';
 import { type DialPlan, NORMALISER_VERSION } from '../core/number.js';
+import type { ListSet } from './entries.js';
 import { type ListFile, type ReadLists, readListFiles } from './files.js';
 import { keyNames } from './layout.js';
 import { countOf, heartbeatSchema, type Manifest } from './manifest.js';
@@ -51,6 +52,15 @@ const reportOf = ({ lists, ...read }: ReadLists): CheckReport => {
 /** Reads list files and says everything that is wrong with them. */
 export const checkLists = async (files: readonly ListFile[], plan: DialPlan): Promise<CheckReport> =>
   reportOf(await readListFiles(files, { plan }));
+
+/** Reads list files for whoever wants to ask them something. What they hold is of use only where the report is ok. */
+export const readWhole = async (
+  files: readonly ListFile[],
+  plan: DialPlan,
+): Promise<{ readonly lists: ListSet; readonly report: CheckReport }> => {
+  const read = await readListFiles(files, { plan });
+  return { lists: read.lists, report: reportOf(read) };
+};
 
 export type PublishFilesOptions = Omit<PublishOptions, 'normaliser'> & { readonly plan: DialPlan };
 

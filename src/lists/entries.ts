@@ -69,17 +69,16 @@ export class AllowLists {
   }
 
   #put<T extends number | string>(lists: Map<string, T[]>, owner: string, value: T): boolean {
-    const list = lists.get(owner);
-    if (list === undefined) {
-      lists.set(owner, [value]);
-      return true;
-    }
-    if (list.length < longList) {
+    const list = lists.get(owner) ?? [];
+    if (list.length === 0) lists.set(owner, list);
+    // Once there is a set, it holds all of the owner's numbers, with and without extensions.
+    const known = this.#long.get(owner);
+    if (known === undefined && list.length < longList) {
       if (list.includes(value)) return false;
       list.push(value);
       return true;
     }
-    const set = this.#long.get(owner) ?? new Set<number | string>([...this.#of(owner)]);
+    const set = known ?? new Set<number | string>([...this.#of(owner)]);
     this.#long.set(owner, set);
     if (set.has(value)) return false;
     set.add(value);
@@ -101,6 +100,16 @@ export class AllowLists {
   /** `facility:caller` of every list, sorted. */
   sortedOwners(): readonly string[] {
     return [...new Set([...this.#plain.keys(), ...this.#extended.keys()])].sort();
+  }
+
+  /** Whether a field (a number, with its extension where it has one) is on the list of that owner. */
+  has(owner: string, field: string): boolean {
+    const value = field.includes(';') ? field : Number(field);
+    const long = this.#long.get(owner);
+    if (long !== undefined) return long.has(value);
+    const list: readonly (number | string)[] | undefined =
+      typeof value === 'string' ? this.#extended.get(owner) : this.#plain.get(owner);
+    return list?.includes(value) === true;
   }
 
   /** How many numbers one list has. */

@@ -121,8 +121,10 @@ export class OrderBook {
       if (order.kind !== 'pending' && order.kind !== 'block') continue;
       const own = order.key.extension;
       const whole = own === null || own === extension;
-      if (order.kind === 'block' && whole) block.push({ id, cause: order.cause, expires: null });
-      if (order.kind === 'pending' && (whole || extension === null)) pending.push({ id });
+      if (order.kind === 'block' && whole) {
+        block.push({ id, cause: order.cause, expires: null, ordered: true });
+      }
+      if (order.kind === 'pending' && (whole || extension === null)) pending.push({ id, ordered: true });
     }
     return { pending, block };
   }

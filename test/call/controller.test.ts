@@ -228,7 +228,13 @@ t.test('the CDR of a monitored call splits its time, and counts no tear-down as 
     );
     t.match(world.rows[0], {
       kind: 'decision',
-      body: { row: 10, verdict: 'monitored', lists: { allow: { state: 'listed', entries: ['a1'] } } },
+      body: {
+        row: 10,
+        verdict: 'monitored',
+        decidedAt: /^\d{4}-\d\d-\d\dT.*Z$/,
+        claimsPrivate: false,
+        lists: { allow: { state: 'listed', entries: [{ id: 'a1', scope: 'caller' }] } },
+      },
     });
     checkInvariants(world);
   });
