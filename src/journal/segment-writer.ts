@@ -4,6 +4,7 @@ import { JournalError } from './errors.js';
 import type { Reopened } from './reopen.js';
 import { composeRow, FORMAT, type Head, segmentName } from './row.js';
 import { scanSegment } from './scan.js';
+import type { RowTree } from './tree/row-tree.js';
 
 /** A row before it has its place in the chain. `body` is canonical JSON. */
 export interface Draft {
@@ -40,6 +41,8 @@ export class SegmentWriter {
   readonly #node: string;
   readonly #limits: SegmentLimits;
   readonly #genesisNote: string | undefined;
+  /** Grows with the durable rows; undefined in a journal without heads. */
+  readonly #tree: RowTree | undefined;
   #head: Head;
   #segment: OpenSegment | undefined;
   /** The last row of the segment before the open one. */
@@ -56,7 +59,9 @@ export class SegmentWriter {
     limits: SegmentLimits,
     genesisNote: string | undefined,
     head: Head,
+    tree: RowTree | undefined,
   ) {
+    this.#tree = tree;
     this.#disk = disk;
     this.#directory = directory;
     this.#node = node;
@@ -73,8 +78,9 @@ export class SegmentWriter {
     limits: SegmentLimits,
     genesisNote: string | undefined,
     found: Reopened,
+    tree?: RowTree,
   ): Promise<SegmentWriter> {
-    const writer = new SegmentWriter(disk, directory, node, limits, genesisNote, found.head);
+    const writer = new SegmentWriter(disk, directory, node, limits, genesisNote, found.head, tree);
     const { segment } = found;
     if (segment !== undefined) {
       const file = await disk.open(writer.#path(segment.number), 'edit');
@@ -114,14 +120,18 @@ export class SegmentWriter {
   }
 
   async #appendTo(segment: OpenSegment, drafts: readonly Draft[], stamp: Stamp): Promise<Head[]> {
-    const { bytes, places } = this.#compose(drafts, stamp);
+    const { bytes, places, lines } = this.#compose(drafts, stamp);
     this.#restore = 'truncate';
     await writeAll(segment.file, bytes, segment.length);
     // After a failed fdatasync the kernel may have dropped the dirty pages and call the next one a success, so
     // a failure here never leads to a second try on the same descriptor (PostgreSQL's fsyncgate).
     this.#restore = 'reread';
-    await segment.file.datasync();
+    const synced = segment.file.datasync();
+    // While the disk is busy we would be idle: here the tree costs no append any time.
+    const leaves = this.#tree?.leavesOf(lines) ?? [];
+    await synced;
     this.#restore = 'nothing';
+    this.#tree?.add(leaves, places);
     segment.length += bytes.length;
     segment.rows += drafts.length;
     this.#head = places.at(-1) ?? this.#head;
@@ -130,7 +140,7 @@ export class SegmentWriter {
 
   async #appendToNew(drafts: readonly Draft[], stamp: Stamp): Promise<Head[]> {
     const number = this.segmentNumber + 1;
-    const { bytes, places } = this.#compose([this.#firstRow(number), ...drafts], stamp);
+    const { bytes, places, lines } = this.#compose([this.#firstRow(number), ...drafts], stamp);
     this.#restore = 'truncate';
     const file = await this.#disk.open(this.#path(number), 'create');
     // Only a file that this call created may be removed again; one that was there already is left alone.
@@ -146,6 +156,7 @@ export class SegmentWriter {
     await closeQuietly(this.#segment?.file);
     this.#restore = 'nothing';
     this.#stray = undefined;
+    this.#tree?.add(this.#tree.leavesOf(lines), places);
     this.#segment = { number, file, length: bytes.length, rows: drafts.length + 1 };
     this.#beforeSegment = this.#head;
     this.#head = places.at(-1) ?? this.#head;
@@ -160,10 +171,10 @@ export class SegmentWriter {
     };
   }
 
-  #compose(drafts: readonly Draft[], stamp: Stamp): { bytes: Buffer; places: Head[] } {
+  #compose(drafts: readonly Draft[], stamp: Stamp): { bytes: Buffer; places: Head[]; lines: string[] } {
     let { seq, hash } = this.#head;
-    let text = '';
     const places: Head[] = [];
+    const lines: string[] = [];
     for (const draft of drafts) {
       seq += 1;
       const row = composeRow({
@@ -177,10 +188,10 @@ export class SegmentWriter {
         seq,
       });
       hash = row.hash;
-      text += row.line;
+      lines.push(row.line);
       places.push({ seq, hash });
     }
-    return { bytes: Buffer.from(text, 'utf8'), places };
+    return { bytes: Buffer.from(`${lines.join('\n')}\n`, 'utf8'), places, lines };
   }
 
   /**
