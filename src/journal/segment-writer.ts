@@ -175,6 +175,7 @@ export class SegmentWriter {
     let { seq, hash } = this.#head;
     const places: Head[] = [];
     const lines: string[] = [];
+    let text = '';
     for (const draft of drafts) {
       seq += 1;
       const row = composeRow({
@@ -189,9 +190,10 @@ export class SegmentWriter {
       });
       hash = row.hash;
       lines.push(row.line);
+      text += `${row.line}\n`;
       places.push({ seq, hash });
     }
-    return { bytes: Buffer.from(`${lines.join('\n')}\n`, 'utf8'), places, lines };
+    return { bytes: Buffer.from(text, 'utf8'), places, lines };
   }
 
   /**

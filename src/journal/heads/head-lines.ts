@@ -40,7 +40,13 @@ export async function readHeadLines(disk: JournalDisk, directory: string): Promi
           if (body.kind === 'key') keys.push(text);
           else {
             const { size } = body;
-            heads.push({ size, keys: keys.length, file: number, offset: line.offset, bytes: line.bytes.length });
+            heads.push({
+              size,
+              keys: keys.length,
+              file: number,
+              offset: line.offset,
+              bytes: line.bytes.length,
+            });
             lastRoot = body.root;
           }
         }
