@@ -1,6 +1,6 @@
 import { HEX_HASH } from './canonical.js';
 import type { PublicKey } from './signed.js';
-import { type HeadClaim, Succession } from './succession.js';
+import { followLines, type HeadClaim, Succession } from './succession.js';
 import { isConsistent, isIncluded, leafHash } from './tree.js';
 
 export type ProofResult =
@@ -14,14 +14,9 @@ export type ProofResult =
 export function verifyInclusion(proof: unknown, keys: readonly PublicKey[]): ProofResult {
   if (!isInclusion(proof)) return no('it is not a proof of inclusion');
   const succession = new Succession(keys);
-  let fault: string | undefined;
-  let head: HeadClaim | undefined;
-  for (const line of proof.heads) {
-    // Lines between them are left out, so numbers and times have gaps.
-    head = succession.take(line, (code, message) => void (fault ??= `${code}: ${message}`), true);
-  }
-  if (fault !== undefined) return no(fault);
-  if (head === undefined) return no('its last line is no head');
+  const followed = followLines(proof.heads, succession);
+  if ('fault' in followed) return no(followed.fault);
+  const { head } = followed;
   if (!succession.trustedSeen) return no('its head is not signed by a key that you know');
   if (head.size !== proof.size) return no('its head is of a tree of another size');
   const included = isIncluded(
@@ -81,7 +76,11 @@ function isInclusion(proof: unknown): proof is Inclusion {
 
 /** No tree is deeper than 53 levels, for no number is larger. */
 function isPath(path: unknown): path is string[] {
-  return Array.isArray(path) && path.length <= 54 && path.every((one) => typeof one === 'string' && HEX_HASH.test(one));
+  return (
+    Array.isArray(path) &&
+    path.length <= 54 &&
+    path.every((one) => typeof one === 'string' && HEX_HASH.test(one))
+  );
 }
 
 function seqOf(row: string): unknown {

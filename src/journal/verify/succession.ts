@@ -71,7 +71,8 @@ export class Succession {
     }
     this.#digest = digest;
     this.#number = body.number;
-    if (body.at < this.#at) complain('head-time-went-back', 'the time is before that of the line before');
+    if (!gaps && body.at < this.#at)
+      complain('head-time-went-back', 'the time is before that of the line before');
     this.#at = body.at;
     if (body.kind === 'key') {
       this.#takeKey(read, body, complain);
@@ -136,6 +137,23 @@ export class Succession {
     const { at, every, journal, node, number, size, root, rowHash } = body;
     return { at, every, journal, node, number, size, root, rowHash, digest };
   }
+}
+
+/**
+ * Follows some of a journal's lines: `key` lines in order, and a head at the end. Gives that head, or what is wrong with the
+ * first line that does not hold.
+ */
+export function followLines(
+  lines: readonly string[],
+  succession: Succession,
+): { readonly head: HeadClaim } | { readonly fault: string } {
+  const faults: string[] = [];
+  let head: HeadClaim | undefined;
+  for (const line of lines) {
+    head = succession.take(line, (code, message) => faults.push(`${code}: ${message}`), true);
+    if (faults[0] !== undefined) return { fault: faults[0] };
+  }
+  return head === undefined ? { fault: 'head-unreadable: the last line is no head' } : { head };
 }
 
 interface Common {
