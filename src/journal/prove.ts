@@ -11,7 +11,7 @@ import {
   Frontier,
   hexOf,
   inclusionPath,
-  leafOfBytes,
+  leafOf,
   nodeOf,
   rootOf,
 } from './tree/merkle.js';
@@ -76,7 +76,7 @@ export async function openProver(dir: string, disk: JournalDisk = nodeDisk): Pro
   const blocks: Digest[] = [];
   const frontier = new Frontier((block) => blocks.push(block));
   for await (const rows of rowLines(disk, directory, 1, size)) {
-    for (const row of rows) frontier.push(leafOfBytes(row.bytes));
+    for (const row of rows) frontier.push(leafOf(row.bytes));
   }
   if (frontier.size !== size || hexOf(frontier.root()) !== root) {
     throw new JournalError('journal-damaged', 'the rows do not have the root that was signed', {
@@ -172,7 +172,7 @@ class TreeProver implements Prover {
     const first = block * BLOCK_ROWS + 1;
     const last = Math.min(first + BLOCK_ROWS - 1, this.size);
     for await (const rows of rowLines(this.#disk, this.#directory, first, last)) {
-      for (const row of rows) leaves.push(leafOfBytes(row.bytes));
+      for (const row of rows) leaves.push(leafOf(row.bytes));
     }
     const oldest = this.#leaves.keys().next();
     if (this.#leaves.size >= KEPT_BLOCKS && oldest.done !== true) this.#leaves.delete(oldest.value);

@@ -54,7 +54,7 @@ export interface RowText {
 }
 
 /**
- * One line without its newline. The members stand in canonical order because they are written in it, so the
+ * One line with its newline. The members stand in canonical order because they are written in it, so the
  * body is serialised once and never parsed again; `node` and `kind` match patterns that need no escapes.
  */
 export function composeRow(row: {
@@ -70,7 +70,7 @@ export function composeRow(row: {
   const before = `{"at":"${row.at}","batch":${row.batch},"body":${row.body}`;
   const after = `,"kind":"${row.kind}","mono":${row.mono},"node":"${row.node}","prev":"${row.prev}","seq":${row.seq}}`;
   const hash = digest('sha256', before + after, 'hex');
-  return { line: `${before},"hash":"${hash}"${after}`, hash };
+  return { line: `${before},"hash":"${hash}"${after}\n`, hash };
 }
 
 /** What the writer needs to know of a row that is on disk. */

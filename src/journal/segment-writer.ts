@@ -120,18 +120,18 @@ export class SegmentWriter {
   }
 
   async #appendTo(segment: OpenSegment, drafts: readonly Draft[], stamp: Stamp): Promise<Head[]> {
-    const { bytes, places, lines } = this.#compose(drafts, stamp);
+    const { bytes, places } = this.#compose(drafts, stamp);
     this.#restore = 'truncate';
     await writeAll(segment.file, bytes, segment.length);
     // After a failed fdatasync the kernel may have dropped the dirty pages and call the next one a success, so
     // a failure here never leads to a second try on the same descriptor (PostgreSQL's fsyncgate).
     this.#restore = 'reread';
     const synced = segment.file.datasync();
-    // While the disk is busy we would be idle: here the tree costs no append any time.
-    const leaves = this.#tree?.leavesOf(lines) ?? [];
+    // Meanwhile we would be idle.
+    const growTree = this.#tree?.prepare(bytes, places);
     await synced;
     this.#restore = 'nothing';
-    this.#tree?.add(leaves, places);
+    growTree?.();
     segment.length += bytes.length;
     segment.rows += drafts.length;
     this.#head = places.at(-1) ?? this.#head;
@@ -140,7 +140,7 @@ export class SegmentWriter {
 
   async #appendToNew(drafts: readonly Draft[], stamp: Stamp): Promise<Head[]> {
     const number = this.segmentNumber + 1;
-    const { bytes, places, lines } = this.#compose([this.#firstRow(number), ...drafts], stamp);
+    const { bytes, places } = this.#compose([this.#firstRow(number), ...drafts], stamp);
     this.#restore = 'truncate';
     const file = await this.#disk.open(this.#path(number), 'create');
     // Only a file that this call created may be removed again; one that was there already is left alone.
@@ -156,7 +156,7 @@ export class SegmentWriter {
     await closeQuietly(this.#segment?.file);
     this.#restore = 'nothing';
     this.#stray = undefined;
-    this.#tree?.add(this.#tree.leavesOf(lines), places);
+    this.#tree?.prepare(bytes, places)();
     this.#segment = { number, file, length: bytes.length, rows: drafts.length + 1 };
     this.#beforeSegment = this.#head;
     this.#head = places.at(-1) ?? this.#head;
@@ -171,10 +171,9 @@ export class SegmentWriter {
     };
   }
 
-  #compose(drafts: readonly Draft[], stamp: Stamp): { bytes: Buffer; places: Head[]; lines: string[] } {
+  #compose(drafts: readonly Draft[], stamp: Stamp): { bytes: Buffer; places: Head[] } {
     let { seq, hash } = this.#head;
     const places: Head[] = [];
-    const lines: string[] = [];
     let text = '';
     for (const draft of drafts) {
       seq += 1;
@@ -189,11 +188,10 @@ export class SegmentWriter {
         seq,
       });
       hash = row.hash;
-      lines.push(row.line);
-      text += `${row.line}\n`;
+      text += row.line;
       places.push({ seq, hash });
     }
-    return { bytes: Buffer.from(text, 'utf8'), places, lines };
+    return { bytes: Buffer.from(text, 'utf8'), places };
   }
 
   /**

@@ -3,7 +3,7 @@ import { JournalError } from '../errors.js';
 import type { TreeState } from '../heads/entry.js';
 import { GENESIS, type Head, scanRow } from '../row.js';
 import { readBlocks } from './blocks.js';
-import { BLOCK_ROWS, type Digest, Frontier, hexOf, leafOf, leafOfBytes } from './merkle.js';
+import { BLOCK_ROWS, type Digest, Frontier, hexOf, leafOf, leavesOf } from './merkle.js';
 import { rowLines } from './row-lines.js';
 
 /**
@@ -11,7 +11,7 @@ import { rowLines } from './row-lines.js';
  * that somebody changes on the disk a moment later no longer fits the next head.
  */
 export class RowTree {
-  readonly #frontier: Frontier;
+  #frontier: Frontier;
   #journal: string | undefined;
   #last: Head = GENESIS;
   /** Blocks that are complete and not yet in the cache, and the place of the first. */
@@ -26,16 +26,21 @@ export class RowTree {
     return this.#frontier.size;
   }
 
-  /** The leaves of lines that are on their way to the disk; each line without its newline. */
-  leavesOf(lines: readonly string[]): Digest[] {
-    return lines.map(leafOf);
-  }
-
-  /** The rows are durable. `places` are theirs, in order. */
-  add(leaves: readonly Digest[], places: readonly Head[]): void {
-    for (const leaf of leaves) this.#frontier.push(leaf);
-    if (this.#journal === undefined && places[0]?.seq === 1) this.#journal = places[0].hash;
-    this.#last = places.at(-1) ?? this.#last;
+  /**
+   * Takes the lines of a batch, each with its newline, that is on its way to the disk; `places` are those of its rows, in
+   * order. Nothing has changed until the function it gives is called, which is when they are durable: hashing
+   * happens while the disk is busy, and costs no append any time.
+   */
+  prepare(lines: Buffer, places: readonly Head[]): () => void {
+    const blocks: Digest[] = [];
+    const grown = new Frontier((block) => blocks.push(block), this.#frontier);
+    for (const leaf of leavesOf(lines)) grown.push(leaf);
+    return () => {
+      this.#frontier = grown;
+      this.#blocks.push(...blocks);
+      if (this.#journal === undefined && places[0]?.seq === 1) this.#journal = places[0].hash;
+      this.#last = places.at(-1) ?? this.#last;
+    };
   }
 
   /** Undefined while there is no row. Throws where the tree is not of the rows that were written: nothing is signed then. */
@@ -106,7 +111,7 @@ export class RowTree {
     const from = Math.min(tree.size, (signed?.size ?? tree.size + 1) - 1) + 1;
     for await (const rows of rowLines(disk, directory, from, end.seq)) {
       for (const row of rows) {
-        if (row.seq > tree.size) tree.#frontier.push(leafOfBytes(row.bytes));
+        if (row.seq > tree.size) tree.#frontier.push(leafOf(row.bytes));
         if (row.seq === 1) tree.#journal = scanRow(row.bytes)?.hash;
         if (row.seq !== signed?.size) continue;
         if (!fits(scanRow(row.bytes)?.hash) || tree.#journal !== signed.journal) return undefined;
