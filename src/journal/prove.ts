@@ -79,10 +79,7 @@ export async function openProver(dir: string, disk: JournalDisk = nodeDisk): Pro
     for (const row of rows) frontier.push(leafOf(row.bytes));
   }
   if (frontier.size !== size || hexOf(frontier.root()) !== root) {
-    throw new JournalError('journal-damaged', 'the rows do not have the root that was signed', {
-      detail: 'head-not-in-journal',
-      seq: size,
-    });
+    throw notSigned(size);
   }
   return new TreeProver(disk, directory, blocks, heads, keys);
 }
@@ -159,10 +156,9 @@ class TreeProver implements Prover {
     const size = 2 ** level;
     const start = index * size;
     const leaves = await this.#leavesOf(Math.floor(start / BLOCK_ROWS));
-    let nodes = leaves.slice(start % BLOCK_ROWS, (start % BLOCK_ROWS) + size);
-    if (nodes.length !== size) throw impossible('rows are missing');
-    while (nodes.length > 1) nodes = pairs(nodes);
-    return nodes[0] ?? '';
+    const wanted = leaves.slice(start % BLOCK_ROWS, (start % BLOCK_ROWS) + size);
+    if (wanted.length !== size) throw impossible('rows are missing');
+    return rootOfLeaves(wanted);
   };
 
   async #leavesOf(block: number): Promise<readonly Digest[]> {
@@ -173,6 +169,11 @@ class TreeProver implements Prover {
     const last = Math.min(first + BLOCK_ROWS - 1, this.size);
     for await (const rows of rowLines(this.#disk, this.#directory, first, last)) {
       for (const row of rows) leaves.push(leafOf(row.bytes));
+    }
+    // The root that was signed is over the blocks, so rows that do not make their block are not those that were signed.
+    const whole = this.#levels[0]?.[block];
+    if (leaves.length !== last - first + 1 || (whole !== undefined && rootOfLeaves(leaves) !== whole)) {
+      throw notSigned(last);
     }
     const oldest = this.#leaves.keys().next();
     if (this.#leaves.size >= KEPT_BLOCKS && oldest.done !== true) this.#leaves.delete(oldest.value);
@@ -195,6 +196,20 @@ function pairs(nodes: readonly Digest[]): Digest[] {
   const parents: Digest[] = [];
   for (let i = 0; i + 1 < nodes.length; i += 2) parents.push(nodeOf(nodes[i] ?? '', nodes[i + 1] ?? ''));
   return parents;
+}
+
+/** Of a power of two of them. */
+function rootOfLeaves(leaves: readonly Digest[]): Digest {
+  let nodes = leaves;
+  while (nodes.length > 1) nodes = pairs(nodes);
+  return nodes[0] ?? '';
+}
+
+function notSigned(seq: number): JournalError {
+  return new JournalError('journal-damaged', 'the rows do not have the root that was signed', {
+    detail: 'head-not-in-journal',
+    seq,
+  });
 }
 
 function impossible(why: string): JournalError {

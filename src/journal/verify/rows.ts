@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalText, HEX_HASH, NAME, TIME, ZEROS } from './canonical.js';
 import type { ProblemCode, Report } from './report.js';
 import { GrowingTree, leafHash } from './tree.js';
@@ -94,7 +94,7 @@ export function verifyLine(run: Rows, line: Buffer, segment: number): void {
   }
   const row = value;
   if (forms.whole !== text) report(run, 'not-canonical', row.seq, 'the line is not in canonical form');
-  if (createHash('sha256').update(forms.hashed, 'utf8').digest('hex') !== row.hash) {
+  if (hash('sha256', forms.hashed, 'hex') !== row.hash) {
     report(run, 'hash-mismatch', row.seq, 'the row does not have the hash that it states');
   }
   verifyPlace(run, row, segment);

@@ -2,16 +2,22 @@ import { hash } from 'node:crypto';
 
 /** The verifier's own RFC 6962: hashing, the growing tree, and the two proofs as RFC 9162 sections 2.1.3.2 and 2.1.4.2 check them. */
 
-const LEAF = Buffer.from([0]);
-const NODE = Buffer.from([1]);
+/** 0x01 and two children. */
+const pair = Buffer.alloc(65, 1);
+/** 0x00 and a line. */
+let leaf = Buffer.alloc(4096);
 
 /** `line` without its newline. */
 export function leafHash(line: Uint8Array): Buffer {
-  return hash('sha256', Buffer.concat([LEAF, line]), 'buffer');
+  if (line.length >= leaf.length) leaf = Buffer.alloc(2 * line.length);
+  leaf.set(line, 1);
+  return hash('sha256', leaf.subarray(0, line.length + 1), 'buffer');
 }
 
 function nodeHash(left: Buffer, right: Buffer): Buffer {
-  return hash('sha256', Buffer.concat([NODE, left, right], 65), 'buffer');
+  pair.set(left, 1);
+  pair.set(right, 33);
+  return hash('sha256', pair, 'buffer');
 }
 
 /** Perfect subtrees from the largest, on the left, to the smallest: as many as the size has binary ones. */
@@ -19,8 +25,8 @@ export class GrowingTree {
   readonly #subtrees: { readonly leaves: number; readonly root: Buffer }[] = [];
   size = 0;
 
-  add(leaf: Buffer): void {
-    let grown = { leaves: 1, root: leaf };
+  add(ofRow: Buffer): void {
+    let grown = { leaves: 1, root: ofRow };
     for (
       let last = this.#subtrees.at(-1);
       last !== undefined && last.leaves === grown.leaves;
@@ -43,9 +49,9 @@ export class GrowingTree {
   }
 }
 
-/** Whether `leaf`, at `index` from 0, is in the tree of `size` leaves with this root. Digests are hex. */
+/** Whether the leaf `ofRow`, at `index` from 0, is in the tree of `size` leaves with this root. Digests are hex. */
 export function isIncluded(
-  leaf: Buffer,
+  ofRow: Buffer,
   index: number,
   size: number,
   path: readonly string[],
@@ -53,7 +59,7 @@ export function isIncluded(
 ): boolean {
   if (index < 0 || index >= size) return false;
   let [place, last] = [index, size - 1];
-  let node = leaf;
+  let node = ofRow;
   for (const sibling of path) {
     if (last === 0) return false;
     const other = Buffer.from(sibling, 'hex');
