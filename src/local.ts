@@ -5,6 +5,7 @@ import type { Clock } from './call/ports.js';
 import type { Config } from './config/schema.js';
 import type { WallMs } from './core/leg.js';
 import { NORMALISER_VERSION } from './core/number.js';
+import { generateSigningKey } from './journal/heads/signing-key.js';
 import type { ListSet } from './lists/entries.js';
 import { type HeartbeatPublisher, startHeartbeat } from './lists/heartbeat.js';
 import { type Published, type PublishOptions, publish } from './lists/publish.js';
@@ -63,10 +64,24 @@ const keysIn = async (dir: string): Promise<{ readonly key: PublisherKey; readon
   return { key: publisherKey(readFileSync(privateFile, 'utf8')), publicFile };
 };
 
+/** A key for the heads of this site's journal under `dir/keys`, made on first use: worth nothing outside of it. */
+const headKeyIn = async (dir: string): Promise<string> => {
+  const privateFile = join(dir, 'keys', 'journal.pem');
+  if (!existsSync(privateFile)) {
+    const { privatePem, publicPem } = generateSigningKey();
+    await writeFile(join(dir, 'keys', 'journal.pub.pem'), publicPem);
+    await writeFile(privateFile, privatePem, { mode: 0o600 });
+  }
+  return privateFile;
+};
+
 export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
   const { config, dir, fixedPorts = false } = options;
   await mkdir(dir, { recursive: true });
   const { key, publicFile } = await keysIn(dir);
+  const headKey = await headKeyIn(dir);
+  const ship = join(dir, 'shipped');
+  await mkdir(ship, { recursive: true });
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const one of stops.splice(0).reverse()) await one().catch(() => undefined);
@@ -121,6 +136,8 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
         redis,
         nodes: [...recorded, ...privates],
         publicFile,
+        headKey,
+        ship,
         keypadPort,
         prompts: prompts.dir,
       }),
@@ -156,6 +173,8 @@ interface Running {
   readonly redis: RunningRedis;
   readonly nodes: readonly RunningRtpengine[];
   readonly publicFile: string;
+  readonly headKey: string;
+  readonly ship: string;
   readonly keypadPort: number;
   readonly prompts: string;
 }
@@ -163,7 +182,7 @@ interface Running {
 /** The configuration with what really runs in the place of what was configured. */
 const overlaid = (
   config: Config,
-  { dir, fixedPorts, redis, nodes, publicFile, keypadPort, prompts }: Running,
+  { dir, fixedPorts, redis, nodes, publicFile, headKey, ship, keypadPort, prompts }: Running,
 ): Config => ({
   ...config,
   sip: {
@@ -195,6 +214,10 @@ const overlaid = (
   },
   recording: { ...config.recording, directory: join(dir, 'recordings') },
   control: { ...config.control, socket: fixedPorts ? config.control.socket : join(dir, 'control.sock') },
-  journal: { ...config.journal, directory: join(dir, 'journal') },
+  journal: {
+    ...config.journal,
+    directory: join(dir, 'journal'),
+    heads: { everySeconds: config.journal.heads?.everySeconds ?? 60, keyFile: headKey, ship },
+  },
   http: { ...config.http, port: fixedPorts ? config.http.port : 0 },
 });

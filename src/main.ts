@@ -10,11 +10,11 @@ import type { AppEvent } from './call/events.js';
 import type { Clock, Emit } from './call/ports.js';
 import type { Config } from './config/schema.js';
 import type { CallId, WallMs } from './core/leg.js';
-import { type Journal as JournalFile, openJournal } from './journal/log.js';
+import type { Journal as JournalFile } from './journal/log.js';
 import type { RedisLists } from './lists/redis-lists.js';
 import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
-import { openLists, openMedia } from './open-parts.js';
+import { openConfiguredJournal, openLists, openMedia } from './open-parts.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
 import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
 import { fromRoot } from './root.js';
@@ -101,16 +101,7 @@ const start = async (
     observe?.(event);
   };
 
-  const journal = await openJournal({
-    dir: config.journal.directory,
-    nodeId: config.controller.name,
-    appendDeadlineMs: config.journal.deadlineMs,
-    onEvent: (event) => {
-      if (event.type === 'unhealthy')
-        emit({ event: 'journal-state', state: 'unhealthy', code: event.reason });
-      if (event.type === 'recovered') emit({ event: 'journal-state', state: 'healthy', code: event.reason });
-    },
-  });
+  const journal = await openConfiguredJournal(config, emit);
   closers.push(() => journal.close().catch(() => undefined));
   const rows = observed(journal, emit);
   journalled = journalledEvents(rows);

@@ -3,6 +3,10 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Clock, Emit, Journal, JsonObject } from './call/ports.js';
 import type { Config } from './config/schema.js';
+import { DirectoryTarget } from './journal/heads/ship-target.js';
+import { readHandover, readSigningKey } from './journal/heads/signing-key.js';
+import { type Journal as JournalFile, openJournal } from './journal/log.js';
+import type { JournalEvent } from './journal/options.js';
 import { type OpenCallers, openCallers } from './lists/callers.js';
 import { openCounters, type SharedCounters } from './lists/counters.js';
 import { openOrders, type SharedOrders } from './lists/orders.js';
@@ -28,6 +32,40 @@ export const listsOptionsOf = (config: Config, clock: Clock): Omit<RedisListsOpt
     deadlineMs: lists.deadlineMs,
     clock,
   };
+};
+
+/**
+ * The journal, with signed heads where the configuration names a key. Without one it opens as it always did, for a
+ * site must not lose its calls over an update, but it is a fault that is told at each start.
+ */
+export const openConfiguredJournal = async (config: Config, emit: Emit): Promise<JournalFile> => {
+  const { directory, deadlineMs, heads } = config.journal;
+  if (heads === undefined) emit({ event: 'fault', where: 'journal-heads', code: 'unsigned' });
+  const handover = heads === undefined ? undefined : await readHandover(heads.keyFile);
+  return openJournal({
+    dir: directory,
+    nodeId: config.controller.name,
+    appendDeadlineMs: deadlineMs,
+    onEvent: (event) => tellJournal(event, emit),
+    ...(heads === undefined
+      ? {}
+      : {
+          heads: {
+            key: await readSigningKey(heads.keyFile),
+            everySeconds: heads.everySeconds,
+            ...(handover === undefined ? {} : { handover }),
+            ...(heads.ship === undefined ? {} : { ship: new DirectoryTarget(heads.ship) }),
+          },
+        }),
+  });
+};
+
+const tellJournal = (event: JournalEvent, emit: Emit): void => {
+  if (event.type === 'unhealthy') emit({ event: 'journal-state', state: 'unhealthy', code: event.reason });
+  if (event.type === 'recovered') emit({ event: 'journal-state', state: 'healthy', code: event.reason });
+  // Rows go on being written, so these are faults that somebody must look at, and no reason to refuse a call.
+  if (event.type === 'heads-unhealthy') emit({ event: 'fault', where: 'journal-heads', code: event.reason });
+  if (event.type === 'ship-behind') emit({ event: 'fault', where: 'journal-ship', code: event.reason });
 };
 
 export interface OpenLists {

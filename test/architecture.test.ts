@@ -86,6 +86,28 @@ t.test('the arrows point down only', async (t) => {
     );
 });
 
+t.test('the journal’s verifier and its writer share no code', async (t) => {
+  const isVerifier = (file: string): boolean => /^journal\/verify(\.ts$|\/)/.test(file);
+  const files = sources.filter(isVerifier);
+  t.ok(files.length > 10, `${files.length} files of the verifier were seen`);
+  const inHouse = imports.filter(({ file }) => file.startsWith('journal/'));
+  const own = inHouse.filter(({ own }) => own);
+  t.ok(own.filter(({ file }) => isVerifier(file)).length > 10);
+  t.same(
+    own
+      .filter(({ file, target }) => isVerifier(file) !== isVerifier(target))
+      .map((one) => `${one.file} imports ${one.target}`),
+    [],
+  );
+  t.same(
+    inHouse
+      .filter(({ own, from }) => !own && !from.startsWith('node:'))
+      .map((one) => `${one.file} imports ${one.from}`),
+    [],
+    'nor does either need a package',
+  );
+});
+
 t.test('core touches nothing of the world', async (t) => {
   const wrong = imports.filter(
     (one) => one.file.startsWith('core/') && !one.own && !/^libphonenumber-js/.test(one.from),

@@ -1,31 +1,43 @@
 import type { Config } from '../config/schema.js';
 import { type RowFilter, readJournal } from '../journal/read.js';
-import { verifyJournal } from '../journal/verify.js';
+import { checkProof, type VerifyFlags, verificationText, verifyOptions } from '../journal/verify/program.js';
+import { type VerifyOptions, verifyJournal } from '../journal/verify.js';
 import { CommandError, columns, progress, type Terminal } from './output.js';
 
 /** `journal verify`: reads every row, and says what is wrong. Exit code 2 where the journal was changed. */
-export const journalVerify = async (dir: string, json: boolean, terminal: Terminal): Promise<void> => {
+export const journalVerify = async (
+  dir: string,
+  flags: VerifyFlags,
+  json: boolean,
+  terminal: Terminal,
+): Promise<void> => {
   const bar = progress(terminal, 'rows verified');
-  const result = await verifyJournal(dir, { onProgress: (p) => bar.at(p.rows, null) });
+  const options = optionsOf(flags);
+  const result = await verifyJournal(dir, { ...options, onProgress: (p) => bar.at(p.rows, null) });
   bar.end();
-  if (json) terminal.out(JSON.stringify(result));
-  else {
-    terminal.out(`journal   ${dir}`);
-    terminal.out(
-      `rows      ${result.rows} in ${result.segments} segment(s), ${result.firstSeq} to ${result.lastSeq}`,
-    );
-    terminal.out(`head      ${result.headHash}`);
-    for (const problem of result.problems) {
-      terminal.out(
-        `${problem.severity.padEnd(9)} ${problem.file}:${problem.line} row ${problem.seq}: ${problem.code}: ${problem.message}`,
-      );
-    }
-    if (result.moreProblems > 0) terminal.out(`          and ${result.moreProblems} more problems`);
-    terminal.out(
-      result.ok ? 'verified  every row is where it was written' : 'NOT VERIFIED: see the problems above',
-    );
-  }
+  terminal.out(json ? JSON.stringify(result) : verificationText(dir, result));
   if (!result.ok) throw new CommandError('journal-not-verified', 'the journal does not verify', 2);
+};
+
+/** `journal verify --proof`: one row and its proof, without the journal. */
+export const journalVerifyProof = (
+  file: string,
+  keys: readonly string[],
+  json: boolean,
+  terminal: Terminal,
+): void => {
+  const { keys: known = [] } = optionsOf({ key: keys });
+  const result = checkProof(file, known);
+  terminal.out(json ? JSON.stringify(result) : result.text);
+  if (!result.ok) throw new CommandError('proof-not-verified', 'the proof does not verify', 2);
+};
+
+const optionsOf = (flags: VerifyFlags): VerifyOptions => {
+  try {
+    return verifyOptions(flags);
+  } catch (error) {
+    throw new CommandError('usage', error instanceof Error ? error.message : String(error), 2);
+  }
 };
 
 export interface ShowOptions {

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { maxByLength, maxWhyLength } from '../api/control-request.js';
 import { ConfigError, loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
+import { JournalError } from '../journal/errors.js';
 import { openOrders } from '../lists/orders.js';
 import { createRedisLists } from '../lists/redis-lists.js';
 import { systemClock, version } from '../main.js';
@@ -28,7 +29,8 @@ import { demo } from './demo.js';
 import { withBlocks } from './doc-blocks.js';
 import { explainedText, explainNumber, tableText } from './explain.js';
 import { followCalls } from './follow.js';
-import { journalShow, journalVerify, pastCalls, type ShowOptions } from './journal.js';
+import { pastCalls } from './journal.js';
+import { addJournalCommands } from './journal-commands.js';
 import {
   type ListOptions,
   listsCheck,
@@ -321,23 +323,7 @@ withJson(prompts.command('manifest'))
   .argument('<dir>', 'folder of the prompts')
   .action((dir: string, options: { json: boolean }) => promptsManifest(dir, options.json, terminal));
 
-const journal = program.command('journal').description('verify and read the journal');
-withJson(withConfig(journal.command('verify')))
-  .description('prove that no row was changed, cut, reordered or dropped')
-  .argument('[dir]', 'journal folder (default: that of the configuration)')
-  .action((dir: string | undefined, options: { config?: string; json: boolean }) =>
-    journalVerify(dir ?? load(options).journal.directory, options.json, terminal),
-  );
-withJson(withConfig(journal.command('show')))
-  .description('print rows')
-  .argument('[dir]', 'journal folder (default: that of the configuration)')
-  .option('--kind <kinds>', 'only these kinds, comma separated')
-  .option('--call <id>', 'only rows of this call')
-  .option('--since <date>', 'only rows since then')
-  .option('--last <count>', 'only the last rows')
-  .action((dir: string | undefined, options: ShowOptions & { config?: string; json: boolean }) =>
-    journalShow(dir ?? load(options).journal.directory, options, options.json, terminal),
-  );
+addJournalCommands(program, { terminal, load, withConfig, withJson });
 
 const calls = withJson(withSocket(withConfig(program.command('calls'))))
   .description('list the calls under way, --follow them, or list --past ones from the journal')
@@ -378,6 +364,9 @@ program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommandError) {
     terminal.err(`sallyport: ${error.message} [${error.code}]`);
     process.exitCode = error.exitCode;
+  } else if (error instanceof JournalError) {
+    terminal.err(`sallyport: ${error.message} [${error.code}]`);
+    process.exitCode = 2;
   } else if (error instanceof ConfigError) {
     terminal.err(`${error.message}\nsallyport: the configuration is not sound [${error.code}]`);
     process.exitCode = 2;

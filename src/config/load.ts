@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { checkDialPlan, type DialPlan } from '../core/number.js';
@@ -174,7 +174,7 @@ const crossCheck = (config: Config): Crossed[] => {
       problems.push({ path: ['facilities', name, 'timeZone'], message: 'is not a time zone' });
     }
   }
-  problems.push(...checkTrunks(config), ...checkNodes(config));
+  problems.push(...checkTrunks(config), ...checkNodes(config), ...checkHeads(config));
   return problems;
 };
 
@@ -232,6 +232,16 @@ const checkTrunks = (config: Config): Crossed[] => {
   return problems;
 };
 
+/** Copies beside the original are lost, and put back, together with it. */
+const checkHeads = (config: Config): Crossed[] => {
+  const { directory, heads } = config.journal;
+  if (heads?.ship === undefined) return [];
+  const within = relative(resolve(directory), resolve(heads.ship));
+  return within.startsWith('..')
+    ? []
+    : [{ path: ['journal', 'heads', 'ship'], message: 'is within the journal’s own directory' }];
+};
+
 const checkNodes = (config: Config): Crossed[] => {
   const problems: Crossed[] = [];
   for (const pool of ['recorded', 'private'] as const) {
@@ -262,6 +272,7 @@ const absolute = (config: Config, folder: string): Config => {
   const maybe = (text: string | undefined): string | undefined =>
     text === undefined ? undefined : path(text);
   const { agent } = config.sip;
+  const { heads } = config.journal;
   return {
     ...config,
     sip: {
@@ -286,6 +297,10 @@ const absolute = (config: Config, folder: string): Config => {
     prompts: { directory: maybe(config.prompts.directory) },
     control: { ...config.control, socket: path(config.control.socket) },
     recording: { ...config.recording, directory: path(config.recording.directory) },
-    journal: { ...config.journal, directory: path(config.journal.directory) },
+    journal: {
+      ...config.journal,
+      directory: path(config.journal.directory),
+      heads: heads && { ...heads, keyFile: path(heads.keyFile), ship: maybe(heads.ship) },
+    },
   };
 };

@@ -213,6 +213,22 @@ const recording = z
   .prefault({})
   .describe('Recordings of monitored calls.');
 
+const heads = z
+  .strictObject({
+    keyFile: path.describe(
+      'Private key (PEM, Ed25519) that signs: `sallyport journal keygen`. Readable by its owner alone.',
+    ),
+    everySeconds: seconds(3600)
+      .default(60)
+      .describe('How often a journal that grew is signed. What is after the last head can be rewritten.'),
+    ship: path
+      .optional()
+      .describe(
+        'A directory on another disk or machine, there already, to which heads and closed segments are copied.',
+      ),
+  })
+  .describe('Signed tree heads. Without them the journal can be rewritten by whoever can write its files.');
+
 const journal = z
   .strictObject({
     directory: path.default('var/journal').describe('Where the journal is kept.'),
@@ -222,6 +238,7 @@ const journal = z
       .max(10_000)
       .default(1000)
       .describe('How long a row may take to be durable before the call is refused, in ms.'),
+    heads: heads.optional(),
   })
   .prefault({})
   .describe('The durable, hash-chained journal.');

@@ -7,6 +7,16 @@ export type JournalErrorCode =
   | 'journal-locked'
   | 'journal-damaged'
   | 'journal-misconfigured'
+  /** The private key that signs heads: `detail` is missing, permissions, invalid, foreign or handover-invalid. */
+  | 'head-key-unusable'
+  /** The files of heads are not what this journal's writer left; like `journal-damaged`, it is not continued. */
+  | 'heads-damaged'
+  /** What was shipped is not the beginning of what is here. */
+  | 'ship-diverged'
+  /** A copy could not be made, or is not equal to what was copied. */
+  | 'ship-failed'
+  /** There is no such row or tree to prove anything about. */
+  | 'proof-impossible'
   | 'row-too-large'
   | 'row-invalid';
 

@@ -1,6 +1,7 @@
 import { dirname, resolve as resolvePath } from 'node:path';
 import { canonicalJson, type JsonObject } from './canonical.js';
 import { errorCode, JournalError } from './errors.js';
+import { HeadSigner } from './heads/head-signer.js';
 import { takeLock } from './lock.js';
 import { type JournalEvent, type JournalOptions, type Settings, settingsFrom } from './options.js';
 import { type Reopened, reopen } from './reopen.js';
@@ -39,6 +40,8 @@ export interface Journal {
    * `journal-timeout` when the disk hangs; the directory stays locked until the write has ended after all.
    */
   close(): Promise<void>;
+  /** Signs the tree now, if it grew; resolves when that is done or could not be. Without heads it does nothing. */
+  signHead(): Promise<void>;
 }
 
 /**
@@ -64,8 +67,17 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   try {
     const found = await reopen(disk, dir, settings.nodeId, settings.check);
     const { nodeId, genesisNote } = settings;
-    const writer = await SegmentWriter.continue(disk, dir, nodeId, settings, genesisNote, found);
-    const journal = new DurableJournal(settings, writer, release);
+    const signer = await openHeads(settings, dir, found.head);
+    const writer = await SegmentWriter.continue(
+      disk,
+      dir,
+      nodeId,
+      settings,
+      genesisNote,
+      found,
+      signer?.tree,
+    );
+    const journal = new DurableJournal(settings, writer, signer, release);
     await journal.begin(found);
     return journal;
   } catch (error) {
@@ -75,6 +87,13 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       cause: error,
     });
   }
+}
+
+async function openHeads(settings: Settings, directory: string, end: Head): Promise<HeadSigner | undefined> {
+  const { disk, nodeId: node, clock, heads, check } = settings;
+  if (heads === undefined) return undefined;
+  const tell = (event: JournalEvent) => tellSafely(settings, event);
+  return HeadSigner.open({ disk, directory, node, clock, tell }, heads, end, check !== 'all');
 }
 
 /** Bounds of one write, so that a full queue does not become one enormous buffer. */
@@ -91,6 +110,7 @@ interface Trouble {
 class DurableJournal implements Journal {
   readonly #settings: Settings;
   readonly #writer: SegmentWriter;
+  readonly #signer: HeadSigner | undefined;
   readonly #release: () => Promise<void>;
   readonly #waiting: WaitingRows;
   readonly #origin: number;
@@ -109,9 +129,15 @@ class DurableJournal implements Journal {
   #retryTimer: NodeJS.Timeout | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;
 
-  constructor(settings: Settings, writer: SegmentWriter, release: () => Promise<void>) {
+  constructor(
+    settings: Settings,
+    writer: SegmentWriter,
+    signer: HeadSigner | undefined,
+    release: () => Promise<void>,
+  ) {
     this.#settings = settings;
     this.#writer = writer;
+    this.#signer = signer;
     this.#release = release;
     this.#waiting = new WaitingRows(settings);
     this.#origin = settings.clock.monoUs();
@@ -124,8 +150,13 @@ class DurableJournal implements Journal {
       this.#notes.push(ownRow('repaired', { ...found.repair }));
       this.#tell({ type: 'repaired', repair: found.repair });
     }
-    this.#notes.push(ownRow('opened', { format: FORMAT, previous }));
+    // Who takes the heads away has to change this row too.
+    const key = this.#settings.heads?.key.id;
+    this.#notes.push(
+      ownRow('opened', { format: FORMAT, previous, ...(key === undefined ? {} : { heads: key }) }),
+    );
     await this.#kick();
+    this.#signer?.start();
     this.#tell({ type: 'opened', seq: this.#writer.head.seq, previous });
   }
 
@@ -164,6 +195,10 @@ class DurableJournal implements Journal {
     return { ok: true, reason: 'ok' };
   }
 
+  async signHead(): Promise<void> {
+    await this.#signer?.sign();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#shut();
     return this.#closing;
@@ -191,6 +226,8 @@ class DurableJournal implements Journal {
 
   async #letGo(clean: boolean): Promise<void> {
     await this.#writer.close();
+    // The last head covers the `closed` row, so it comes after it.
+    await this.#signer?.close();
     await this.#release();
     this.#tell({ type: 'closed', clean });
   }
@@ -263,6 +300,7 @@ class DurableJournal implements Journal {
     this.#noteAbandoned(late);
     if (segment > 0 && this.#writer.segmentNumber !== segment) {
       this.#tell({ type: 'rotated', segment: this.#writer.segmentNumber });
+      void this.#signer?.sign();
     }
   }
 
@@ -351,11 +389,15 @@ class DurableJournal implements Journal {
   }
 
   #tell(event: JournalEvent): void {
-    try {
-      this.#settings.onEvent(event);
-    } catch {
-      // A listener that fails must not keep a row from the disk.
-    }
+    tellSafely(this.#settings, event);
+  }
+}
+
+function tellSafely(settings: Settings, event: JournalEvent): void {
+  try {
+    settings.onEvent(event);
+  } catch {
+    // A listener that fails must not keep a row from the disk.
   }
 }
 

@@ -1,6 +1,7 @@
 import { canonicalJson, type JsonObject } from './canonical.js';
 import { type JournalDisk, nodeDisk } from './disk.js';
 import { JournalError } from './errors.js';
+import type { HeadEvent, HeadSettings } from './heads/head-signer.js';
 import type { OpenCheck, Repair } from './reopen.js';
 import { MAX_LINE_BYTES, NODE_PATTERN, ROW_OVERHEAD } from './row.js';
 
@@ -20,7 +21,8 @@ export type JournalEvent =
   | { readonly type: 'unhealthy'; readonly reason: string }
   | { readonly type: 'recovered'; readonly reason: string; readonly refused: number }
   | { readonly type: 'abandoned'; readonly firstSeq: number; readonly lastSeq: number }
-  | { readonly type: 'closed'; readonly clean: boolean };
+  | { readonly type: 'closed'; readonly clean: boolean }
+  | HeadEvent;
 
 export interface JournalOptions {
   /** The directory; made if it is not there. One journal, one writer, one directory. */
@@ -45,6 +47,8 @@ export interface JournalOptions {
   readonly check?: OpenCheck;
   /** Goes into the first row of a new journal: why it was begun, and after which head of which damaged one. */
   readonly genesisNote?: JsonObject;
+  /** Sign the journal's Merkle tree. Without it there is neither a tree nor a head, and only the hash chain protects rows. */
+  readonly heads?: HeadSettings;
   readonly clock?: JournalClock;
   /** Called synchronously; what it throws is dropped. */
   readonly onEvent?: (event: JournalEvent) => void;
@@ -63,6 +67,7 @@ export interface Settings {
   readonly retryPauseMs: number;
   readonly check: OpenCheck;
   readonly genesisNote: string | undefined;
+  readonly heads: HeadSettings | undefined;
   readonly clock: JournalClock;
   readonly onEvent: (event: JournalEvent) => void;
   readonly disk: JournalDisk;
@@ -94,10 +99,18 @@ export function settingsFrom(options: JournalOptions): Settings {
       options.genesisNote === undefined
         ? undefined
         : canonicalJson(options.genesisNote, { maxBytes: 2 * ROW_OVERHEAD }),
+    heads: headsFrom(options.heads),
     clock: options.clock ?? systemClock,
     onEvent: options.onEvent ?? (() => {}),
     disk: options.fs ?? nodeDisk,
   };
+}
+
+function headsFrom(heads: HeadSettings | undefined): HeadSettings | undefined {
+  if (heads !== undefined && !(heads.everySeconds > 0 && heads.everySeconds <= 3600)) {
+    throw misconfigured('heads.everySeconds must be above 0 and at most 3600');
+  }
+  return heads;
 }
 
 function within(name: string, value: number, least: number, most: number): number {

@@ -137,7 +137,7 @@ function prepare(filter: RowFilter): Wanted {
 }
 
 /** The last segment that does not start after `fromSeq`; the first one when in doubt. */
-async function firstSegmentFor(
+export async function firstSegmentFor(
   disk: JournalDisk,
   directory: string,
   segments: readonly number[],
@@ -154,7 +154,11 @@ async function firstSegmentFor(
   return segments[low];
 }
 
-async function firstSeq(disk: JournalDisk, directory: string, segment: number): Promise<number | undefined> {
+export async function firstSeq(
+  disk: JournalDisk,
+  directory: string,
+  segment: number,
+): Promise<number | undefined> {
   const file = await disk.open(join(directory, segmentName(segment)), 'read');
   try {
     for await (const [line] of readLines(file, 0, MAX_LINE_BYTES)) {

@@ -4,6 +4,7 @@ import { JournalError } from './errors.js';
 import type { Reopened } from './reopen.js';
 import { composeRow, FORMAT, type Head, segmentName } from './row.js';
 import { scanSegment } from './scan.js';
+import type { RowTree } from './tree/row-tree.js';
 
 /** A row before it has its place in the chain. `body` is canonical JSON. */
 export interface Draft {
@@ -40,6 +41,8 @@ export class SegmentWriter {
   readonly #node: string;
   readonly #limits: SegmentLimits;
   readonly #genesisNote: string | undefined;
+  /** Grows with the durable rows; undefined in a journal without heads. */
+  readonly #tree: RowTree | undefined;
   #head: Head;
   #segment: OpenSegment | undefined;
   /** The last row of the segment before the open one. */
@@ -56,7 +59,9 @@ export class SegmentWriter {
     limits: SegmentLimits,
     genesisNote: string | undefined,
     head: Head,
+    tree: RowTree | undefined,
   ) {
+    this.#tree = tree;
     this.#disk = disk;
     this.#directory = directory;
     this.#node = node;
@@ -73,8 +78,9 @@ export class SegmentWriter {
     limits: SegmentLimits,
     genesisNote: string | undefined,
     found: Reopened,
+    tree?: RowTree,
   ): Promise<SegmentWriter> {
-    const writer = new SegmentWriter(disk, directory, node, limits, genesisNote, found.head);
+    const writer = new SegmentWriter(disk, directory, node, limits, genesisNote, found.head, tree);
     const { segment } = found;
     if (segment !== undefined) {
       const file = await disk.open(writer.#path(segment.number), 'edit');
@@ -120,8 +126,12 @@ export class SegmentWriter {
     // After a failed fdatasync the kernel may have dropped the dirty pages and call the next one a success, so
     // a failure here never leads to a second try on the same descriptor (PostgreSQL's fsyncgate).
     this.#restore = 'reread';
-    await segment.file.datasync();
+    const synced = segment.file.datasync();
+    // Meanwhile we would be idle.
+    const growTree = this.#tree?.prepare(bytes, places);
+    await synced;
     this.#restore = 'nothing';
+    growTree?.();
     segment.length += bytes.length;
     segment.rows += drafts.length;
     this.#head = places.at(-1) ?? this.#head;
@@ -146,6 +156,7 @@ export class SegmentWriter {
     await closeQuietly(this.#segment?.file);
     this.#restore = 'nothing';
     this.#stray = undefined;
+    this.#tree?.prepare(bytes, places)();
     this.#segment = { number, file, length: bytes.length, rows: drafts.length + 1 };
     this.#beforeSegment = this.#head;
     this.#head = places.at(-1) ?? this.#head;
@@ -162,8 +173,8 @@ export class SegmentWriter {
 
   #compose(drafts: readonly Draft[], stamp: Stamp): { bytes: Buffer; places: Head[] } {
     let { seq, hash } = this.#head;
-    let text = '';
     const places: Head[] = [];
+    let text = '';
     for (const draft of drafts) {
       seq += 1;
       const row = composeRow({

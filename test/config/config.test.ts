@@ -166,6 +166,10 @@ recording:
 journal:
   directory: ./journal
   deadlineMs: 900
+  heads:
+    keyFile: ./journal-key.pem
+    everySeconds: 30
+    ship: ./shipped
 policy:
   barredNumberTypes:
     - premium
@@ -617,6 +621,27 @@ t.test('trunks that share an address are refused in whichever order they stand',
   );
 });
 
+t.test('signed heads: all of it or none, and copies elsewhere', async (t) => {
+  const heads = (lines: string): string =>
+    full.replace(/ {2}heads:\n( {4}.*\n)+/, lines === '' ? '' : `  heads:\n${lines}`);
+  t.equal(parse(heads('')).journal.heads, undefined, 'an older configuration is read as it was');
+  t.match(parse(heads('    keyFile: k.pem\n')).journal.heads, {
+    keyFile: resolve('k.pem'),
+    everySeconds: 60,
+  });
+  t.match(
+    problemsOf(heads('    ship: elsewhere\n')),
+    [{ key: 'journal.heads.keyFile' }],
+    'half of it refuses',
+  );
+  t.match(problemsOf(heads('    everySeconds: 60\n')), [{ key: 'journal.heads.keyFile' }]);
+  for (const within of ['./journal', './journal/copies', 'journal/../journal/x']) {
+    t.match(problemsOf(heads(`    keyFile: k.pem\n    ship: ${within}\n`)), [
+      { key: 'journal.heads.ship', message: 'is within the journal’s own directory' },
+    ]);
+  }
+});
+
 t.test('both pools are needed', async (t) => {
   const nodes = full.slice(full.indexOf('    - name: recorded-1'), full.indexOf('  codecs:'));
   const one = nodes.slice(0, nodes.indexOf('    - name: private-1'));
@@ -744,7 +769,10 @@ t.test('paths that begin with ./ are of the file’s folder, others of the worki
     },
     media: { nodes: [{ spool: '/srv/site/spool', pidFile: '/srv/site/recorded.pid' }, { pool: 'private' }] },
     recording: { directory: '/srv/site/recordings' },
-    journal: { directory: '/srv/site/journal' },
+    journal: {
+      directory: '/srv/site/journal',
+      heads: { keyFile: '/srv/site/journal-key.pem', ship: '/srv/site/shipped' },
+    },
   });
   const relative = parseConfig(full, 'site.yaml');
   t.equal(relative.journal.directory, resolve('journal'));
