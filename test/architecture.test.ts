@@ -48,7 +48,9 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
     /^(core|prompts)\//.test(target) || /^call\/(talk|ports)\.ts$/.test(target) || target === 'root.ts',
   journal: (target) => target.startsWith('journal/'),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
-  config: (target) => /^(core|config)\//.test(target),
+  vault: (target) =>
+    /^(core|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
+  config: (target) => /^(core|config)\//.test(target) || target === 'vault/age-keys.ts',
   api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),
 };
 /** The one house that may touch each library. */

@@ -42,7 +42,7 @@ export const withSocket = (command: Command): Command =>
   command.option('--socket <file>', 'control socket of the controller (default: that of the configuration)');
 
 /** Who is at the keyboard, as the machine knows it: behind sudo, the person and not the account they became. */
-const whoami = (): string => {
+export const whoami = (): string => {
   const name = process.env.SUDO_USER ?? process.env.USER;
   if (name !== undefined && name !== '') return name;
   throw new CommandError('by-missing', 'say who you are with --by NAME', exitCodes.usage);

@@ -31,6 +31,7 @@ import {
 } from './lists.js';
 import { CommandError, processTerminal } from './output.js';
 import { promptsCheck, promptsList, promptsManifest } from './prompts.js';
+import { addRecordingsCommands } from './recordings-commands.js';
 import { run, runLocal } from './run.js';
 
 const terminal = processTerminal;
@@ -301,6 +302,8 @@ withJson(withConfig(journal.command('show')))
   .action((dir: string | undefined, options: ShowOptions & { config?: string; json: boolean }) =>
     journalShow(dir ?? load(options).journal.directory, options, options.json, terminal),
   );
+
+addRecordingsCommands(program, { terminal, load, withConfig });
 
 const calls = withJson(withSocket(withConfig(program.command('calls'))))
   .description('list the calls under way, --follow them, or list --past ones from the journal')
