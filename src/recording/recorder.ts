@@ -131,12 +131,12 @@ class Recording implements SpoolRecorder {
     }
     const spool = this.#options.spools.find(({ node }) => node === anchor.node);
     if (spool === undefined) throw new RecordingError('spool-unknown', 'no spool is known for this node');
+    if (this.#running.has(callId)) throw new RecordingError('armed-already', 'this call is recorded already');
     const facility = this.#cleared.get(callId);
     const keys = facility === undefined ? null : this.#options.vault.keysOf(facility);
     if (facility === undefined || keys === null) {
       throw new RecordingError('no-recording-key', 'there is no key to encrypt this recording to');
     }
-    if (this.#running.has(callId)) throw new RecordingError('armed-already', 'this call is recorded already');
     if (this.#running.size >= this.#limits.maxArmed) {
       throw new RecordingError('too-many-recordings', 'the bound of recordings at a time is reached');
     }
