@@ -72,7 +72,6 @@ export const addRecordingsCommands = (program: Command, { terminal, load, withCo
       const options = {
         ...{ id, identity, why, by, out },
         readings: flags.readings ?? config?.recording.vault.readings ?? '',
-        node: config?.controller.name ?? 'reader',
         journal: flags.journal ?? config?.journal.directory ?? null,
       };
       return recordingsDecrypt(options, deskOf(flags));

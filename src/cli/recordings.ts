@@ -140,7 +140,6 @@ export interface DecryptOptions {
   readonly out: string;
   /** Journal of readings: nothing is read before its row is durable. */
   readonly readings: string;
-  readonly node: string;
   /** The controller's journal, where it is on this machine; null where it is not. */
   readonly journal: string | null;
 }
@@ -149,11 +148,14 @@ export interface DecryptOptions {
 const LOCK_MS = 5000;
 const pause = (ms: number): Promise<void> => new Promise((go) => setTimeout(go, ms));
 
-const openReadings = async (dir: string, nodeId: string): Promise<Journal> => {
+/** A journal belongs to one node: whoever reads here, the readings of a folder are one journal. */
+const READINGS = 'readings';
+
+const openReadings = async (dir: string): Promise<Journal> => {
   const end = performance.now() + LOCK_MS;
   for (;;) {
     try {
-      return await openJournal({ dir, nodeId, appendDeadlineMs: 5000 });
+      return await openJournal({ dir, nodeId: READINGS, appendDeadlineMs: 5000 });
     } catch (error) {
       const code = (error as { code?: string }).code ?? 'failed';
       if (code !== 'journal-locked' || performance.now() >= end) {
@@ -197,7 +199,7 @@ const checkSignature = ({ by, why }: DecryptOptions): void => {
 /** Reads the recording once its reading is journalled, and journals how that went. */
 const readJournalled = async (found: Found, options: DecryptOptions, desk: RecordingsDesk) => {
   const identities = await readIdentityFile(options.identity);
-  const readings = await openReadings(options.readings, options.node);
+  const readings = await openReadings(options.readings);
   const stop = new AbortController();
   const onSignal = (): void =>
     stop.abort(new CommandError('interrupted', 'interrupted; nothing was left', 130));

@@ -357,7 +357,11 @@ t.test('decrypting: all of it, or nothing at all', async (t) => {
     ['the version', 'age-malformed', () => flip(kept.file, 3)],
     ['two chunks in each other’s place', 'age-changed', () => swapped(kept.file)],
     ['cut within a chunk', 'recording-changed', () => truncateSync(kept.file, size - 5)],
-    ['cut at the end of a chunk', 'recording-changed', () => truncateSync(kept.file, size - ((200_044 % 65_536) + 16))],
+    [
+      'cut at the end of a chunk',
+      'recording-changed',
+      () => truncateSync(kept.file, size - ((200_044 % 65_536) + 16)),
+    ],
     ['empty', 'recording-changed', () => truncateSync(kept.file, 0)],
     ['more after it', 'recording-changed', () => writeFileSync(kept.file, 'x', { flag: 'a' })],
     ['another call’s file', 'recording-changed', () => cpSync(another.file, kept.file)],
