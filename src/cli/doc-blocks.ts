@@ -9,6 +9,7 @@ import { type PromptId, promptIds, prompts } from '../core/prompt.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
 import { weights } from '../recording/three-way/signs.js';
 import { fromRoot } from '../root.js';
+import { vaultErrorCodes, vaultErrorTexts } from '../vault/errors.js';
 import {
   acceptanceRows,
   boundRows,
@@ -76,6 +77,10 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
       String(called),
       String(caller),
     ]),
+  ),
+  'vault-codes': table(
+    ['code', 'meaning'],
+    vaultErrorCodes.map((code) => [`\`${code}\``, vaultErrorTexts[code]]),
   ),
   configuration: configReference(),
   'call-here': diagram('here'),
