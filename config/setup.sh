@@ -22,6 +22,7 @@ need prlimit util-linux
 if [ "${1:-}" != "--run-only" ]; then
   need sipp sip-tester
   need inotifywait inotify-tools
+  need age age
 fi
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086

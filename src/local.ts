@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Clock } from './call/ports.js';
 import type { Config } from './config/schema.js';
@@ -15,6 +15,7 @@ import { holdPortRange } from './stack/free-ports.js';
 import { readableFor } from './stack/readable.js';
 import { type RunningRedis, startRedis } from './stack/redis.js';
 import { type RunningRtpengine, startRtpengine } from './stack/rtpengine.js';
+import { writeIdentityFile } from './vault/key-files.js';
 
 export interface LocalOptions {
   readonly config: Config;
@@ -43,6 +44,10 @@ export interface LocalSite {
   /** Where the nodes report keys, on 127.0.0.1: for the keypad of the media. Nobody else of us takes it. */
   readonly keypadPort: number;
   publish(lists: ListSet, options?: Partial<PublishOptions>): Promise<Published>;
+  /** Throw-away identities that open what is recorded here: a site of its own on one machine, and for no other use. */
+  readonly identities: DemoIdentities;
+  /** Every spool lies in memory; else plain sound passes over a disk here. */
+  readonly spoolsInMemory: boolean;
   /** Starts the publisher's heartbeat; without it the lists are stale within a minute. */
   beat(): Promise<HeartbeatPublisher>;
   stop(): Promise<void>;
@@ -75,6 +80,34 @@ const headKeyIn = async (dir: string): Promise<string> => {
   return privateFile;
 };
 
+/** Files of identities, each beside its public half in `.pub`. */
+interface DemoIdentities {
+  /** Opens ordinary recordings. */
+  readonly facility: string;
+  /** Opens sealed ones too. */
+  readonly escrow: string;
+}
+
+const demoNotes = [
+  'DEMO KEY, made by the set-up for this machine alone. It protects nothing: it lies beside what it opens.',
+  'A real one is made with "sallyport recordings keygen" where recordings are listened to, and never comes here.',
+];
+
+/** The throw-away identities under `dir/keys`, made on first use. The controller is told their public halves alone. */
+const identitiesIn = async (dir: string): Promise<DemoIdentities> => {
+  const fileOf = async (role: string): Promise<string> => {
+    const file = join(dir, 'keys', `DEMO-ONLY-${role}.identity.txt`);
+    if (!existsSync(file) || !existsSync(`${file}.pub`)) {
+      await rm(file, { force: true });
+      const { text } = await writeIdentityFile(file, demoNotes);
+      await writeFile(`${file}.pub`, `${text}\n`);
+    }
+    return file;
+  };
+  await mkdir(join(dir, 'keys'), { recursive: true });
+  return { facility: await fileOf('facility'), escrow: await fileOf('escrow') };
+};
+
 export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
   const { config, dir, fixedPorts = false } = options;
   await mkdir(dir, { recursive: true });
@@ -82,6 +115,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
   const headKey = await headKeyIn(dir);
   const ship = join(dir, 'shipped');
   await mkdir(ship, { recursive: true });
+  const identities = await identitiesIn(dir);
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const one of stops.splice(0).reverse()) await one().catch(() => undefined);
@@ -123,6 +157,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
     const privates: RunningRtpengine[] = [];
     for (let i = 0; i < wanted.recorded; i++) recorded.push(await node('recorded', i));
     for (let i = 0; i < wanted.private; i++) privates.push(await node('private', i));
+    const spoolsInMemory = recorded.every((node) => node.spoolInMemory);
     const listing = {
       redis: { host: redis.host, port: redis.port },
       keyPrefix: config.lists.keyPrefix,
@@ -140,11 +175,15 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
         ship,
         keypadPort,
         prompts: prompts.dir,
+        identities,
+        spoolsInMemory,
       }),
       redis,
       recorded,
       private: privates,
       publisher: key,
+      identities,
+      spoolsInMemory,
       keypadPort,
       publish: (lists, more) =>
         publish(lists, {
@@ -177,12 +216,26 @@ interface Running {
   readonly ship: string;
   readonly keypadPort: number;
   readonly prompts: string;
+  readonly identities: DemoIdentities;
+  readonly spoolsInMemory: boolean;
 }
 
 /** The configuration with what really runs in the place of what was configured. */
 const overlaid = (
   config: Config,
-  { dir, fixedPorts, redis, nodes, publicFile, headKey, ship, keypadPort, prompts }: Running,
+  {
+    dir,
+    fixedPorts,
+    redis,
+    nodes,
+    publicFile,
+    headKey,
+    ship,
+    keypadPort,
+    prompts,
+    identities,
+    spoolsInMemory,
+  }: Running,
 ): Config => ({
   ...config,
   sip: {
@@ -212,7 +265,24 @@ const overlaid = (
       ...(node.spool === undefined ? {} : { spool: node.spool }),
     })),
   },
-  recording: { ...config.recording, directory: join(dir, 'recordings') },
+  recording: {
+    ...config.recording,
+    directory: join(dir, 'recordings'),
+    // Where this machine has no memory to spare, a site for trying things out records over a disk, and says so.
+    spool: spoolsInMemory ? config.recording.spool : 'any',
+    vault: {
+      ...config.recording.vault,
+      readings: join(dir, 'readings'),
+      keys: {
+        'demo-facility': { role: 'facility', recipientFile: `${identities.facility}.pub` },
+        'demo-escrow': { role: 'escrow', recipientFile: `${identities.escrow}.pub` },
+      },
+      facilities: Object.fromEntries(
+        Object.keys(config.facilities).map((name) => [name, ['demo-facility', 'demo-escrow']]),
+      ),
+      sealed: ['demo-escrow'],
+    },
+  },
   control: { ...config.control, socket: fixedPorts ? config.control.socket : join(dir, 'control.sock') },
   journal: {
     ...config.journal,

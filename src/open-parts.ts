@@ -12,6 +12,7 @@ import { openCounters, type SharedCounters } from './lists/counters.js';
 import { openOrders, type SharedOrders } from './lists/orders.js';
 import { createRedisLists, type RedisLists, type RedisListsOptions } from './lists/redis-lists.js';
 import { createMedia, type MediaPools } from './media/media.js';
+import { openVault } from './open-vault.js';
 import { redisOf } from './options.js';
 import { ownPrompts } from './prompts/catalogue.js';
 import { createRecorder, type SpoolRecorder } from './recording/recorder.js';
@@ -132,11 +133,12 @@ export const openMedia = async (
             },
           ],
     ),
-    recordingsDir: config.recording.directory,
+    vault: await openVault(config),
     emit,
     clock,
     limits: {
       minFreeBytes: config.recording.minFreeMegabytes * 1024 * 1024,
+      spoolOnDisk: config.recording.spool === 'any',
       proveMs: config.recording.proveMs,
       watchMs: config.recording.growthSeconds * 1000,
     },

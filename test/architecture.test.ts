@@ -49,7 +49,9 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   journal: (target) => target.startsWith('journal/'),
   review: (target) => /^(core|review)\//.test(target),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
-  config: (target) => /^(core|config)\//.test(target),
+  vault: (target) =>
+    /^(core|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
+  config: (target) => /^(core|config)\//.test(target) || target === 'vault/age-keys.ts',
   api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),
 };
 /** The one house that may touch each library. */

@@ -132,7 +132,8 @@ export const journalDecision = async (run: CallRun, decision: Decision): Promise
 
 export const readyRecorder = async (run: CallRun): Promise<CallEvent> => {
   try {
-    const answer = await timed(run, 'ready-recorder', run.parts.bounds.readyMs, run.parts.recorder.ready());
+    const ready = run.parts.recorder.ready(run.leg);
+    const answer = await timed(run, 'ready-recorder', run.parts.bounds.readyMs, ready);
     if (answer.ready) return { type: 'recorder-ready' };
     alarm(run, 'spool-unusable', answer.code);
     return { type: 'recorder-unready', detail: answer.code };

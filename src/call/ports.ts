@@ -207,14 +207,17 @@ export type SpoolFinding =
   | { readonly state: 'violation'; readonly evidence: JsonObject };
 
 export interface Recorder {
-  /** Refuses at once, before anyone is dialled, where the spool is missing, unwritable or full. */
-  ready(): Promise<{ readonly ready: true } | { readonly ready: false; readonly code: string }>;
+  /**
+   * Refuses at once, before anyone is dialled, where the spool or the vault is missing, unwritable or full, and where
+   * there is no key to encrypt a recording of this leg's facility to. No leg is armed that was not asked for here.
+   */
+  ready(leg?: Leg): Promise<{ readonly ready: true } | { readonly ready: false; readonly code: string }>;
   /**
    * Records a monitored call and proves it; takes a Monitored and nothing else. Rejects with RecordingError, or
    * with MediaError where the node failed.
    */
   arm(decision: Monitored, anchor: RecordedAnchor, answer: Sdp): Promise<Armed>;
-  /** After the media is released: makes the WAV and its manifest out of the pcap. */
+  /** After the media is released: makes the encrypted WAV and its manifest out of the pcap. */
   finish(
     leg: Leg,
     decision: Monitored,

@@ -1,16 +1,8 @@
-import { readFileSync } from 'node:fs';
 import type { AppEvent } from '../call/events.js';
 import { readJournal } from '../journal/read.js';
-import { toneLevel } from '../phones/goertzel.js';
 import type { Phone } from '../phones/sip-phone.js';
-import { readWav } from '../phones/wav.js';
+import { type DemoRecording, level, recordingAt } from './demo-recording.js';
 import type { FileWatch } from './demo-watch.js';
-
-/** Levels of the two tones, 0 to 1: the share of the sound's energy at that frequency. */
-export interface Tones {
-  readonly hz440: number;
-  readonly hz1000: number;
-}
 
 /** One call of the demo as its outside saw it: the phones, the disk, the journal. */
 export interface DemoCall {
@@ -19,7 +11,7 @@ export interface DemoCall {
   readonly verdict: string;
   readonly reasons: readonly string[];
   readonly sipStatus: number;
-  readonly recording: { readonly file: string; readonly left: Tones; readonly right: Tones } | null;
+  readonly recording: DemoRecording | null;
   /** Files of this call seen in any media node's spool, at any moment. */
   readonly spoolFilesForCall: readonly string[];
   readonly heard: {
@@ -37,18 +29,14 @@ export interface DemoStage {
   readonly sip: { readonly host: string; readonly port: number };
   readonly journal: string;
   readonly watch: FileWatch;
+  /** File of the throw-away identity that opens this site's recordings. */
+  readonly identity: string;
   /** Every event of the controller since the start. */
   readonly events: readonly AppEvent[];
   readonly talkMs: number;
   /** Resolves when this many calls have ended. */
   readonly ended: (count: number) => Promise<void>;
 }
-
-const level = (samples: Int16Array, hz: number): number => Math.round(toneLevel(samples, hz) * 1000) / 1000;
-export const tones = (samples: Int16Array): Tones => ({
-  hz440: level(samples, 440),
-  hz1000: level(samples, 1000),
-});
 
 const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -81,7 +69,7 @@ export const placeCall = async (name: string, dialled: string, stage: DemoStage)
   const arrived = stage.events.slice(arrivals).find((event) => event.event === 'call-arrived');
   const callId = arrived?.event === 'call-arrived' ? arrived.callId : '';
   const rows = await rowsOf(stage.journal, callId);
-  const recording = rows.file === null ? null : recordingAt(rows.file);
+  const recording = rows.file === null ? null : await recordingAt(rows.file, stage.identity);
   return {
     name,
     dialled,
@@ -94,12 +82,6 @@ export const placeCall = async (name: string, dialled: string, stage: DemoStage)
     journalSeq: rows.seq,
     ending: rows.ending,
   };
-};
-
-const recordingAt = (file: string): DemoCall['recording'] => {
-  const [left, right] = readWav(readFileSync(file)).channels;
-  if (left === undefined || right === undefined) throw new Error(`${file} has not two channels`);
-  return { file, left: tones(left), right: tones(right) };
 };
 
 interface Rows {

@@ -1,13 +1,11 @@
-import { readFileSync } from 'node:fs';
 import type { AppEvent } from '../call/events.js';
 import type { Language, PromptId } from '../core/prompt.js';
 import { readJournal } from '../journal/read.js';
 import type { IncomingCall } from '../phones/incoming-call.js';
 import { pressInfoKeys } from '../phones/info-keys.js';
 import type { Phone } from '../phones/sip-phone.js';
-import { readWav } from '../phones/wav.js';
-import { type Tones, tones } from './demo-call.js';
 import { Ear, type KeyForm, type SideEvent } from './demo-ear.js';
+import { type DemoRecording, recordingAt } from './demo-recording.js';
 import type { FileWatch } from './demo-watch.js';
 import type { News } from './news.js';
 
@@ -54,7 +52,7 @@ export interface SpokenCall {
   readonly heard: { readonly caller: readonly SideEvent[]; readonly called: readonly SideEvent[] | null };
   /** Keys that came through to the other side: those pressed before both are connected must not. */
   readonly keysPassed: { readonly caller: string; readonly called: string };
-  readonly recording: { readonly file: string; readonly left: Tones; readonly right: Tones } | null;
+  readonly recording: DemoRecording | null;
   readonly spoolFilesForCall: readonly string[];
   /** The call's rows in the journal, in order: `decision 31`. */
   readonly rows: readonly string[];
@@ -66,6 +64,7 @@ export interface SpokenStage {
   readonly sip: { readonly host: string; readonly port: number };
   readonly journal: string;
   readonly watch: FileWatch;
+  readonly identity: string;
   readonly events: readonly AppEvent[];
   readonly news: News;
   readonly talkMs: number;
@@ -162,7 +161,7 @@ const play = async (act: SpokenAct, stage: SpokenStage, placed: Placed): Promise
 
 const lookedAt = async (
   { act, placed, caller, called }: Ended,
-  { journal, watch }: SpokenStage,
+  { journal, watch, identity }: SpokenStage,
 ): Promise<SpokenCall> => {
   const { file, ...journalled } = await rowsOf(journal, placed.callId);
   return {
@@ -176,7 +175,7 @@ const lookedAt = async (
       called: called?.timeline(voices.caller) ?? null,
     },
     keysPassed: { caller: caller.keysHeard, called: called?.keysHeard ?? '' },
-    recording: file === null ? null : recordingAt(file),
+    recording: file === null ? null : await recordingAt(file, identity),
     spoolFilesForCall: watch.named(placed.callId),
   };
 };
@@ -184,12 +183,6 @@ const lookedAt = async (
 const pressKey = async (call: IncomingCall, { key, by }: Press): Promise<void> => {
   if (by === 'SIP INFO') await pressInfoKeys(call, key);
   else await call.audio.pressKeys(key);
-};
-
-const recordingAt = (file: string): SpokenCall['recording'] => {
-  const [left, right] = readWav(readFileSync(file)).channels;
-  if (left === undefined || right === undefined) throw new Error(`${file} has not two channels`);
-  return { file, left: tones(left), right: tones(right) };
 };
 
 interface Body {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { AppEvent } from '../call/events.js';
 import type { Config } from '../config/schema.js';
 import { type LocalSite, startLocal } from '../local.js';
@@ -68,6 +68,9 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
     await site.beat();
     say(`published the example lists as epoch ${published.manifest.epoch}; starting the controller\n`);
     say(
+      `spools lie in ${site.spoolsInMemory ? 'memory' : 'a folder on disk, for there is too little memory to be had here'}; recordings are encrypted (age) to a throw-away key, and opened here with\n${relative(process.cwd(), site.identities.facility)}\n`,
+    );
+    say(
       'First, calls of an exchange that announces them itself: Sallyport says nothing, decides and records.\n',
     );
     const events: AppEvent[] = [];
@@ -93,6 +96,7 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
       sip: udp,
       journal: site.config.journal.directory,
       watch: new FileWatch(spools),
+      identity: site.identities.facility,
       events,
       talkMs: 2500,
       ended: (count) =>
@@ -277,7 +281,7 @@ const conversations = async (
 };
 
 const report = (
-  { dir, json, terminal, say, stage }: Story,
+  { dir, json, terminal, say, stage, site: { identities } }: Story,
   ok: boolean,
   calls: readonly DemoCall[],
   spoken: readonly SpokenCall[],
@@ -290,5 +294,15 @@ const report = (
       ? `everything was as expected; the report is ${file}`
       : `NOT everything was as expected; the report is ${file}`,
   );
+  const recorded = calls.find(({ recording }) => recording !== null)?.recording?.file ?? '';
+  const id = /c[a-z2-7]{26}/.exec(recorded)?.[0];
+  if (id !== undefined) {
+    const dirs = ['directory recordings', 'readings readings', 'journal journal']
+      .map((one) => one.split(' '))
+      .map(([option, name = '']) => `--${option} ${join(dir, name)}`)
+      .join(' ');
+    const command = `node dist/src/cli/main.js recordings decrypt ${id} ${dirs}`;
+    say(`hear a recording: ${command} --identity ${identities.facility} --out ${dir} --why demo`);
+  }
   say(`the journal of it all: node dist/src/cli/main.js journal verify ${stage.journal}`);
 };

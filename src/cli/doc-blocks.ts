@@ -13,6 +13,7 @@ import { nearnessTexts } from '../review/near-index.js';
 import { notReplayableTexts } from '../review/past-decision.js';
 import { reviewErrorTexts } from '../review/review-error.js';
 import { fromRoot } from '../root.js';
+import { vaultErrorCodes, vaultErrorTexts } from '../vault/errors.js';
 import {
   acceptanceRows,
   boundRows,
@@ -96,6 +97,10 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
       String(called),
       String(caller),
     ]),
+  ),
+  'vault-codes': table(
+    ['code', 'meaning'],
+    vaultErrorCodes.map((code) => [`\`${code}\``, vaultErrorTexts[code]]),
   ),
   configuration: configReference(),
   'call-here': diagram('here'),

@@ -42,6 +42,7 @@ import {
 } from './lists.js';
 import { CommandError, processTerminal } from './output.js';
 import { promptsCheck, promptsList, promptsManifest } from './prompts.js';
+import { addRecordingsCommands } from './recordings-commands.js';
 import { addReviewCommands } from './review-commands.js';
 import { run, runLocal } from './run.js';
 
@@ -324,6 +325,8 @@ withJson(prompts.command('manifest'))
   .action((dir: string, options: { json: boolean }) => promptsManifest(dir, options.json, terminal));
 
 addJournalCommands(program, { terminal, load, withConfig, withJson });
+
+addRecordingsCommands(program, { terminal, load, withConfig });
 
 const calls = withJson(withSocket(withConfig(program.command('calls'))))
   .description('list the calls under way, --follow them, or list --past ones from the journal')

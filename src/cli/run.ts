@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { readListFiles } from '../lists/files.js';
 import { startLocal } from '../local.js';
@@ -114,7 +114,8 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
         `trunk    ${own?.name}: calls from ${own?.addresses.join(', ')}; the called party accepts (presses 1) and is a 1000 Hz tone`,
         'try      as caller 4711: 2125550142 (monitored), 2125550111 (attorney: private), 2125550199 (refused)',
         `hear     who is called and that it is recorded or not; the called party presses 1 after ${FIRST_PRESS_MS / 1000} s`,
-        `recorded ${site.config.recording.directory}`,
+        `recorded ${site.config.recording.directory}, encrypted to the throw-away keys in ${dirname(site.identities.facility)}`,
+        `spool    ${site.spoolsInMemory ? 'in memory' : 'ON DISK: there is too little memory to be had here'}`,
         `journal  ${site.config.journal.directory}`,
         'stop     Ctrl-C',
       ].join('\n'),

@@ -174,7 +174,7 @@ const crossCheck = (config: Config): Crossed[] => {
       problems.push({ path: ['facilities', name, 'timeZone'], message: 'is not a time zone' });
     }
   }
-  problems.push(...checkTrunks(config), ...checkNodes(config), ...checkHeads(config));
+  problems.push(...checkTrunks(config), ...checkNodes(config), ...checkHeads(config), ...checkVault(config));
   return problems;
 };
 
@@ -242,6 +242,57 @@ const checkHeads = (config: Config): Crossed[] => {
     : [{ path: ['journal', 'heads', 'ship'], message: 'is within the journal’s own directory' }];
 };
 
+/**
+ * Every facility can be recorded, or the controller does not start: one without a key would refuse all its monitored
+ * calls. Sealed recordings are out of every facility's reach.
+ */
+const checkVault = (config: Config): Crossed[] => {
+  const problems: Crossed[] = [];
+  const { keys, facilities, sealed } = config.recording.vault;
+  const at = (...rest: PropertyKey[]): Path => ['recording', 'vault', ...rest];
+  const used = new Set([...Object.values(facilities).flat(), ...sealed]);
+  const owners = new Map<string, string>();
+  for (const [id, key] of Object.entries(keys)) {
+    const what = key.recipient ?? key.recipientFile ?? '';
+    const other = owners.get(what);
+    if (other !== undefined) problems.push({ path: at('keys', id), message: `is the key ${other} too` });
+    owners.set(what, id);
+    if (!used.has(id)) problems.push({ path: at('keys', id), message: 'is used by no facility and no seal' });
+  }
+  const known = (id: string, path: Path): boolean => {
+    const there = Object.hasOwn(keys, id);
+    if (!there) problems.push({ path, message: 'is not under recording.vault.keys' });
+    return there;
+  };
+  for (const facility of Object.keys(config.facilities)) {
+    if (!Object.hasOwn(facilities, facility))
+      problems.push({
+        path: at('facilities'),
+        message: `has no key of ${facility}: nothing could be recorded there`,
+      });
+  }
+  for (const [facility, ids] of Object.entries(facilities)) {
+    const path = at('facilities', facility);
+    if (!Object.hasOwn(config.facilities, facility))
+      problems.push({ path, message: 'is not under facilities' });
+    const roles = ids.filter((id, i) => known(id, [...path, i])).map((id) => keys[id]?.role);
+    if (!roles.includes('facility') && roles.length === ids.length)
+      problems.push({ path, message: 'names no key of role facility' });
+    if (new Set(ids).size !== ids.length) problems.push({ path, message: 'names a key twice' });
+  }
+  if (sealed.length === 0) problems.push({ path: at('sealed'), message: 'names no escrow key' });
+  if (new Set(sealed).size !== sealed.length)
+    problems.push({ path: at('sealed'), message: 'names a key twice' });
+  sealed.forEach((id, i) => {
+    if (known(id, at('sealed', i)) && keys[id]?.role !== 'escrow')
+      problems.push({
+        path: at('sealed', i),
+        message: 'is a key of role facility: it must not open sealed recordings',
+      });
+  });
+  return problems;
+};
+
 const checkNodes = (config: Config): Crossed[] => {
   const problems: Crossed[] = [];
   for (const pool of ['recorded', 'private'] as const) {
@@ -296,7 +347,20 @@ const absolute = (config: Config, folder: string): Config => {
     },
     prompts: { directory: maybe(config.prompts.directory) },
     control: { ...config.control, socket: path(config.control.socket) },
-    recording: { ...config.recording, directory: path(config.recording.directory) },
+    recording: {
+      ...config.recording,
+      directory: path(config.recording.directory),
+      vault: {
+        ...config.recording.vault,
+        readings: path(config.recording.vault.readings),
+        keys: Object.fromEntries(
+          Object.entries(config.recording.vault.keys).map(([id, key]) => [
+            id,
+            { ...key, recipientFile: maybe(key.recipientFile) },
+          ]),
+        ),
+      },
+    },
     journal: {
       ...config.journal,
       directory: path(config.journal.directory),

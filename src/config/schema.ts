@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { facility, policy } from './schema-policy.js';
 import { dialPlan, trunks } from './schema-trunks.js';
-import { address, loopback, name, path, port, seconds, transport } from './shapes.js';
+import { address, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
 
 /**
  * The one schema of the configuration file. Every object is strict: a key it does not know refuses to start, for a
@@ -191,9 +191,69 @@ const media = z
   })
   .describe('Media servers, in two pools that never mix.');
 
+const keyIds = z.array(name).min(1).max(16);
+
+const vault = z
+  .strictObject({
+    keys: z
+      .record(
+        name,
+        z
+          .strictObject({
+            role: z
+              .enum(['facility', 'escrow'])
+              .describe(
+                '`facility`: opens ordinary recordings; `escrow`: opens sealed ones, and ordinary ones of facilities that name it.',
+              ),
+            recipient: recipient.optional().describe('The public key: `age1…`.'),
+            recipientFile: path
+              .optional()
+              .describe('File that holds the public key, in the place of `recipient`.'),
+          })
+          .refine((key) => (key.recipient === undefined) !== (key.recipientFile === undefined), {
+            message: 'needs a recipient or a recipientFile, and not both',
+          }),
+      )
+      .default({})
+      .describe(
+        'Public keys (age, X25519) by key id. A new key gets a new id; recordings name the ids they are encrypted to. The private halves never come near the controller.',
+      ),
+    facilities: z
+      .record(name, keyIds)
+      .default({})
+      .describe('Ids of the keys the ordinary recordings of each facility are encrypted to.'),
+    sealed: z
+      .array(name)
+      .max(16)
+      .default([])
+      .describe('Ids of the escrow keys sealed recordings are encrypted to, whatever their facility.'),
+    minFreeMegabytes: z
+      .number()
+      .min(0)
+      .max(1e9)
+      .default(100)
+      .describe('Free space `directory` must have before a monitored call is dialled.'),
+    readings: path
+      .default('var/readings')
+      .describe('Journal of who decrypted which recording and why. A journal of its own, by the same rules.'),
+  })
+  .prefault({})
+  .describe(
+    'What recordings are encrypted to, and where. Without a key for a facility nothing is recorded there.',
+  );
+
 const recording = z
   .strictObject({
-    directory: path.default('var/recordings').describe('Where finished recordings are kept.'),
+    directory: path
+      .default('var/recordings')
+      .describe('Where finished recordings are kept, encrypted. Sealed ones are in `sealed/`.'),
+    vault,
+    spool: z
+      .enum(['memory', 'any'])
+      .default('memory')
+      .describe(
+        '`memory`: a spool, where recordings in the making lie in plain, must be a tmpfs, or no call is recorded there; `any`: also on a disk, where they can be found after they were removed.',
+      ),
     minFreeMegabytes: z
       .number()
       .min(0)

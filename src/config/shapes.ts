@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseRecipient } from '../vault/age-keys.js';
 
 /** The shapes of single values that several parts of the configuration share. */
 export const name = z
@@ -16,3 +17,16 @@ export const loopback = z.union([z.ipv4().regex(/^127\./, 'must be a loopback ad
 export const headerName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be a header name');
 export const path = z.string().min(1).max(1024);
 export const transport = z.enum(['udp', 'tcp']);
+
+const isRecipient = (text: string): boolean => {
+  try {
+    parseRecipient(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+/** A mistyped key would lose every recording, and a private one must not stand here: it is not told back either. */
+export const recipient = z
+  .string()
+  .refine(isRecipient, 'must be an age recipient (age1…), whole and well typed');

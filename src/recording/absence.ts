@@ -2,10 +2,9 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type JsonObject, RecordingError, type SpoolFinding } from '../call/ports.js';
 import type { CallId, WallMs } from '../core/leg.js';
-import { SEALED } from './finish.js';
+import type { RecordingVault } from './vault-port.js';
 
 const MAX_NAMES = 1_000_000;
-const DAY_MS = 86_400_000;
 
 const list = async (dir: string): Promise<string[]> => {
   const names = await readdir(dir);
@@ -25,21 +24,6 @@ const filesOf = async (spool: string, callId: CallId): Promise<string[]> => {
   return found;
 };
 
-/** Recordings, sealed or not, are filed by day: a call just ended can only lie in the days around now. */
-const recordingsOf = async (recordingsDir: string, callId: CallId, now: WallMs): Promise<string[]> => {
-  const found: string[] = [];
-  for (const shift of [-DAY_MS, 0, DAY_MS]) {
-    const day = new Date(now + shift).toISOString().slice(0, 10).replaceAll('-', '/');
-    const names = await list(join(recordingsDir, day)).catch((error: NodeJS.ErrnoException) => {
-      // A day without recordings has no folder; anything else is "could not look".
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
-    for (const name of names) if (name.includes(callId)) found.push(`${day}/${name}`);
-  }
-  return found;
-};
-
 /**
  * Looks for any file of a call in every spool and among the recordings. `sealed` are the files, within the folder of
  * the sealed recordings, that this call may have left there before it became private; any other there is as grave as
@@ -48,7 +32,7 @@ const recordingsOf = async (recordingsDir: string, callId: CallId, now: WallMs):
  */
 export const lookForCall = async (
   spools: readonly { readonly node: string; readonly dir: string }[],
-  recordingsDir: string,
+  vault: Pick<RecordingVault, 'filesOf'>,
   callId: CallId,
   now: WallMs,
   sealed: readonly string[] = [],
@@ -59,17 +43,17 @@ export const lookForCall = async (
     for (const { node, dir } of spools) {
       for (const file of await filesOf(dir, callId)) found.push({ spool: node, file });
     }
-    for (const file of await recordingsOf(recordingsDir, callId, now))
-      found.push({ spool: 'recordings', file });
-    for (const file of await recordingsOf(join(recordingsDir, SEALED), callId, now)) {
-      if (sealed.includes(file)) known.push(`${SEALED}/${file}`);
-      else found.push({ spool: SEALED, file });
+    const { ordinary, sealed: apart } = await vault.filesOf(callId, now);
+    for (const file of ordinary) found.push({ spool: 'recordings', file });
+    for (const file of apart) {
+      if (sealed.includes(file)) known.push(`sealed/${file}`);
+      else found.push({ spool: 'sealed', file });
     }
   } catch (error) {
-    if (error instanceof RecordingError) throw error;
+    if (error instanceof RecordingError && error.code === 'absence-unproved') throw error;
     throw new RecordingError('absence-unproved', 'a spool could not be looked at');
   }
-  const looked = [...spools.map(({ node }) => node), 'recordings', SEALED];
+  const looked = [...spools.map(({ node }) => node), 'recordings', 'sealed'];
   const evidence = { looked, found, ...(known.length === 0 ? {} : { sealed: known }) };
   return found.length === 0 ? { state: 'nothing-found', evidence } : { state: 'violation', evidence };
 };

@@ -1,6 +1,6 @@
 import type { JsonObject, RecordingClaim, Sdp } from '../call/ports.js';
 import type { SpokenArmed, SpokenRecordedAnchor, ThreeWayEvidence } from '../call/talk.js';
-import type { CallId } from '../core/leg.js';
+import type { CallId, FacilityId } from '../core/leg.js';
 import { GrowthWatch, type WatchTiming } from './growth-watch.js';
 import type { ProvedFile } from './proof.js';
 import { sidesIn } from './recover.js';
@@ -14,6 +14,9 @@ export interface Begun {
   readonly claim: RecordingClaim;
   readonly file: ProvedFile;
   readonly spool: SpoolOptions;
+  readonly facility: FacilityId;
+  /** Ids of the keys it will be encrypted to. */
+  readonly keys: readonly string[];
   /** RTP packets the node had counted before it recorded; null where it did not say. */
   readonly countedBefore: number | null;
   /** How long it took to begin and prove. */
@@ -47,6 +50,8 @@ export class ArmedCall implements SpokenArmed {
     this.answerForCaller = begun.claim.answerForCaller;
     this.proof = {
       node: anchor.node,
+      facility: begun.facility,
+      keys: begun.keys,
       nodePid: begun.claim.nodePid,
       ms: Math.round(begun.ms),
       ...sidesIn(this.sides),

@@ -4,10 +4,10 @@ import { Channel, type ChannelCounts } from './channel.js';
 import { readDatagram } from './datagram.js';
 import { PcapError, PcapReader } from './pcap.js';
 import { type Sides, Sorter } from './sorter.js';
-import { StereoTrack } from './stereo-track.js';
+import { type Slice, StereoTrack } from './stereo-track.js';
 import { TextChannel, type TextCounts } from './text-channel.js';
 import { Transcript } from './transcript.js';
-import { WAV_HEADER, wavHeader } from './wav.js';
+import { wavHeader } from './wav.js';
 
 export interface TypedText {
   readonly transcript: string;
@@ -32,13 +32,27 @@ export interface Conversion {
   readonly pcapSha256: string;
 }
 
-const CHUNK = 65_536;
+/** Where a WAV goes: its bytes in order, its header, which is known last, at the end. */
+export interface WavSink {
+  write(audio: Buffer): Promise<void>;
+  end(header: Buffer): Promise<void>;
+}
 
-const writeAll = async (file: FileHandle, bytes: Buffer, position: number): Promise<void> => {
-  let done = 0;
-  while (done < bytes.length) {
-    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
-  }
+const CHUNK = 65_536;
+const silence = Buffer.alloc(CHUNK);
+
+/** Puts slices and the silence between them one after another. */
+const writerOf = (wav: WavSink) => {
+  let frames = 0;
+  return async (slices: readonly Slice[]): Promise<void> => {
+    for (const { frame, bytes } of slices) {
+      for (let gap = (frame - frames) * 4; gap > 0; gap -= CHUNK) {
+        await wav.write(silence.subarray(0, Math.min(gap, CHUNK)));
+      }
+      await wav.write(bytes);
+      frames = frame + bytes.length / 4;
+    }
+  };
 };
 
 /** Both halves of a typed conversation; null where there was none. */
@@ -60,13 +74,13 @@ const textOf = (sides: Sides) => {
 };
 
 /**
- * Makes a WAV (caller left, called party right) out of a node's pcap, reading and writing in small pieces. Silence
- * is left as a hole in the file. What was typed comes back as a transcript. Damage in the pcap ends the reading and is reported, not thrown; file errors are
- * thrown.
+ * Makes a WAV (caller left, called party right) out of a node's pcap, reading and writing in small pieces:
+ * nothing of it is anywhere else than in memory and in the sink. What was typed comes back as a transcript. Damage in
+ * the pcap ends the reading and is reported, not thrown; file errors are thrown.
  */
 export const convert = async (
   pcap: FileHandle,
-  wav: FileHandle,
+  wav: WavSink,
   sides: Sides,
   maxSeconds: number,
 ): Promise<Conversion> => {
@@ -85,11 +99,7 @@ export const convert = async (
   const buffer = Buffer.allocUnsafe(CHUNK);
   let damage: Conversion['damage'] = null;
   let pcapBytes = 0;
-  const write = async (): Promise<void> => {
-    for (const { frame, bytes } of track.take()) {
-      await writeAll(wav, bytes, WAV_HEADER + frame * 4);
-    }
-  };
+  const write = writerOf(wav);
   for (;;) {
     const { bytesRead } = await pcap.read(buffer, 0, CHUNK, pcapBytes);
     if (bytesRead === 0) break;
@@ -103,14 +113,13 @@ export const convert = async (
       if (!(error instanceof PcapError)) throw error;
       damage = error.code;
     }
-    await write();
+    await write(track.take());
   }
   track.finish();
   text?.caller.finish();
   text?.called.finish();
-  await write();
-  await wav.truncate(WAV_HEADER + track.frames * 4);
-  await writeAll(wav, wavHeader(track.frames), 0);
+  await write(track.take());
+  await wav.end(wavHeader(track.frames));
   if (damage === null && (reader.pending > 0 || !reader.begun)) damage = 'cut';
   return {
     frames: track.frames,

@@ -1,14 +1,14 @@
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, open, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { FinishedRecording, JsonObject, MediaTotals } from '../call/ports.js';
 import type { Monitored } from '../core/decision.js';
-import type { CallId, WallMs } from '../core/leg.js';
+import type { CallId, FacilityId, WallMs } from '../core/leg.js';
 import { type Conversion, convert, type TypedText } from './convert.js';
-import { digestOf, makeFolders, putInPlace, writeDurably } from './durable.js';
 import { nodeIsDone, removeFromSpool, stemOf } from './node-files.js';
 import type { ProvedFile } from './proof.js';
 import type { Sides } from './sorter.js';
+import type { DraftFile, Kept, RecordingVault, VaultDraft } from './vault-port.js';
+import { WAV_HEADER } from './wav.js';
 
 /** A recording whose call has ended, or has become private. */
 export interface EndedRecording {
@@ -18,6 +18,7 @@ export interface EndedRecording {
   readonly nodePid: number | null;
   readonly file: ProvedFile;
   readonly sides: Sides;
+  readonly facility: FacilityId;
   readonly receivedAt: WallMs;
   /** The decision in short, for the manifest. */
   readonly decision: JsonObject;
@@ -39,8 +40,8 @@ export type Finished =
   | { readonly state: 'finished'; readonly recording: FinishedRecording; readonly missingPackets: number }
   | { readonly state: 'missing'; readonly code: string; readonly evidence: JsonObject };
 
-/** Folder of the sealed recordings within that of the ordinary ones, filed by day as they are. */
-export const SEALED = 'sealed';
+/** A pcap that is its header alone. */
+const EMPTY_PCAP = 24;
 
 const countsOf = (side: Conversion['caller']): JsonObject => ({
   packets: side.packets,
@@ -99,10 +100,8 @@ const textErrors = ({ caller, called }: TypedText): string[] => {
   ];
 };
 
-/** The member of the evidence that speaks of the transcript; `sha256` of its file. */
-const textEvidence = (file: string, sha256: string, text: TypedText): JsonObject => ({
-  file,
-  sha256,
+/** The member of the evidence that speaks of the transcript. */
+const textEvidence = (text: TypedText): JsonObject => ({
   characters: { caller: text.caller.characters, called: text.called.characters },
   caller: textCountsOf(text.caller),
   called: textCountsOf(text.called),
@@ -125,8 +124,8 @@ const evidenceOf = (ended: EndedRecording, made: Conversion, nodeDone: boolean):
   pcap: {
     file: ended.file.path.slice(ended.spool.length + 1),
     bytes: made.pcapBytes,
-    sha256: made.pcapSha256,
   },
+  ...(made.text === null ? {} : { text: textEvidence(made.text) }),
 });
 
 const openPcap = async (ended: EndedRecording): Promise<Awaited<ReturnType<typeof open>> | string> => {
@@ -141,163 +140,142 @@ const openPcap = async (ended: EndedRecording): Promise<Awaited<ReturnType<typeo
   return 'file-replaced';
 };
 
-/** Puts the transcript beside the WAV, before the WAV: where one is, the other is. */
-const storeText = async (ended: EndedRecording, text: TypedText, wav: string): Promise<JsonObject> => {
-  const path = wav.replace(/\.wav$/, '.txt');
-  await writeDurably(path, text.transcript, modeOf(ended));
-  return textEvidence(`${ended.callId}.txt`, await digestOf(path), text);
-};
+const isComplete = (ended: EndedRecording, made: Conversion): boolean =>
+  made.damage === null &&
+  (missingOf(made, ended)?.unexplained ?? 0) === 0 &&
+  (made.text === null || textErrors(made.text).length === 0);
 
-const store = async (
+/** What of the decision may stand open; all of it, with the reasons' details, is among what is encrypted. */
+const openDecision = ({ decision: { verdict, epoch, policy } }: EndedRecording): JsonObject => ({
+  ...(verdict === undefined ? {} : { verdict }),
+  ...(epoch === undefined ? {} : { epoch }),
+  ...(policy === undefined ? {} : { policy }),
+});
+
+const commit = (
   ended: EndedRecording,
   made: Conversion,
-  temporary: string,
-  path: string,
   evidence: JsonObject,
-  bounds: FinishBounds,
-): Promise<FinishedRecording> => {
-  const sha256 = await digestOf(temporary);
-  const manifest = path.replace(/\.wav$/, '.json');
-  const text = made.text === null ? {} : { text: await storeText(ended, made.text, path) };
-  const at = new Date(bounds.now()).toISOString();
-  const wav = {
-    file: `${ended.callId}.wav`,
-    sha256,
-    channels: { left: 'caller', right: 'called' },
-    rate: 8000,
-  };
-  const content: JsonObject = {
-    format: 'sallyport-recording-1',
-    callId: ended.callId,
-    createdAt: at,
-    decision: ended.decision,
-    complete:
-      made.damage === null &&
-      (missingOf(made, ended)?.unexplained ?? 0) === 0 &&
-      (made.text === null || textErrors(made.text).length === 0),
-    ...(ended.sealed === null ? {} : { sealed: { why: ended.sealed, at } }),
-    wav,
-    ...text,
-    ...evidence,
-  };
-  await putInPlace(temporary, path);
-  await writeDurably(manifest, `${JSON.stringify(content, null, 2)}\n`, modeOf(ended));
-  return { file: path, manifest, evidence: { ...evidence, wav, ...text } };
-};
+  draft: VaultDraft,
+  now: WallMs,
+) =>
+  draft.commit(
+    {
+      decision: openDecision(ended),
+      complete: isComplete(ended, made),
+      wav: { channels: { left: 'caller', right: 'called' }, rate: 8000 },
+      ...evidence,
+    },
+    // A digest of plain bytes confirms a guess at them, so none stands open.
+    { decision: ended.decision, pcapSha256: made.pcapSha256 },
+    now,
+  );
 
-/** Nobody has a reason to change a sealed recording. */
-const modeOf = ({ sealed }: EndedRecording): number => (sealed === null ? 0o600 : 0o400);
-
-/** The folder a recording goes to, made if it is not there. */
-const placeFor = async (ended: EndedRecording, recordingsDir: string): Promise<string> => {
-  const day = new Date(ended.receivedAt).toISOString().slice(0, 10).split('-');
-  if (ended.sealed === null) return makeFolders(recordingsDir, day);
-  const dir = await makeFolders(recordingsDir, [SEALED, ...day]);
-  // The folder may be older than we are, and of anybody's making.
-  await chmod(join(recordingsDir, SEALED), 0o700);
-  return dir;
-};
-
-/** Makes a file under a temporary name; what stays of it on an error is removed. */
-const makeFile = async <Made>(
-  temporary: string,
-  mode: number,
-  write: (file: FileHandle) => Promise<Made>,
-): Promise<Made> => {
-  try {
-    const file = await open(temporary, 'w', 0o600);
-    try {
-      const made = await write(file);
-      await file.chmod(mode);
-      await file.sync();
-      return made;
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
-};
+/** What the journal keeps of the files, so that nobody can put others in their place. */
+const filesEvidence = ({ files, keys, manifestSha256 }: Kept): JsonObject => ({
+  files: files.map((file) => ({ ...file })),
+  keys,
+  manifestSha256,
+});
 
 const COPY_BYTES = 65_536;
 
-/** Sound of a sealed call that nobody could decode: it may not stay in the spool, and is not ours to destroy. */
-const keepPcap = async (ended: EndedRecording, pcap: FileHandle, dir: string): Promise<void> => {
-  const temporary = join(dir, `.${ended.callId}.pcap.part`);
+/** Sound that nobody could decode: it may not stay in the spool, and is not ours to destroy. */
+const keepPcap = async (pcap: FileHandle, copy: DraftFile): Promise<void> => {
   const buffer = Buffer.allocUnsafe(COPY_BYTES);
-  await makeFile(temporary, modeOf(ended), async (copy) => {
-    for (let at = 0; ; ) {
-      const { bytesRead } = await pcap.read(buffer, 0, COPY_BYTES, at);
-      if (bytesRead === 0) return;
-      await copy.writeFile(buffer.subarray(0, bytesRead));
-      at += bytesRead;
-    }
-  });
-  await putInPlace(temporary, join(dir, `${ended.callId}.pcap`));
+  for (let at = 0; ; ) {
+    const { bytesRead } = await pcap.read(buffer, 0, COPY_BYTES, at);
+    if (bytesRead === 0) break;
+    await copy.write(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+  await copy.end();
 };
 
-/** Removes the node's files of a recording that is durable, and says so where that did not work. */
-const tidied = async (
-  ended: EndedRecording,
-  recording: FinishedRecording,
-  nodeDone: boolean,
-): Promise<FinishedRecording> => {
+/** Removes the node's files of a recording that is durable, and says how many, or that it did not work. */
+const tidied = async (ended: EndedRecording, nodeDone: boolean): Promise<JsonObject> => {
+  if (!nodeDone) return { leftInSpool: true };
   // What could not be removed is no reason to call the recording missing.
-  const removed =
-    nodeDone &&
-    (await removeFromSpool(ended.spool, ended.callId).then(
-      () => true,
-      () => false,
-    ));
-  return removed ? recording : { ...recording, evidence: { ...recording.evidence, leftInSpool: true } };
+  return removeFromSpool(ended.spool, ended.callId).then(
+    (removedFromSpool) => ({ removedFromSpool }),
+    () => ({ leftInSpool: true }),
+  );
+};
+
+const recordingOf = async (
+  ended: EndedRecording,
+  kept: Kept,
+  evidence: JsonObject,
+  nodeDone: boolean,
+): Promise<FinishedRecording> => ({
+  file: kept.file,
+  manifest: kept.manifest,
+  evidence: { ...evidence, ...filesEvidence(kept), ...(await tidied(ended, nodeDone)) },
+});
+
+/** Makes the encrypted files out of an open pcap. */
+const finishFrom = async (
+  ended: EndedRecording,
+  pcap: FileHandle,
+  draft: VaultDraft,
+  nodeDone: boolean,
+  bounds: FinishBounds,
+): Promise<Finished> => {
+  const wav = await draft.file('wav', WAV_HEADER);
+  const made = await convert(pcap, wav, ended.sides, bounds.maxSeconds);
+  const evidence = evidenceOf(ended, made, nodeDone);
+  const silent = made.caller.packets + made.called.packets + typedPackets(made.text) === 0;
+  if (silent && made.pcapBytes <= EMPTY_PCAP && made.damage === null) {
+    await draft.discard();
+    return {
+      state: 'missing',
+      code: 'no-audio',
+      evidence: { ...evidence, ...(await tidied(ended, nodeDone)) },
+    };
+  }
+  if (silent) await keepPcap(pcap, await draft.file('pcap'));
+  if (made.text !== null) {
+    const transcript = await draft.file('txt');
+    await transcript.write(Buffer.from(made.text.transcript));
+    await transcript.end();
+  }
+  const kept = await commit(ended, made, evidence, draft, bounds.now());
+  const recording = await recordingOf(ended, kept, evidence, nodeDone);
+  // Nobody can play it. What there is of it is in the vault, for someone to look at.
+  if (silent && ended.sealed === null) {
+    return { state: 'missing', code: 'no-audio', evidence: { ...recording.evidence, file: recording.file } };
+  }
+  return { state: 'finished', recording, missingPackets: missingOf(made, ended)?.unexplained ?? 0 };
 };
 
 /**
- * Makes the WAV and its manifest of an ended call and then removes the node's files. Throws on errors of our own
- * disk; then everything stays in the spool.
+ * Encrypts the WAV and the transcript of an ended call into the vault and then removes the node's files: what is plain
+ * is in the spool and in memory, and nowhere else. Throws on errors of the vault; then everything stays in the spool.
  */
 export const finishRecording = async (
   ended: EndedRecording,
-  recordingsDir: string,
+  vault: RecordingVault,
   bounds: FinishBounds,
 ): Promise<Finished> => {
-  const { callId, spool, file } = ended;
-  const nodeDone = await nodeIsDone(
-    stemOf(file.path),
-    file.path,
-    spool,
-    ended.nodePid,
-    file.fd,
-    bounds.settleMs,
-  );
+  const { file, spool, node, nodePid } = ended;
+  const nodeDone = await nodeIsDone(stemOf(file.path), file.path, spool, nodePid, file.fd, bounds.settleMs);
+  // A run that ended between the manifest and the removal: nothing is made twice.
+  const kept = await vault.kept(ended);
+  if (kept !== null) {
+    const recording = await recordingOf(ended, kept, { node, nodeDone, keptBefore: true }, nodeDone);
+    return { state: 'finished', recording, missingPackets: 0 };
+  }
   const pcap = await openPcap(ended);
-  if (typeof pcap === 'string')
-    return { state: 'missing', code: pcap, evidence: { node: ended.node, nodeDone } };
-  const dir = await placeFor(ended, recordingsDir);
-  const temporary = join(dir, `.${callId}.wav.part`);
-  let made: Conversion;
+  if (typeof pcap === 'string') return { state: 'missing', code: pcap, evidence: { node, nodeDone } };
   try {
-    made = await makeFile(temporary, modeOf(ended), (wav) =>
-      convert(pcap, wav, ended.sides, bounds.maxSeconds),
-    );
-    if (made.caller.packets + made.called.packets + typedPackets(made.text) === 0) {
-      const evidence = evidenceOf(ended, made, nodeDone);
-      const nothing = made.pcapBytes <= 24 && made.damage === null;
-      if (ended.sealed === null || nothing) {
-        await unlink(temporary);
-        // Sound nobody could decode stays in the spool for someone to look at; a pcap without any is of no use.
-        if (nothing && nodeDone) await removeFromSpool(spool, callId);
-        return { state: 'missing', code: 'no-audio', evidence };
-      }
-      await keepPcap(ended, pcap, dir);
+    const draft = await vault.begin(ended);
+    try {
+      return await finishFrom(ended, pcap, draft, nodeDone, bounds);
+    } catch (error) {
+      await draft.discard();
+      throw error;
     }
   } finally {
     await pcap.close();
   }
-  const path = join(dir, `${callId}.wav`);
-  const evidence = evidenceOf(ended, made, nodeDone);
-  const recording = await store(ended, made, temporary, path, evidence, bounds);
-  const missingPackets = missingOf(made, ended)?.unexplained ?? 0;
-  return { state: 'finished', recording: await tidied(ended, recording, nodeDone), missingPackets };
 };

@@ -2,11 +2,14 @@ import type { Clock, Emit, SpoolFinding } from '../call/ports.js';
 import type { SpokenRecorder } from '../call/talk.js';
 import type { Leftover, LeftRecording } from './recover.js';
 import type { SpoolOptions } from './spool.js';
+import type { RecordingVault } from './vault-port.js';
 
 export interface RecordingLimits {
   /** Least free space in a spool for a new recording. Default 512 MiB, about six call-hours. */
   readonly minFreeBytes: number;
-  /** How long a verdict on a spool holds. */
+  /** Take spools on a disk too, where plain sound can be found after it was removed. Default false. */
+  readonly spoolOnDisk: boolean;
+  /** How long a verdict on a spool, and on the vault, holds. */
   readonly spoolMs: number;
   /** How long a recording may take to be proved. */
   readonly proveMs: number;
@@ -29,6 +32,7 @@ export interface RecordingLimits {
 
 export const defaultLimits: RecordingLimits = {
   minFreeBytes: 512 * 2 ** 20,
+  spoolOnDisk: false,
   spoolMs: 1000,
   proveMs: 1000,
   firstWatchMs: 2000,
@@ -44,8 +48,8 @@ export const defaultLimits: RecordingLimits = {
 
 export interface RecorderOptions {
   readonly spools: readonly SpoolOptions[];
-  /** Finished recordings: YYYY/MM/DD/<call id>.wav and .json under it, and the sealed ones in the same way in sealed/. */
-  readonly recordingsDir: string;
+  /** Where finished recordings go, encrypted. */
+  readonly vault: RecordingVault;
   readonly emit: Emit;
   readonly clock?: Clock;
   readonly limits?: Partial<RecordingLimits>;

@@ -1,4 +1,3 @@
-import { join, relative } from 'node:path';
 import {
   type Clock,
   type JsonObject,
@@ -11,10 +10,10 @@ import {
 } from '../call/ports.js';
 import type { SpokenArmed, SpokenRecordedAnchor } from '../call/talk.js';
 import type { Monitored } from '../core/decision.js';
-import type { CallId, Leg, WallMs } from '../core/leg.js';
+import type { CallId, FacilityId, Leg, WallMs } from '../core/leg.js';
 import { lookForCall } from './absence.js';
 import { ArmedCall, type Begun } from './armed-call.js';
-import { type EndedRecording, type Finished, finishRecording, SEALED, summaryOf } from './finish.js';
+import { type EndedRecording, type Finished, finishRecording, summaryOf } from './finish.js';
 import { Gate } from './gate.js';
 import { freshPcapOf, pcapsOf, proveRecording } from './proof.js';
 import {
@@ -53,6 +52,9 @@ class Recording implements SpoolRecorder {
   /** What each call left among the sealed recordings before it became private. */
   readonly #sealed = new Map<CallId, readonly string[]>();
   readonly #verdicts = new Map<string, SpoolCode | null>();
+  /** Calls that were found to have a key, each with its facility: no other is ever armed. */
+  readonly #cleared = new Map<CallId, FacilityId>();
+  #vaultVerdict: string | null = null;
   #judged: { readonly at: number; readonly done: Promise<void> } | null = null;
 
   constructor(options: RecorderOptions) {
@@ -75,15 +77,27 @@ class Recording implements SpoolRecorder {
     for (const armed of this.#running.values()) armed.end();
   }
 
-  async ready(): Promise<{ ready: true } | { ready: false; code: string }> {
+  async ready(leg?: Leg): Promise<{ ready: true } | { ready: false; code: string }> {
+    if (leg !== undefined && !this.#clear(leg)) return { ready: false, code: 'no-recording-key' };
     const now = this.#clock.mono();
     if (this.#judged === null || now - this.#judged.at > this.#limits.spoolMs) {
       this.#judged = { at: now, done: this.#judgeAll() };
     }
     await this.#judged.done;
+    if (this.#vaultVerdict !== null) return { ready: false, code: this.#vaultVerdict };
     const verdicts = [...this.#verdicts.values()];
     if (verdicts.includes(null)) return { ready: true };
     return { ready: false, code: verdicts[0] ?? 'no-spool' };
+  }
+
+  /** Before anybody is dialled: what could not be encrypted is not recorded, and never in plain. */
+  #clear({ callId, origin }: Leg): boolean {
+    this.#cleared.delete(callId);
+    if (this.#options.vault.keysOf(origin.facility) === null) return false;
+    this.#cleared.set(callId, origin.facility);
+    const [oldest] = this.#cleared.keys();
+    if (this.#cleared.size > this.#limits.maxArmed && oldest !== undefined) this.#cleared.delete(oldest);
+    return true;
   }
 
   async arm(decision: Monitored, anchor: SpokenRecordedAnchor, answer: Sdp): Promise<SpokenArmed> {
@@ -118,6 +132,11 @@ class Recording implements SpoolRecorder {
     const spool = this.#options.spools.find(({ node }) => node === anchor.node);
     if (spool === undefined) throw new RecordingError('spool-unknown', 'no spool is known for this node');
     if (this.#running.has(callId)) throw new RecordingError('armed-already', 'this call is recorded already');
+    const facility = this.#cleared.get(callId);
+    const keys = facility === undefined ? null : this.#options.vault.keysOf(facility);
+    if (facility === undefined || keys === null) {
+      throw new RecordingError('no-recording-key', 'there is no key to encrypt this recording to');
+    }
     if (this.#running.size >= this.#limits.maxArmed) {
       throw new RecordingError('too-many-recordings', 'the bound of recordings at a time is reached');
     }
@@ -128,13 +147,14 @@ class Recording implements SpoolRecorder {
     this.#unproved.drop(callId);
     const ms = this.#clock.mono() - started;
     const { firstWatchMs, watchMs, stopMs, observeMs } = this.#limits;
-    const armed = new ArmedCall({ claim, file, spool, countedBefore, ms }, anchor, {
+    const armed = new ArmedCall({ claim, file, spool, facility, keys, countedBefore, ms }, anchor, {
       firstMs: firstWatchMs,
       everyMs: watchMs,
       stopMs,
       observeMs,
     });
     this.#running.set(callId, armed);
+    this.#cleared.delete(callId);
     return armed;
   }
 
@@ -164,7 +184,7 @@ class Recording implements SpoolRecorder {
     const armed = this.#running.get(callId);
     if (armed === undefined) return this.#neverRecorded(callId);
     armed.end();
-    const { claim, file, spool, countedBefore } = armed.begun;
+    const { claim, file, spool, facility, countedBefore } = armed.begun;
     try {
       return await this.#finish({
         callId,
@@ -173,6 +193,7 @@ class Recording implements SpoolRecorder {
         nodePid: claim.nodePid,
         file,
         sides: armed.sides,
+        facility,
         receivedAt: leg.receivedAt,
         decision: summaryOf(decision),
         totals: sealed === null ? totals : null,
@@ -204,7 +225,7 @@ class Recording implements SpoolRecorder {
     const { settleMs, maxSeconds } = this.#limits;
     const bounds = { settleMs, maxSeconds, now: () => this.#clock.wall() };
     try {
-      const done = await this.#gate.run(() => finishRecording(ended, this.#options.recordingsDir, bounds));
+      const done = await this.#gate.run(() => finishRecording(ended, this.#options.vault, bounds));
       if (ended.sealed !== null) return this.#sealedAs(ended, ended.sealed, done);
       if (done.state === 'missing') return missing(done.code, done.evidence);
       const { recording, missingPackets } = done;
@@ -229,10 +250,10 @@ class Recording implements SpoolRecorder {
     if (noAudio) return { state: 'nothing-found', evidence };
     if (done.state === 'missing') return missing(done.code, evidence);
     const { recording } = done;
-    const stem = relative(join(this.#options.recordingsDir, SEALED), recording.file).replace(/\.wav$/, '');
+    const stem = /\d{4}\/\d\d\/\d\d\/[^/]+(?=\.json$)/.exec(recording.manifest)?.[0] ?? '';
     this.#sealed.set(
       callId,
-      ['.wav', '.txt', '.json', '.pcap'].map((ending) => stem + ending),
+      ['.wav.age', '.txt.age', '.pcap.age', '.json'].map((ending) => stem + ending),
     );
     const [oldest] = this.#sealed.keys();
     if (this.#sealed.size > MAX_SEALED && oldest !== undefined) this.#sealed.delete(oldest);
@@ -251,8 +272,8 @@ class Recording implements SpoolRecorder {
 
   async verifyAbsence(callId: CallId): Promise<SpoolFinding> {
     await this.#unproved.remove(callId);
-    const { spools, recordingsDir } = this.#options;
-    return lookForCall(spools, recordingsDir, callId, this.#clock.wall(), this.#sealed.get(callId));
+    const { spools, vault } = this.#options;
+    return lookForCall(spools, vault, callId, this.#clock.wall(), this.#sealed.get(callId));
   }
 
   /** A monitored call that was never armed: nothing may lie around of it. */
@@ -262,11 +283,22 @@ class Recording implements SpoolRecorder {
   }
 
   async #judgeAll(): Promise<void> {
-    await Promise.all(
-      this.#options.spools.map(async (spool) => {
+    const judged = this.#options.vault.judge().then((verdict) => {
+      if (verdict !== null && verdict !== this.#vaultVerdict) {
+        this.#options.emit({
+          event: 'alarm',
+          alarm: 'spool-unusable',
+          callId: null,
+          detail: `vault: ${verdict}`,
+        });
+      }
+      this.#vaultVerdict = verdict;
+    });
+    await Promise.all([
+      judged,
+      ...this.#options.spools.map(async (spool) => {
         const pid = await pidOf(spool);
-        const { minFreeBytes } = this.#limits;
-        const verdict = await judgeSpool(spool.dir, pid, minFreeBytes, 1000);
+        const verdict = await judgeSpool(spool.dir, pid, this.#limits, 1000);
         const before = this.#verdicts.get(spool.node);
         this.#verdicts.set(spool.node, verdict);
         if (verdict !== null && verdict !== before) {
@@ -274,11 +306,11 @@ class Recording implements SpoolRecorder {
           this.#options.emit({ event: 'alarm', alarm: 'spool-unusable', callId: null, detail });
         }
       }),
-    );
+    ]);
   }
 }
 
-/** Records monitored calls into spools on this host, proves it, and makes WAVs of them. */
+/** Records monitored calls into spools on this host, proves it, and makes encrypted WAVs of them. */
 export const createRecorder = (options: RecorderOptions): SpoolRecorder => {
   const names = new Set(options.spools.map(({ node }) => node));
   if (names.size !== options.spools.length) throw new RangeError('two spools of one node');

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JsonObject, TextStreams } from '../call/ports.js';
-import { type CallId, parseCallId, type WallMs } from '../core/leg.js';
+import { type CallId, parseCallId, parseFacilityId, type WallMs } from '../core/leg.js';
 import type { EndedRecording } from './finish.js';
 import type { Sides } from './sorter.js';
 import type { SpoolOptions } from './spool.js';
@@ -79,9 +79,11 @@ export const endedFrom = (
   nodePid: number | null,
 ): EndedRecording | null => {
   const { file, dev, ino } = left.proof;
+  // Which facility's keys it is encrypted to; where nobody knows, to nobody's.
+  const facility = parseFacilityId(String(left.proof.facility));
   const sides = readSides(left.proof);
   if (typeof file !== 'string' || pcapName.exec(file)?.[1] !== left.callId || sides === null) return null;
-  if (typeof dev !== 'number' || typeof ino !== 'number') return null;
+  if (facility === null || typeof dev !== 'number' || typeof ino !== 'number') return null;
   return {
     callId: left.callId,
     node: left.node,
@@ -89,6 +91,7 @@ export const endedFrom = (
     nodePid,
     file: { path: join(spool.dir, 'pcaps', file), dev, ino, fd: null, evidence: left.proof },
     sides,
+    facility,
     receivedAt: left.receivedAt,
     decision: left.decision,
     totals: null,

@@ -19,6 +19,7 @@ export const spoolCodes = [
   'spool-unreadable',
   'spool-unwritable',
   'spool-full',
+  'spool-on-disk',
   'spool-unresponsive',
   'node-file-limit',
 ] as const;
@@ -68,7 +69,19 @@ const mayWrite = (stat: { mode: number; uid: number; gid: number }, owner: Owner
 const MIN_FILE_LIMIT = 2 ** 31;
 const MIN_FREE_FILES = 1_000;
 
-const judge = async (dir: string, pid: number | null, minFreeBytes: number): Promise<SpoolCode | null> => {
+/** File systems that are memory: tmpfs and ramfs (statfs(2)). */
+const memoryTypes: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+
+export interface SpoolNeeds {
+  readonly minFreeBytes: number;
+  readonly spoolOnDisk: boolean;
+}
+
+const judge = async (
+  dir: string,
+  pid: number | null,
+  { minFreeBytes, spoolOnDisk }: SpoolNeeds,
+): Promise<SpoolCode | null> => {
   const owner = await ownerOf(pid);
   for (const folder of ['', ...spoolFolders]) {
     const path = join(dir, folder);
@@ -92,6 +105,8 @@ const judge = async (dir: string, pid: number | null, minFreeBytes: number): Pro
       return 'spool-unreadable';
   }
   const space = await statfs(dir);
+  // What lay on a disk can be found there after it was removed.
+  if (!spoolOnDisk && !memoryTypes.has(space.type)) return 'spool-on-disk';
   if (space.bavail * space.bsize < minFreeBytes) return 'spool-full';
   if (space.files > 0 && space.ffree < MIN_FREE_FILES) return 'spool-full';
   if (pid !== null) {
@@ -109,7 +124,7 @@ const judge = async (dir: string, pid: number | null, minFreeBytes: number): Pro
 export const judgeSpool = async (
   dir: string,
   pid: number | null,
-  minFreeBytes: number,
+  needs: SpoolNeeds,
   withinMs: number,
 ): Promise<SpoolCode | null> => {
   let timer: NodeJS.Timeout | undefined;
@@ -117,7 +132,7 @@ export const judgeSpool = async (
     timer = setTimeout(() => resolve('spool-unresponsive'), withinMs);
   });
   try {
-    return await Promise.race([judge(dir, pid, minFreeBytes), late]);
+    return await Promise.race([judge(dir, pid, needs), late]);
   } catch {
     return 'spool-unreadable';
   } finally {

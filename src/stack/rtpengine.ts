@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { type Child, type ChildExit, startChild, untilReady } from './child.js';
 import { holdPortRange } from './free-ports.js';
 import { ownsPort } from './owns-port.js';
-import { placeFor } from './place.js';
-import { chooseUser } from './run-as.js';
+import { isInMemory, memoryPlaceFor, type Place, placeFor } from './place.js';
+import { chooseUser, type RunAs } from './run-as.js';
 
 export interface RtpengineOptions {
   /** `recorded` gets a spool; `private` gets none, and may not write a byte to any file. */
   readonly kind: 'recorded' | 'private';
-  /** Folder for this node's files; a recorded node's spool is `dir/name`, unless that is out of its reach. */
+  /** Folder for this node's files. A recorded node's spool is a folder in memory that stands for `dir/name`. */
   readonly dir: string;
   readonly name: string;
   /** Loopback address for media. Default 127.0.0.1. */
@@ -33,7 +33,7 @@ export interface RtpengineOptions {
   /** Seconds an offer may stay unanswered. Default 180. */
   readonly offerTimeout?: number;
   readonly maxSessions?: number;
-  /** Recorded only: use this folder as the spool instead of `dir/name`. */
+  /** Recorded only: use this folder as the spool, in memory or not. */
   readonly spool?: string;
   /** Default 5 (notices and worse). */
   readonly logLevel?: number;
@@ -55,6 +55,8 @@ export interface RunningRtpengine extends Child {
   readonly ports: { readonly min: number; readonly max: number };
   /** Real path of the spool; undefined for a private node. */
   readonly spool: string | undefined;
+  /** The spool lies on no disk; false for a private node. */
+  readonly spoolInMemory: boolean;
 }
 
 /** One NG ping (bencoded by hand: this folder knows no other). */
@@ -117,13 +119,17 @@ const commonArgs = (
     : [`--dtmf-log-dest=${options.dtmfLog.host}:${options.dtmfLog.port}`]),
 ];
 
+const spoolFor = ({ spool, dir, name }: RtpengineOptions, user: RunAs | null): Promise<Place> =>
+  spool === undefined ? memoryPlaceFor(join(dir, name), user) : placeFor(spool, user);
+
 /** Starts rtpengine in userspace on loopback. Rejects with StackError. */
 export const startRtpengine = async (options: RtpengineOptions): Promise<RunningRtpengine> => {
   const user = await chooseUser(['rtpengine']);
   const recorded = options.kind === 'recorded';
   await mkdir(options.dir, { recursive: true });
-  const place = recorded ? await placeFor(options.spool ?? join(options.dir, options.name), user) : undefined;
+  const place = recorded ? await spoolFor(options, user) : undefined;
   const spool = place?.dir;
+  const spoolInMemory = spool !== undefined && (await isInMemory(spool));
   const mediaAddress = options.interface ?? '127.0.0.1';
   const range =
     options.portMin !== undefined && options.portMax !== undefined
@@ -174,6 +180,7 @@ export const startRtpengine = async (options: RtpengineOptions): Promise<Running
       mediaAddress,
       ports: { min: range.min, max: range.max },
       spool,
+      spoolInMemory,
     };
   } catch (error) {
     await release();

@@ -160,6 +160,22 @@ media:
   attestSeconds: 2
 recording:
   directory: ./recordings
+  vault:
+    keys:
+      north-1:
+        role: facility
+        recipient: age1j3cvpu84avpfa4mp9lk4ffm5lxfwflf8t4sqzqej5l0j3tq7vcdsg43039
+      escrow-1:
+        role: escrow
+        recipientFile: ./escrow.pub
+    facilities:
+      north:
+        - north-1
+    sealed:
+      - escrow-1
+    minFreeMegabytes: 200
+    readings: ./readings
+  spool: any
   minFreeMegabytes: 50
   proveMs: 500
   growthSeconds: 3
@@ -271,6 +287,8 @@ const kinds = (path: Path): string =>
     .replace(/\[\d+\]/g, '[]')
     .replace(/^(dialPlans|facilities)\.[^.]+/, '$1.<name>')
     .replace(/^(facilities\.<name>\.(?:units|phones))\.[^.]+/, '$1.<name>')
+    .replace(/^(recording\.vault\.keys)\.[^.]+/, '$1.<name>')
+    .replace(/^(recording\.vault\.facilities)\..*$/, '$1')
     .replace(/\.(services|speedDials)\..*$/, '.$1');
 
 /** Paths of every mapping and of every scalar value of the sample. */
@@ -295,7 +313,7 @@ const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
 })();
 
 const freeKeys =
-  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones))$/;
+  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.vault\.(keys|facilities))$/;
 
 t.test('the full sample is read as it stands', async (t) => {
   const config = parse(full);
@@ -313,7 +331,9 @@ t.test('the reference names every key, each with its meaning', async (t) => {
   for (const one of keys) t.match(one.description, /^[A-Za-z`].*\.$/, `${one.key} is described`);
   const inSample = new Set(places.keys.map(kinds));
   for (const one of inSample) {
-    if (!/^(dialPlans|facilities|facilities\.<name>\.(units|phones))\.<name>$/.test(one))
+    if (
+      !/^(dialPlans|facilities|facilities\.<name>\.(units|phones)|recording\.vault\.keys)\.<name>$/.test(one)
+    )
       t.ok(known.has(one), `${one} is in the reference`);
   }
   for (const one of known) t.ok(inSample.has(one), `${one} is in the sample`);
@@ -398,7 +418,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
     const problems = problemsOf(String(document));
     // Pairs that go together are tested on their own.
     if (
-      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool/.test(
+      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$/.test(
         text(path),
       )
     )
@@ -414,7 +434,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
       defaults += 1;
       const value = at(parse(String(document)), path);
       const wanted: unknown = JSON.parse(key.fallback);
-      const isPath = /directory|snapshot|orders|socket/.test(key.key) && typeof wanted === 'string';
+      const isPath = /directory|snapshot|orders|socket|readings/.test(key.key) && typeof wanted === 'string';
       // A group's default is what its keys' defaults make of it.
       if (typeof wanted === 'object' && !Array.isArray(wanted)) t.match(value, wanted, text(path));
       else t.same(value, isPath ? resolve(wanted) : wanted, text(path));
@@ -442,10 +462,16 @@ media:
     - { name: r, pool: recorded, ng: { host: a, port: 1 }, cli: { host: a, port: 2 }, mediaAddress: 192.0.2.5, spool: s }
     - { name: p, pool: private, ng: { host: a, port: 3 }, cli: { host: a, port: 4 }, mediaAddress: 192.0.2.6 }
   peerNetworks: [192.0.2.0/24]
+recording:
+  vault:
+    keys: { n1: { role: facility, recipientFile: n1.pub }, e1: { role: escrow, recipientFile: e1.pub } }
+    facilities: { north: [n1] }
+    sealed: [e1]
 `);
   t.match(config, {
     sip: { agent: 'embedded' },
     http: { address: '127.0.0.1' },
+    recording: { spool: 'memory' },
     policy: { limits: { monitored: { concurrent: { caller: 1 } } }, maxCallMinutes: 15, lockdown: false },
     lists: { maxAgeSeconds: 60, maxSnapshotAgeHours: 24, deadlineMs: 50 },
     trunks: { facilities: [{ caller: { from: 'from-user' } }], carriers: [{ copyHeaders: [] }] },
@@ -513,7 +539,7 @@ t.test('what is wrong is told with its line, column and key', async (t) => {
       'trunks.facilities[0].carriers[1]',
       /not under trunks/,
     ],
-    ['  north:', '  §North Side:', 'facilities.North Side', /1-48 of a-z/],
+    ['  north:\n    time', '  §North Side:\n    time', 'facilities.North Side', /1-48 of a-z/],
     ['name: recorded-1', '§name: Recorded 1', 'media.nodes[0].name', /1-48 of a-z/],
     ['name: private-1', '§name: recorded-1', 'media.nodes[1].name', /another node/],
     // Addresses.
@@ -751,6 +777,38 @@ t.test('bombs are bounded', async (t) => {
   t.ok(problemsOf('&a [*a]').length >= 1, 'a list of itself');
   t.ok(problemsOf(`log: &a\n  level: *a\n`).length >= 1, 'a mapping of itself');
   t.match(problemsOf('#'.repeat(4 * 1024 * 1024 + 1)), [{ message: 'is too large' }]);
+});
+
+t.test('no facility without a key, no key without a use, no seal a facility could open', async (t) => {
+  const other = 'age1l2gas6zuvtskn6jfe8rlmf7cnufg7q0shpt8dfxf4qqhnaua698srgnymz';
+  const own = 'age1j3cvpu84avpfa4mp9lk4ffm5lxfwflf8t4sqzqej5l0j3tq7vcdsg43039';
+  const at = ['recording', 'vault'];
+  const cases: readonly (readonly [readonly (string | number)[], unknown, string, RegExp])[] = [
+    [['facilities'], {}, 'facilities', /has no key of north/],
+    [['facilities', 'north'], ['north-2'], 'facilities.north[0]', /not under recording.vault.keys/],
+    [['facilities', 'north'], ['escrow-1'], 'facilities.north', /no key of role facility/],
+    [['facilities', 'north'], ['north-1', 'north-1'], 'facilities.north', /twice/],
+    [['facilities', 'south'], ['north-1'], 'facilities.south', /not under facilities/],
+    [['sealed'], [], 'sealed', /names no escrow key/],
+    [['sealed'], ['north-1'], 'sealed[0]', /must not open sealed/],
+    [['sealed'], ['escrow-1', 'escrow-1'], 'sealed', /twice/],
+    [['keys', 'north-2'], { role: 'facility', recipient: other }, 'keys.north-2', /used by no/],
+    [['keys', 'escrow-1'], { role: 'escrow', recipient: own }, 'keys.escrow-1', /is the key north-1 too/],
+    [['keys', 'north-1', 'recipientFile'], './both', 'keys.north-1', /and not both/],
+    [['keys', 'north-1'], { role: 'facility' }, 'keys.north-1', /needs a recipient/],
+    [['keys', 'north-1', 'recipient'], own.replace('3', '4'), 'keys.north-1.recipient', /well typed/],
+  ];
+  for (const [path, value, key, message] of cases) {
+    const document = parseDocument(full);
+    document.setIn([...at, ...path], document.createNode(value));
+    const problems = problemsOf(String(document));
+    const found = problems.find((one) => one.key === `recording.vault.${key}`);
+    t.match(found, { message }, `${path.join('.')}: ${JSON.stringify(value)}`, { problems });
+    t.notMatch(JSON.stringify(problems), /age1[a-z0-9]{20}/, 'no key is told back');
+  }
+  const without = parseDocument(full);
+  without.deleteIn(at);
+  t.match(problemsOf(String(without)), [{ message: /has no key of north/ }, { message: /no escrow key/ }]);
 });
 
 t.test('an alias in measure is fine', async (t) => {

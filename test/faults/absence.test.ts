@@ -99,9 +99,15 @@ const isQuiet = async (site: Site, nodes: Nodes): Promise<void> => {
 };
 
 /** What is wrong with a recording, or null. `leastMs` is how long each party must be heard on its own channel. */
-const isRightRecording = (file: string, left: number, right: number, leastMs: number): string | null => {
+const isRightRecording = (
+  site: Site,
+  file: string,
+  left: number,
+  right: number,
+  leastMs: number,
+): string | null => {
   if (!existsSync(file)) return 'no file';
-  const { channels } = readWav(readFileSync(file));
+  const { channels } = readWav(site.opened(file));
   const [caller = new Int16Array(), called = new Int16Array()] = channels;
   if (channels.length !== 2) return `${channels.length} channels`;
   if (heardMs(caller, left) < leastMs) return `${heardMs(caller, left)} ms of the caller on the left`;
@@ -140,7 +146,7 @@ const judge = async (t: Test, site: Site, placed: readonly Placed[]): Promise<vo
     if (!fits) wrong.push(`${one.as}: expected ${one.expected}, was ${verdict}`);
     if (one.expected === 'refused' && one.status < 300) wrong.push(`${one.as}: answered`);
     if (verdict === 'monitored' && one.talked && !alarmed.has(cdr?.callId)) {
-      const why = isRightRecording(cdr?.spool?.file ?? '', tones.caller, tones.called, 100);
+      const why = isRightRecording(site, cdr?.spool?.file ?? '', tones.caller, tones.called, 100);
       if (why !== null) wrong.push(`${one.as}: ${why}; ${JSON.stringify(cdr?.spool)}`);
     }
   }
@@ -255,7 +261,7 @@ const crowd = async (t: Test, site: Site, nodes: Nodes, dice: Dice): Promise<voi
     if (mine.length !== 1 || cdr.verdict !== plan.kind || cdr.ending !== 'caller-hung-up') {
       wrong.push(`${plan.as}: ${mine.length} CDRs, ${cdr?.verdict}, ${cdr?.ending}`);
     } else if (plan.kind === 'monitored') {
-      const why = isRightRecording(cdr.spool.file ?? '', plan.caller, plan.called, 200);
+      const why = isRightRecording(site, cdr.spool.file ?? '', plan.caller, plan.called, 200);
       if (why !== null) wrong.push(`${plan.as}: ${why}`);
     }
   }

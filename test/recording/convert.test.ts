@@ -1,4 +1,4 @@
-import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -7,6 +7,7 @@ import { type Conversion, convert } from '../../src/recording/convert.js';
 import { shortV6 } from '../../src/recording/datagram.js';
 import { g711Tables } from '../../src/recording/g711.js';
 import { WAV_HEADER } from '../../src/recording/wav.js';
+import { MemoryWav } from './memory-wav.js';
 import { type PacketSpec, type PcapStyle, pcapOf } from './pcap-maker.js';
 
 const dir = await mkdtemp(join(tmpdir(), 'sallyport-convert-'));
@@ -22,7 +23,7 @@ const sides = {
 interface Made extends Conversion {
   readonly left: Int16Array;
   readonly right: Int16Array;
-  readonly diskBytes: number;
+  readonly largest: number;
 }
 
 let made = 0;
@@ -30,11 +31,11 @@ let made = 0;
 const run = async (pcap: Buffer, maxSeconds = 3600): Promise<Made> => {
   const name = join(dir, String(made++));
   await writeFile(`${name}.pcap`, pcap);
-  const [input, output] = [await open(`${name}.pcap`, 'r'), await open(`${name}.wav`, 'w')];
+  const input = await open(`${name}.pcap`, 'r');
+  const output = new MemoryWav();
   const result = await convert(input, output, sides, maxSeconds);
-  await Promise.all([input.close(), output.close()]);
-  const wav = await readFile(`${name}.wav`);
-  const diskBytes = (await stat(`${name}.wav`)).blocks * 512;
+  await input.close();
+  const { wav, largest } = output;
   const [left, right] = [new Int16Array(result.frames), new Int16Array(result.frames)];
   for (let frame = 0; frame < result.frames; frame++) {
     left[frame] = wav.readInt16LE(WAV_HEADER + frame * 4);
@@ -42,7 +43,7 @@ const run = async (pcap: Buffer, maxSeconds = 3600): Promise<Made> => {
   }
   t.equal(wav.length, WAV_HEADER + result.frames * 4);
   t.equal(wav.readUInt32LE(40), result.frames * 4);
-  return { ...result, left, right, diskBytes };
+  return { ...result, left, right, largest };
 };
 
 /** A packet of the caller whose every sample tells its number. */
@@ -183,14 +184,14 @@ t.test('IPv6', async (t) => {
   }
 });
 
-t.test('a long hold costs no space, and the clock may be set back', async (t) => {
+t.test('a long hold is silence, and the clock may be set back', async (t) => {
   const hour = 3_600_000;
   const after = numbers(10).map((number) =>
     from(number + 10, { at: hour + number * 20, sequence: 10 + number, timestamp: hour * 8 + number * 160 }),
   );
   const wav = await run(pcapOf([...numbers(10).map((number) => from(number)), ...after]), 7200);
   t.equal(wav.seconds, 3600.2);
-  t.ok(wav.diskBytes < 1_000_000, 'silence is a hole');
+  t.ok(wav.largest <= 2 * 65_536, 'silence passes in small pieces too');
   t.equal(wav.left[hour * 8 + 80], mulaw(10));
 
   const setBack = numbers(100).map((number) =>

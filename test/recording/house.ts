@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +10,12 @@ import type { CallId } from '../../src/core/leg.js';
 import { createMedia, type MediaPools } from '../../src/media/media.js';
 import { createRecorder, type RecordingLimits, type SpoolRecorder } from '../../src/recording/recorder.js';
 import { type RtpengineOptions, type RunningRtpengine, startRtpengine } from '../../src/stack/rtpengine.js';
+import { writeIdentityFile } from '../../src/vault/key-files.js';
+import { createLocalStore } from '../../src/vault/local-store.js';
+import { createVault } from '../../src/vault/vault.js';
 import { legOf, monitoredDecision, newCallId } from '../media/decisions.js';
 import { RtpPhone, until } from '../media/rtp-phone.js';
+import { openedByAge } from '../site/opened.js';
 
 /** A recording node of our own with a recorder beside it, and calls on it. */
 
@@ -23,10 +27,34 @@ t.teardown(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
+/** The two halves of the house's keys: the vault has the public ones, the tests open with the private ones. */
+const facilityKey = join(dir, 'facility.identity.txt');
+const escrowKey = join(dir, 'escrow.identity.txt');
+export const vault = createVault({
+  store: createLocalStore({ dir: join(dir, 'recordings'), minFreeBytes: 1 }),
+  facilities: new Map([
+    ['north', [{ id: 'north-1', role: 'facility', recipient: await writeIdentityFile(facilityKey, []) }]],
+  ]),
+  sealed: [{ id: 'escrow-1', role: 'escrow', recipient: await writeIdentityFile(escrowKey, []) }],
+});
+
+/** The plain bytes of a recording's file, by Debian's age and not by us. */
+export const opened = (file: string): Buffer =>
+  openedByAge(file, file.includes('/sealed/') ? escrowKey : facilityKey);
+
+/** What stands encrypted in a manifest. */
+export const detailsOf = (manifest: string) => {
+  const file = join(dir, 'details.age');
+  writeFileSync(file, JSON.parse(readFileSync(manifest, 'utf8')).details);
+  const key = manifest.includes('/sealed/') ? escrowKey : facilityKey;
+  return JSON.parse(openedByAge(file, key).toString('utf8'));
+};
+
 export const root = process.getuid?.() === 0;
 
 export const quick: Partial<RecordingLimits> = {
   minFreeBytes: 1,
+  spoolOnDisk: true,
   spoolMs: 0,
   proveMs: 1000,
   firstWatchMs: 300,
@@ -55,7 +83,7 @@ export const openHouse = async (
   const emit = (event: AppEvent): void => void events.push(event);
   const recorder = createRecorder({
     spools: [{ node: name, dir: spool, pid: node.pid }],
-    recordingsDir: join(dir, 'recordings'),
+    vault,
     emit,
     limits: { ...quick, ...limits },
   });
@@ -99,6 +127,7 @@ export const up = async ({ media, recorder }: House): Promise<Call> => {
   const id = newCallId();
   const [caller, called] = [await phone(440), await phone(1000)];
   const decision = monitoredDecision(id);
+  await recorder.ready(legOf(id));
   const anchor = await media.anchorRecorded(id, decision, caller.sdp());
   const lost: string[] = [];
   anchor.onLost((why) => lost.push(why));
@@ -128,9 +157,9 @@ export const finished = (finding: SpoolFinding): FinishedRecording => {
   return finding.recording;
 };
 
-/** One channel of a WAV, from `fromMs` on. */
+/** One channel of an encrypted WAV, from `fromMs` on. */
 export const channelOf = (file: string, channel: 0 | 1, fromMs: number, toMs: number): number[] => {
-  const bytes = readFileSync(file);
+  const bytes = opened(file);
   const samples: number[] = [];
   for (let frame = fromMs * 8; frame < toMs * 8 && 44 + frame * 4 + 4 <= bytes.length; frame++) {
     samples.push(bytes.readInt16LE(44 + frame * 4 + channel * 2));

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   linkSync,
@@ -21,8 +22,10 @@ import { strengthOf, until } from '../media/rtp-phone.js';
 import {
   channelOf,
   cleanups,
+  detailsOf,
   dir,
   finished,
+  opened,
   openHouse,
   pcapOf,
   phone,
@@ -32,6 +35,7 @@ import {
   sha256,
   spoolFiles,
   up,
+  vault,
 } from './house.js';
 
 t.test('a recorded call with re-offers from both sides', async (t) => {
@@ -65,8 +69,9 @@ t.test('a recorded call with re-offers from both sides', async (t) => {
   t.strictSame(recorder.status(), { armed: 1, finishing: 0 });
 
   const { file, manifest, evidence } = finished(await call.end());
-  t.match(file, /\/recordings\/\d{4}\/\d\d\/\d\d\/c[a-z2-7]{26}\.wav$/);
-  const length = Math.floor((statSync(file).size - 44) / 32);
+  t.match(file, /\/recordings\/\d{4}\/\d\d\/\d\d\/c[a-z2-7]{26}\.wav\.age$/);
+  const wav = opened(file);
+  const length = Math.floor((wav.length - 44) / 32);
   const left = channelOf(file, 0, 0, 400);
   t.ok(strengthOf(left, 440) > 0.2, 'the caller is left');
   t.ok(strengthOf(left, 1000) < 0.02 && strengthOf(left, 2000) < 0.02, 'alone');
@@ -82,11 +87,23 @@ t.test('a recorded call with re-offers from both sides', async (t) => {
     caller: { lost: 0, codecs: ['PCMU', 'PCMA'], restarts: 1 },
     missingPackets: 0,
     damage: null,
-    wav: { sha256: sha256(file), channels: { left: 'caller', right: 'called' } },
+    facility: 'north',
+    wav: { channels: { left: 'caller', right: 'called' } },
+    keys: [{ id: 'north-1', role: 'facility' }],
+    files: [{ name: `${call.id}.wav.age`, bytes: statSync(file).size, sha256: sha256(file) }],
   });
+  t.match(detailsOf(manifest), {
+    callId: call.id,
+    decision: { reasons: [{ code: 'allowed-by-caller-list' }] },
+    pcapSha256: /^[0-9a-f]{64}$/,
+    plain: {
+      wav: { bytes: wav.length, bodySha256: createHash('sha256').update(wav.subarray(44)).digest('hex') },
+    },
+  });
+  t.match(evidence, { keys: ['north-1'], manifestSha256: sha256(manifest), removedFromSpool: 2 });
   t.ok(content.strangersPackets > 20, 'who sent what does not belong there is counted');
   t.equal(evidence.missingPackets, 0);
-  t.notMatch(readFileSync(manifest, 'utf8'), /\+1|127\.0\.0\.1/, 'no number, no address');
+  t.notMatch(JSON.stringify({ ...content, details: '' }), /\+1|127\.0\.0\.1/, 'no number, no address');
   t.equal(statSync(file).mode & 0o777, 0o600);
   t.strictSame(spoolFiles(house.spool), [], 'nothing is left in the spool');
   t.strictSame(
@@ -178,6 +195,7 @@ t.test('a recording that cannot be proved', async (t) => {
   const id = newCallId();
   const decision = monitoredDecision(id);
   const [caller, called] = [await phone(440), await phone(1000)];
+  await house.recorder.ready(legOf(id));
   const anchor = await house.media.anchorRecorded(id, decision, caller.sdp());
   const arm = (changed: (path: string) => string | null): Promise<Armed> => {
     // A proxy of the anchor whose claim is another one than the node's.
@@ -271,7 +289,7 @@ t.test('what a controller that died left behind', async (t) => {
   // Another controller, which knows only what the first one journalled.
   const later = createRecorder({
     spools: [{ node: 'r6', dir: house.spool, pid: house.node.pid }],
-    recordingsDir: join(dir, 'recordings'),
+    vault,
     emit: (event) => house.events.push(event),
     limits: { ...quick, settleMs: 300 },
   });

@@ -6,7 +6,17 @@ import type { SpokenArmed, SpokenRecordedAnchor, ThreeWayEvidence } from '../../
 import { createRecorder } from '../../src/recording/recorder.js';
 import { legOf, newCallId } from '../media/decisions.js';
 import { strengthOf, until } from '../media/rtp-phone.js';
-import { channelOf, dir, finished, type House, openHouse, quick, sha256, spoolFiles } from './house.js';
+import {
+  channelOf,
+  finished,
+  type House,
+  opened,
+  openHouse,
+  quick,
+  sha256,
+  spoolFiles,
+  vault,
+} from './house.js';
 import { answered, type SpokenCall, withoutPath } from './spoken-call.js';
 
 const fileOf = (house: House, armed: SpokenArmed): string =>
@@ -110,7 +120,7 @@ t.test('a call that becomes private: nothing more is written, and what was is se
   const sealing = await house.recorder.seal(leg, call.decision, call.anchor, 'on-privileged-list');
   const { recording, why } = sealedOf(sealing);
   t.equal(why, 'on-privileged-list');
-  t.match(recording.file, /\/recordings\/sealed\/\d{4}\/\d\d\/\d\d\/c[a-z2-7]{26}\.wav$/);
+  t.match(recording.file, /\/recordings\/sealed\/\d{4}\/\d\d\/\d\d\/c[a-z2-7]{26}\.wav\.age$/);
   t.equal(statSync(recording.file).mode & 0o777, 0o400);
   t.equal(statSync(recording.manifest).mode & 0o777, 0o400);
   for (const up of ['..', '../..', '../../..', '../../../..']) {
@@ -119,7 +129,8 @@ t.test('a call that becomes private: nothing more is written, and what was is se
   t.match(JSON.parse(readFileSync(recording.manifest, 'utf8')), {
     callId: call.id,
     sealed: { why: 'on-privileged-list', at: /^\d{4}-/ },
-    wav: { sha256: sha256(recording.file) },
+    keys: [{ id: 'escrow-1', role: 'escrow' }],
+    files: [{ sha256: sha256(recording.file) }],
     missingPackets: null,
     decision: { verdict: 'monitored' },
   });
@@ -130,7 +141,7 @@ t.test('a call that becomes private: nothing more is written, and what was is se
   const day = new Date(leg.receivedAt).toISOString().slice(0, 10).replaceAll('-', '/');
   t.match(await house.recorder.verifyAbsence(call.id), {
     state: 'nothing-found',
-    evidence: { sealed: [`sealed/${day}/${call.id}.json`, `sealed/${day}/${call.id}.wav`] },
+    evidence: { sealed: [`sealed/${day}/${call.id}.json`, `sealed/${day}/${call.id}.wav.age`] },
   });
   const other = newCallId();
   writeFileSync(join(recording.file, '..', `${other}.wav`), '');
@@ -261,7 +272,7 @@ t.test('a sealed part whose controller died, and one that nobody can decode', as
   await hangUp(call);
   const later = createRecorder({
     spools: [{ node: house.node.name, dir: house.spool, pid: house.node.pid }],
-    recordingsDir: join(dir, 'recordings'),
+    vault,
     emit: () => undefined,
     limits: quick,
   });
@@ -281,9 +292,10 @@ t.test('a sealed part whose controller died, and one that nobody can decode', as
   await grown(house, second);
   await second.stop();
   const finding = await house.recorder.seal(legOf(odd.id), odd.decision, odd.anchor, 'stopped');
-  const pcap = sealedOf(finding).recording.file.replace(/wav$/, 'pcap');
+  const pcap = sealedOf(finding).recording.file.replace(/wav\.age$/, 'pcap.age');
   t.ok(statSync(pcap).size > 16_384, 'the raw packets are kept where nobody could decode them');
   t.equal(statSync(pcap).mode & 0o777, 0o400);
+  t.equal(opened(pcap).readUInt32LE(0), 0xa1b2c3d4, 'a pcap, once it is opened');
   t.strictSame(spoolFiles(house.spool), []);
   t.match(await house.recorder.verifyAbsence(odd.id), { state: 'nothing-found' });
   await hangUp(odd);

@@ -1,7 +1,7 @@
 import type { SpokenRecordedAnchor } from '../../src/call/talk.js';
 import type { CallId } from '../../src/core/leg.js';
 import { NgSocket } from '../../src/media/ng-socket.js';
-import { monitoredDecision, newCallId } from '../media/decisions.js';
+import { legOf, monitoredDecision, newCallId } from '../media/decisions.js';
 import type { RtpPhone } from '../media/rtp-phone.js';
 import { cleanups, type House, phone } from './house.js';
 
@@ -22,6 +22,7 @@ export const answered = async (
 ): Promise<SpokenCall> => {
   const id = newCallId();
   const decision = monitoredDecision(id);
+  await house.recorder.ready(legOf(id));
   const [caller, called] = [await phone(440), await phone(1000)];
   const ng = new NgSocket({ node: house.node.name, emit: () => undefined, ...house.node.ng });
   cleanups.push(() => ng.close());

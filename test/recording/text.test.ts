@@ -1,4 +1,4 @@
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -8,6 +8,7 @@ import type { CallId, WallMs } from '../../src/core/leg.js';
 import { type Conversion, convert } from '../../src/recording/convert.js';
 import { endedFrom, sidesIn } from '../../src/recording/recover.js';
 import { TextChannel } from '../../src/recording/text-channel.js';
+import { MemoryWav } from './memory-wav.js';
 import { type PacketSpec, pcapOf } from './pcap-maker.js';
 
 const dir = await mkdtemp(join(tmpdir(), 'sallyport-text-'));
@@ -28,10 +29,11 @@ let made = 0;
 const run = async (packets: readonly PacketSpec[]): Promise<Conversion> => {
   const name = join(dir, String(made++));
   await writeFile(name, pcapOf(packets));
-  const [input, output] = [await open(name, 'r'), await open(`${name}.wav`, 'w')];
+  const input = await open(name, 'r');
+  const output = new MemoryWav();
   const result = await convert(input, output, sides, 3600);
-  await Promise.all([input.close(), output.close()]);
-  t.equal((await readFile(`${name}.wav`)).length, 44 + result.frames * 4);
+  await input.close();
+  t.equal(output.wav.length, 44 + result.frames * 4);
   return result;
 };
 
@@ -164,9 +166,10 @@ t.test('strangers, other ports and the sound are not in it, and it is not in the
   const { text: _text, ...silent } = sides;
   const name = join(dir, 'without');
   await writeFile(name, pcapOf([typed(0, 'x')]));
-  const [input, output] = [await open(name, 'r'), await open(`${name}.wav`, 'w')];
+  const input = await open(name, 'r');
+  const output = new MemoryWav();
   t.equal((await convert(input, output, silent, 10)).text, null);
-  await Promise.all([input.close(), output.close()]);
+  await input.close();
 });
 
 t.test('whatever comes, no more is shown than was sent, and it is bounded', async (t) => {

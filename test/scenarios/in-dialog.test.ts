@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { hears } from '../../src/phones/goertzel.js';
 import type { Answer } from '../../src/phones/line.js';
@@ -45,7 +44,7 @@ const turns = (samples: Int16Array, hz: number): readonly string[] => {
   return long.filter((kind, index) => kind !== long[index - 1]);
 };
 
-const channelsOf = (file: string): readonly Int16Array[] => readWav(readFileSync(file)).channels;
+const channelsOf = (site: Site, file: string): readonly Int16Array[] => readWav(site.opened(file)).channels;
 
 const refusedWith = (t: Test, answer: Answer, status: number, warning: string | undefined, what: string) => {
   t.same(
@@ -93,7 +92,7 @@ t.test('what happens within a call', async (t) => {
         onlyTheNode(t, site, talk);
         const cdr = await hangUp(site, talk);
         t.match(cdr, { ending: 'caller-hung-up', spool: { state: 'recording-finished' } });
-        const [left = new Int16Array(), right = new Int16Array()] = channelsOf(cdr.spool.file);
+        const [left = new Int16Array(), right = new Int16Array()] = channelsOf(site, cdr.spool.file);
         const around = (list: readonly string[]) => list.join(' ').replace(/^silence |( silence)$/g, '');
         const { spool } = cdr;
         t.equal(around(turns(left, 440)), 'tone silence tone', 'the caller’s channel', { spool });
@@ -127,7 +126,7 @@ t.test('what happens within a call', async (t) => {
     const cdr = await hangUp(site, talk);
     t.same(cdr.spool.caller.codecs, ['PCMU', 'PCMA']);
     t.same(cdr.spool.called.codecs, ['PCMU', 'PCMA']);
-    const [left = new Int16Array(), right = new Int16Array()] = channelsOf(cdr.spool.file);
+    const [left = new Int16Array(), right = new Int16Array()] = channelsOf(site, cdr.spool.file);
     t.ok(turns(left, 440).join() === 'tone' || turns(left, 440).includes('tone'), 'the caller');
     t.ok(turns(right, 1000).includes('tone'), 'the called party');
   });

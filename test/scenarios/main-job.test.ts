@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import t from 'tap';
 import { heardMs, hears } from '../../src/phones/goertzel.js';
 import { readWav } from '../../src/phones/wav.js';
@@ -29,8 +29,8 @@ t.test('the main job, with real SIP, Redis, media and audio', async (t) => {
         node: 'recorded-1',
       });
       t.equal(cdr.spool.state, 'recording-finished');
-      t.ok(existsSync(cdr.spool.file), 'the WAV is there');
-      const { channels, sampleRate } = readWav(readFileSync(cdr.spool.file));
+      t.ok(existsSync(cdr.spool.file), 'the recording is there');
+      const { channels, sampleRate } = readWav(site.opened(cdr.spool.file));
       const [left = new Int16Array(), right = new Int16Array()] = channels;
       t.equal(sampleRate, 8000);
       t.ok(hears(left, 440) && heardMs(left, 1000) === 0, 'the caller alone is left');

@@ -296,7 +296,7 @@ t.test('callers with a PIN', async (t) => {
     const files = readdirSync(site.dir, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name));
-    t.ok(files.some((name) => name.endsWith('.wav')) && files.some((name) => name.includes('journal')));
+    t.ok(files.some((name) => name.endsWith('.wav.age')) && files.some((name) => name.includes('journal')));
     for (const [who, secret] of secrets.entries()) {
       t.notOk(told.includes(secret), `secret ${who} is in no event`);
       const holding = files.filter((name) => readFileSync(name).includes(secret));

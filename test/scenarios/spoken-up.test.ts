@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { setLockdown } from '../../src/cli/control.js';
 import { askController } from '../../src/cli/control-client.js';
@@ -196,7 +196,7 @@ t.test('lockdown and supervision of spoken calls', async (t) => {
       await ear.ended();
       t.match(over.rows.filter(({ kind }) => kind === 'supervision').at(-1)?.body, { use: 'listen', ...by });
       t.equal(over.cdr.spool.state, 'recording-finished');
-      const { channels } = readWav(readFileSync(over.cdr.spool.file));
+      const { channels } = readWav(house.site.opened(over.cdr.spool.file));
       t.same(
         channels.map((channel) => heardMs(channel, 1700)),
         [0, 0],
@@ -254,7 +254,7 @@ t.test('lockdown and supervision of spoken calls', async (t) => {
       t.equal(over.cdr.sealed?.state, 'recording-sealed');
       const { file } = over.cdr.sealed;
       t.ok(existsSync(file) && file.includes('/sealed/'), 'what was recorded is sealed');
-      const { channels } = readWav(readFileSync(file));
+      const { channels } = readWav(house.site.opened(file));
       t.same(
         channels.map((channel) => heardMs(channel, 1300) + heardMs(channel, 760)),
         [0, 0],

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { heardMs, hears } from '../../src/phones/goertzel.js';
 import { readWav } from '../../src/phones/wav.js';
@@ -68,7 +67,7 @@ t.test('the conversation with the called party', async (t) => {
     t.equal(over.cdr.spool.state, 'recording-finished');
     t.same(kindsOf(over), ['decision', 'armed', 'cdr']);
     const [left = new Int16Array(), right = new Int16Array()] = readWav(
-      readFileSync(over.cdr.spool.file),
+      house.site.opened(over.cdr.spool.file),
     ).channels;
     t.ok(hears(left, 440) && hears(right, 1000), 'the two are in the recording, each in its channel');
     t.equal(heardMs(left, 620) + heardMs(right, 700), 0, 'and nothing of before they were told');

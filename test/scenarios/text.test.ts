@@ -68,21 +68,25 @@ t.test('phones that type', async (t) => {
     onlyTheNode(t, site, talk, site.local.recorded[0]?.mediaAddress);
     const { spool } = await hangUp(site, talk);
     t.equal(spool.state, 'recording-finished');
-    const file = spool.file.replace(/\.wav$/, '.txt');
-    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    const file = spool.file.replace(/\.wav\.age$/, '.txt.age');
+    const lines = site.opened(file).toString('utf8').trimEnd().split('\n');
     t.same(
       lines.map((line) => line.replace(/^\[\d\d:\d\d\.\d{3}\] /, '')),
       ['caller: >hello>therelostfound>still', 'called: <hello<there<still'],
     );
-    const manifest = JSON.parse(readFileSync(spool.file.replace(/\.wav$/, '.json'), 'utf8'));
+    const manifest = JSON.parse(readFileSync(spool.file.replace(/\.wav\.age$/, '.json'), 'utf8'));
     const text = {
-      file: `${talk.callId}.txt`,
-      sha256: digest(file),
       characters: { caller: '>hello>therelostfound>still'.length, called: '<hello<there<still'.length },
       errors: [],
     };
     t.match(manifest, { complete: true, text: { ...text, caller: { lost: 0, recovered: 1 } } });
+    t.match(manifest.files, [{}, { name: `${talk.callId}.txt.age`, sha256: digest(file) }]);
     t.match(spool.text, text, 'and the CDR says so too');
+    t.strictSame(
+      spool.files,
+      manifest.files,
+      'of the encrypted files: a digest of the words would confirm a guess',
+    );
   });
 
   await t.test('what is no text is an error of the recording', async (t) => {
@@ -93,7 +97,7 @@ t.test('phones that type', async (t) => {
     talk.call.text.type('end');
     await talk.other.text.untilReads('end');
     const { spool } = await hangUp(site, talk);
-    const manifest = JSON.parse(readFileSync(spool.file.replace(/\.wav$/, '.json'), 'utf8'));
+    const manifest = JSON.parse(readFileSync(spool.file.replace(/\.wav\.age$/, '.json'), 'utf8'));
     t.match(manifest, {
       complete: false,
       text: { errors: ['text-malformed', 'text-other-payload'], caller: { malformed: 1 } },

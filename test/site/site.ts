@@ -16,6 +16,7 @@ import { type Sallyport, startSallyport } from '../../src/main.js';
 import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.js';
 import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 import { fromRoot } from '../../src/root.js';
+import { openedByAge } from './opened.js';
 import { writeShortPrompts } from './short-prompts.js';
 import { SpoolWatch } from './spool-watch.js';
 
@@ -297,6 +298,12 @@ export class Site {
     return rows[0]?.body;
   }
 
+  /** The plain bytes of one of this site's encrypted files: sealed ones by escrow's key, others by the facility's. */
+  opened(file: string): Buffer {
+    const { facility, escrow } = this.local.identities;
+    return openedByAge(file, file.includes('/recordings/sealed/') ? escrow : facility);
+  }
+
   publish(words: ListWords, more: Parameters<LocalSite['publish']>[1] = {}) {
     return this.local.publish(listSet(words, this.config), more);
   }
@@ -375,6 +382,11 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
     dir,
     heartbeatMs: 1000,
     ...options.local,
+  });
+  // Spools in memory lie outside of the test's folder.
+  closers.push(() => {
+    for (const { spool } of local.recorded)
+      if (spool !== undefined) rmSync(spool, { recursive: true, force: true });
   });
   closers.push(() => local.stop());
   await local.publish(listSet(options.lists ?? defaultLists, config));

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import type { Test } from 'tap';
 import type { AppEvent } from '../../../src/call/events.js';
 import { heardMs, hears } from '../../../src/phones/goertzel.js';
@@ -84,7 +84,7 @@ export const checkSealed = (t: Test, site: Site, cdr: Row['body'], name: string)
   const file: string = cdr.sealed?.file ?? '';
   t.ok(file.startsWith(`${site.config.recording.directory}/sealed/`), `${name}: apart from the recordings`);
   if (!existsSync(file)) return;
-  const [left = new Int16Array(), right = new Int16Array()] = readWav(readFileSync(file)).channels;
+  const [left = new Int16Array(), right = new Int16Array()] = readWav(site.opened(file)).channels;
   t.ok(hears(left, callerHz), `${name}: the caller is in it`);
   t.ok(hears(right, calledHz), `${name}: the called party is in it`);
   for (const channel of [left, right]) {

@@ -1,0 +1,195 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, link, open, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { unarmored } from './age-armor.js';
+import type { Identity } from './age-keys.js';
+import { openBytes, openSealed } from './age-stream.js';
+import type { Found } from './catalogue.js';
+import { statOf, syncFolder } from './durable.js';
+import { VaultError } from './errors.js';
+import type { StoredFile } from './manifest.js';
+import type { Store } from './store.js';
+
+/** What of a file's plain bytes its digest does not cover: the header of a WAV, which is made last. */
+const HEAD_BYTES: Readonly<Record<string, number>> = { wav: 44 };
+
+interface Plain {
+  readonly bytes: number;
+  readonly bodySha256: string;
+}
+
+export interface Decrypted {
+  /** Paths of the plain files. */
+  readonly files: readonly string[];
+  /** What stood encrypted in the manifest. */
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Before anything is read: these identities are those of keys the recording was encrypted to. */
+const checkIdentities = ({ manifest }: Found, identities: readonly Identity[]): void => {
+  const own = new Set(identities.map(({ recipient }) => recipient.text));
+  if (manifest.keys.some(({ recipient }) => own.has(recipient))) return;
+  throw new VaultError(manifest.sealed === null ? 'identity-unfit' : 'escrow-needed');
+};
+
+const readDetails = async ({ manifest }: Found, identities: readonly Identity[]) => {
+  const bytes = await openBytes(unarmored(manifest.details), identities);
+  let details: unknown;
+  try {
+    details = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw new VaultError('manifest-malformed');
+  }
+  if (!isRecord(details) || details.callId !== manifest.callId || !isRecord(details.plain)) {
+    throw new VaultError('recording-changed', 'the manifest’s details are those of another recording');
+  }
+  return { details, plain: details.plain };
+};
+
+const plainOf = (plain: Readonly<Record<string, unknown>>, kind: string): Plain => {
+  const one = plain[kind];
+  if (!isRecord(one) || typeof one.bytes !== 'number' || typeof one.bodySha256 !== 'string') {
+    throw new VaultError('recording-changed', 'the manifest’s details do not know a file');
+  }
+  return { bytes: one.bytes, bodySha256: one.bodySha256 };
+};
+
+const changed = (detail: string): VaultError => new VaultError('recording-changed', detail);
+
+/** Passes the stored bytes on, and holds them against the manifest when they end. */
+async function* asStored(
+  source: AsyncIterable<Buffer>,
+  file: StoredFile,
+): AsyncGenerator<Buffer, void, undefined> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const part of source) {
+    hash.update(part);
+    bytes += part.length;
+    if (bytes > file.bytes) throw changed('a file is longer than its manifest says');
+    yield part;
+  }
+  if (bytes !== file.bytes || hash.digest('hex') !== file.sha256) {
+    throw changed('a file is not the one its manifest names');
+  }
+}
+
+interface Writing {
+  readonly source: AsyncIterable<Buffer>;
+  readonly identities: readonly Identity[];
+  readonly plain: Plain;
+  readonly head: number;
+  readonly stop: AbortSignal;
+}
+
+const writePlain = async (
+  out: FileHandle,
+  { source, identities, plain, head, stop }: Writing,
+): Promise<void> => {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const part of openSealed(source, identities)) {
+    stop.throwIfAborted();
+    hash.update(bytes >= head ? part : part.subarray(Math.min(head - bytes, part.length)));
+    bytes += part.length;
+    await out.writeFile(part);
+  }
+  if (bytes !== plain.bytes || hash.digest('hex') !== plain.bodySha256) {
+    throw changed('the plain bytes are not those that were encrypted');
+  }
+  await out.sync();
+};
+
+const unwritable = (error: unknown): never => {
+  throw new VaultError(
+    'out-unwritable',
+    `the folder for what is decrypted cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+  );
+};
+
+/** Plain files under names that say that they are not whole yet; every one goes again unless all become final. */
+class OutFolder {
+  readonly #dir: string;
+  readonly #temporary: string[] = [];
+  readonly #final: string[] = [];
+  #kept = false;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  async create(): Promise<{ readonly path: string; readonly file: FileHandle }> {
+    const path = join(this.#dir, `.recording-${randomBytes(8).toString('hex')}.part`);
+    const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+    const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600).catch(unwritable);
+    this.#temporary.push(path);
+    return { path, file };
+  }
+
+  async isFree(name: string): Promise<void> {
+    if ((await statOf(join(this.#dir, name))) !== null) throw new VaultError('out-exists');
+  }
+
+  async publish(path: string, name: string): Promise<void> {
+    const final = join(this.#dir, name);
+    await link(path, final).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') throw new VaultError('out-exists');
+      unwritable(error);
+    });
+    this.#final.push(final);
+  }
+
+  async keep(): Promise<readonly string[]> {
+    await syncFolder(this.#dir);
+    this.#kept = true;
+    return this.#final;
+  }
+
+  async tidy(): Promise<void> {
+    const gone = this.#kept ? this.#temporary : [...this.#temporary, ...this.#final];
+    for (const path of gone) await unlink(path).catch(() => undefined);
+  }
+}
+
+/**
+ * Decrypts every file of a recording into a folder, as `c….wav` and so on. A file gets its name only when all of them
+ * are authenticated to the last byte; on any error nothing plain is left. Rejects with VaultError, or with the reason
+ * of `stop`.
+ */
+export const decryptRecording = async (
+  store: Store,
+  found: Found,
+  identities: readonly Identity[],
+  outDir: string,
+  stop: AbortSignal = new AbortController().signal,
+): Promise<Decrypted> => {
+  const { manifest, folder } = found;
+  checkIdentities(found, identities);
+  const { details, plain } = await readDetails(found, identities);
+  const out = new OutFolder(outDir);
+  const made: { path: string; name: string }[] = [];
+  try {
+    for (const stored of manifest.files) {
+      const name = stored.name.replace(/\.age$/, '');
+      const kind = name.slice(name.lastIndexOf('.') + 1);
+      await out.isFree(name);
+      const { path, file } = await out.create();
+      try {
+        const source = asStored(store.read(`${folder}/${stored.name}`), stored);
+        const head = HEAD_BYTES[kind] ?? 0;
+        await writePlain(file, { source, identities, plain: plainOf(plain, kind), head, stop });
+      } finally {
+        await file.close();
+      }
+      made.push({ path, name });
+    }
+    for (const { path, name } of made) await out.publish(path, name);
+    return { files: await out.keep(), details };
+  } finally {
+    await out.tidy();
+  }
+};

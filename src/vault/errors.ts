@@ -1,0 +1,40 @@
+import { RecordingError } from '../call/ports.js';
+
+/** Every refusal of the vault. docs/vault.md holds the same table, and a test proves it. */
+export const vaultErrorTexts = {
+  'key-malformed': 'A recipient or an identity is not one that age (X25519) knows.',
+  'key-unreadable': 'The file of a recipient or an identity cannot be read, or holds none.',
+  'identity-exposed': 'Others than its owner may read the identity’s file.',
+  'no-recording-key': 'There is no key to encrypt recordings of this facility to: nothing is recorded there.',
+  'age-malformed': 'The file is not of the format age-encryption.org/v1, or has more than we read.',
+  'age-header-changed': 'The header of an encrypted file was changed.',
+  'age-cut': 'An encrypted file ends too early.',
+  'age-changed': 'An encrypted file was changed: a piece of it is damaged, missing, or in another’s place.',
+  'identity-unfit': 'The file is not encrypted to this identity.',
+  'escrow-needed': 'A sealed recording opens with an escrow identity alone.',
+  'vault-missing': 'The vault’s folder is not there, or is none.',
+  'vault-unwritable': 'Nothing can be written into the vault.',
+  'vault-full': 'The vault has too little free space.',
+  'vault-unresponsive': 'The vault’s file system does not answer in time.',
+  'vault-symlink': 'A name in the vault is a link, or no plain file or folder: it is not followed.',
+  'vault-too-many': 'There are more names in the vault than are looked through.',
+  'recording-exists': 'There is a finished recording of this call; it is never overwritten.',
+  'recording-unknown': 'There is no recording of that call.',
+  'recording-ambiguous': 'More than one recording fits.',
+  'manifest-malformed': 'The manifest of a recording is not one of ours.',
+  'recording-changed': 'A file of the vault is not the one its manifest, or the journal, names.',
+  'out-exists': 'There is a file of that name already; it is not overwritten.',
+  'out-unwritable': 'The decrypted recording cannot be written there.',
+} as const;
+
+export type VaultErrorCode = keyof typeof vaultErrorTexts;
+export const vaultErrorCodes = Object.keys(vaultErrorTexts) as VaultErrorCode[];
+
+/** Never holds a key, a number or a byte of a recording. */
+export class VaultError extends RecordingError {
+  declare readonly code: VaultErrorCode;
+  constructor(code: VaultErrorCode, detail: string = vaultErrorTexts[code]) {
+    super(code, detail);
+    this.name = 'VaultError';
+  }
+}

@@ -1,0 +1,51 @@
+import type { VaultErrorCode } from './errors.js';
+
+/** Size and digest (sha256, hex) of an object as it is stored: of encrypted bytes. */
+export interface Settled {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** An object in the making. Nothing of it is seen under its name before it is committed. */
+export interface Staged {
+  readonly name: string;
+  writeAt(bytes: Buffer, position: number): Promise<void>;
+  /** Makes what was written durable. No more is written then. */
+  settle(): Promise<Settled>;
+  /** Leaves nothing of it. Idempotent; never rejects; does nothing once it is committed. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Where encrypted recordings are kept. Names are paths of lower-case folders and files, `2026/11/21/c….json`. Errors
+ * are VaultErrors, or of the system.
+ */
+export interface Store {
+  stage(name: string, mode: number): Promise<Staged>;
+  /** Gives settled objects their names and returns when that is durable. Rejects with `recording-exists`: none is ever replaced. */
+  commit(staged: readonly Staged[]): Promise<void>;
+  has(name: string): Promise<boolean>;
+  /** Removes what an interrupted commit left: only ever objects without a manifest. */
+  remove(name: string): Promise<void>;
+  /** Rejects with `recording-unknown` where there is none. */
+  read(name: string): AsyncIterable<Buffer>;
+  /** Names of the files in a folder, and of those in the making; none where the folder is not there. */
+  list(folder: string): Promise<string[]>;
+  folders(folder: string): Promise<string[]>;
+  /** Why nothing can be stored now, or null. Always settles soon. */
+  judge(): Promise<VaultErrorCode | null>;
+  /** Where an object is, for people and for the journal. */
+  locate(name: string): string;
+}
+
+/** An object's bytes where they are at most so many; null where there are more. */
+export const readWhole = async (store: Store, name: string, maxBytes: number): Promise<Buffer | null> => {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of store.read(name)) {
+    length += part.length;
+    if (length > maxBytes) return null;
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+};
