@@ -21,6 +21,7 @@ import { listsOptionsOf } from '../../src/open-parts.js';
 import { planOf } from '../../src/options.js';
 import { fromRoot } from '../../src/root.js';
 import { quantile } from './rung.js';
+import { vaultParts } from './vault.js';
 
 /** One step alone: its round trip in µs, or how many of it a second. */
 export interface PartFigure {
@@ -148,4 +149,5 @@ export const measureParts = async (site: LocalSite): Promise<PartFigure[]> => [
   await listPart(site),
   ...(await mediaParts(site, 'private')),
   ...(await mediaParts(site, 'recorded')),
+  ...(await vaultParts()),
 ];
