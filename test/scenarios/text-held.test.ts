@@ -100,8 +100,10 @@ t.test('text where the conversation is held here', async (t) => {
     return files.filter((file) => existsSync(file) && readFileSync(file).includes(words));
   };
 
+  const transcriptBeside = (wav: string): string =>
+    site.opened(wav.replace(/\.wav\.age$/, '.txt.age')).toString('utf8');
   const transcript = ({ cdr }: Over): readonly string[] =>
-    readFileSync((cdr.spool.file as string).replace(/\.wav$/, '.txt'), 'utf8')
+    transcriptBeside(cdr.spool.file)
       .trimEnd()
       .split('\n')
       .map((line) => line.replace(/^\[\d\d:\d\d\.\d{3}\] /, ''));
@@ -350,7 +352,7 @@ t.test('text where the conversation is held here', async (t) => {
         sealed: { state: 'recording-sealed' },
         spool: { state: 'nothing-found' },
       });
-      const sealed = readFileSync((over.cdr.sealed.file as string).replace(/\.wav$/, '.txt'), 'utf8');
+      const sealed = transcriptBeside(over.cdr.sealed.file);
       t.match(sealed, />not>yet/);
       t.notMatch(sealed, 'for-counsel', 'what was typed after is not under seal either');
       t.same(keptAnywhere('for-counsel'), [], 'nor anywhere');
