@@ -82,6 +82,7 @@ trunks:
         header: X-Caller
       conversation: elsewhere
       language: es
+      keys: events
       offerPrivateCall: false
       privatePrefix: "*7"
       unitHeader: X-Unit
@@ -97,6 +98,7 @@ trunks:
       address: 192.0.2.9
       port: 5065
       transport: tcp
+      keys: in-band
       keepaliveSeconds: 20
       firstResponseSeconds: 4
       copyHeaders:
@@ -319,6 +321,8 @@ t.test('the full sample is read as it stands', async (t) => {
   const config = parse(full);
   t.equal(config.controller.name, 'North-1');
   t.equal(config.trunks.facilities[0]?.caller.header, 'X-Caller');
+  t.equal(config.trunks.facilities[0]?.keys, 'events');
+  t.equal(config.trunks.carriers[0]?.keys, 'in-band');
   t.same(config.policy.barredNumberTypes, ['premium']);
   t.equal(config.media.nodes[1]?.spool, undefined);
   t.same(config.dialPlans.default?.speedDials, { '*77': '+12125550123' });

@@ -18,10 +18,15 @@ import {
 import { assertPrivate, assertRecorded, isPromptsRoot } from '../../src/media/closed-commands.js';
 import {
   answerCommand,
+  answerOfNobodyCommand,
   blockCommand,
   blockKeysCommand,
+  blockPartyCommand,
+  blockPartyKeysCommand,
   deleteCommand,
+  hearTonesCommand,
   offerCommand,
+  offerToNobodyCommand,
   pingCommand,
   playCommand,
   queryCommand,
@@ -31,8 +36,11 @@ import {
   stopRecordingCommand,
   subscribeAnswerCommand,
   subscribeCommand,
+  unblockCallCommand,
   unblockCommand,
   unblockKeysCommand,
+  unblockPartyCommand,
+  unhearTonesCommand,
   unsubscribeCommand,
 } from '../../src/media/commands.js';
 import { NgSocket } from '../../src/media/ng-socket.js';
@@ -111,6 +119,8 @@ t.test('bencode: hostile bytes give a BencodeError and nothing else', async (t) 
   t.strictSame(Object.keys(proto as object), ['__proto__']);
 });
 
+const nowhere = 'v=0\r\nc=IN IP4 0.0.0.0\r\nm=audio 9 RTP/AVP 0\r\n';
+
 t.test('a private node is sent nothing off the closed list', async (t) => {
   const id = newCallId();
   const mine = [
@@ -129,6 +139,14 @@ t.test('a private node is sent nothing off the closed list', async (t) => {
     playCommand(id, 'caller', '/prompts/en/greeting.wav', 1),
     playCommand(id, 'called', '/prompts/names/callers/A.b..c-1.wav', 20),
     stopPlayingCommand(id, 'caller'),
+    offerToNobodyCommand(id, 'caller', 'v=0', '127.0.0.1'),
+    answerOfNobodyCommand(id, 'called', nowhere, '127.0.0.1'),
+    blockPartyCommand(id, 'caller'),
+    blockPartyKeysCommand(id, 'called'),
+    unblockPartyCommand(id, 'caller'),
+    hearTonesCommand(id),
+    unhearTonesCommand(id),
+    unblockCallCommand(id),
   ];
   for (const message of mine) {
     t.doesNotThrow(() => assertPrivate(message, '/prompts'), JSON.stringify(message));
@@ -172,6 +190,35 @@ t.test('a private node is sent nothing off the closed list', async (t) => {
   );
   t.throws(() => assertRecorded({ ...recording, 'record-call': 'maybe' }));
   t.throws(() => assertRecorded({ command: 'start recording', 'call-id': id }));
+});
+
+t.test('nobody has no address, and listens to nothing', async (t) => {
+  const id = newCallId();
+  const answer = answerOfNobodyCommand(id, 'called', nowhere, '127.0.0.1');
+  t.match(answer, { 'from-tag': 'called', 'to-tag': 'nobody' });
+  const six = nowhere.replace('IP4 0.0.0.0', 'IP6 ::');
+  const somewhere = [
+    'v=0',
+    nowhere.replace('0.0.0.0', '127.0.0.1'),
+    nowhere.replace('0.0.0.0', '0.0.0.0.example'),
+    six.replace('::', '::1'),
+    `${nowhere}c=IN IP4 192.0.2.1\r\n`,
+    nowhere.replace('IN IP4', 'IN  IP4'),
+  ];
+  const hears = hearTonesCommand(id);
+  for (const assert of [assertPrivate, assertRecorded]) {
+    t.doesNotThrow(() => assert({ ...answer, sdp: six }));
+    for (const sdp of somewhere) t.throws(() => assert({ ...answer, sdp }), sdp);
+    t.throws(() => assert({ ...answer, 'record-call': 'yes' }));
+    t.throws(() => assert({ ...answer, 'from-tag': 'nobody' }));
+    for (const mode of ['tone', 'off', 'random', 'DTMF', ''])
+      t.throws(() => assert({ ...hears, 'DTMF-security': mode }), mode);
+    // With these the node would not stop, or do something at a key of its own accord.
+    t.throws(() => assert({ ...hears, flags: ['all', 'detect-DTMF'] }));
+    t.throws(() => assert({ ...hears, trigger: '1' }));
+    t.throws(() => assert({ ...hears, 'DTMF-security-trigger': '1' }));
+    t.throws(() => assert(blockPartyCommand(id, 'nobody' as never)));
+  }
 });
 
 const recordedOnly = (id: CallId) => [
