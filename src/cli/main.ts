@@ -41,7 +41,7 @@ import {
   listsShow,
 } from './lists.js';
 import { CommandError, processTerminal } from './output.js';
-import { promptsCheck, promptsList, promptsManifest } from './prompts.js';
+import { type NameFlags, promptsCheck, promptsList, promptsManifest, promptsName } from './prompts.js';
 import { addRecordingsCommands } from './recordings-commands.js';
 import { addReviewCommands } from './review-commands.js';
 import { run, runLocal } from './run.js';
@@ -306,7 +306,9 @@ withJson(withConfig(callers.command('show')))
     callersShow(options.facility, callersOptions(options)),
   );
 
-const prompts = program.command('prompts').description('check, list and vouch for the spoken prompts');
+const prompts = program
+  .command('prompts')
+  .description('check, list and vouch for the spoken prompts, and speak names');
 withJson(withConfig(prompts.command('check')))
   .description('prove every prompt as the controller does when it starts, and name what is wrong')
   .argument('[dir]', 'folder of the prompts (default: that of the configuration)')
@@ -323,6 +325,15 @@ withJson(prompts.command('manifest'))
   .description('write the manifest of a folder of prompts: texts.json with the words, and the sounds')
   .argument('<dir>', 'folder of the prompts')
   .action((dir: string, options: { json: boolean }) => promptsManifest(dir, options.json, terminal));
+
+withJson(prompts.command('name'))
+  .description('speak a caller’s or a facility’s name with a synthetic voice (flite, espeak-ng) into a file')
+  .argument('<name>', 'the name, as it is to be said')
+  .requiredOption('--out <file>', 'WAV to write, such as PROMPTS/names/callers/4711.wav')
+  .option('--language <code>', 'en or es', 'en')
+  .action((name: string, options: NameFlags & { json: boolean }) =>
+    promptsName(name, { language: options.language, out: options.out }, options.json, terminal),
+  );
 
 addJournalCommands(program, { terminal, load, withConfig, withJson });
 

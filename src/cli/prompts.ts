@@ -1,9 +1,11 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { languages, promptIds } from '../core/prompt.js';
 import { type Catalogue, loadPrompts } from '../prompts/catalogue.js';
 import { makeManifest } from '../prompts/make-manifest.js';
 import { MANIFEST_FILE, type Manifest, versionOf } from '../prompts/manifest.js';
 import { causeOf, PromptError } from '../prompts/prompt-error.js';
+import { speakName, VoiceMissing } from '../prompts/speak-name.js';
 import { CommandError, columns, type Terminal } from './output.js';
 
 /** A problem without its code in front, which is printed at the end. */
@@ -116,4 +118,39 @@ export const promptsManifest = async (
   terminal.out(
     `written: ${join(directory, MANIFEST_FILE)}. It says that each sound speaks its words in texts.json: listen to them`,
   );
+};
+
+export interface NameFlags {
+  readonly language: string;
+  readonly out: string;
+  /** Where programs are looked for; default the environment's. */
+  readonly path?: string;
+}
+
+/** `prompts name`: a recorded name in a synthetic voice. Never overwrites: it could be a person's own voice. */
+export const promptsName = async (
+  name: string,
+  { language: spoken, out, path = process.env.PATH ?? '' }: NameFlags,
+  json: boolean,
+  terminal: Terminal,
+): Promise<void> => {
+  const language = languages.find((one) => one === spoken);
+  if (language === undefined) {
+    throw new CommandError('language-unknown', `names are spoken in ${languages.join(' and ')}`, 2);
+  }
+  try {
+    const { bytes, ms } = await speakName(name, language, path);
+    await writeFile(out, bytes, { flag: 'wx' });
+    terminal.out(json ? JSON.stringify({ ok: true, ms }) : `written: ${out}, ${ms} ms; listen to it`);
+  } catch (error) {
+    if (error instanceof VoiceMissing) {
+      const how = `apt-get install ${error.install}, or record the name: 8 kHz µ-law WAV, one channel`;
+      throw new CommandError(error.code, `${error.message}; ${how}`);
+    }
+    if (error instanceof PromptError)
+      throw new CommandError(error.code, `no name was written: ${sentence(error)}`, 2);
+    if (causeOf(error) === 'EEXIST')
+      throw new CommandError('file-exists', `${out} is there already and is not overwritten`, 2);
+    throw new CommandError('file-unwritable', `${out} cannot be written (${causeOf(error)})`);
+  }
 };

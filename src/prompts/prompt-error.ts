@@ -22,6 +22,8 @@ export type PromptErrorCode =
   | 'prompt-unreadable'
   /** A file among the names that is no id of a facility or caller. */
   | 'name-unknown'
+  /** A name that no voice can say, or a voice that failed. */
+  | 'name-unspoken'
   /** More names than are looked at when the catalogue is loaded; each is looked at when it is used. */
   | 'names-too-many';
 

@@ -1,8 +1,17 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { promptsCheck, promptsList, promptsManifest } from '../../src/cli/prompts.js';
+import { promptsCheck, promptsList, promptsManifest, promptsName } from '../../src/cli/prompts.js';
 import { languages, promptIds } from '../../src/core/prompt.js';
 import { everySound, soundFile } from '../../src/prompts/manifest.js';
 import { inProcess, Terminal } from './terminal.js';
@@ -117,3 +126,88 @@ t.test('what is wrong is named; a bad name costs the name, a bad prompt the cata
   t.match(made.err, /no manifest was written: es\/greeting\.wav/);
   t.equal(readFileSync(join(dir, 'manifest.json'), 'utf8'), before, 'the manifest is as it was');
 });
+
+/** Programs under these names that write these sounds where the real ones would, for machines without a voice. */
+const voicesOf = (t: Test, made: Buffer): string => {
+  const dir = mkdtempSync(join(tmpdir(), 'voices-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  writeFileSync(join(dir, 'made.wav'), made);
+  const program = (name: string, script: string): void => {
+    writeFileSync(join(dir, name), `#!/bin/sh\n${script}\n`);
+    chmodSync(join(dir, name), 0o755);
+  };
+  const last = 'for last in "$@"; do :; done';
+  // The text must have come in a file: what a person is called is not for everybody's process list.
+  program('flite', `${last}; case "$*" in *Doe*) exit 1;; esac; echo "$*" >'${dir}/said'; : >"$last"`);
+  program('espeak-ng', `${last}; : >"$last"`);
+  program(
+    'sox',
+    `for one in "$@"; do case "$one" in *.wav) out=$one;; esac; done; cat '${dir}/made.wav' >"$out"`,
+  );
+  return dir;
+};
+
+t.test('a name is spoken, checked as one that was recorded, and never overwritten', async (t) => {
+  const silent = sound().fill(0xff, 44);
+  const dir = mkdtempSync(join(tmpdir(), 'names-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const out = join(dir, '4711.wav');
+  const name = (words: string, flags: { language?: string; path?: string; out?: string }, json = false) =>
+    inProcess((terminal) => promptsName(words, { language: 'en', out, ...flags }, json, terminal));
+  const path = `${voicesOf(t, sound())}:/bin:/usr/bin`;
+  for (const [language, install] of [
+    ['en', 'flite sox'],
+    ['es', 'espeak-ng sox'],
+  ] as const) {
+    const none = await name('Alex Doe', { language, path: dir });
+    t.equal(none.code, 1);
+    t.match(none.err, new RegExp(`is not installed; apt-get install ${install}, or .* \\[voice-missing\\]`));
+  }
+  for (const [words, flags, code] of [
+    ['Alex Doe', { language: 'fr' }, 'language-unknown'],
+    ['', {}, 'name-unspoken'],
+    ['…', {}, 'name-unspoken'],
+    ['Alex\u001b[2J', {}, 'name-unspoken'],
+    ['x'.repeat(101), {}, 'name-unspoken'],
+    ['Alex Doe', { path: `${voicesOf(t, silent)}:/bin:/usr/bin` }, 'prompt-silent'],
+    ['Alex Doe', { path: `${voicesOf(t, sound().subarray(0, 300))}:/bin:/usr/bin` }, 'prompt-truncated'],
+  ] as const) {
+    const wrong = await name(words, { path, ...flags });
+    t.ok(wrong.code === 2 && wrong.err.endsWith(`[${code}]\n`), `${code}: ${wrong.err.trim()}`);
+    t.notOk(existsSync(out), 'nothing is written');
+  }
+  t.same(await name('Alex Doe', { path }), {
+    code: 0,
+    out: `written: ${out}, 500 ms; listen to it\n`,
+    err: '',
+  });
+  t.same(readFileSync(out), sound());
+  t.match(await name('Alex Doe', { path }), { code: 2, err: /not overwritten \[file-exists\]/ });
+  t.match(await name('Ana', { path, language: 'es', out: join(dir, '4712.wav') }, true), {
+    out: '{"ok":true,"ms":500}\n',
+  });
+  t.match(await name('Ana', { path, out: join(dir, 'none', 'a.wav') }), {
+    code: 1,
+    err: /\[file-unwritable\]/,
+  });
+});
+
+const voices = ['flite', 'espeak-ng', 'sox'].every((one) => existsSync(`/usr/bin/${one}`));
+t.test(
+  'with the voices themselves',
+  { skip: !voices && 'flite, espeak-ng and sox are not here' },
+  async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'names-'));
+    t.teardown(() => rmSync(dir, { recursive: true }));
+    for (const [words, language] of [
+      ['Alex Doe', 'en'],
+      ['Ana María Núñez', 'es'],
+    ] as const) {
+      const out = join(dir, `${language}.wav`);
+      const made = await inProcess((terminal) => promptsName(words, { language, out }, true, terminal));
+      t.equal(made.code, 0, made.err);
+      const { ms } = JSON.parse(made.out);
+      t.ok(ms > 500 && ms < 3000, `${words}: ${ms} ms`);
+    }
+  },
+);
