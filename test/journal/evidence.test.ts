@@ -6,11 +6,14 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { canonicalJson, type JsonObject } from '../../src/journal/canonical.js';
+import { DirectoryTarget } from '../../src/journal/heads/ship-target.js';
+import { signingKey } from '../../src/journal/heads/signing-key.js';
 import { openJournal } from '../../src/journal/log.js';
 import type { JournalEvent } from '../../src/journal/options.js';
 import type { JournalRow } from '../../src/journal/row.js';
 import { type Problem, type VerifyProgress, verifyJournal } from '../../src/journal/verify.js';
 import { codeOf, newDirectory, options, randomFrom, rows } from './fixture.js';
+import { keyPair } from './signed.js';
 
 const WRITER = fileURLToPath(new URL('./append-writer.js', import.meta.url));
 
@@ -25,8 +28,14 @@ interface Child {
   onAck: (count: number) => void;
 }
 
-function startWriter(t: Test, dir: string, segmentBytes: number, shell?: string): Child {
-  const args = [WRITER, dir, String(segmentBytes)];
+function startWriter(
+  t: Test,
+  dir: string,
+  segmentBytes: number,
+  shell?: string,
+  more: readonly string[] = [],
+): Child {
+  const args = [WRITER, dir, String(segmentBytes), ...more];
   // An empty environment, since the test runner puts itself into the Node processes that it sees start, and
   // there it turns SIGXFSZ, which Node ignores, into death.
   const command = `${shell ?? ':'}; exec env -i "$0" "$@"`;
@@ -63,13 +72,17 @@ function startWriter(t: Test, dir: string, segmentBytes: number, shell?: string)
 }
 
 t.test('kill -9 at any moment loses no acknowledged row', async (t) => {
-  const dir = await newDirectory(t);
+  const root = await newDirectory(t);
+  const [dir, keyFile, shipped] = [join(root, 'journal'), join(root, 'key.pem'), join(root, 'shipped')];
+  const { known, privatePem } = keyPair();
+  await writeFile(keyFile, privatePem, { mode: 0o600 });
+  await mkdir(shipped);
   const random = randomFrom(20);
   const acknowledged = new Map<number, string>();
   const kills = 32;
   for (let kill = 0; kill < kills; kill += 1) {
     // Small segments, so that some kills fall into the making of a new one.
-    const child = startWriter(t, dir, 4096 + random(20_000));
+    const child = startWriter(t, dir, 4096 + random(20_000), undefined, [keyFile, shipped]);
     if (kill % 8 === 7) {
       // Or into the opening and its repair: after the process exists, at any time before it has said so.
       const timer = setTimeout(() => child.process.kill('SIGKILL'), 60 + random(60));
@@ -88,14 +101,18 @@ t.test('kill -9 at any moment loses no acknowledged row', async (t) => {
     }
   }
   t.ok(acknowledged.size > kills * 20, `${acknowledged.size} rows were acknowledged`);
-  const journal = await openJournal(options(dir, { check: 'all' }));
+  const heads = { key: signingKey(privatePem), everySeconds: 3600, ship: new DirectoryTarget(shipped) };
+  const journal = await openJournal(options(dir, { check: 'all', heads }));
   const found = new Map((await rows(dir)).map((row) => [row.seq, row]));
   const lost = [...acknowledged].filter(([seq, hash]) => found.get(seq)?.hash !== hash);
   t.strictSame(lost, []);
-  const verified = await verifyJournal(dir);
+  const verified = await verifyJournal(dir, { keys: [known] });
   t.match(verified, { ok: true, lastSeq: journal.head().seq, headHash: journal.head().hash });
   t.ok(verified.segments > 5);
+  t.ok((verified.heads?.count ?? 0) > kills, `${verified.heads?.count} heads`);
   await journal.close();
+  // Wherever a kill fell, what had been shipped is the beginning of what is here.
+  t.match(await verifyJournal(dir, { keys: [known], shipped }), { ok: true, heads: { unsignedRows: 0 } });
   const opened = await rows(dir, { kinds: ['opened'] });
   t.ok(opened.filter((row) => row.body.previous === 'unclean').length > kills / 2);
 });

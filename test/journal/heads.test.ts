@@ -328,9 +328,17 @@ t.test(
       for (const seq of [1, 699, 1024, 1025, 2048, prover.size]) {
         const proof = await prover.inclusion(seq, prover.size);
         t.match(verifyInclusion(proof, [place.known]), { ok: true, seq }, `row ${seq}`);
-        t.match(verifyInclusion(JSON.parse(JSON.stringify({ ...proof, seq: seq + 1 })), [place.known]), {
-          ok: false,
-        });
+        for (const claim of [
+          { seq: seq + 1 },
+          { seq: seq - 1 },
+          { size: proof.size + 1 },
+          { size: proof.size - 1 },
+        ]) {
+          t.match(verifyInclusion({ ...proof, ...claim }, [place.known]), { ok: false });
+        }
+        t.match(verifyInclusion(proof, [keyPair().known]), { ok: false });
+        t.match(verifyInclusion({ ...proof, heads: proof.heads.slice(1) }, [place.known]), { ok: false });
+        t.match(verifyInclusion({ ...proof, row: `${proof.row} ` }, [place.known]), { ok: false });
       }
       t.equal(await prover.root(prover.size), await root());
       for (const from of [0, 1, 700, 1024, 2000, prover.size]) {
