@@ -47,6 +47,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   prompts: (target) =>
     /^(core|prompts)\//.test(target) || /^call\/(talk|ports)\.ts$/.test(target) || target === 'root.ts',
   journal: (target) => target.startsWith('journal/'),
+  statement: (target) => /^(core|journal|statement)\//.test(target) || target === 'call/events.ts',
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   config: (target) => /^(core|config)\//.test(target),
   api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),
@@ -64,6 +65,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   'csv-parse/sync': /^lists\//,
   'csv-parse': /^lists\//,
   commander: /^cli\//,
+  pdfkit: /^statement\/pdf\/sheet\.ts$/,
 };
 
 t.test('the arrows point down only', async (t) => {

@@ -32,6 +32,7 @@ import {
 import { CommandError, processTerminal } from './output.js';
 import { promptsCheck, promptsList, promptsManifest } from './prompts.js';
 import { run, runLocal } from './run.js';
+import { addStatementCommands } from './statement-commands.js';
 
 const terminal = processTerminal;
 const configFile = (given: string | undefined): string => given ?? fromRoot('config', 'sallyport.yaml');
@@ -325,6 +326,7 @@ const calls = withJson(withSocket(withConfig(program.command('calls'))))
     },
   );
 addControlCommands(program, calls, { terminal, load, withConfig });
+addStatementCommands(program, { terminal, load, withConfig, version });
 
 program
   .command('docs', { hidden: true })
