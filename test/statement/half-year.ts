@@ -133,6 +133,7 @@ class Controller {
   #epoch = 100;
   readonly #out = new Map<string, number>();
   #lockdown = false;
+  #restarts = 0;
 
   constructor(plan: HalfYear, recount: Recount, dir: string, number: number) {
     this.#plan = plan;
@@ -158,7 +159,7 @@ class Controller {
       for (; made < until; made += 1) this.#call();
       this.#happenings(step, steps);
       await Promise.all(this.#waiting.splice(0));
-      if (step % Math.ceil(steps / 7) === 0) await this.#restart(step % 2 === 0);
+      if (step % Math.ceil(steps / 7) === 0) await this.#restart();
     }
     await this.#finish();
     await Promise.all(this.#waiting.splice(0));
@@ -205,7 +206,9 @@ class Controller {
   }
 
   /** Stops in order, or as a power cut does it: then what was under way has no CDR. */
-  async #restart(clean: boolean): Promise<void> {
+  async #restart(): Promise<void> {
+    this.#restarts += 1;
+    const clean = this.#restarts % 3 !== 0;
     const stopped = this.#now;
     if (clean) {
       await this.#finish();

@@ -56,7 +56,7 @@ export const outagesChapter = (sheet: Sheet, statement: Statement): void => {
   const { outages, period, alarms, attestation } = statement;
   sheet.heading('4  Outages and alarms', 230);
   sheet.text(
-    'While a part is out of order, calls that need it are refused: none is connected undecided, and none is connected unrecorded that must be recorded.',
+    'While a part is out of order, calls that need it are refused: none is connected undecided, and none is connected unrecorded that must be recorded. Times are added up over the controllers: a media server that two of them found down counts twice.',
   );
   const lanes = lanesOf(statement);
   if (lanes.length > 0) {

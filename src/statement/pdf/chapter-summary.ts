@@ -24,6 +24,9 @@ export const summaryChapter = (sheet: Sheet, statement: Statement): void => {
   attention(sheet, statement);
 };
 
+/** Spaces a line does not begin without. */
+const indent = '\u00a0'.repeat(4);
+
 const keyFigures = (sheet: Sheet, { calls, privateCalls, monitoredCalls, sealed }: Statement): void => {
   sheet.subheading('Key figures', 160);
   const all = Object.values(calls.byVerdict).reduce((total, one) => total + (one.calls ?? 0), 0);
@@ -48,12 +51,12 @@ const keyFigures = (sheet: Sheet, { calls, privateCalls, monitoredCalls, sealed 
         share(of('private', 'calls'), all),
       ],
       [
-        'of these, the parties heard each other',
+        `${indent}of these, the parties heard each other`,
         number(heardPrivate),
         share(heardPrivate, of('private', 'calls')),
       ],
       [
-        'of those, every disk was looked at and held nothing of the call',
+        `${indent}${indent}of those, every disk was looked at and held nothing of the call`,
         number(proved),
         share(proved, heardPrivate),
       ],
@@ -63,11 +66,15 @@ const keyFigures = (sheet: Sheet, { calls, privateCalls, monitoredCalls, sealed 
         share(of('monitored', 'calls'), all),
       ],
       [
-        'of these, the parties heard each other',
+        `${indent}of these, the parties heard each other`,
         number(heardMonitored),
         share(heardMonitored, of('monitored', 'calls')),
       ],
-      ['of those, a recording was finished, or sealed', number(recorded), share(recorded, heardMonitored)],
+      [
+        `${indent}${indent}of those, a recording was finished, or sealed`,
+        number(recorded),
+        share(recorded, heardMonitored),
+      ],
       ['Refused by the decision', number(of('refused', 'calls')), share(of('refused', 'calls'), all)],
       ['Ended before a decision', number(of('undecided', 'calls')), share(of('undecided', 'calls'), all)],
       ['Recordings sealed because a call became private', number(sealed['recording-sealed'] ?? 0), ''],

@@ -32,11 +32,13 @@ const groups = /\B(?=(\d{3})+$)/g;
 /** 1234567 as 1,234,567: no locale of the machine has a say. */
 export const number = (value: number): string => String(Math.round(value)).replace(groups, ',');
 
-/** 98.34 % of what there is; nothing of nothing is a dash. */
+/** The share in percent; nothing of nothing is a dash. All is only said of all, and none only of none. */
 export const share = (part: number, whole: number): string => {
   if (whole === 0) return '–';
   const percent = (part / whole) * 100;
-  return `${percent.toFixed(percent > 0 && percent < 1 ? 2 : 1)} %`;
+  if (part > 0 && percent < 0.01) return 'under 0.01 %';
+  if (part < whole && percent > 99.99) return 'over 99.99 %';
+  return `${percent.toFixed((percent > 0 && percent < 1) || (percent > 99 && percent < 100) ? 2 : 1)} %`;
 };
 
 /** `2026-05-01 06:30:00 UTC` of a journal's time; seconds are left out where `short`. */

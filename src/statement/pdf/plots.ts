@@ -148,20 +148,13 @@ export const drawLanes =
     const at = (ms: number): number =>
       left + (Math.min(Math.max(ms, period.from), period.to) - period.from) * (wide / all);
     const ground = y + lanes.length * LANE_HEIGHT;
-    for (const [i, { name, spans }] of lanes.entries()) {
+    for (const [i, { name }] of lanes.entries()) {
       const top = y + i * LANE_HEIGHT;
       doc
         .rect(left, top + 2, wide, LANE_HEIGHT - 4)
         .fillColor(colours.band)
         .fill();
       text(doc, name, x, top + 4.5, LANE_NAME - 8, 'right', colours.ink);
-      for (const { from, to } of spans) {
-        const begin = Math.min(at(from), left + wide - 0.9);
-        doc
-          .rect(begin, top + 2, Math.max(0.9, at(to) - begin), LANE_HEIGHT - 4)
-          .fillColor(colours.bad)
-          .fill();
-      }
     }
     for (const moment of marks(period)) {
       const place = at(moment);
@@ -173,6 +166,15 @@ export const drawLanes =
         .stroke();
       if (place + 26 > left + wide) continue;
       text(doc, new Date(moment).toISOString().slice(0, 10), place - 26, ground + 6, 52, 'center');
+    }
+    for (const [i, { spans }] of lanes.entries()) {
+      for (const { from, to } of spans) {
+        const begin = Math.min(at(from), left + wide - 0.9);
+        doc
+          .rect(begin, y + i * LANE_HEIGHT + 2, Math.max(0.9, at(to) - begin), LANE_HEIGHT - 4)
+          .fillColor(colours.bad)
+          .fill();
+      }
     }
   };
 
