@@ -48,6 +48,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
     /^(core|prompts)\//.test(target) || /^call\/(talk|ports)\.ts$/.test(target) || target === 'root.ts',
   journal: (target) => target.startsWith('journal/'),
   review: (target) => /^(core|review)\//.test(target),
+  statement: (target) => /^(core|journal|statement)\//.test(target) || target === 'call/events.ts',
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   vault: (target) =>
     /^(core|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
@@ -67,6 +68,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   'csv-parse/sync': /^lists\//,
   'csv-parse': /^lists\//,
   commander: /^cli\//,
+  pdfkit: /^statement\/pdf\/sheet\.ts$/,
 };
 
 t.test('the arrows point down only', async (t) => {

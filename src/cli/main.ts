@@ -45,6 +45,7 @@ import { type NameFlags, promptsCheck, promptsList, promptsManifest, promptsName
 import { addRecordingsCommands } from './recordings-commands.js';
 import { addReviewCommands } from './review-commands.js';
 import { run, runLocal } from './run.js';
+import { addStatementCommands } from './statement-commands.js';
 
 const terminal = processTerminal;
 const configFile = (given: string | undefined): string => given ?? fromRoot('config', 'sallyport.yaml');
@@ -363,6 +364,7 @@ const calls = withJson(withSocket(withConfig(program.command('calls'))))
   );
 addControlCommands(program, calls, { terminal, load, withConfig });
 addReviewCommands(program, lists, { terminal, load, withConfig, withJson });
+addStatementCommands(program, { terminal, load, withConfig, version });
 
 program
   .command('docs', { hidden: true })

@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import type { Config } from '../config/schema.js';
+import { periodHelp } from '../statement/period.js';
+import { CommandError, type Terminal } from './output.js';
+import { makeAndWrite, verifyWritten } from './statement.js';
+
+interface Shared {
+  readonly terminal: Terminal;
+  readonly load: (options: { config?: string }) => Config;
+  readonly withConfig: (command: Command) => Command;
+  readonly version: string;
+}
+
+interface MakeFlags {
+  readonly config?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly last?: string;
+  readonly facility?: string;
+  readonly journal?: string[];
+  readonly key?: string;
+  readonly out?: string;
+  readonly words: boolean;
+  readonly json: boolean;
+}
+
+/** Adds `statement` and `statement verify`. */
+export const addStatementCommands = (program: Command, shared: Shared): void => {
+  const { terminal, load, withConfig, version } = shared;
+  const withJson = (command: Command): Command => command.option('--json', 'print JSON for programs', false);
+
+  const statement = withJson(withConfig(program.command('statement')))
+    .description('make the signed compliance statement of a period from the journals, as JSON and PDF')
+    .option('--from <date>', `its beginning: ${periodHelp}`)
+    .option('--to <date>', 'its end; a day named is counted (default: the end of yesterday)')
+    .option('--last <period>', 'whole units that are over: 6mo, 26w, 90d, 1y (default: 6mo)')
+    .option('--facility <name>', 'calls of this facility only')
+    .option(
+      '--journal <folders...>',
+      'journal folders, one of each controller (default: that of the configuration)',
+    )
+    .option('--no-words', 'leave out the words with which operators gave reasons')
+    // Not as required options: `statement verify` would have to have them too.
+    .option('--key <file>', 'Ed25519 private key that signs it; required')
+    .option('--out <dir>', 'where to put it, never over another statement; required')
+    .action(({ config, journal, key, out, ...flags }: MakeFlags) => {
+      if (key === undefined || out === undefined) {
+        throw new CommandError('usage', 'statement needs --key and --out', 2);
+      }
+      const journals = journal ?? [load(config === undefined ? {} : { config }).journal.directory];
+      return makeAndWrite({ ...flags, journals, key, out }, version, Date.now(), terminal);
+    });
+
+  withJson(statement.command('verify'))
+    .description('check a statement offline: signature, PDF and, with --journal, every number in it')
+    .argument('<dir>', 'folder of the statement')
+    .requiredOption('--public-key <file>', 'Ed25519 public key it is signed with')
+    .option('--journal <folders...>', 'journal folders to make the statement again from')
+    .action((dir: string, flags: { publicKey: string; journal?: string[]; json: boolean }) =>
+      verifyWritten(dir, { ...flags, journals: flags.journal ?? [] }, version, terminal),
+    );
+};

@@ -1,0 +1,206 @@
+import { bucketsOf } from './buckets.js';
+import { Calls, CallTotals } from './calls.js';
+import { codeWord, configured, countOf, digestOf, fieldsOf, versionOf } from './guard.js';
+import type { ControllerPart, HeadPart, StartPart } from './model.js';
+import { Orders, OrderTotals } from './orders.js';
+import { Outages, OutageTotals, outageRowKinds } from './outages.js';
+import type { Period } from './period.js';
+import type { NodeReader, NodeRow } from './read-node.js';
+import { Listed, type Place, Table, Tally } from './tally.js';
+
+/** What a statement is about, apart from the journals. */
+export interface Scope {
+  readonly period: Period;
+  /** A facility, or null for all of them. */
+  readonly facility: string | null;
+  readonly words: boolean;
+}
+
+/** Every kind of row this statement reads. A kind that is not here is counted and named as not interpreted. */
+const interpreted: ReadonlySet<string> = new Set([
+  ...outageRowKinds,
+  'decision',
+  'cdr',
+  'armed',
+  'claim',
+  'answer',
+  'supervision',
+  'alarm',
+  'other-party',
+  'three-way-suspected',
+  'segment',
+  'opened',
+  'repaired',
+  'recovered',
+  'abandoned',
+  'closed',
+]);
+
+/** Calls open when the period begins were decided within two days before it: no call lasts longer. */
+const CALLS_BEFORE_MS = 2 * 86_400_000;
+const callKinds: ReadonlySet<string> = new Set(['decision', 'cdr']);
+const beforeKinds: ReadonlySet<string> = new Set([...outageRowKinds, 'supervision']);
+
+/** All that is counted over all controllers. Its size does not grow with the journal's. */
+export class Totals {
+  readonly calls = new CallTotals();
+  readonly orders = new OrderTotals();
+  readonly outages = new OutageTotals();
+  readonly attestation = new Table();
+  readonly alarms = new Tally();
+  readonly otherParties = new Tally();
+  readonly decidedAgain = new Tally();
+  readonly kinds = new Tally();
+  readonly notInterpreted = new Tally();
+  readonly taken = new Listed<Place & { readonly epoch: number }>(1000);
+  readonly starts = new Listed<StartPart>(500);
+  armings = 0;
+  abandoned = 0;
+}
+
+type Phase = 'before' | 'in' | 'after';
+
+/**
+ * One controller's journal folded into the totals: a function of its rows alone, in their order. It knows no clock, no
+ * file and no other controller, so that the same rows lead to the same statement wherever and whenever it is made.
+ */
+export class NodeFold implements NodeReader {
+  readonly #node: string;
+  readonly #scope: Scope;
+  readonly #totals: Totals;
+  readonly #calls: Calls;
+  readonly #orders: Orders;
+  readonly #outages: Outages;
+  readonly #callsFrom: string;
+  #rows = 0;
+  #first: HeadPart | null = null;
+  #last: HeadPart | null = null;
+  #before: string | null = null;
+  #begins: string | null = null;
+  #clockWentBack = 0;
+  #startBefore: NodeRow | null = null;
+
+  constructor(node: string, scope: Scope, totals: Totals) {
+    const { period, facility, words } = scope;
+    this.#node = node;
+    this.#scope = scope;
+    this.#totals = totals;
+    this.#callsFrom = new Date(Date.parse(period.from) - CALLS_BEFORE_MS).toISOString();
+    const phaseOf = (at: string): Phase => this.#phase(at);
+    const calls = new Calls(totals.calls, phaseOf, bucketsOf(period).of, facility);
+    this.#calls = calls;
+    this.#orders = new Orders(totals.orders, {
+      phaseOf,
+      callOf: (callId) => calls.of(callId),
+      facility,
+      words,
+    });
+    this.#outages = new Outages(node, period, totals.outages);
+  }
+
+  readonly wants = (kind: string, at: string): boolean => {
+    if (callKinds.has(kind)) return at >= this.#callsFrom;
+    if (at >= this.#scope.period.to) return false;
+    return at >= this.#scope.period.from || beforeKinds.has(kind);
+  };
+
+  readonly take = (row: NodeRow): void => {
+    const phase = this.#phase(row.at);
+    this.#outages.take(row);
+    if (row.at >= this.#callsFrom) this.#calls.take(row);
+    if (phase !== 'after') this.#orders.take(row);
+    if (phase === 'before' && row.kind === 'controller-started') this.#startBefore = row;
+    if (phase === 'in') this.#count(row);
+  };
+
+  end(): ControllerPart {
+    const { period } = this.#scope;
+    this.#outages.end();
+    this.#calls.end(period.to);
+    if (this.#startBefore !== null) this.#totals.starts.add(this.#started(this.#startBefore, true));
+    return {
+      node: this.#node,
+      rows: this.#rows,
+      first: this.#first,
+      last: this.#last,
+      before: this.#before,
+      begins: this.#begins,
+      clockWentBack: this.#clockWentBack,
+    };
+  }
+
+  #phase(at: string): Phase {
+    if (at < this.#scope.period.from) return 'before';
+    return at < this.#scope.period.to ? 'in' : 'after';
+  }
+
+  #head({ seq, hash, at, prev }: NodeRow): void {
+    this.#rows += 1;
+    if (this.#first === null) {
+      this.#first = { seq, hash, at };
+      this.#before = prev;
+      if (seq === 1) this.#begins = at;
+    }
+    if (this.#last !== null && at < this.#last.at) this.#clockWentBack += 1;
+    this.#last = { seq, hash, at };
+  }
+
+  #count(row: NodeRow): void {
+    const { kind, body } = row;
+    const totals = this.#totals;
+    this.#head(row);
+    totals.kinds.add(kind);
+    if (row.abandoned) totals.abandoned += 1;
+    if (!interpreted.has(kind)) totals.notInterpreted.add(codeWord(kind));
+    switch (kind) {
+      case 'armed':
+        if (!row.abandoned && this.#isOfScope(body.callId)) totals.armings += 1;
+        return;
+      case 'alarm':
+        if (body.callId === null || this.#isOfScope(body.callId)) totals.alarms.add(codeWord(body.alarm));
+        return;
+      case 'other-party':
+        if (this.#isOfScope(body.callId)) totals.otherParties.add(codeWord(body.outcome));
+        return;
+      case 'decision':
+        if (body.again !== undefined && !row.abandoned && this.#isOfScope(body.callId)) {
+          totals.decidedAgain.add(codeWord(body.verdict));
+        }
+        return;
+      case 'attestation':
+        totals.attestation.add(`${configured(body.node) ?? 'unreadable'}`, codeWord(body.verdict));
+        return;
+      case 'lists-armed':
+        this.#taken(row);
+        return;
+      case 'controller-started':
+        totals.starts.add(this.#started(row, false));
+        return;
+      default:
+        return;
+    }
+  }
+
+  #taken({ at, node, seq, body }: NodeRow): void {
+    const epoch = countOf(body.epoch);
+    if (epoch > 0) this.#totals.taken.add({ at, node, seq, epoch });
+  }
+
+  #started({ at, node, seq, body }: NodeRow, before: boolean): StartPart {
+    const { version, policy, config } = fieldsOf(body);
+    return {
+      at,
+      node,
+      seq,
+      version: versionOf(version),
+      policy: versionOf(policy),
+      configuration: digestOf(config),
+      before,
+    };
+  }
+
+  #isOfScope(callId: unknown): boolean {
+    const { facility } = this.#scope;
+    return facility === null || this.#calls.of(callId)?.facility === facility;
+  }
+}
