@@ -92,7 +92,7 @@ t.test('keys by tone', async (t) => {
         t.equal(keysOf(over, 'called'), '1');
         t.equal(over.cdr.spool.state, 'recording-finished');
         const [left = new Int16Array(), right = new Int16Array()] = readWav(
-          readFileSync(over.cdr.spool.file),
+          house.site.opened(over.cdr.spool.file),
         ).channels;
         t.ok(hears(left, 440) && hears(right, 1000), 'both are in the recording');
         t.ok(heardMs(left, tonesOfKey('7')[0]) > 0, 'with what was pressed in the conversation');
@@ -179,7 +179,7 @@ t.test('keys by tone', async (t) => {
     const files = readdirSync(site.dir, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name));
-    t.ok(files.some((name) => name.endsWith('.wav')) && files.some((name) => name.includes('journal')));
+    t.ok(files.some((name) => name.endsWith('.wav.age')) && files.some((name) => name.includes('journal')));
     for (const secret of Object.values(ada)) {
       t.notOk(told.includes(secret));
       t.same(
