@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { AppEvent } from '../call/events.js';
-import { readJournal } from '../journal/read.js';
 import { toneLevel } from '../phones/goertzel.js';
 import type { Phone } from '../phones/sip-phone.js';
 import { readWav } from '../phones/wav.js';
 import type { FileWatch } from './demo-watch.js';
+import { standingRows } from './standing-rows.js';
 
 /** Levels of the two tones, 0 to 1: the share of the sound's energy at that frequency. */
 export interface Tones {
@@ -122,7 +122,7 @@ interface CdrBody {
 /** What the journal on the disk says of the call. */
 const rowsOf = async (journal: string, callId: string): Promise<Rows> => {
   let rows: Rows = { seq: 0, verdict: 'undecided', reasons: [], ending: 'none', file: null };
-  for await (const row of readJournal(journal, { callId, kinds: ['decision', 'cdr'] })) {
+  for await (const row of standingRows(journal, { callId, kinds: ['decision', 'cdr'] })) {
     if (row.kind === 'decision') {
       const body = row.body as unknown as DecisionBody;
       rows = { ...rows, seq: row.seq, verdict: body.verdict, reasons: body.reasons.map((one) => one.code) };

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { AppEvent } from '../call/events.js';
 import type { Language, PromptId } from '../core/prompt.js';
-import { readJournal } from '../journal/read.js';
 import type { IncomingCall } from '../phones/incoming-call.js';
 import { pressInfoKeys } from '../phones/info-keys.js';
 import type { Phone } from '../phones/sip-phone.js';
@@ -10,6 +9,7 @@ import { type Tones, tones } from './demo-call.js';
 import { Ear, type KeyForm, type SideEvent } from './demo-ear.js';
 import type { FileWatch } from './demo-watch.js';
 import type { News } from './news.js';
+import { standingRows } from './standing-rows.js';
 
 /** What the called party does: each key after it has heard so many seconds of a prompt, or all of it. */
 export interface Press {
@@ -209,7 +209,7 @@ const rowsOf = async (
   let [verdict, ending, file] = ['undecided', 'none', null as string | null];
   let reasons: readonly string[] = [];
   const rows: string[] = [];
-  for await (const row of readJournal(journal, { callId })) {
+  for await (const row of standingRows(journal, { callId })) {
     rows.push(`${row.kind} ${row.seq}`);
     const body = row.body as unknown as Body;
     if (row.kind === 'decision' && verdict === 'undecided') {
