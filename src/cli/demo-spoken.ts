@@ -27,6 +27,8 @@ export interface SpokenAct {
   /** As a person writes it. */
   readonly shown: string;
   readonly presses: readonly Press[];
+  /** The caller hangs up once it has heard this. */
+  readonly hangsUpAfter?: PromptId;
   readonly expected: SpokenExpected;
 }
 
@@ -133,6 +135,9 @@ const play = async (act: SpokenAct, stage: SpokenStage, placed: Placed): Promise
     stage.called.incoming.find(
       (one) => !known.has(one) && one.invite.uri.includes(digitsOf(act.shown).slice(-10)),
     );
+  if (act.hangsUpAfter !== undefined && (await callerEar.untilPrompt(act.hangsUpAfter, { heard: 'all' }))) {
+    if (call.ending === undefined) await call.hangUp();
+  }
   await stage.news.until(
     `${act.name} rings or is over`,
     () => rung() !== undefined || over(),
@@ -153,7 +158,7 @@ const play = async (act: SpokenAct, stage: SpokenStage, placed: Placed): Promise
       if (call.ending === undefined) await call.hangUp();
     }
   }
-  // Who is not connected hears why and is hung up on; nobody here hangs up first.
+  // Who else is not connected hears why and is hung up on.
   await stage.news.until(`${act.name} has ended`, over, undefined, 60_000);
   callerEar.close();
   calledEar?.close();
