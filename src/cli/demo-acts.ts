@@ -80,15 +80,17 @@ export const spokenActs: readonly SpokenAct[] = [
   },
   {
     name: 'j-claim',
-    title: '(j) *7 asks for a private call, and the number is not registered: never connected and recorded.',
+    title:
+      '(j) *7 asks for a private call, and the number is not registered: the caller hears how, and hangs up.',
     caller: '4714',
     shown: '*7 212 555 0199',
     presses: [],
+    hangsUpAfter: 'claim-unlisted',
     expected: {
       verdict: 'refused',
       reason: 'private-claim-unlisted',
-      ending: 'review-pending',
-      caller: ['claim-unlisted', 'claim-unlisted', 'claim-noted'],
+      ending: 'caller-cancelled',
+      caller: ['claim-unlisted'],
       called: null,
       talk: false,
       recorded: false,

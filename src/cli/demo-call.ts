@@ -1,8 +1,8 @@
 import type { AppEvent } from '../call/events.js';
-import { readJournal } from '../journal/read.js';
 import type { Phone } from '../phones/sip-phone.js';
 import { type DemoRecording, level, recordingAt } from './demo-recording.js';
 import type { FileWatch } from './demo-watch.js';
+import { standingRows } from './standing-rows.js';
 
 /** One call of the demo as its outside saw it: the phones, the disk, the journal. */
 export interface DemoCall {
@@ -104,7 +104,7 @@ interface CdrBody {
 /** What the journal on the disk says of the call. */
 const rowsOf = async (journal: string, callId: string): Promise<Rows> => {
   let rows: Rows = { seq: 0, verdict: 'undecided', reasons: [], ending: 'none', file: null };
-  for await (const row of readJournal(journal, { callId, kinds: ['decision', 'cdr'] })) {
+  for await (const row of standingRows(journal, { callId, kinds: ['decision', 'cdr'] })) {
     if (row.kind === 'decision') {
       const body = row.body as unknown as DecisionBody;
       rows = { ...rows, seq: row.seq, verdict: body.verdict, reasons: body.reasons.map((one) => one.code) };

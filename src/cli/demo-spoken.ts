@@ -1,6 +1,5 @@
 import type { AppEvent } from '../call/events.js';
 import type { Language, PromptId } from '../core/prompt.js';
-import { readJournal } from '../journal/read.js';
 import type { IncomingCall } from '../phones/incoming-call.js';
 import { pressInfoKeys } from '../phones/info-keys.js';
 import type { Phone } from '../phones/sip-phone.js';
@@ -8,6 +7,7 @@ import { Ear, type KeyForm, type SideEvent } from './demo-ear.js';
 import { type DemoRecording, recordingAt } from './demo-recording.js';
 import type { FileWatch } from './demo-watch.js';
 import type { News } from './news.js';
+import { standingRows } from './standing-rows.js';
 
 /** What the called party does: each key after it has heard so many seconds of a prompt, or all of it. */
 export interface Press {
@@ -25,6 +25,8 @@ export interface SpokenAct {
   /** As a person writes it. */
   readonly shown: string;
   readonly presses: readonly Press[];
+  /** The caller hangs up once it has heard this. */
+  readonly hangsUpAfter?: PromptId;
   readonly expected: SpokenExpected;
 }
 
@@ -132,6 +134,9 @@ const play = async (act: SpokenAct, stage: SpokenStage, placed: Placed): Promise
     stage.called.incoming.find(
       (one) => !known.has(one) && one.invite.uri.includes(digitsOf(act.shown).slice(-10)),
     );
+  if (act.hangsUpAfter !== undefined && (await callerEar.untilPrompt(act.hangsUpAfter, { heard: 'all' }))) {
+    if (call.ending === undefined) await call.hangUp();
+  }
   await stage.news.until(
     `${act.name} rings or is over`,
     () => rung() !== undefined || over(),
@@ -152,7 +157,7 @@ const play = async (act: SpokenAct, stage: SpokenStage, placed: Placed): Promise
       if (call.ending === undefined) await call.hangUp();
     }
   }
-  // Who is not connected hears why and is hung up on; nobody here hangs up first.
+  // Who else is not connected hears why and is hung up on.
   await stage.news.until(`${act.name} has ended`, over, undefined, 60_000);
   callerEar.close();
   calledEar?.close();
@@ -202,7 +207,7 @@ const rowsOf = async (
   let [verdict, ending, file] = ['undecided', 'none', null as string | null];
   let reasons: readonly string[] = [];
   const rows: string[] = [];
-  for await (const row of readJournal(journal, { callId })) {
+  for await (const row of standingRows(journal, { callId })) {
     rows.push(`${row.kind} ${row.seq}`);
     const body = row.body as unknown as Body;
     if (row.kind === 'decision' && verdict === 'undecided') {

@@ -14,7 +14,7 @@ import { placeSpoken, type SpokenCall, type SpokenStage, voices } from './demo-s
 import { spokenFaults, tellSpoken } from './demo-spoken-tell.js';
 import { FileWatch } from './demo-watch.js';
 import { News } from './news.js';
-import type { Terminal } from './output.js';
+import { CommandError, type Terminal } from './output.js';
 import { exampleLists } from './run.js';
 
 const allowedNumber = '+1 212 555 0142';
@@ -36,8 +36,29 @@ const truncatePrivileged = (site: LocalSite, prefix: string): number => {
   return keys.length;
 };
 
-/** Runs the demo. True where everything was as expected. */
-export const demo = async (config: Config, json: boolean, terminal: Terminal): Promise<boolean> => {
+/** The calls by the letters of their titles; (k) is what the 3 of (h) left behind. */
+const letters = 'abcdefghijk';
+
+/** The calls asked for, as in `a,g`; all of them where nothing is said. Throws CommandError. */
+export const actsOf = (only: string | undefined): ReadonlySet<string> => {
+  if (only === undefined) return new Set(letters);
+  const asked = new Set(only.split(',').map((one) => one.trim()));
+  for (const one of asked) {
+    if (one.length !== 1 || !letters.includes(one)) {
+      throw new CommandError('act-unknown', `the calls of the demo are ${[...letters].join(',')}`, 2);
+    }
+  }
+  if (asked.has('k')) asked.add('h');
+  return asked;
+};
+
+/** Runs the demo, or some of its calls. True where everything was as expected. */
+export const demo = async (
+  config: Config,
+  only: ReadonlySet<string>,
+  json: boolean,
+  terminal: Terminal,
+): Promise<boolean> => {
   const dir = fromRoot('var', 'demo');
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
@@ -57,7 +78,7 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
     { ...trunk, name: `${trunk.name}-spoken`, addresses: [unit.host], conversation: 'here' as const },
   ]);
   say('starting Redis, one media node that records and one that cannot, on free loopback ports');
-  say('the whole demo takes a little over a minute');
+  if (only.size === letters.length) say('the whole demo takes a little over a minute');
   const site = await startLocal({
     config: { ...config, trunks: { carriers, facilities }, log: { level: 'silent' } },
     dir,
@@ -70,9 +91,11 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
     say(
       `spools lie in ${site.spoolsInMemory ? 'memory' : 'a folder on disk, for there is too little memory to be had here'}; recordings are encrypted (age) to a throw-away key, and opened here with\n${relative(process.cwd(), site.identities.facility)}\n`,
     );
-    say(
-      'First, calls of an exchange that announces them itself: Sallyport says nothing, decides and records.\n',
-    );
+    if (wantsAny(only, 'abcde')) {
+      say(
+        'First, calls of an exchange that announces them itself: Sallyport says nothing, decides and records.\n',
+      );
+    }
     const events: AppEvent[] = [];
     const news = new News();
     sallyport = await startSallyport(site.config, (event) => {
@@ -105,7 +128,7 @@ export const demo = async (config: Config, json: boolean, terminal: Terminal): P
           () => events.filter((event) => event.event === 'call-ended').length >= count,
         ),
     };
-    const given = { site, sallyport, stage, spools, news, say, json, terminal, dir };
+    const given = { site, sallyport, stage, spools, news, say, json, terminal, dir, only };
     const plain = await story(given);
     const spoken = await conversations(given, unit);
     const ok = plain.ok && spoken.ok;
@@ -168,7 +191,10 @@ interface Story {
   readonly json: boolean;
   readonly terminal: Terminal;
   readonly dir: string;
+  readonly only: ReadonlySet<string>;
 }
+
+const wantsAny = (only: ReadonlySet<string>, some: string): boolean => [...some].some((one) => only.has(one));
 
 const story = async (
   given: Story,
@@ -177,6 +203,7 @@ const story = async (
   const calls: DemoCall[] = [];
   let ok = true;
   const act = async (title: string, name: string, shown: string, expected: Expected): Promise<void> => {
+    if (!given.only.has(name.slice(0, 1))) return;
     say(`${title}`);
     const call = { ...(await placeCall(name, dialString(shown), stage)), dialled: shown };
     const faults = faultsOf(call, expected);
@@ -221,6 +248,7 @@ const story = async (
   );
   for (const { folder, mode } of modes) chmodSync(folder, mode);
 
+  if (!given.only.has('e')) return { ok, calls };
   const removed = truncatePrivileged(site, site.config.lists.keyPrefix);
   say(
     `(e) The lists truncated in Redis behind the controller’s back (${removed} keys deleted with redis-cli).\n`,
@@ -255,10 +283,15 @@ const conversations = async (
   given: Story,
   unit: Phone,
 ): Promise<{ readonly ok: boolean; readonly calls: readonly SpokenCall[] }> => {
-  const { stage, news, say, json, terminal, spools } = given;
+  const { stage, news, say, json, terminal, spools, only } = given;
+  const rounds = [spokenActs, [afterwards]].map((acts) =>
+    acts.filter(({ name }) => only.has(name.slice(0, 1))),
+  );
+  const [first = []] = rounds;
+  if (first.length === 0) return { ok: true, calls: [] };
   say(
     [
-      `Now Sallyport holds the conversation itself. ${spokenActs.length} calls at the same time, about 45 s: every prompt below was`,
+      `Now Sallyport holds the conversation itself. ${first.length} call${first.length === 1 ? '' : 's'} at the same time, about 45 s: every prompt below was`,
       'found in the packets a phone got, by correlation (last figure, 1.00 is the very wave) with the WAV files in',
       'config/prompts; “…” is one that a key cut short. Both tones flow from the answer on: who hears one is connected.\n',
     ].join('\n'),
@@ -266,7 +299,7 @@ const conversations = async (
   const spokenStage: SpokenStage = { ...stage, caller: unit, news };
   const calls: SpokenCall[] = [];
   let ok = true;
-  for (const acts of [spokenActs, [afterwards]]) {
+  for (const acts of rounds) {
     const placed = await placeSpoken(acts, spokenStage);
     acts.forEach((act, i) => {
       const call = placed[i];

@@ -1,8 +1,9 @@
 import type { Config } from '../config/schema.js';
-import { type RowFilter, readJournal } from '../journal/read.js';
+import type { RowFilter } from '../journal/read.js';
 import { checkProof, type VerifyFlags, verificationText, verifyOptions } from '../journal/verify/program.js';
 import { type VerifyOptions, verifyJournal } from '../journal/verify.js';
 import { CommandError, columns, progress, type Terminal } from './output.js';
+import { standingRows } from './standing-rows.js';
 
 /** `journal verify`: reads every row, and says what is wrong. Exit code 2 where the journal was changed. */
 export const journalVerify = async (
@@ -47,6 +48,7 @@ export interface ShowOptions {
   readonly last: string | undefined;
 }
 
+/** `journal show`: the rows that stand. Those the journal took back are in its files, and in `journal verify`. */
 export const journalShow = async (
   dir: string,
   options: ShowOptions,
@@ -59,7 +61,7 @@ export const journalShow = async (
   if (options.since !== undefined) filter.since = dateOf(options.since);
   const last = options.last === undefined ? Number.POSITIVE_INFINITY : countOf(options.last);
   const kept: { seq: number; at: string; kind: string; body: unknown }[] = [];
-  for await (const row of readJournal(dir, filter)) {
+  for await (const row of standingRows(dir, filter)) {
     if (Number.isFinite(last)) {
       kept.push(row);
       if (kept.length > last) kept.shift();
@@ -113,7 +115,7 @@ export const pastCalls = async (
 ): Promise<void> => {
   const bound = last === undefined ? 50 : countOf(last);
   const kept: { at: string; body: CdrBody }[] = [];
-  for await (const row of readJournal(config.journal.directory, { kinds: ['cdr'] })) {
+  for await (const row of standingRows(config.journal.directory, { kinds: ['cdr'] })) {
     kept.push(row as { at: string; body: CdrBody });
     if (kept.length > bound) kept.shift();
   }

@@ -25,7 +25,7 @@ import {
 } from './callers.js';
 import { liveCalls } from './calls.js';
 import { addControlCommands, controlSocket, whoami, withSocket } from './control-commands.js';
-import { demo } from './demo.js';
+import { actsOf, demo } from './demo.js';
 import { withBlocks } from './doc-blocks.js';
 import { explainedText, explainNumber, tableText } from './explain.js';
 import { followCalls } from './follow.js';
@@ -85,9 +85,10 @@ program
   .description(
     'place real calls through a whole site on this machine and show what each party and the disk saw',
   )
+  .option('--only <letters>', 'only these of its calls, as their titles name them: a,g')
   .option('--json', 'print the report instead of the story', false)
-  .action(async (options: { json: boolean }) => {
-    const ok = await demo(loadConfig(configFile(undefined)), options.json, terminal);
+  .action(async (options: { json: boolean; only?: string }) => {
+    const ok = await demo(loadConfig(configFile(undefined)), actsOf(options.only), options.json, terminal);
     if (!ok) throw new CommandError('demo-failed', 'not everything was as expected', 1);
   });
 
