@@ -3,7 +3,14 @@ import t from 'tap';
 import { MediaError } from '../../src/call/ports.js';
 import { checkSdp, checkStreams, peerRules, type SdpUse, sdpDetails } from '../../src/media/sdp-in.js';
 import { PartyDescriptions } from '../../src/media/sdp-out.js';
-import { answerTo, completed, textSection, withoutText } from '../../src/media/sdp-text.js';
+import {
+  answerTo,
+  completed,
+  standIns,
+  textSection,
+  withoutText,
+  withTextOf,
+} from '../../src/media/sdp-text.js';
 
 const rules = peerRules(['192.0.2.0/24', '2001:db8::/32'], [{ host: '192.0.2.9', port: 2223 }]);
 
@@ -298,6 +305,41 @@ t.test('an answer speaks of what was offered, and refuses what it leaves out', a
   const third = sdp({ more: ['m=video 0 RTP/AVP 31', ...written()] });
   t.equal(textSection(answerTo(third, both)), null, 'text in another place is another stream');
   t.equal(completed(audio, audio), audio);
+});
+
+t.test('in the place of a called party that is not there yet, text is taken as it is offered', async (t) => {
+  const taken = ['m=text 9 RTP/AVP 98 99', ...written().slice(1)];
+  t.same(standIns(sdp(), 9), []);
+  t.same(standIns(sdp({ more: written() }), 9), taken);
+  t.same(standIns(sdp({ more: ['m=text 0 RTP/AVP 99'] }), 9), ['m=text 0 RTP/AVP 99']);
+  const more = [
+    'm=video 0 RTP/AVP 31',
+    ...written(),
+    'c=IN IP4 192.0.2.7',
+    'a=label:Alice',
+    'a=rtpmap:97 x/1000',
+  ];
+  t.same(
+    standIns(sdp({ more }), 9),
+    ['m=video 0 RTP/AVP 31', ...taken],
+    'and nothing else that is said of it',
+  );
+});
+
+t.test('a description with the text of another one', async (t) => {
+  const plain = ['m=text 40010 RTP/AVP 99', 'a=rtpmap:99 t140/1000'];
+  const both = sdp({ more: written() });
+  t.equal(withTextOf(both, both), both);
+  t.equal(withTextOf(both, sdp({ more: plain, media: 'm=audio 1 RTP/AVP 8' })), sdp({ more: plain }));
+  t.equal(withTextOf(both, withoutText(both)), sdp({ more: ['m=text 0 RTP/AVP 98'] }));
+  t.equal(
+    withTextOf(both, sdp()),
+    sdp({ more: ['m=text 0 RTP/AVP 98'] }),
+    'what says nothing of it takes none',
+  );
+  t.equal(withTextOf(sdp(), both), sdp(), 'none comes to what has none');
+  const third = sdp({ more: ['m=video 0 RTP/AVP 31', ...plain] });
+  t.equal(textSection(withTextOf(both, third)), null, 'text in another place is another stream');
 });
 
 t.test('text that goes out is of a closed list too', async (t) => {

@@ -1,5 +1,5 @@
 import dgram from 'node:dgram';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { pressInfoKeys } from '../../src/phones/info-keys.js';
@@ -97,7 +97,15 @@ t.test('text where the conversation is held here', async (t) => {
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name)),
     );
-    return files.filter((file) => existsSync(file) && readFileSync(file).includes(words));
+    return files.filter((file) => {
+      try {
+        return readFileSync(file).includes(words);
+      } catch (error) {
+        // A file of another call, gone meanwhile.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+        throw error;
+      }
+    });
   };
 
   const transcriptBeside = (wav: string): string =>
