@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { readWhole } from '../lists/commands.js';
 import { type ListedNumber, listedIn, publishedNumbers } from '../lists/listed-numbers.js';
 import { planOf, redisOf } from '../options.js';
@@ -12,6 +11,7 @@ import { listFilesAt } from './list-paths.js';
 import { reportText } from './lists.js';
 import { CommandError, columns } from './output.js';
 import { reviewed } from './period-options.js';
+import { publisherKeysOf } from './publisher-keys.js';
 import { isoPeriod, type ReviewDesk } from './what-if.js';
 
 export interface NearMissesAsked {
@@ -46,7 +46,7 @@ const listedNumbers = async (
   const published = await publishedNumbers({
     redis: redisOf(config),
     keyPrefix: config.lists.keyPrefix,
-    publisherKeys: config.lists.publisherKeys.map((file) => readFileSync(file, 'utf8')),
+    publisherKeys: publisherKeysOf(config),
   });
   if (published.state === 'unusable') {
     throw new CommandError(
@@ -124,7 +124,7 @@ const masked = (miss: NearMiss, show: boolean): NearMiss =>
 
 const missTable = (misses: readonly NearMiss[]): string =>
   columns([
-    ['called', 'callers', 'calls', 'recorded', 'last', 'near', 'class', 'why'],
+    ['called', 'callers', 'calls', 'monitored', 'last', 'near', 'class', 'why'],
     ...misses.flatMap(({ number, callers, callersMore, calls, monitored, last, near }) => {
       const [first, ...more] = near;
       const why = first === undefined ? '' : nearnessTexts[first.why];

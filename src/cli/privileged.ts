@@ -1,5 +1,10 @@
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../config/schema.js';
 import type { FacilityId, WallMs } from '../core/leg.js';
-import { numberKeyText, parseListed } from '../core/number.js';
+import type { ListAnswers } from '../core/lists.js';
+import { type NumberKey, numberKeyText, parseListed } from '../core/number.js';
 import { createRedisLists } from '../lists/redis-lists.js';
 import { systemClock } from '../main.js';
 import { listsOptionsOf } from '../open-parts.js';
@@ -10,6 +15,7 @@ import { DecisionsOn, type Protection, protectionOf } from '../review/protection
 import { enquiryDigest, journalEnquiry } from './enquiries.js';
 import { journalRows } from './journal-rows.js';
 import { CommandError, columns } from './output.js';
+import { publisherKeysOf } from './publisher-keys.js';
 import type { ReviewDesk } from './what-if.js';
 
 export interface PrivilegedAsked {
@@ -21,12 +27,12 @@ export interface PrivilegedAsked {
   readonly by: () => string;
 }
 
-export const privilegedExits = { notProtected: 1, unknown: 2 } as const;
+export const privilegedExits = { notProtected: 3, unknown: 2 } as const;
 
 /**
  * `privileged check`: whether calls to a number are private, since when, and how the last call to it was decided.
- * Nothing else, and nothing about anybody else. The enquiry is journalled before it is answered. Exit code 1 where
- * the number is not protected, 2 where that could not be established.
+ * Nothing else, and nothing about anybody else. The enquiry is journalled before it is answered. Exit code 3 where
+ * the number is not protected; every other but 0 is no answer.
  */
 export const privilegedCheck = async (asked: PrivilegedAsked, desk: ReviewDesk): Promise<void> => {
   const { config, json, terminal } = desk;
@@ -39,6 +45,8 @@ export const privilegedCheck = async (asked: PrivilegedAsked, desk: ReviewDesk):
     );
   }
   const number = numberKeyText(read.key);
+  // Before the journal is read: without these there is nothing to answer.
+  publisherKeysOf(config);
   const decisions = new DecisionsOn(number);
   const { period } = asked;
   const filter = {
@@ -46,16 +54,8 @@ export const privilegedCheck = async (asked: PrivilegedAsked, desk: ReviewDesk):
     ...(period === null ? {} : { since: new Date(period.from), until: new Date(period.to) }),
   };
   for await (const row of journalRows(asked.journals, filter, terminal)) decisions.take(row);
-  const lists = await createRedisLists({ ...listsOptionsOf(config, systemClock), emit: () => undefined });
-  let protection: Protection;
-  try {
-    await lists.refresh();
-    const facility = (Object.keys(config.facilities)[0] ?? '') as FacilityId;
-    const answers = await lists.lookUp({ key: read.key, caller: null, facility });
-    protection = protectionOf(answers, Date.now() as WallMs, decisions);
-  } finally {
-    await lists.close();
-  }
+  const answers = await lookedUp(config, read.key);
+  const protection = protectionOf(answers, Date.now() as WallMs, decisions);
   await journalEnquiry(config, 'privileged-check', {
     number: await enquiryDigest(config, number),
     by: asked.by(),
@@ -79,6 +79,30 @@ export const privilegedCheck = async (asked: PrivilegedAsked, desk: ReviewDesk):
       'calls to this number are not private',
       privilegedExits.notProtected,
     );
+  }
+};
+
+/** The lists' answer now, as a controller on this host would get it. Its snapshot is read and never written to. */
+const lookedUp = async (config: Config, key: NumberKey): Promise<ListAnswers> => {
+  const dir = await mkdtemp(join(tmpdir(), 'sallyport-privileged-'));
+  const snapshotPath = join(dir, 'snapshot');
+  try {
+    for (const part of ['', '.heartbeat']) {
+      // A snapshot that is not there yet, or cannot be read, is unknown to the lists too.
+      await copyFile(`${config.lists.snapshot}${part}`, `${snapshotPath}${part}`).catch(() => undefined);
+    }
+    const options = { ...listsOptionsOf(config, systemClock), snapshotPath };
+    const lists = await createRedisLists({ ...options, emit: () => undefined });
+    try {
+      await lists.refresh();
+      // Protection holds in every facility: which one is asked about makes no difference.
+      const facility = (Object.keys(config.facilities)[0] ?? '') as FacilityId;
+      return await lists.lookUp({ key, caller: null, facility });
+    } finally {
+      await lists.close();
+    }
+  } finally {
+    await rm(dir, { recursive: true, force: true });
   }
 };
 

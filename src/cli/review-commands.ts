@@ -94,7 +94,7 @@ export const addReviewCommands = (program: Command, lists: Command, shared: Shar
     .argument('<number>', 'the number, as it would be dialled')
     .addHelpText(
       'after',
-      '\nexit code: 0 protected, 1 not protected, 2 not known. The enquiry is journalled; the number only as a keyed digest.',
+      '\nexit code: 0 protected, 3 not protected; any other is no answer. The enquiry is journalled; the number only as a keyed digest.',
     )
     .action((number: string, flags: Flags) => {
       const desk = deskOf(flags);

@@ -172,10 +172,10 @@ const headText = (
   return [columns(rows)];
 };
 
-const groupTable = (groups: readonly Group[], all: readonly Group[]): string => {
+const groupTable = (groups: readonly Group[], { groups: all, otherPolicy }: WhatIfResult): string => {
   const some = (test: (group: Group) => boolean): boolean => all.some(test);
   const legs = some(({ leg }) => leg !== 'dialled');
-  const becauses = new Set(all.map(({ because }) => because)).size > 1;
+  const becauses = otherPolicy > 0;
   const head = [
     '  facility',
     'class',
@@ -215,7 +215,7 @@ const changesText = (result: WhatIfResult): readonly string[] =>
     return [
       '',
       `${count} ${changeTexts[change]} [${change}]`,
-      groupTable(groups.slice(0, maxGroupsShown), result.groups),
+      groupTable(groups.slice(0, maxGroupsShown), result),
       ...(more > 0 ? [`  and ${more} more groups; --json prints them all`] : []),
     ];
   });

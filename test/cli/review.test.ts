@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -332,7 +341,7 @@ t.test('near-misses and privileged check, on what is published', async (t) => {
   );
   t.match(
     found.out,
-    /\n\+1\*{6}0143 {2}2 {8}2 {6}2 {9}2026-05-04 15:00 {2}\+1\*{6}0142 {2}attorney {2}another line of an office/,
+    /\n\+1\*{6}0143 {2}2 {8}2 {6}2 {10}2026-05-04 15:00 {2}\+1\*{6}0142 {2}attorney {2}another line of an office/,
   );
   t.notMatch(found.out, /5550143/);
   const json = JSON.parse((await near({ showNumbers: true, paths: [published] }, true)).out);
@@ -348,7 +357,7 @@ t.test('near-misses and privileged check, on what is published', async (t) => {
   t.match(protectedOne.out, /last call {2}2026-05-04T15:00:00\.000Z, decided private\n$/);
   t.notMatch(protectedOne.out, /attorney|4711/, 'neither the class nor who called');
   t.match(await check(nearby, true), {
-    code: 1,
+    code: 3,
     out: /^\{"answer":"not-protected","why":null,"since":null,"begins":null,"last":\{"at":"2026-05-04T15:00:00.000Z","verdict":"monitored"\}\}\n$/,
     err: /\[number-not-protected\]/,
   });
@@ -366,6 +375,14 @@ t.test('near-misses and privileged check, on what is published', async (t) => {
   t.equal(rows[0]?.number, rows[1]?.number, 'the same number is seen to be the same');
   t.notMatch(JSON.stringify(rows), /555014/);
   t.equal(statSync(`${enquiries}.key`).mode & 0o777, 0o600);
+  t.notOk(existsSync(join(dir, 'snapshot')), 'the controller’s snapshot is its own');
+
+  const keyless = { ...live, lists: { ...live.lists, publisherKeys: [join(dir, 'no.pem')] } };
+  t.match(await check(attorney, false, { config: keyless }), {
+    code: 2,
+    out: '',
+    err: /\[publisher-key-unreadable\]/,
+  });
 
   writeFileSync(`${enquiries}.key`, 'short');
   t.match(await check(attorney), { code: 1, out: '', err: /\[enquiry-key-unusable\]/ }, 'no row, no answer');
