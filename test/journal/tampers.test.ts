@@ -10,7 +10,7 @@ import { type Verification, verifyJournal } from '../../src/journal/verify.js';
 import { randomFrom } from './fixture.js';
 import { fill, keyPair, type SignedPlace, signedPlace } from './signed.js';
 
-const SEGMENT_ROWS = 12;
+const SEGMENT_ROWS = 6;
 const attacker = keyPair();
 
 type Random = (below: number) => number;
