@@ -274,6 +274,7 @@ t.test('manifests that are none', async (t) => {
     { callId: newCallId() },
     { callId: '../../etc' },
     { facility: '..' },
+    { facility: null },
     { files: [] },
     { files: [{ ...good.files[0], name: '../../../../etc/passwd' }] },
     { files: [{ ...good.files[0], name: `${entry.callId}./x.wav.age` }] },
