@@ -137,6 +137,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
         dir,
         name: `${kind}-${index + 1}`,
         portCount: options.portCount ?? 256,
+        inMemory: true,
         dtmfLog: { host: '127.0.0.1', port: keypadPort },
         ...(fixedPorts && configured !== undefined
           ? { ngPort: configured.ng.port, cliPort: configured.cli.port }

@@ -78,9 +78,9 @@ export const endedFrom = (
   spool: SpoolOptions,
   nodePid: number | null,
 ): EndedRecording | null => {
-  const { file, dev, ino } = left.proof;
+  const { file, dev, ino, facility: named } = left.proof;
   // Which facility's keys it is encrypted to; where nobody knows, to nobody's.
-  const facility = parseFacilityId(String(left.proof.facility));
+  const facility = typeof named === 'string' ? parseFacilityId(named) : null;
   const sides = readSides(left.proof);
   if (typeof file !== 'string' || pcapName.exec(file)?.[1] !== left.callId || sides === null) return null;
   if (facility === null || typeof dev !== 'number' || typeof ino !== 'number') return null;

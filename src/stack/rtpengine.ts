@@ -12,7 +12,7 @@ import { chooseUser, type RunAs } from './run-as.js';
 export interface RtpengineOptions {
   /** `recorded` gets a spool; `private` gets none, and may not write a byte to any file. */
   readonly kind: 'recorded' | 'private';
-  /** Folder for this node's files. A recorded node's spool is a folder in memory that stands for `dir/name`. */
+  /** Folder for this node's files; a recorded node's spool is `dir/name`, unless that is out of its reach. */
   readonly dir: string;
   readonly name: string;
   /** Loopback address for media. Default 127.0.0.1. */
@@ -33,8 +33,10 @@ export interface RtpengineOptions {
   /** Seconds an offer may stay unanswered. Default 180. */
   readonly offerTimeout?: number;
   readonly maxSessions?: number;
-  /** Recorded only: use this folder as the spool, in memory or not. */
+  /** Recorded only: use this folder as the spool instead of `dir/name`. */
   readonly spool?: string;
+  /** Recorded only: a folder in memory stands for `dir/name`, where there is memory to be had. */
+  readonly inMemory?: boolean;
   /** Default 5 (notices and worse). */
   readonly logLevel?: number;
   /** Where the node sends each key a party presses, as JSON over UDP. Without it, keys go unseen. */
@@ -119,8 +121,11 @@ const commonArgs = (
     : [`--dtmf-log-dest=${options.dtmfLog.host}:${options.dtmfLog.port}`]),
 ];
 
-const spoolFor = ({ spool, dir, name }: RtpengineOptions, user: RunAs | null): Promise<Place> =>
-  spool === undefined ? memoryPlaceFor(join(dir, name), user) : placeFor(spool, user);
+const spoolFor = (options: RtpengineOptions, user: RunAs | null): Promise<Place> => {
+  const wanted = options.spool ?? join(options.dir, options.name);
+  const inMemory = options.inMemory === true && options.spool === undefined;
+  return inMemory ? memoryPlaceFor(wanted, user) : placeFor(wanted, user);
+};
 
 /** Starts rtpengine in userspace on loopback. Rejects with StackError. */
 export const startRtpengine = async (options: RtpengineOptions): Promise<RunningRtpengine> => {

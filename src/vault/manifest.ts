@@ -76,8 +76,8 @@ export const readManifest = (bytes: Buffer | null, name: string): Manifest => {
   const { createdAt, receivedAt, complete, keys, files, details } = value;
   const sealed = value.sealed ?? null;
   const seconds = value.seconds ?? 0;
-  const callId = parseCallId(String(value.callId));
-  const facility = parseFacilityId(String(value.facility));
+  const callId = isText(value.callId) ? parseCallId(value.callId) : null;
+  const facility = isText(value.facility) ? parseFacilityId(value.facility) : null;
   if (callId === null || facility === null || name !== `${callId}.json`) throw wrong();
   if (!isDate(createdAt) || !isDate(receivedAt) || !isSealed(sealed)) throw wrong();
   if (typeof seconds !== 'number' || typeof complete !== 'boolean') throw wrong();

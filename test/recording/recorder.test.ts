@@ -4,6 +4,7 @@ import {
   chmodSync,
   linkSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -17,6 +18,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Armed, RecordedAnchor } from '../../src/call/ports.js';
 import { createRecorder } from '../../src/recording/recorder.js';
+import { judgeSpool } from '../../src/recording/spool.js';
+import { fromRoot } from '../../src/root.js';
 import { legOf, monitoredDecision, newCallId } from '../media/decisions.js';
 import { strengthOf, until } from '../media/rtp-phone.js';
 import {
@@ -326,6 +329,68 @@ t.test('what a controller that died left behind', async (t) => {
   });
   t.strictSame(spoolFiles(house.spool), []);
   t.strictSame(await later.leftovers(), []);
+});
+
+t.test('no key, no recording; a spool on a disk is none', async (t) => {
+  const house = await openHouse();
+  const { recorder, media } = house;
+  const id = newCallId();
+  const decision = monitoredDecision(id);
+  const [caller, called] = [await phone(440), await phone(1000)];
+  const anchor = await media.anchorRecorded(id, decision, caller.sdp());
+  const answer = called.sdp({ formats: '0 101' });
+  const noKey = { name: 'RecordingError', code: 'no-recording-key' };
+  await t.rejects(recorder.arm(decision, anchor, answer), noKey, 'nobody asked whether there is a key');
+  const leg = legOf(id);
+  const south = { ...leg, origin: { ...leg.origin, facility: 'south' as typeof leg.origin.facility } };
+  t.strictSame(await recorder.ready(south), { ready: false, code: 'no-recording-key' });
+  await t.rejects(recorder.arm(decision, anchor, answer), noKey);
+  t.strictSame(await recorder.ready(leg), { ready: true });
+  t.strictSame(
+    await recorder.ready(south),
+    { ready: false, code: 'no-recording-key' },
+    'the last word counts',
+  );
+  await t.rejects(recorder.arm(decision, anchor, answer), noKey);
+  t.strictSame(spoolFiles(house.spool), [], 'the node was never told to record');
+  await anchor.release();
+  mkdirSync(fromRoot('var'), { recursive: true });
+  const onDisk = mkdtempSync(fromRoot('var', 'test-spool-'));
+  cleanups.push(() => rm(onDisk, { recursive: true }));
+  for (const folder of ['pcaps', 'tmp', 'metadata']) mkdirSync(join(onDisk, folder));
+  const verdict = (spoolOnDisk: boolean) => judgeSpool(onDisk, null, { minFreeBytes: 1, spoolOnDisk }, 5000);
+  const type = execFileSync('stat', ['-f', '-c', '%T', onDisk], { encoding: 'utf8' }).trim();
+  t.equal(await verdict(false), /^(tmpfs|ramfs)$/.test(type) ? null : 'spool-on-disk', type);
+  t.equal(await verdict(true), null);
+  for (const folder of ['pcaps', 'tmp', 'metadata'])
+    mkdirSync(join(house.spool, folder), { recursive: true });
+  const inMemory = await judgeSpool(house.spool, null, { minFreeBytes: 1, spoolOnDisk: false }, 5000);
+  t.equal(inMemory, house.node.spoolInMemory ? null : 'spool-on-disk');
+});
+
+t.test('a recording that is durable and was not tidied away', async (t) => {
+  const house = await openHouse();
+  const call = await up(house);
+  await seconds(house, 0.5, call);
+  const pcap = pcapOf(house, call);
+  const proof = JSON.parse(JSON.stringify(call.armed.proof));
+  const recording = finished(await call.end());
+  // As a crash before the removal leaves it.
+  writeFileSync(pcap, opened(recording.file));
+  const left = {
+    callId: call.id,
+    node: proof.node,
+    receivedAt: legOf(call.id).receivedAt,
+    decision: {},
+    proof,
+  };
+  const digests = [sha256(recording.file), sha256(recording.manifest)];
+  const again = finished(await house.recorder.recover(left));
+  t.match(again, { file: recording.file, evidence: { keptBefore: true, removedFromSpool: 1 } });
+  t.strictSame([sha256(recording.file), sha256(recording.manifest)], digests, 'nothing is made twice');
+  t.strictSame(spoolFiles(house.spool), []);
+  const { facility: _facility, ...nobodys } = proof;
+  t.match(await house.recorder.recover({ ...left, proof: nobodys }), { code: 'proof-unusable' });
 });
 
 t.test('a call that was armed and never connected is discarded', async (t) => {

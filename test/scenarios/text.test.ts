@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import dgram from 'node:dgram';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { buildRtp } from '../../src/phones/rtp-packet.js';
 import { bothHear, type Conversation, converse, hangUp } from '../site/conversation.js';
@@ -29,6 +30,11 @@ const descriptions = ({ call, other }: Conversation): readonly string[] =>
 /** The m=text line a party was told last. */
 const told = (of: Conversation['call'] | Conversation['other']): string | undefined =>
   of.media.received.at(-1)?.mediaLines.find((line) => line.startsWith('m=text'));
+
+const filesUnder = (dir: string): readonly string[] =>
+  readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
 
 const digest = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
 
@@ -82,6 +88,10 @@ t.test('phones that type', async (t) => {
     t.match(manifest, { complete: true, text: { ...text, caller: { lost: 0, recovered: 1 } } });
     t.match(manifest.files, [{}, { name: `${talk.callId}.txt.age`, sha256: digest(file) }]);
     t.match(spool.text, text, 'and the CDR says so too');
+    const plain = filesUnder(site.dir).filter((name) =>
+      /hello|therelostfound/.test(readFileSync(name, 'utf8')),
+    );
+    t.same(plain, [], 'what was typed is nowhere in plain');
     t.strictSame(
       spool.files,
       manifest.files,

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { armored, unarmored } from '../../src/vault/age-armor.js';
-import { readHeader } from '../../src/vault/age-header.js';
+import { makeHeader, readHeader } from '../../src/vault/age-header.js';
 import { makeIdentity, parseIdentity, parseRecipient } from '../../src/vault/age-keys.js';
 import { CHUNK, openBytes, openSealed, Sealer, sealBytes } from '../../src/vault/age-stream.js';
 import { decodeBech32, encodeBech32 } from '../../src/vault/bech32.js';
@@ -171,6 +172,37 @@ t.test('what is no age file', async (t) => {
       `${code} ${wrong.slice(0, 60)}`,
     );
   }
+});
+
+t.test('a last chunk is never empty where there is another, though its tag is right', async (t) => {
+  const sealedAs = (parts: readonly (readonly [Buffer, number])[]): Buffer => {
+    const { bytes, fileKey } = makeHeader(recipients);
+    const salt = randomBytes(16);
+    const key = Buffer.from(hkdfSync('sha256', fileKey, salt, 'payload', 32));
+    const chunks = parts.map(([plain, last], i) => {
+      const nonce = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, i, last]);
+      const cipher = createCipheriv('chacha20-poly1305', key, nonce, { authTagLength: 16 });
+      return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    });
+    return Buffer.concat([bytes, salt, ...chunks]);
+  };
+  const full = bytesOf(CHUNK);
+  const good = sealedAs([
+    [full, 0],
+    [full, 1],
+  ]);
+  t.ok(byAge(good).equals(await openBytes(good, [one.identity])), 'made by hand, and read by both');
+  const empty = sealedAs([
+    [full, 0],
+    [Buffer.alloc(0), 1],
+  ]);
+  await t.rejects(openBytes(empty, [one.identity]), { code: 'age-changed' });
+  t.throws(() => byAge(empty), 'age refuses it too');
+  const early = sealedAs([
+    [full, 1],
+    [full, 1],
+  ]);
+  await t.rejects(openBytes(early, [one.identity]), { code: 'age-changed' });
 });
 
 t.test('one changed byte anywhere, any cut, any chunk in another’s place is found', async (t) => {

@@ -274,6 +274,7 @@ t.test('manifests that are none', async (t) => {
     { callId: newCallId() },
     { callId: '../../etc' },
     { facility: '..' },
+    { facility: null },
     { files: [] },
     { files: [{ ...good.files[0], name: '../../../../etc/passwd' }] },
     { files: [{ ...good.files[0], name: `${entry.callId}./x.wav.age` }] },
@@ -389,7 +390,7 @@ t.test('decrypting: all of it, or nothing at all', async (t) => {
       'a forgery with its own digest',
       'recording-changed',
       () => {
-        writeFileSync(at('forged'), 'RIFF forged');
+        writeFileSync(at('forged'), Buffer.alloc(header.length + audio.length, 'forged'));
         execFileSync('age', ['-r', north.text, '-o', kept.file, at('forged')]);
         const sha256 = createHash('sha256').update(readFileSync(kept.file)).digest('hex');
         changeManifest((one) => {
