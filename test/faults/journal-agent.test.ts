@@ -46,6 +46,7 @@ t.test('the journal’s disk is full', async (t) => {
     return;
   }
   const site = await openSite(t, {
+    patience: 'usual',
     config: (config) => paired({ ...config, controller: { ...config.controller, maxUnwrittenCdrs: 2 } }),
     overlay: (config) => ({ ...config, journal: { ...config.journal, directory: join(disk, 'journal') } }),
     lists,
@@ -128,6 +129,7 @@ t.test('the connection to the SIP agent breaks', async (t) => {
   });
   const cut = await Cut.open({ host: '127.0.0.1', port: agent.appPort });
   const site = await openSite(t, {
+    patience: 'usual',
     config: paired,
     overlay: (config, dir) => {
       const secretFile = join(dir, 'agent.secret');
@@ -178,7 +180,11 @@ t.test('the connection to the SIP agent breaks', async (t) => {
 });
 
 t.test('the controller is stopped with calls up', async (t) => {
-  const site = await openSite(t, { config: paired, lists });
+  const site = await openSite(t, {
+    patience: 'usual',
+    config: paired,
+    lists,
+  });
   site.called.answerWith(answers);
   const nodes = new Nodes(t, site);
   const m1 = await connect(site, open, 'm1');
@@ -212,7 +218,12 @@ t.test('the controller is stopped with calls up', async (t) => {
 });
 
 t.test('the real process is terminated, and killed, with calls up', async (t) => {
-  const site = await openSite(t, { config: paired, lists, controller: false });
+  const site = await openSite(t, {
+    patience: 'usual',
+    config: paired,
+    lists,
+    controller: false,
+  });
   site.called.answerWith(answers);
   const nodes = new Nodes(t, site);
   const processes = new Processes(t, site);

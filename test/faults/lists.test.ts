@@ -45,6 +45,7 @@ t.test(
   async (t) => {
     // Stale after 4 s instead of 60, so that a test can see it.
     const site = await openSite(t, {
+      patience: 'usual',
       config: (config) => paired({ ...config, lists: { ...config.lists, maxAgeSeconds: 4 } }),
       lists: before,
       local: { heartbeatMs: 500 },

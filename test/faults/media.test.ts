@@ -34,6 +34,7 @@ const isTold = (t: Test, told: readonly [string, string], code: string): void =>
 
 t.test('media nodes die and freeze under calls', async (t) => {
   const site = await openSite(t, {
+    patience: 'usual',
     config: (config) => paired({ ...config, media: { ...config.media, attestSeconds: 1 } }),
     overlay: withPidFiles,
     lists,
@@ -186,6 +187,7 @@ t.test('media nodes die and freeze under calls', async (t) => {
 
 t.test('a node in the private pool that could record is never used', async (t) => {
   const site = await openSite(t, {
+    patience: 'usual',
     config: (config) => paired({ ...config, media: { ...config.media, attestSeconds: 1 } }),
     lists,
     local: { nodes: { recorded: 3, private: 1 }, portCount: 64 },
@@ -237,6 +239,7 @@ t.test('spools fail under calls', async (t) => {
   const disk = smallDisk(t, 4096);
   if (disk === null) t.comment('no disk may be mounted here: the full disk is not tested');
   const site = await openSite(t, {
+    patience: 'usual',
     config: (config) =>
       paired({
         ...config,

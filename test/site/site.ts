@@ -84,6 +84,11 @@ export interface SiteOptions {
   readonly conversation?: 'here' | 'elsewhere';
   /** `short`: noises in the place of sentences (short-prompts.ts). Default: the prompts that come with Sallyport. */
   readonly prompts?: 'short' | 'own';
+  /**
+   * How long parts may take. Default `long`: a machine that is busy with other tests must not refuse calls in a test that
+   * is not about delays. `usual` for those that are.
+   */
+  readonly patience?: 'long' | 'usual';
   /** How much of what it hears each phone keeps, in ms; default what a phone keeps by itself. */
   readonly keepAudioMs?: number;
   /** Carrier phones, tried in this order; default one. */
@@ -297,6 +302,14 @@ export class Site {
   }
 }
 
+/** The longest bounds the configuration takes. */
+const patient = (config: Config): Config => ({
+  ...config,
+  lists: { ...config.lists, deadlineMs: 1000 },
+  journal: { ...config.journal, deadlineMs: 10_000 },
+  recording: { ...config.recording, proveMs: 4000 },
+});
+
 /** Starts a site and ends it, whatever happens, with the test. */
 export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site> => {
   await mkdir(fromRoot('var'), { recursive: true });
@@ -335,7 +348,7 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
     fromRoot('config', 'sallyport.yaml'),
   );
   const config: Config = {
-    ...example,
+    ...(options.patience === 'usual' ? example : patient(example)),
     log: { level: 'silent' },
     ...(options.prompts === 'short' ? { prompts: { directory: join(dir, 'prompts') } } : {}),
     trunks: {

@@ -61,10 +61,12 @@ export class Talk {
 
   /** The called party's end, once it was rung. */
   async called(): Promise<IncomingCall> {
-    const rung = (): IncomingCall[] => this.house.rung(this.number);
-    await this.house.site.until(`${this.number} is rung`, () => rung().length > this.#ignored);
-    const found = rung()[this.#ignored];
-    if (found === undefined) throw new Error('unreachable');
+    const { site } = this.house;
+    const find = () => this.house.rung(this.number)[this.#ignored];
+    const ended = () => site.events.find((one) => one.event === 'call-ended' && one.callId === this.callId);
+    await site.until(`${this.number} is rung`, () => (find() ?? ended()) !== undefined);
+    const found = find();
+    if (found === undefined) throw new Error(`it ended before it rang: ${JSON.stringify(ended())}`);
     this.#other = found;
     return found;
   }
