@@ -178,7 +178,9 @@ t.test('what was under way when a controller crashed has no record, and is told'
   const made = await statementOf([journal.dir]);
   t.equal(callsOf(made), 1);
   t.same(made.calls.withoutRecord, { private: 1 });
-  t.match(made.incidents.listed.rows, [{ what: 'ended-without-record', callId: lost, facility: 'north' }]);
+  t.match(made.incidents.listed['ended-without-record']?.rows, [
+    { what: 'ended-without-record', callId: lost, facility: 'north' },
+  ]);
   t.equal(made.calls.underWayAtEnd, 1, 'a call that ends with the next period counts there');
   t.same(made.outages.starts, { clean: 0, unclean: 1, first: 1 });
   t.same(made.outages.totals.controller, { count: 1, ms: 2 * 86_400_000 });
