@@ -1,6 +1,6 @@
 import { callIdOf, codeWord, configured, countOf, digestOf, fieldsOf } from './guard.js';
 import type { NodeRow } from './read-node.js';
-import { Listed, type Place, Table, Tally } from './tally.js';
+import { Listed, type Listing, type Place, Table, Tally } from './tally.js';
 
 /** A call that needs somebody's explanation: the row says where the journal tells more. */
 export interface Incident extends Place {
@@ -29,6 +29,7 @@ interface Epoch {
 }
 
 const MAX_EPOCHS = 2000;
+const MAX_INCIDENTS = 500;
 const verdicts = ['monitored', 'private', 'refused', 'undecided'] as const;
 
 /** Facts of one CDR, safe to count. */
@@ -59,7 +60,10 @@ export class CallTotals {
   readonly missing = new Tally();
   readonly sealed = new Tally();
   readonly turnedAway = new Tally();
-  readonly incidents = new Listed<Incident>(500);
+  /** Each kind has a list of its own: many of one kind must not push one of a graver kind off the paper. */
+  readonly incidents = new Map<IncidentKind, Listed<Incident>>(
+    incidentKinds.map((kind) => [kind, new Listed<Incident>(MAX_INCIDENTS)]),
+  );
   readonly incidentKinds = new Tally();
   readonly withoutRecord = new Tally();
   readonly threeWay = new Tally();
@@ -97,7 +101,7 @@ export class CallTotals {
   incident(row: Place, what: IncidentKind, facility: string, callId: unknown, code: unknown = null): void {
     const { at, node, seq } = row;
     this.incidentKinds.add(what);
-    this.incidents.add({
+    this.incidents.get(what)?.add({
       at,
       node,
       seq,
@@ -106,6 +110,11 @@ export class CallTotals {
       callId: callIdOf(callId),
       code: code === null || code === undefined ? null : codeWord(code),
     });
+  }
+
+  incidentsJson(): Readonly<Record<string, Listing<Incident>>> {
+    const all = [...this.incidents].map(([kind, listed]) => [kind, listed.json()] as const);
+    return Object.fromEntries(all.filter(([, { rows }]) => rows.length > 0));
   }
 
   #reason({ row, verdict, facility }: Cdr): void {

@@ -31,7 +31,10 @@ export interface Statement {
   };
   readonly otherCallsOnDisk: Counts;
   readonly sealed: Counts;
-  readonly incidents: { readonly counts: Counts; readonly listed: Listing<Incident> };
+  readonly incidents: {
+    readonly counts: Counts;
+    readonly listed: Readonly<Record<string, Listing<Incident>>>;
+  };
   readonly lists: ListsPart;
   readonly outages: OutagesJson;
   readonly attestation: Readonly<Record<string, Counts>>;

@@ -115,7 +115,7 @@ const statementOf = (
     },
     otherCallsOnDisk: calls.otherAbsence.json(),
     sealed: calls.sealed.json(),
-    incidents: { counts: calls.incidentKinds.json(), listed: calls.incidents.json() },
+    incidents: { counts: calls.incidentKinds.json(), listed: calls.incidentsJson() },
     lists: listsPart(totals),
     outages: totals.outages.json(),
     attestation: totals.attestation.json(),

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -15,6 +15,7 @@ import { periodOf } from '../../src/statement/period.js';
 import { makeStatement } from '../../src/statement/statement.js';
 import { inProcess } from '../cli/terminal.js';
 import { newDirectory, until } from '../journal/fixture.js';
+import { newDisk } from './half-year.js';
 
 t.setTimeout(300_000);
 
@@ -26,6 +27,7 @@ class Told {
   readonly dir: string;
   readonly #node: string;
   readonly #more: Partial<JournalOptions>;
+  readonly #disk = newDisk();
   #journal: Journal | null = null;
   #at = 0;
 
@@ -46,6 +48,7 @@ class Told {
       nodeId: this.#node,
       appendDeadlineMs: 60_000,
       clock: { wallMs: () => this.#at, monoUs: () => Math.round(performance.now() * 1000) },
+      fs: this.#disk.disk,
       ...this.#more,
     });
     return this.#journal;
@@ -61,8 +64,9 @@ class Told {
   }
 
   /** As a power cut leaves it: no last words, and a lock nobody holds. */
-  crash(): void {
+  async crash(): Promise<void> {
     this.#journal = null;
+    await this.#disk.letGo();
     for (const name of readdirSync(this.dir)) if (name.startsWith('lock.')) rmSync(join(this.dir, name));
   }
 }
@@ -164,7 +168,7 @@ t.test('what was under way when a controller crashed has no record, and is told'
   await journal.row('lists-disarmed', { why: 'bad-signature' });
   await journal.row('decision', decided(ended));
   await journal.at(may(2, 13)).row('cdr', cdr(ended));
-  journal.crash();
+  await journal.crash();
   await journal
     .at(may(4, 13))
     .row('controller-started', { version: '1.2.3', policy: 'p', config: 'a'.repeat(64) });
@@ -174,7 +178,9 @@ t.test('what was under way when a controller crashed has no record, and is told'
   const made = await statementOf([journal.dir]);
   t.equal(callsOf(made), 1);
   t.same(made.calls.withoutRecord, { private: 1 });
-  t.match(made.incidents.listed.rows, [{ what: 'ended-without-record', callId: lost, facility: 'north' }]);
+  t.match(made.incidents.listed['ended-without-record']?.rows, [
+    { what: 'ended-without-record', callId: lost, facility: 'north' },
+  ]);
   t.equal(made.calls.underWayAtEnd, 1, 'a call that ends with the next period counts there');
   t.same(made.outages.starts, { clean: 0, unclean: 1, first: 1 });
   t.same(made.outages.totals.controller, { count: 1, ms: 2 * 86_400_000 });
@@ -351,6 +357,11 @@ t.test('a journal that does not verify makes no statement', async (t) => {
     'a row twice',
   );
   t.equal(await code(whole.slice(0, -9)), 'journal-torn', 'the last line is cut');
+  const edited = (lines[6] ?? '').replace('"facility":"north"', '"facility":"south"');
+  const hashed = edited.replace(/,"hash":"[0-9a-f]{64}"/, '');
+  const hash = createHash('sha256').update(hashed).digest('hex');
+  const forged = edited.replace(/"hash":"[0-9a-f]{64}"/, `"hash":"${hash}"`);
+  t.equal(await code(lines.with(6, forged).join('\n')), 'journal-damaged', 'an edit with its own hash');
   const later = await newJournal(t);
   await later.at(may(3)).row('cdr', cdr(newCall()));
   await later.at('2026-06-01T08:00:00.000Z').row('cdr', cdr(newCall()));

@@ -8,7 +8,7 @@ import type { Ending } from '../../src/core/ending.js';
 import type { CallerId, CallId, FacilityId, Leg, TrunkId, WallMs } from '../../src/core/leg.js';
 import { type BlockCause, type EntryId, type EpochId, privilegedClasses } from '../../src/core/lists.js';
 import { noUsage } from '../../src/core/usage.js';
-import { type JournalDisk, nodeDisk } from '../../src/journal/disk.js';
+import { type JournalDisk, type JournalFile, nodeDisk } from '../../src/journal/disk.js';
 import { type Journal, openJournal } from '../../src/journal/log.js';
 import { absent, answers, dialledNumber, input, leg, listed, privilegedEntry } from '../core/samples.js';
 import { randomFrom } from '../journal/fixture.js';
@@ -90,20 +90,34 @@ const plusIn = (table: Table, row: string, name: string, by = 1): void => {
   plus(table[row], name, by);
 };
 
-/** What is on a disk after a power cut is another test's matter; here it would only take its time. */
-const quickDisk: JournalDisk = {
-  ...nodeDisk,
-  open: async (path, how) => {
-    const file = await nodeDisk.open(path, how);
-    return {
-      write: (bytes, offset, length, position) => file.write(bytes, offset, length, position),
-      read: (into, offset, length, position) => file.read(into, offset, length, position),
-      datasync: () => Promise.resolve(),
-      truncate: (length) => file.truncate(length),
-      size: () => file.size(),
-      close: () => file.close(),
-    };
-  },
+/**
+ * A disk that says at once that it has what it was given (a power cut is another test's matter), and whose files can be
+ * let go of, as a process that dies does.
+ */
+export const newDisk = (): { readonly disk: JournalDisk; readonly letGo: () => Promise<void> } => {
+  const open = new Set<JournalFile>();
+  const disk: JournalDisk = {
+    ...nodeDisk,
+    open: async (path, how) => {
+      const file = await nodeDisk.open(path, how);
+      open.add(file);
+      return {
+        write: (bytes, offset, length, position) => file.write(bytes, offset, length, position),
+        read: (into, offset, length, position) => file.read(into, offset, length, position),
+        datasync: () => Promise.resolve(),
+        truncate: (length) => file.truncate(length),
+        size: () => file.size(),
+        close: async () => {
+          if (open.delete(file)) await file.close();
+        },
+      };
+    },
+  };
+  const letGo = async (): Promise<void> => {
+    for (const file of open) await file.close();
+    open.clear();
+  };
+  return { disk, letGo };
 };
 
 const DAY_MS = 86_400_000;
@@ -132,6 +146,7 @@ class Controller {
   #pending: Pending[] = [];
   #epoch = 100;
   readonly #out = new Map<string, number>();
+  readonly #disk = newDisk();
   #lockdown = false;
   #restarts = 0;
 
@@ -185,7 +200,7 @@ class Controller {
       nodeId: this.#node,
       appendDeadlineMs: 60_000,
       clock: { wallMs: () => this.#now, monoUs: () => (this.#now - this.#from + AROUND_MS) * 1000 },
-      fs: quickDisk,
+      fs: this.#disk.disk,
     });
     this.#counting(() => plus(this.#recount.starts, previous));
     this.#append('controller-started', {
@@ -222,6 +237,7 @@ class Controller {
       }
       this.#pending = [];
       for (const what of [...this.#out.keys()]) this.#over(what);
+      await this.#disk.letGo();
       for (const name of readdirSync(this.#dir)) {
         if (name.startsWith('lock.')) rmSync(join(this.#dir, name));
       }

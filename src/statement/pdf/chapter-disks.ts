@@ -1,3 +1,4 @@
+import { incidentKinds } from '../calls.js';
 import type { Statement } from '../model.js';
 import { diskTexts, incidentTexts, textIn } from '../words.js';
 import { number, time } from './look.js';
@@ -49,23 +50,34 @@ export const disksChapter = (sheet: Sheet, statement: Statement): void => {
     'No call became private after its recording had begun.',
   );
   sheet.subheading('Cases that need an explanation');
-  listTable(
-    sheet,
-    [
-      { title: 'When (UTC)', width: 0.2 },
-      { title: 'What', width: 0.32 },
-      { title: 'Facility', width: 0.14 },
-      { title: 'Detail', width: 0.14 },
-      { title: 'Journal row', width: 0.2 },
-    ],
-    incidents.listed,
-    ({ at, what, facility, code, node, seq }) => [
-      time(at).slice(0, 19),
-      textIn(incidentTexts, what),
-      facility,
-      code ?? '',
-      `${node} ${number(seq)}`,
-    ],
-    'There is none.',
-  );
+  cases(sheet, incidents);
+};
+
+/** The gravest first, each kind in a table of its own. */
+const cases = (sheet: Sheet, { listed }: Statement['incidents']): void => {
+  const kinds = incidentKinds.filter((kind) => listed[kind] !== undefined);
+  if (kinds.length === 0) sheet.text('There is none.');
+  for (const kind of kinds) {
+    sheet.room(70);
+    sheet.text(`${incidentTexts[kind]}:`);
+    listTable(
+      sheet,
+      [
+        { title: 'When (UTC)', width: 0.21 },
+        { title: 'Facility', width: 0.12 },
+        { title: 'Detail', width: 0.15 },
+        { title: 'Journal row', width: 0.21 },
+        { title: 'Call', width: 0.31, code: true },
+      ],
+      listed[kind] ?? { rows: [], more: 0 },
+      ({ at, facility, code, node, seq, callId }) => [
+        time(at).slice(0, 19),
+        facility,
+        code ?? '',
+        `${node} ${number(seq)}`,
+        callId ?? '',
+      ],
+      '',
+    );
+  }
 };
