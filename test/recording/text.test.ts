@@ -214,7 +214,8 @@ t.test('whatever comes, no more is shown than was sent, and it is bounded', asyn
 
 t.test('a recording left behind is finished with its text', async (t) => {
   const callId = `c${'a'.repeat(26)}` as CallId;
-  const proof = { file: `${callId}-0123456789abcdef.pcap`, dev: 1, ino: 2, ...sidesIn(sides) };
+  const file = `${callId}-0123456789abcdef.pcap`;
+  const proof = { file, dev: 1, ino: 2, facility: 'f1', keys: ['k'], ...sidesIn(sides) };
   const ended = (change: JsonObject) =>
     endedFrom(
       { callId, node: 'r', receivedAt: 0 as WallMs, decision: {}, proof: { ...proof, ...change } },

@@ -383,11 +383,12 @@ export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site
     heartbeatMs: 1000,
     ...options.local,
   });
-  // Spools in memory lie outside of the test's folder.
-  closers.push(() => {
-    for (const { spool } of local.recorded)
-      if (spool !== undefined) rmSync(spool, { recursive: true, force: true });
-  });
+  // Spools in memory lie outside of the test's folder; one that the test brought is its own to take away.
+  if (options.local?.spool === undefined)
+    closers.push(() => {
+      for (const { spool } of local.recorded)
+        if (spool !== undefined) rmSync(spool, { recursive: true, force: true });
+    });
   closers.push(() => local.stop());
   await local.publish(listSet(options.lists ?? defaultLists, config));
   const heartbeat = await local.beat();
