@@ -139,6 +139,7 @@ export const openMedia = async (
     limits: {
       minFreeBytes: config.recording.minFreeMegabytes * 1024 * 1024,
       spoolOnDisk: config.recording.spool === 'any',
+      spoolMs: config.recording.proveMs,
       proveMs: config.recording.proveMs,
       watchMs: config.recording.growthSeconds * 1000,
     },

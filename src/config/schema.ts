@@ -265,7 +265,9 @@ const recording = z
       .min(50)
       .max(4000)
       .default(1000)
-      .describe('How long proving a recording may take before the call is refused, in ms.'),
+      .describe(
+        'How long a look at a spool, and proving a recording, may each take before the call is refused, in ms.',
+      ),
     growthSeconds: seconds(60)
       .default(5)
       .describe('How often a recording must be seen to grow while packets arrive.'),
