@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
+import { closeLater } from './close-later.js';
 import { type CodecName, encodeG711, payloadTypes } from './g711.js';
 import { hears, rms } from './goertzel.js';
 import { literalLookup } from './literal-lookup.js';
@@ -273,7 +274,7 @@ export class RtpEndpoint {
     this.#once.length = 0;
     this.#waits.finish('the endpoint is closed');
     this.#closed = true;
-    this.#socket.close();
+    closeLater(this.#socket);
     this.text?.close();
   }
 

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
+import { closeLater } from './close-later.js';
 import { literalLookup } from './literal-lookup.js';
 import { buildRtp, parseRtp } from './rtp-packet.js';
 import { type Deadline, nowUs, Waits } from './waiting.js';
@@ -106,7 +107,7 @@ export class TextEndpoint {
     if (this.#closed) return;
     this.#closed = true;
     this.#waits.finish('the endpoint is closed');
-    this.#socket.close();
+    closeLater(this.#socket);
   }
 
   /** RFC 2198 section 3. */

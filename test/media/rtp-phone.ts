@@ -1,4 +1,5 @@
 import dgram from 'node:dgram';
+import { closeLater } from '../../src/phones/close-later.js';
 
 /**
  * The smallest thing that speaks and hears RTP: sends a tone in PCMU or PCMA every 20 ms and says how strongly it
@@ -253,7 +254,7 @@ export class RtpPhone {
 
   close(): void {
     this.stop();
-    this.socket.close();
+    closeLater(this.socket);
   }
 }
 
