@@ -89,7 +89,7 @@ export const demo = async (
     await site.beat();
     say(`published the example lists as epoch ${published.manifest.epoch}; starting the controller\n`);
     say(
-      `spools lie in ${site.spoolsInMemory ? 'memory' : 'a folder on disk, for there is too little memory to be had here'}; recordings are encrypted (age) to a throw-away key, and opened here with\n${relative(process.cwd(), site.identities.facility)}\n`,
+      `spools lie in ${site.spoolsInMemory ? 'memory' : 'a folder on disk, for there is too little memory to be had here'}; recordings are encrypted (age) to a throw-away key, and opened here with\n${here(site.identities.facility)}\n`,
     );
     if (wantsAny(only, 'abcde')) {
       say(
@@ -141,6 +141,9 @@ export const demo = async (
     await site.stop();
   }
 };
+
+/** A path as it is typed from where the demo was started. */
+const here = (path: string): string => relative(process.cwd(), path);
 
 /** Longer than any spoken call of the demo, in ms: what was heard is looked at when the call is over. */
 const keepAudioMs = 90_000;
@@ -332,10 +335,11 @@ const report = (
   if (id !== undefined) {
     const dirs = ['directory recordings', 'readings readings', 'journal journal']
       .map((one) => one.split(' '))
-      .map(([option, name = '']) => `--${option} ${join(dir, name)}`)
+      .map(([option, name = '']) => `--${option} ${here(join(dir, name))}`)
       .join(' ');
     const command = `node dist/src/cli/main.js recordings decrypt ${id} ${dirs}`;
-    say(`hear a recording: ${command} --identity ${identities.facility} --out ${dir} --why demo`);
+    const key = here(identities.facility);
+    say(`hear a recording: ${command} --identity ${key} --out ${here(dir)} --by you --why 'to hear it'`);
   }
-  say(`the journal of it all: node dist/src/cli/main.js journal verify ${stage.journal}`);
+  say(`the journal of it all: node dist/src/cli/main.js journal verify ${here(stage.journal)}`);
 };
