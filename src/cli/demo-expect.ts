@@ -1,4 +1,5 @@
 import type { DemoCall } from './demo-call.js';
+import type { DemoRecording } from './demo-recording.js';
 import { columns, type Terminal } from './output.js';
 
 /** What a call must look like from outside; the demo fails where one does not. */
@@ -37,6 +38,20 @@ export const unprovable: Expected = {
 const loud = (level: number): boolean => level > 0.5;
 const silent = (level: number): boolean => level < 0.01;
 
+/** What is wrong with a recording, or with there being one or none. */
+export const recordingFaults = (recording: DemoRecording | null, expected: boolean): readonly string[] => {
+  const faults: string[] = [];
+  if ((recording !== null) !== expected)
+    faults.push(expected ? 'there is no recording' : 'there is a recording');
+  if (recording === null) return faults;
+  const { left, right } = recording;
+  if (!loud(left.hz440) || !silent(left.hz1000)) faults.push('the left channel is not the caller alone');
+  if (!loud(right.hz1000) || !silent(right.hz440)) {
+    faults.push('the right channel is not the called party alone');
+  }
+  return faults;
+};
+
 /** Everything about the call that is not as expected, in words. */
 export const faultsOf = (call: DemoCall, expected: Expected): readonly string[] => {
   const faults: string[] = [];
@@ -55,15 +70,7 @@ export const faultsOf = (call: DemoCall, expected: Expected): readonly string[] 
     expected.heard ? loud(called.hz440) : silent(called.hz440),
     `the called party heard 440 Hz at ${called.hz440}`,
   );
-  check(
-    (call.recording !== null) === expected.recorded,
-    expected.recorded ? 'there is no recording' : 'there is a recording',
-  );
-  if (call.recording !== null) {
-    const { left, right } = call.recording;
-    check(loud(left.hz440) && silent(left.hz1000), 'the left channel is not the caller alone');
-    check(loud(right.hz1000) && silent(right.hz440), 'the right channel is not the called party alone');
-  }
+  faults.push(...recordingFaults(call.recording, expected.recorded));
   if (!expected.recorded && expected.verdict !== 'monitored') {
     check(call.spoolFilesForCall.length === 0, `the disk saw ${call.spoolFilesForCall.length} file(s) of it`);
   }

@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import { prompts } from '../core/prompt.js';
 import { orderOf, type SideEvent } from './demo-ear.js';
+import { recordingFaults } from './demo-expect.js';
 import { type SpokenCall, type SpokenExpected, voices } from './demo-spoken.js';
 import { columns, type Terminal } from './output.js';
 
@@ -58,9 +59,6 @@ const truthFaults = (call: SpokenCall): readonly string[] =>
     return true_ ? [] : [`${event.prompt} was said on a call that is ${call.verdict}`];
   });
 
-const loud = (level: number): boolean => level > 0.5;
-const silent = (level: number): boolean => level < 0.01;
-
 /** Everything about the call that is not as expected, in words. */
 export const spokenFaults = (call: SpokenCall, expected: SpokenExpected): readonly string[] => {
   const faults: string[] = [];
@@ -83,15 +81,7 @@ export const spokenFaults = (call: SpokenCall, expected: SpokenExpected): readon
   const { keysPassed } = call;
   check(keysPassed.caller === '', `the key ${keysPassed.caller} came through to the caller`);
   check(keysPassed.called === '', `the key ${keysPassed.called} came through to the called party`);
-  check(
-    (call.recording !== null) === expected.recorded,
-    expected.recorded ? 'there is no recording' : 'there is a recording',
-  );
-  if (call.recording !== null) {
-    const { left, right } = call.recording;
-    check(loud(left.hz440) && silent(left.hz1000), 'the left channel is not the caller alone');
-    check(loud(right.hz1000) && silent(right.hz440), 'the right channel is not the called party alone');
-  }
+  faults.push(...recordingFaults(call.recording, expected.recorded));
   if (!expected.recorded) {
     check(call.spoolFilesForCall.length === 0, `the disk saw ${call.spoolFilesForCall.length} file(s) of it`);
   }
