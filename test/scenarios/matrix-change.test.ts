@@ -1,5 +1,4 @@
 import t, { type Test } from 'tap';
-import { askController } from '../../src/cli/control-client.js';
 import type { CallId } from '../../src/core/leg.js';
 import { parseListed } from '../../src/core/number.js';
 import { openOrders } from '../../src/lists/orders.js';
@@ -9,7 +8,16 @@ import type { OutgoingCall } from '../../src/phones/outgoing-call.js';
 import { type ListWords, openSite, type Row, type Site } from '../site/site.js';
 import { checkAllClean } from './matrix/clean.js';
 import { calledAfterHz, callerAfterHz, checkSealed, Tracer } from './matrix/moved.js';
-import { calledHz, callerHz, follow, heard, hearEachOther, Stage, unlimited } from './matrix/stage.js';
+import {
+  calledHz,
+  callerHz,
+  follow,
+  heard,
+  hearEachOther,
+  orderLockdown,
+  Stage,
+  unlimited,
+} from './matrix/stage.js';
 import { tableOf } from './matrix/table.js';
 
 t.setTimeout(240_000);
@@ -437,16 +445,8 @@ const lockedDown = async (
     { one: numberOf(200), two: numberOf(201), private: numberOf(202) },
     tracer,
   );
-  const order = (state: 'on' | 'off') =>
-    askController(site.config.control.socket, {
-      command: 'lockdown',
-      place: { level: 'facility', facility: 'north' },
-      state,
-      by: 'officer',
-      why: 'a test',
-    });
   const given = performance.now();
-  await order('on');
+  await orderLockdown(site, 'on');
   const ending = [...talks.values()].filter(({ name }) => name !== 'private' || privateEnds);
   const within = { deadlineMs: Math.max(1, lockdownMs - (performance.now() - given)) };
   await Promise.all(ending.flatMap(({ call, other }) => [call.ended(within), other.ended(within)]));
@@ -473,7 +473,7 @@ const lockedDown = async (
   const refused = await stage.place(numberOf(200), 'lockedout');
   t.notOk((await refused.call.failed()).status < 300, 'nobody calls out in a lockdown');
   t.match(await cdrOf(stage, refused), { ending: 'lockdown' });
-  await order('off');
+  await orderLockdown(site, 'off');
   const again = await stage.place(numberOf(200), 'lockedout');
   await again.call.answered();
   await stage.up(again.callId);

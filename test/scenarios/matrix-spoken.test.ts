@@ -1,11 +1,10 @@
 import t, { type Test } from 'tap';
-import { askController } from '../../src/cli/control-client.js';
 import type { AnswerPolicy } from '../../src/phones/answer-policy.js';
 import type { ListWords, Row } from '../site/site.js';
 import type { Heard } from '../site/spoken.js';
 import { checkClean, introduction, openTalkSite, type Talk, type TalkSite, waiting } from '../site/talk.js';
 import { calledAfterHz, callerAfterHz, checkSealed, Tracer } from './matrix/moved.js';
-import { calledHz, callerHz, follow, heard, hearEachOther } from './matrix/stage.js';
+import { calledHz, callerHz, follow, heard, hearEachOther, orderLockdown } from './matrix/stage.js';
 import { tableOf } from './matrix/table.js';
 
 t.setTimeout(240_000);
@@ -398,16 +397,8 @@ const lockedDown = async (t: Test, house: TalkSite, tracer: Tracer): Promise<voi
     begin(house, tracer, { ...base, name: 'monitored', number: locked.monitored, verdict: 'monitored' }),
     begin(house, tracer, { ...base, name: 'private', number: locked.private, verdict: 'private' }),
   ]);
-  const order = (state: 'on' | 'off') =>
-    askController(site.config.control.socket, {
-      command: 'lockdown',
-      place: { level: 'facility', facility: 'north' },
-      state,
-      by: 'officer',
-      why: 'a test',
-    });
   const given = performance.now();
-  await order('on');
+  await orderLockdown(site, 'on');
   const other = await monitored.called();
   const deadlineMs = lockdownMs - (performance.now() - given);
   await Promise.all([monitored.call.ended({ deadlineMs }), other.ended({ deadlineMs })]);
@@ -424,5 +415,5 @@ const lockedDown = async (t: Test, house: TalkSite, tracer: Tracer): Promise<voi
   const { cdr: no, heard: words } = await refused.over();
   t.match(no, { ending: 'lockdown' });
   t.equal(words.caller.at(-1), 'refused-lockdown');
-  await order('off');
+  await orderLockdown(site, 'off');
 };

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AppEvent } from '../../../src/call/events.js';
+import { askController } from '../../../src/cli/control-client.js';
 import type { Config } from '../../../src/config/schema.js';
 import type { AnswerPolicy } from '../../../src/phones/answer-policy.js';
 import { heardMs } from '../../../src/phones/goertzel.js';
@@ -8,6 +9,16 @@ import type { IncomingCall } from '../../../src/phones/incoming-call.js';
 import type { CallOptions, OutgoingCall } from '../../../src/phones/outgoing-call.js';
 import type { PhoneCall } from '../../../src/phones/phone-call.js';
 import type { Row, Site } from '../../site/site.js';
+
+/** An officer locks the facility down, or lifts that, over the control socket. */
+export const orderLockdown = (site: Site, state: 'on' | 'off') =>
+  askController(site.config.control.socket, {
+    command: 'lockdown',
+    place: { level: 'facility', facility: 'north' },
+    state,
+    by: 'officer',
+    why: 'a test',
+  });
 
 /** Tones of the phones, as openSite gives them. */
 export const callerHz = 440;
