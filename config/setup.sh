@@ -23,6 +23,9 @@ if [ "${1:-}" != "--run-only" ]; then
   need sipp sip-tester
   need inotifywait inotify-tools
   need age age
+  need spin spin
+  need gcc gcc
+  [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 fi
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086
