@@ -23,6 +23,8 @@ if [ "${1:-}" != "--run-only" ]; then
   need sipp sip-tester
   need inotifywait inotify-tools
   need age age
+  # Debian keeps PostgreSQL's programs out of the PATH.
+  ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 fi
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086

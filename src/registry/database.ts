@@ -50,7 +50,7 @@ export const told = (error: unknown, at: number | null = null): unknown => {
   if (code === '23514') return new RegistryError('op-malformed', `not allowed: ${constraint}`, at);
   // Classes 08 and 57P are lost connections; the others are of sockets and of the pool.
   const lost = /^(08|57P|53)/.test(code) || /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code);
-  if (lost || (error instanceof Error && /timeout|terminated|Connection/.test(error.message)))
+  if (lost || (error instanceof Error && /timeout|terminated|connection|not queryable/i.test(error.message)))
     return new RegistryError('registry-unreachable', `the database does not answer (${code || 'no code'})`);
   return error;
 };

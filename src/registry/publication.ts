@@ -5,7 +5,7 @@ import type { Tables } from './schema.js';
 type Entry = Pick<
   Tables['privileged'],
   'form' | 'value' | 'of' | 'class' | 'scope' | 'valid_from' | 'valid_to' | 'effective_from'
-> & { readonly id: string };
+> & { readonly id: string; readonly entered: Date };
 type Blocked = Pick<Tables['block'], 'number' | 'cause' | 'facility' | 'expires'>;
 
 /** What is to be published, all as of one moment. */
@@ -54,6 +54,7 @@ export const readStanding = async (db: Database, since: number, reader: Reader):
               'valid_from',
               'valid_to',
               'effective_from',
+              'entered',
             ])
             .where('removed_by', 'is', null)
             .compile() as CompiledQuery<Entry>,

@@ -72,7 +72,7 @@ export class Registry {
     const maker = whoOf(who);
     const reason = reasonOf(why);
     const ops = readOps(parseOps(input), this.#plan);
-    return await this.#inTransaction(async (trx) => {
+    return await this.#writing(async (trx) => {
       const needs = needsOfAll(await stepsOf(trx, ops), this.#caution);
       const { id } = await trx
         .insertInto('change')
@@ -98,7 +98,7 @@ export class Registry {
   async say(who: string, change: string, says: 'approve' | 'reject' | 'withdraw', why = ''): Promise<Change> {
     const by = whoOf(who);
     const words = says === 'approve' ? why.trim().slice(0, 500) : reasonOf(why);
-    return await this.#inTransaction(async (trx) => {
+    return await this.#writing(async (trx) => {
       const standing = await changeOf(trx, change, true);
       const verdict = judge(standing, by, says);
       if (typeof verdict === 'string') throw new RegistryError(verdict);
@@ -136,7 +136,7 @@ export class Registry {
   async applyDue(): Promise<readonly Change[]> {
     const over: Change[] = [];
     for (;;) {
-      const next = await this.#inTransaction((trx) => dueOne(trx));
+      const next = await this.#writing((trx) => dueOne(trx));
       if (next === null) return over;
       over.push(next);
     }
@@ -162,6 +162,17 @@ export class Registry {
     });
   }
 
+  /**
+   * Writers come one after the other, so that rows of the outbox are seen in the order of their numbers: with two at
+   * once the one with the lower number could come to light after the higher was published, and be passed over.
+   */
+  #writing<T>(use: (trx: Transaction) => Promise<T>): Promise<T> {
+    return this.#inTransaction(async (trx) => {
+      await sql`select pg_advisory_xact_lock(${WRITERS})`.execute(trx);
+      return await use(trx);
+    });
+  }
+
   async #inTransaction<T>(use: (trx: Transaction) => Promise<T>): Promise<T> {
     try {
       return await this.#db.transaction().execute(use);
@@ -170,6 +181,9 @@ export class Registry {
     }
   }
 }
+
+/** Of PostgreSQL's advisory locks the one that writers to the registry take. */
+const WRITERS = 7_245_520;
 
 const uuidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

@@ -6,7 +6,7 @@ import { type Child, type ChildExit, type ChildOptions, startChild, untilReady }
 import { freeTcpPort } from './free-ports.js';
 import { ownsPort } from './owns-port.js';
 import { placeFor } from './place.js';
-import { StackError } from './program.js';
+import { findProgram, StackError } from './program.js';
 import { chooseUser, privilegeArgs, type RunAs } from './run-as.js';
 
 export interface PostgresOptions {
@@ -50,7 +50,7 @@ const programFolder = async (): Promise<string> => {
 
 const runOnce = (program: string, args: readonly string[], runAs: RunAs | null, cwd: string): Promise<void> =>
   new Promise((resolve, reject) => {
-    const child = spawn('setpriv', [...privilegeArgs(runAs), '--', program, ...args], {
+    const child = spawn(findProgram('setpriv'), [...privilegeArgs(runAs), '--', program, ...args], {
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', HOME: cwd },
