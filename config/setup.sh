@@ -26,6 +26,8 @@ if [ "${1:-}" != "--run-only" ]; then
   need spin spin
   need gcc gcc
   [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+  # Debian keeps PostgreSQL's programs out of the PATH.
+  ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 fi
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086

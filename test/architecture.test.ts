@@ -50,6 +50,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   review: (target) => /^(core|review)\//.test(target),
   statement: (target) => /^(core|journal|statement)\//.test(target) || target === 'call/events.ts',
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
+  registry: (target) => /^(core|registry)\//.test(target),
   vault: (target) =>
     /^(core|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
   config: (target) => /^(core|config)\//.test(target) || target === 'vault/age-keys.ts',
@@ -64,7 +65,9 @@ const owners: Readonly<Record<string, RegExp>> = {
   'prom-client': /^api\/metrics\.ts$/,
   'libphonenumber-js/max': /^core\/number/,
   yaml: /^(config|lists)\//,
-  zod: /^(config|lists)\//,
+  zod: /^(config|lists|registry)\//,
+  pg: /^registry\/database\.ts$/,
+  kysely: /^registry\//,
   'csv-parse/sync': /^lists\//,
   'csv-parse': /^lists\//,
   commander: /^cli\//,

@@ -8,6 +8,7 @@ import { farewells, refusalPrompt } from '../core/farewell.js';
 import { type PromptId, promptIds, prompts } from '../core/prompt.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
 import { weights } from '../recording/three-way/signs.js';
+import { registryErrors } from '../registry/errors.js';
 import { changeTexts } from '../review/change.js';
 import { nearnessTexts } from '../review/near-index.js';
 import { notReplayableTexts } from '../review/past-decision.js';
@@ -97,6 +98,10 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
       String(called),
       String(caller),
     ]),
+  ),
+  'registry-codes': table(
+    ['code', 'meaning'],
+    Object.entries(registryErrors).map(([code, text]) => [`\`${code}\``, text]),
   ),
   'vault-codes': table(
     ['code', 'meaning'],

@@ -43,6 +43,7 @@ import {
 import { CommandError, processTerminal } from './output.js';
 import { type NameFlags, promptsCheck, promptsList, promptsManifest, promptsName } from './prompts.js';
 import { addRecordingsCommands } from './recordings-commands.js';
+import { addRegistryCommands } from './registry-commands.js';
 import { addReviewCommands } from './review-commands.js';
 import { run, runLocal } from './run.js';
 import { addStatementCommands } from './statement-commands.js';
@@ -363,6 +364,7 @@ const calls = withJson(withSocket(withConfig(program.command('calls'))))
         : liveCalls(load(options), options.json, terminal);
     },
   );
+addRegistryCommands(program, { terminal, load, withConfig, withJson });
 addControlCommands(program, calls, { terminal, load, withConfig });
 addReviewCommands(program, lists, { terminal, load, withConfig, withJson });
 addStatementCommands(program, { terminal, load, withConfig, version });

@@ -324,6 +324,7 @@ const absolute = (config: Config, folder: string): Config => {
     text === undefined ? undefined : path(text);
   const { agent } = config.sip;
   const { heads } = config.journal;
+  const { registry } = config;
   return {
     ...config,
     sip: {
@@ -365,6 +366,12 @@ const absolute = (config: Config, folder: string): Config => {
       ...config.journal,
       directory: path(config.journal.directory),
       heads: heads && { ...heads, keyFile: path(heads.keyFile), ship: maybe(heads.ship) },
+    },
+    registry: registry && {
+      ...registry,
+      passwordFile: maybe(registry.passwordFile),
+      publisherKey: path(registry.publisherKey),
+      journal: path(registry.journal),
     },
   };
 };

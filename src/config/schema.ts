@@ -305,6 +305,28 @@ const journal = z
   .prefault({})
   .describe('The durable, hash-chained journal.');
 
+const registry = z
+  .strictObject({
+    host: z.string().min(1).max(255).default('127.0.0.1').describe('Host of the PostgreSQL server.'),
+    port: z.int().min(1).max(65535).default(5432).describe('Its port.'),
+    database: z.string().min(1).max(63).default('sallyport').describe('The database.'),
+    user: z.string().min(1).max(63).default('sallyport').describe('The role that connects.'),
+    passwordFile: path.optional().describe('File that holds the role’s password. Without it none is sent.'),
+    publisherKey: path.describe(
+      'Private key (PEM, Ed25519) publications are signed with: `sallyport lists keygen`.',
+    ),
+    journal: path
+      .default('var/registry')
+      .describe('Journal of who proposed, approved and published what. A journal of its own.'),
+    removalHours: z
+      .number()
+      .min(1)
+      .max(720)
+      .default(24)
+      .describe('How long a change waits, after its last approval, that takes protection from a number.'),
+  })
+  .describe('The registry of the lists. The controller never asks it: calls go on without.');
+
 const http = z
   .strictObject({
     address: loopback
@@ -379,6 +401,7 @@ export const configSchema = z.strictObject({
   media,
   recording,
   journal,
+  registry: registry.optional(),
   policy,
   control,
   http,

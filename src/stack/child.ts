@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { findProgram, type Program, StackError } from './program.js';
+import { findProgram, type PlacedProgram, type Program, StackError } from './program.js';
 import { privilegeArgs, type RunAs } from './run-as.js';
 
 export interface ChildExit {
@@ -27,7 +27,7 @@ export interface Child {
 
 export interface ChildOptions {
   readonly name: string;
-  readonly program: Program;
+  readonly program: Program | PlacedProgram;
   readonly args: readonly string[];
   readonly runAs: RunAs | null;
   readonly cwd: string;
@@ -88,7 +88,9 @@ export const startChild = async (options: ChildOptions): Promise<Child> => {
     maxFileBytes === undefined
       ? []
       : [findProgram('prlimit'), `--fsize=${maxFileBytes}:${maxFileBytes}`, '--core=0', '--'];
-  const command = [...privilegeArgs(runAs), '--', ...limited, findProgram(options.program), ...options.args];
+  const { program } = options;
+  const path = typeof program === 'string' ? findProgram(program) : program.path;
+  const command = [...privilegeArgs(runAs), '--', ...limited, path, ...options.args];
   const child = spawn(findProgram('setpriv'), command, {
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -30,6 +30,11 @@ const packages = {
 } as const;
 export type Program = keyof typeof packages;
 
+/** A program that lies in no folder of the PATH. */
+export interface PlacedProgram {
+  readonly path: string;
+}
+
 /** Absolute path of a program. An ordinary user's PATH often lacks the sbin folders, where servers lie. */
 export const findProgram = (program: Program): string => {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin'];

@@ -188,6 +188,15 @@ journal:
     keyFile: ./journal-key.pem
     everySeconds: 30
     ship: ./shipped
+registry:
+  host: db.example
+  port: 5433
+  database: lists
+  user: registrar
+  passwordFile: ./db.password
+  publisherKey: ./publisher.pem
+  journal: ./registry
+  removalHours: 48
 policy:
   barredNumberTypes:
     - premium
@@ -438,7 +447,9 @@ t.test('a missing key is its default, or is asked for', async (t) => {
       defaults += 1;
       const value = at(parse(String(document)), path);
       const wanted: unknown = JSON.parse(key.fallback);
-      const isPath = /directory|snapshot|orders|socket|readings/.test(key.key) && typeof wanted === 'string';
+      const isPath =
+        /directory|snapshot|orders|socket|readings|^registry\.journal/.test(key.key) &&
+        typeof wanted === 'string';
       // A group's default is what its keys' defaults make of it.
       if (typeof wanted === 'object' && !Array.isArray(wanted)) t.match(value, wanted, text(path));
       else t.same(value, isPath ? resolve(wanted) : wanted, text(path));

@@ -1,0 +1,193 @@
+import { readFileSync } from 'node:fs';
+import type { Clock } from './call/ports.js';
+import type { Config } from './config/schema.js';
+import { type DialPlan, NORMALISER_VERSION } from './core/number.js';
+import type { JsonObject } from './journal/canonical.js';
+import { type Journal, openJournal } from './journal/log.js';
+import { startHeartbeat } from './lists/heartbeat.js';
+import { type Published, publish } from './lists/publish.js';
+import { PublishError } from './lists/publish-error.js';
+import { RedisError } from './lists/redis.js';
+import { publisherKey } from './lists/signed.js';
+import { redisOf } from './options.js';
+import { type Database, migrate, openDatabase } from './registry/database.js';
+import { RegistryError } from './registry/errors.js';
+import { latest, relay } from './registry/outbox.js';
+import { Registry } from './registry/registry.js';
+import { listsOf } from './registry-lists.js';
+
+export type RegistrySettings = NonNullable<Config['registry']>;
+
+/** Opens the registry and brings its tables to this version. Rejects with RegistryError. */
+export const openRegistry = async (
+  settings: RegistrySettings,
+  plan: DialPlan,
+): Promise<{ readonly db: Database; readonly registry: Registry }> => {
+  const { host, port, database, user, passwordFile } = settings;
+  const db = openDatabase({
+    ...{ host, port, database, user },
+    ...(passwordFile === undefined ? {} : { password: readFileSync(passwordFile, 'utf8').trim() }),
+  });
+  try {
+    await migrate(db);
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+  const caution = { removalDelayMs: settings.removalHours * 3_600_000 };
+  return { db, registry: new Registry({ db, plan, caution }) };
+};
+
+/** What a desk tells of itself. */
+export type DeskEvent =
+  | { readonly event: 'published'; readonly epoch: number; readonly changes: number; readonly ms: number }
+  | { readonly event: 'done'; readonly change: string; readonly state: string }
+  /** A stable code; told once until it changes. Nothing is lost: it is tried again. */
+  | { readonly event: 'trouble'; readonly code: string }
+  | { readonly event: 'beat'; readonly outcome: string };
+
+export interface DeskOptions {
+  readonly config: Config;
+  readonly settings: RegistrySettings;
+  readonly plan: DialPlan;
+  readonly clock: Clock;
+  readonly tell: (event: DeskEvent) => void;
+}
+
+export interface Desk {
+  /** Does what is due now. Settles when what stood in the registry at the call is published, or could not be. */
+  turn(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const EVERY_MS = 200;
+
+/**
+ * The registry's publisher: does the changes whose time has come, takes every change to the journal, publishes what
+ * stands, and says every five seconds that it is still so. Exactly one of them runs for a registry; a second one is
+ * kept out by the lock of the journal.
+ */
+export const startDesk = async (options: DeskOptions): Promise<Desk> => {
+  const { config, settings, plan, clock, tell } = options;
+  const journal = await openJournal({ dir: settings.journal, nodeId: `${config.controller.name}-registry` });
+  let opened: Awaited<ReturnType<typeof openRegistry>>;
+  try {
+    opened = await openRegistry(settings, plan);
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
+  const { db, registry } = opened;
+  const key = publisherKey(readFileSync(settings.publisherKey, 'utf8'));
+  const target = { redis: redisOf(config), keyPrefix: config.lists.keyPrefix, key, clock };
+  const heartbeat = await startHeartbeat({
+    ...target,
+    onBeat: (outcome) => tell({ event: 'beat', outcome }),
+  });
+  const state = new State();
+  let trouble = '';
+  const troubled = (code: string): void => {
+    if (code !== trouble && code !== '') tell({ event: 'trouble', code });
+    trouble = code;
+  };
+  const turn = async (): Promise<void> => {
+    try {
+      for (const { id, state: now } of await registry.applyDue())
+        tell({ event: 'done', change: id, state: now });
+      await relay(db, async (kind, body) => (await journal.append(kind, body as JsonObject)).seq);
+      const now = await latest(db);
+      if (state.published !== now) {
+        const { lists, standing } = await listsOf(db, state.asOf, plan);
+        const approvedBy = [...new Set([...standing.approvers, ...standing.makers])].sort();
+        const published = await publish(lists, {
+          ...target,
+          approvedBy: approvedBy.length === 0 ? ['registry'] : approvedBy,
+          normaliser: NORMALISER_VERSION,
+          statePath: `${settings.journal}.published`,
+        });
+        await journalPublished(journal, published, standing.asOf, approvedBy);
+        await heartbeat.beat();
+        tell({
+          event: 'published',
+          epoch: published.manifest.epoch,
+          changes: now - Math.max(0, state.published),
+          ms: Math.round(published.ms),
+        });
+        state.published = now;
+        state.asOf = standing.asOf;
+      }
+      troubled('');
+    } catch (error) {
+      troubled(codeOf(error));
+    }
+  };
+  const loop = new Loop(turn);
+  return {
+    turn: () => loop.now(),
+    stop: async () => {
+      await loop.stop();
+      await heartbeat.stop();
+      await db.destroy();
+      await journal.close();
+    },
+  };
+};
+
+/** What was published last, as far as this process knows: nothing, at first, so that it publishes once it is up. */
+class State {
+  published = -1;
+  asOf = 0;
+}
+
+const journalPublished = async (
+  journal: Journal,
+  { manifest, diff }: Published,
+  asOf: number,
+  by: readonly string[],
+): Promise<void> => {
+  const { privileged } = diff.parts;
+  await journal.append('registry-published', {
+    epoch: manifest.epoch,
+    digest: manifest.digest,
+    asOf,
+    by: [...by],
+    privileged: { added: privileged.added, removed: privileged.removed },
+  });
+};
+
+const codeOf = (error: unknown): string => {
+  if (error instanceof RegistryError || error instanceof PublishError || error instanceof RedisError)
+    return error.code;
+  return error instanceof Error && 'code' in error ? String(error.code) : 'failed';
+};
+
+/** Turns one after the other, with a pause between; one asked for meanwhile comes next. */
+class Loop {
+  readonly #turn: () => Promise<void>;
+  #running: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+
+  constructor(turn: () => Promise<void>) {
+    this.#turn = turn;
+    this.#wait();
+  }
+
+  #wait(): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      void this.now().finally(() => this.#wait());
+    }, EVERY_MS);
+  }
+
+  now(): Promise<void> {
+    this.#running = this.#running.then(() => (this.#stopped ? undefined : this.#turn()));
+    return this.#running;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#running;
+  }
+}

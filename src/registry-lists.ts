@@ -1,0 +1,101 @@
+import type { CallerId, FacilityId, WallMs } from './core/leg.js';
+import {
+  type DialPlan,
+  type NumberKey,
+  parseListedPrefix,
+  parseListedRange,
+  parseNumberKeyText,
+} from './core/number.js';
+import {
+  AllowLists,
+  type BlockItem,
+  type ListSet,
+  type PendingItem,
+  type PrivilegedItem,
+  type Target,
+} from './lists/entries.js';
+import type { Database } from './registry/database.js';
+import { type Reader, readStanding, type Standing } from './registry/publication.js';
+import type { StoredTarget } from './registry/target.js';
+
+/** What stands in the registry, as lists that can be published. */
+export interface RegistryLists {
+  readonly lists: ListSet;
+  readonly standing: Standing;
+}
+
+const keyOf = (text: string): NumberKey => {
+  const key = parseNumberKeyText(text);
+  // The registry writes canonical numbers alone: another hand was at this row, and a list must not silently lack it.
+  if (key === null) throw new TypeError('the registry holds a number that is not in its canonical writing');
+  return key;
+};
+
+const targetOf = ({ form, value, of }: StoredTarget, plan: DialPlan): Target => {
+  switch (form) {
+    case 'number':
+      return { kind: 'number', key: keyOf(value) };
+    case 'alias':
+      return { kind: 'alias', key: keyOf(value), of: keyOf(of) };
+    case 'range': {
+      const read = parseListedRange(value, plan);
+      if (read.kind === 'range') return { kind: 'range', range: read.range };
+      throw new TypeError('the registry holds a range that is none');
+    }
+    case 'prefix': {
+      const read = parseListedPrefix(value, plan);
+      if (read.kind === 'prefix') return { kind: 'prefix', prefix: read.prefix };
+      throw new TypeError('the registry holds a prefix that is none');
+    }
+    default: {
+      const never: never = form;
+      return never;
+    }
+  }
+};
+
+const wall = (time: Date | null): WallMs | null => (time === null ? null : (time.getTime() as WallMs));
+
+/**
+ * From when it protects: an entry whose law is older than itself finds the recordings made in between. A time of the law
+ * that lies ahead takes nothing from an entry that protects already.
+ */
+const from = (row: Parameters<Reader['privileged']>[0]): WallMs | null => {
+  const { valid_from: valid, effective_from: effective, entered } = row;
+  if (effective === null) return wall(valid);
+  if (valid === null) return effective > entered ? null : wall(effective);
+  return Math.min(valid.getTime(), effective.getTime()) as WallMs;
+};
+
+/**
+ * Reads the registry into lists. An entry that says since when the law protects it begins then, and one that says
+ * nothing protects always. Rejects with RegistryError.
+ */
+export const listsOf = async (db: Database, since: number, plan: DialPlan): Promise<RegistryLists> => {
+  const privileged: PrivilegedItem[] = [];
+  const block: BlockItem[] = [];
+  const pending: PendingItem[] = [];
+  const allow = new AllowLists();
+  const standing = await readStanding(db, since, {
+    privileged: (row) => {
+      const { class: cls, scope } = row;
+      const target = targetOf(row as StoredTarget, plan);
+      privileged.push({ target, class: cls, scope, validFrom: from(row), validTo: wall(row.valid_to) });
+    },
+    block: ({ number, cause, facility, expires }) => {
+      block.push({
+        key: keyOf(number),
+        cause,
+        expires: wall(expires),
+        facility: facility as FacilityId | null,
+      });
+    },
+    pending: (number) => {
+      pending.push({ key: keyOf(number) });
+    },
+    allowed: (facility, caller, number) => {
+      allow.add(facility as FacilityId, caller as CallerId | null, keyOf(number));
+    },
+  });
+  return { lists: { privileged, block, pending, allow }, standing };
+};

@@ -1,0 +1,33 @@
+export const registryErrors = {
+  'registry-unreachable': 'The database does not answer; nothing was changed.',
+  'registry-newer': 'The database was made by a newer version of Sallyport: this one does not touch it.',
+  'op-malformed': 'The change is not one this registry knows, or a field of it is missing or malformed.',
+  'too-many-ops': 'One change holds more steps than are taken at once.',
+  'number-malformed': 'The number cannot be read without guessing.',
+  'entry-unknown': 'There is no such entry.',
+  'entry-exists': 'The same is on the list already.',
+  'entry-moved': 'The entry was changed since this change was proposed: look at it and propose it anew.',
+  'facility-unknown': 'There is no such facility.',
+  'caller-unknown': 'There is no such caller.',
+  'booking-open': 'The caller is booked elsewhere: release or transfer them first.',
+  'change-unknown': 'There is no such change.',
+  'change-over': 'The change was applied, rejected or withdrawn already.',
+  'own-change': 'Nobody approves a change of their own.',
+  'approved-already': 'This person has approved this change before; it counts once.',
+  'not-the-maker': 'Only who proposed a change takes it back.',
+  'reason-missing': 'A change needs a reason in words.',
+} as const;
+export type RegistryErrorCode = keyof typeof registryErrors;
+
+/** What the registry refuses. Nothing of a refused request was done. */
+export class RegistryError extends Error {
+  readonly code: RegistryErrorCode;
+  /** The step of the change it is about, from 0; null where it is about none. */
+  readonly at: number | null;
+  constructor(code: RegistryErrorCode, detail?: string, at: number | null = null) {
+    super(`${code}: ${detail ?? registryErrors[code]}`);
+    this.name = 'RegistryError';
+    this.code = code;
+    this.at = at;
+  }
+}
