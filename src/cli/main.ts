@@ -198,6 +198,7 @@ interface PublishFlags {
   readonly plan?: string;
   readonly json?: boolean;
   readonly key: string;
+  readonly by?: string;
   readonly approvedBy?: string[];
   readonly state?: string;
   readonly repair?: boolean;
@@ -217,6 +218,7 @@ withJson(withPlan(withConfig(lists.command('publish'))))
   .description('publish list files as the next epoch: all of them, or nothing')
   .argument('<files...>', 'CSV or YAML list files')
   .requiredOption('--key <file>', 'private key of the publisher')
+  .option('--by <name>', 'who publishes; default the account')
   .requiredOption(
     '--approved-by <names...>',
     'who approved it; two names where the list shrinks past the guard',
@@ -224,7 +226,7 @@ withJson(withPlan(withConfig(lists.command('publish'))))
   .option('--state <file>', 'the publisher’s memory of its last publication')
   .option('--repair', 'go on although what is in Redis is not genuine', false)
   .action((files: string[], options: PublishFlags) =>
-    listsPublish(files, publishArguments(options), listOptions(options)),
+    listsPublish(files, { ...publishArguments(options), by: options.by ?? whoami() }, listOptions(options)),
   );
 withJson(withPlan(withConfig(lists.command('diff'))))
   .description('show what publishing these files would change')

@@ -28,6 +28,8 @@ export interface PublishOptions {
   readonly key: PublisherKey;
   /** Public keys (PEM) of earlier publishers, while one key replaces another. */
   readonly formerKeys?: readonly string[];
+  /** Whose account publishes. */
+  readonly by?: string;
   /** Who approved it: one name, or two different ones where the list shrinks past the guard. */
   readonly approvedBy: readonly string[];
   /** Version of the number normaliser the lists were read with. */

@@ -1,0 +1,35 @@
+import { spawn } from 'node:child_process';
+import { fromRoot } from '../../src/root.js';
+
+/** What a test came to in a process of its own. A test that broke in another way than an assertion proves nothing. */
+export const exits = { passed: 0, noticed: 10, broken: 11 } as const;
+
+export interface Outcome {
+  readonly came: 'passed' | 'noticed' | 'broken';
+  readonly said: string;
+  readonly ms: number;
+}
+
+/** Runs one named test in a process of its own, with one of its guards taken away where one is given. */
+export const runAlone = (name: string, guard: string | null, deadlineMs: number): Promise<Outcome> => {
+  const began = performance.now();
+  const args = [fromRoot('dist', 'test', 'field', 'mutant-child.js'), name, ...(guard === null ? [] : [guard])];
+  const child = spawn(process.execPath, args, { cwd: fromRoot('.'), stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-4000);
+    });
+  }
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      said += `\nnot over within ${deadlineMs} ms`;
+      child.kill('SIGTERM');
+    }, deadlineMs);
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      const came = code === exits.passed ? 'passed' : code === exits.noticed ? 'noticed' : 'broken';
+      resolve({ came, said: said.trim(), ms: performance.now() - began });
+    });
+  });
+};
