@@ -103,7 +103,8 @@ const explained = (error: unknown, options: ListOptions, files: readonly ListFil
   if (error instanceof PublishError) {
     const more =
       error.code === 'shrink-refused' || error.code === 'no-privileged'
-        ? '; a second person approves it with a second --approved-by' : '';
+        ? '; a second person approves it with a second --approved-by'
+        : '';
     return new CommandError(
       error.code,
       `nothing was published, the old epoch stays: ${error.message}${more}`,

@@ -5,9 +5,9 @@ import type { ListSet } from './entries.js';
 import { type ListFile, type ReadLists, readListFiles } from './files.js';
 import { keyNames } from './layout.js';
 import { countOf, heartbeatSchema, type Manifest } from './manifest.js';
-import { approvers } from './publish-manifest.js';
 import { type Preview, type Published, type PublishOptions, preview, publish } from './publish.js';
 import { PublishError } from './publish-error.js';
+import { approvers } from './publish-manifest.js';
 import { Connection, type RedisEndpoint, RedisError } from './redis.js';
 import { openText, trustedKeys } from './signed.js';
 import { verifyRedis } from './verify.js';
@@ -90,7 +90,10 @@ export const publishLists = async (
   const read = await soundLists(files, plan);
   // A controller that is armed before there is an attorney's number on the list records the first attorney's call.
   if (read.lists.privileged.length === 0 && approvers(options.approvedBy).length < 2) {
-    throw new PublishError('no-privileged', 'no number is privileged; two different people must approve that');
+    throw new PublishError(
+      'no-privileged',
+      'no number is privileged; two different people must approve that',
+    );
   }
   const published = await publish(read.lists, { ...rest, normaliser: NORMALISER_VERSION });
   return { report: reportOf(read), published };

@@ -87,7 +87,13 @@ export class FieldHouse {
   readonly #scope: Scope;
   #folders = 0;
 
-  private constructor(parts: { dir: string; server: RedisServer; config: Config; key: string; scope: Scope }) {
+  private constructor(parts: {
+    dir: string;
+    server: RedisServer;
+    config: Config;
+    key: string;
+    scope: Scope;
+  }) {
     this.dir = parts.dir;
     this.server = parts.server;
     this.config = parts.config;
@@ -189,4 +195,3 @@ export class FieldHouse {
     for (const [key, dump] of image) await this.redis.restore(key, 0, dump);
   }
 }
-

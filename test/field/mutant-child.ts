@@ -56,7 +56,9 @@ const outcome = async (): Promise<number> => {
 
 const code = await outcome();
 const { patchedModules = new Set() } = globalThis as { patchedModules?: ReadonlySet<string> };
-const unused = edits.find(({ file }) => file.startsWith('src/') && file.endsWith('.js') && !patchedModules.has(file));
+const unused = edits.find(
+  ({ file }) => file.startsWith('src/') && file.endsWith('.js') && !patchedModules.has(file),
+);
 if (guard !== undefined && unused !== undefined) {
   say(`${unused.file} was never loaded`);
   process.exit(exits.broken);

@@ -13,7 +13,11 @@ export interface Outcome {
 /** Runs one named test in a process of its own, with one of its guards taken away where one is given. */
 export const runAlone = (name: string, guard: string | null, deadlineMs: number): Promise<Outcome> => {
   const began = performance.now();
-  const args = [fromRoot('dist', 'test', 'field', 'mutant-child.js'), name, ...(guard === null ? [] : [guard])];
+  const args = [
+    fromRoot('dist', 'test', 'field', 'mutant-child.js'),
+    name,
+    ...(guard === null ? [] : [guard]),
+  ];
   const child = spawn(process.execPath, args, { cwd: fromRoot('.'), stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
