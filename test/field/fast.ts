@@ -3,6 +3,7 @@ import { keepingCases } from './keeping-cases.js';
 import { listCases } from './list-cases.js';
 import { matchCases } from './match-cases.js';
 import type { Named } from './named.js';
+import { typeCases } from './type-cases.js';
 
 /** The tests that need no call. */
 export const fastCases: readonly Named[] = [
@@ -10,4 +11,5 @@ export const fastCases: readonly Named[] = [
   ...matchCases,
   ...decisionCases,
   ...keepingCases,
+  ...typeCases,
 ].sort((a, b) => a.cause - b.cause);

@@ -1,4 +1,4 @@
-/** A change of one compiled file of the product, from `dist`: the text must be there, once. */
+/** A change of one compiled file of the product below dist, or of a source where it ends in .ts. The text must be there, once. */
 export interface Edit {
   readonly file: string;
   readonly find: string;
@@ -348,6 +348,27 @@ export const fastGuards: readonly Guard[] = [
         'export const toldOf = () => true ?',
       ),
     ],
+  },
+  {
+    test: 'recording a private call does not compile, nor does making up the decision to record one',
+    guard: 'the recorder takes a monitored decision and nothing else',
+    edits: [
+      edit(
+        'src/call/ports.ts',
+        'arm(decision: Monitored, anchor: RecordedAnchor,',
+        'arm(decision: Monitored | Private, anchor: RecordedAnchor,',
+      ),
+    ],
+  },
+  {
+    test: 'recording a private call does not compile, nor does making up the decision to record one',
+    guard: 'decide alone makes decisions',
+    edits: [edit('src/core/decision.ts', '  readonly [decided]: V;\n', '')],
+  },
+  {
+    test: 'recording a private call does not compile, nor does making up the decision to record one',
+    guard: 'a decision’s mark names its verdict',
+    edits: [edit('src/core/decision.ts', '  readonly [decided]: V;\n', '  readonly [decided]: true;\n')],
   },
 ];
 

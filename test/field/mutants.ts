@@ -18,7 +18,12 @@ export const runAlone = (name: string, guard: string | null, deadlineMs: number)
     name,
     ...(guard === null ? [] : [guard]),
   ];
-  const child = spawn(process.execPath, args, { cwd: fromRoot('.'), stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, {
+    cwd: fromRoot('.'),
+    // Nothing of what a test runner asks of its own children: they would only be slower.
+    env: { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: '' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
