@@ -373,6 +373,71 @@ export const fastGuards: readonly Guard[] = [
 ];
 
 /** Guards of the tests that carry calls. */
-export const callGuards: readonly Guard[] = [];
+export const callGuards: readonly Guard[] = [
+  {
+    test: 'an attorney nobody registered presses a key: the call ends unrecorded, and the number waits for review from then on',
+    guard: 'the called party’s key',
+    edits: [edit('src/core/accept.js', "'3': 'protected'", "'3': 'accepted'")],
+  },
+  {
+    test: 'an attorney nobody registered presses a key: the call ends unrecorded, and the number waits for review from then on',
+    guard: 'row 5: review',
+    edits: [edit('src/core/decide.js', "if (input.answers.pending.state === 'listed')", 'if (false)')],
+  },
+  {
+    test: 'a caller who is moved to another facility is private to the same attorney as before, whatever the facility’s PBX asks for',
+    guard: 'scope never narrows',
+    edits: [
+      edit(
+        'src/lists/match.js',
+        'const match = matchKind({ at, row }, asked);',
+        "const match = row.scope !== 'global' && row.scope !== asked.facility ? null : matchKind({ at, row }, asked);",
+      ),
+    ],
+  },
+  {
+    test: 'a controller that starts before its list refuses with “try again”, and one whose Redis is emptied records nobody',
+    guard: 'row 4: unknown is a third answer',
+    edits: [edit('src/core/decide.js', 'match: knowledge,', 'match: () => null,')],
+  },
+  {
+    test: 'a controller that starts before its list refuses with “try again”, and one whose Redis is emptied records nobody',
+    guard: 'the snapshot protects too',
+    edits: [edit('src/core/decide.js', 'const kept = find(answers.snapshot);', 'const kept = undefined;')],
+  },
+  {
+    test: 'nothing tells an address from which a recording could be fetched, and nothing lets in whoever carries a token',
+    guard: 'a record names files, and no address',
+    edits: [
+      edit(
+        'src/call/cdr.js',
+        '        spool: record.spool,\n        ...(record.sealed',
+        '        spool: record.spool,\n        url: "https://recordings.example/" + leg.callId,\n        ...(record.sealed',
+      ),
+    ],
+  },
+  {
+    test: 'neither party of a private call hears that it is recorded: both hear that it is not',
+    guard: 'one decision for words and recorder: what the caller is told',
+    edits: [
+      edit(
+        'src/core/accept.js',
+        "export const toldOf = (decision) => decision.verdict === 'monitored' ?",
+        'export const toldOf = () => true ?',
+      ),
+    ],
+  },
+  {
+    test: 'neither party of a private call hears that it is recorded: both hear that it is not',
+    guard: 'one decision for words and recorder: the notice',
+    edits: [
+      edit(
+        'src/core/accept.js',
+        "export const noticeOf = (decision) => decision.verdict === 'monitored' ?",
+        'export const noticeOf = () => true ?',
+      ),
+    ],
+  },
+];
 
 export const guards: readonly Guard[] = [...fastGuards, ...callGuards];
