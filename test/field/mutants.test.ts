@@ -1,4 +1,5 @@
 import t from 'tap';
+import { moduleOf } from './all.js';
 import { callGuards, fastGuards, type Guard } from './guards.js';
 import { runAlone } from './mutants.js';
 
@@ -13,7 +14,7 @@ t.setTimeout(600_000);
 t.jobs = 2;
 for (const { test, guard } of wanted) {
   t.test(`without: ${guard}`, async (t) => {
-    const { came, said, ms } = await runAlone(test, guard, 120_000);
+    const { came, said, ms } = await runAlone({ module: moduleOf(test), name: test, guard }, 120_000);
     t.equal(came, 'noticed', `${test}: fails without it`, { said });
     t.comment(`${(ms / 1000).toFixed(1)} s  ${guard}: ${said.split('\n')[0]}`);
   });

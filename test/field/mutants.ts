@@ -10,14 +10,13 @@ export interface Outcome {
   readonly ms: number;
 }
 
-/** Runs one named test in a process of its own, with one of its guards taken away where one is given. */
-export const runAlone = (name: string, guard: string | null, deadlineMs: number): Promise<Outcome> => {
+/** Runs one named test in a process of its own, with one of its guards taken away. */
+export const runAlone = (
+  { module, name, guard }: { readonly module: string; readonly name: string; readonly guard: string },
+  deadlineMs: number,
+): Promise<Outcome> => {
   const began = performance.now();
-  const args = [
-    fromRoot('dist', 'test', 'field', 'mutant-child.js'),
-    name,
-    ...(guard === null ? [] : [guard]),
-  ];
+  const args = [fromRoot('dist', 'test', 'field', 'mutant-child.js'), module, name, guard];
   const child = spawn(process.execPath, args, {
     cwd: fromRoot('.'),
     // Nothing of what a test runner asks of its own children: they would only be slower.
