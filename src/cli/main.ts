@@ -40,6 +40,7 @@ import {
   listsPublish,
   listsShow,
 } from './lists.js';
+import { listsExport } from './lists-export.js';
 import { CommandError, processTerminal } from './output.js';
 import { type NameFlags, promptsCheck, promptsList, promptsManifest, promptsName } from './prompts.js';
 import { addRecordingsCommands } from './recordings-commands.js';
@@ -239,6 +240,10 @@ withJson(withPlan(withConfig(lists.command('diff'))))
 withJson(withConfig(lists.command('show')))
   .description('show the epoch in Redis, and whether it is genuine')
   .action((options: PublishFlags) => listsShow(listOptions(options)));
+withJson(withConfig(lists.command('export')))
+  .description('write what is published as list files, for a hand-over to another publisher')
+  .argument('<folder>', 'a folder that is not there yet')
+  .action((folder: string, options: PublishFlags) => listsExport(folder, listOptions(options)));
 withConfig(lists.command('heartbeat'))
   .description('keep saying, signed, that the publication is genuine; run it beside the publisher')
   .requiredOption('--key <file>', 'private key of the publisher')

@@ -111,6 +111,21 @@ export const fastGuards: readonly Guard[] = [
     ],
   },
   {
+    test: 'a list carried to another provider decides every call as before, and both can prove that it is the same',
+    guard: 'extensions are carried',
+    edits: [edit('src/lists/export.js', "extension === null ? '' :", "true ? '' :")],
+  },
+  {
+    test: 'a list carried to another provider decides every call as before, and both can prove that it is the same',
+    guard: 'ranges are carried whole',
+    edits: [edit('src/lists/export.js', 'piece.to = to;', '{}')],
+  },
+  {
+    test: 'a list carried to another provider decides every call as before, and both can prove that it is the same',
+    guard: 'what is carried away is what was signed',
+    edits: [edit('src/lists/export.js', 'if (differs !== null)', 'if (false)')],
+  },
+  {
     test: 'before any list was published nothing is recorded, and no ordinary call connected',
     guard: 'row 4: unknown is a third answer',
     edits: [edit('src/core/decide.js', 'match: knowledge,', 'match: () => null,')],

@@ -6,6 +6,7 @@ import type { Redis } from 'ioredis';
 import type { AppEvent } from '../../src/call/events.js';
 import { explainNumber } from '../../src/cli/explain.js';
 import { listsKeygen, listsPublish } from '../../src/cli/lists.js';
+import { listsExport } from '../../src/cli/lists-export.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import type { Decision } from '../../src/core/decision.js';
@@ -162,6 +163,19 @@ export class FieldHouse {
   async published(rows: Rows, more: Parameters<FieldHouse['publish']>[1] = {}): Promise<void> {
     const run = await this.publish(this.files(rows), more);
     if (run.code !== 0) throw new Error(`not published: ${run.err}`);
+  }
+
+  /** `sallyport lists export`. Rejects with what the operator is told. */
+  async exported(folder: string): Promise<{
+    readonly fingerprint: string;
+    readonly counts: Readonly<Record<string, number>>;
+  }> {
+    const { config } = this;
+    const run = await inProcess((terminal) =>
+      listsExport(folder, { config, plan: 'default', json: true, terminal }),
+    );
+    if (run.code !== 0) throw new Error(run.err);
+    return JSON.parse(run.out);
   }
 
   /** A controller that looks at the lists. `restless`: it looks at Redis by itself, as in a running system. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, createPrivateKey, sign } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { listFilesAt } from '../../src/cli/list-paths.js';
 import { privilegedClasses } from '../../src/core/lists.js';
 import { bucketOf, keyNames } from '../../src/lists/layout.js';
 import { parseHead } from '../../src/lists/manifest.js';
@@ -313,6 +314,65 @@ const acknowledged: Named = {
   },
 };
 
+const carried: Named = {
+  cause: 5,
+  name: 'a list carried to another provider decides every call as before, and both can prove that it is the same',
+  run: async (scope) => {
+    const [from, to] = [await FieldHouse.open(scope), await FieldHouse.open(scope)];
+    const firm = number(700);
+    await from.published({
+      privileged: [
+        ...few,
+        `${firm} ext. 12,,,,,attorney,south`,
+        `,${number(710)} - ${number(759)},,,,public-defender,global`,
+        ',,+1212556*,,,court,global',
+        `,,,+13105550123,${number(1)},,global`,
+        `${number(780)},,,,,relay,north`,
+      ],
+      allow: [
+        ...[
+          firm,
+          number(715),
+          number(761),
+          '+12125561234',
+          '+13105550123',
+          number(780),
+          number(790),
+          sister,
+        ].map((one) => allowed(one)),
+        `4711,south,${number(791)}`,
+      ],
+      block: [`${number(790)},security,threats`],
+      pending: [`${number(792)},says to be a law office`],
+    });
+    const folder = join(from.dir, 'carried');
+    const told = await from.exported(folder);
+    const taken = await to.publish(listFilesAt([folder]).map(({ path }) => path));
+    assert.equal(taken.code, 0, taken.err);
+    const there = await to.exported(join(to.dir, 'again'));
+    assert.equal(there.fingerprint, told.fingerprint, 'both sides can see that it is the same list');
+    assert.equal(there.counts.privileged, 72 + 5);
+    const [before, after] = [await from.eyes(), await to.eyes()];
+    const dialled = [0, 1, 71, 72, 700, 709, 710, 715, 734, 759, 760, 761, 780, 790, 791, 792, 9900].map(
+      number,
+    );
+    let protectedOnes = 0;
+    for (const one of [...dialled, `${firm};ext=12`, `${firm};ext=13`, '+12125561234', '+13105550123']) {
+      for (const trunk of ['north-pbx', 'south-pbx']) {
+        const was = await before.says(one, { trunk });
+        assert.equal(await after.says(one, { trunk }), was, `${one} from ${trunk}`);
+        if (was.startsWith('private')) protectedOnes += 1;
+      }
+    }
+    assert.ok(protectedOnes >= 20, `${protectedOnes} of them are private`);
+    await from.redis.hdel(
+      keyNames(from.config.lists.keyPrefix).bucket(bucketOf(firm.slice(1))),
+      firm.slice(1),
+    );
+    await assert.rejects(from.exported(join(from.dir, 'cut')), /privileged-differs/, 'all of it, or nothing');
+  },
+};
+
 export const listCases: readonly Named[] = [
   truncated,
   truncatedAfterLoss,
@@ -324,6 +384,7 @@ export const listCases: readonly Named[] = [
   otherFile,
   everyScope,
   acknowledged,
+  carried,
   empty,
   unprotecting,
   unsigned,
