@@ -17,12 +17,14 @@ import type { MediaPools } from './media/media.js';
 import { openConfiguredJournal, openLists, openMedia } from './open-parts.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
 import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
+import type { SpoolRecorder } from './recording/recorder-options.js';
 import { fromRoot } from './root.js';
 import { observed, startRow } from './rows.js';
 import { SipEndpoint } from './sip/endpoint.js';
 import { remoteAgent, type SipListener, startAgentIfEmbedded } from './sip-agent.js';
 import { steadyClock } from './steady-clock.js';
 import { Supervision } from './supervision.js';
+import { type Seen, watchUsable } from './usable.js';
 
 export type { SipListener } from './sip-agent.js';
 
@@ -177,6 +179,8 @@ const start = async (
   await rows.append('controller-started', startRow(config, version, prompts.version));
   await endpoint.start(taker);
   emit({ event: 'controller-started', version, node: config.controller.name });
+  const usable = watchUsable({ look: () => partsSeen(lists, recorder), journal: rows, clock });
+  closers.push(() => usable.stop());
   return {
     controller: taker,
     lists,
@@ -195,6 +199,17 @@ const start = async (
       await closeJournal?.();
     },
   };
+};
+
+/** What ordinary calls are refused for while it is out of order, as it is now. */
+const partsSeen = async (lists: RedisLists, recorder: SpoolRecorder): Promise<readonly Seen[]> => {
+  const armed = lists.armed();
+  const { vault, spools } = await recorder.judged();
+  return [
+    { part: 'lists', subject: null, why: armed.armed ? null : armed.why },
+    { part: 'vault', subject: null, why: vault },
+    ...[...spools].map(([subject, why]) => ({ part: 'spool' as const, subject, why })),
+  ];
 };
 
 interface Parts {

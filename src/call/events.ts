@@ -5,6 +5,32 @@ import type { UnknownWhy } from '../core/lists.js';
 import type { ReasonCode } from '../core/reason.js';
 
 /**
+ * A publication that a controller took into use, in the words of its signed manifest: the acknowledgement of a
+ * hand-over. Null: published by a version that did not keep it.
+ */
+export interface TakenLists {
+  readonly epoch: number;
+  readonly digest: string;
+  readonly publishedAt: string;
+  readonly by: string | null;
+  readonly approvedBy: readonly string[];
+  /** Why two people had to approve it; null where one was enough. */
+  readonly shrink: string | null;
+  /** Entries, without canaries. */
+  readonly privileged: number;
+  readonly block: number;
+  readonly pending: number;
+  readonly allow: number;
+  /** What it did to the privileged entries of the publication before. */
+  readonly change: {
+    readonly added: number;
+    readonly removed: number;
+    readonly changed: number;
+    readonly lost: number;
+  } | null;
+}
+
+/**
  * Everything the product says about itself while it runs: one typed event feeds the log, the metrics and the
  * alarms. No event has a field that could hold a number, a PIN, SDP or message text (I11).
  */
@@ -72,7 +98,7 @@ export type AppEvent =
       readonly detail: string;
     }
   // lists
-  | { readonly event: 'lists-armed'; readonly epoch: number }
+  | ({ readonly event: 'lists-armed' } & TakenLists)
   | { readonly event: 'lists-disarmed'; readonly why: UnknownWhy | string }
   | { readonly event: 'list-lookup'; readonly ms: number; readonly outcome: 'answered' | UnknownWhy }
   | { readonly event: 'snapshot-saved'; readonly epoch: number; readonly entries: number }

@@ -68,6 +68,8 @@ export const listsCheck = async (paths: readonly string[], options: ListOptions)
 
 export interface PublishArguments {
   readonly key: string;
+  /** Whose account publishes; what is only looked at has nobody's. */
+  readonly by?: string;
   readonly approvedBy: readonly string[];
   readonly state: string | undefined;
   readonly repair: boolean;
@@ -86,6 +88,7 @@ const publishing = (
     redis: redisOf(options.config),
     keyPrefix: options.config.lists.keyPrefix,
     key: publisherKey(readFileSync(given.key, 'utf8')),
+    ...(given.by === undefined ? {} : { by: given.by }),
     approvedBy: given.approvedBy,
     normaliser: '',
     clock,
@@ -99,7 +102,9 @@ const explained = (error: unknown, options: ListOptions, files: readonly ListFil
   if (error instanceof BadRowsError && !options.json) reportText(error.report, files, options.terminal);
   if (error instanceof PublishError) {
     const more =
-      error.code === 'shrink-refused' ? '; a second person approves it with a second --approved-by' : '';
+      error.code === 'shrink-refused' || error.code === 'no-privileged'
+        ? '; a second person approves it with a second --approved-by'
+        : '';
     return new CommandError(
       error.code,
       `nothing was published, the old epoch stays: ${error.message}${more}`,
@@ -195,6 +200,7 @@ export const listsShow = async (options: ListOptions): Promise<void> => {
         ['epoch', String(shown.epoch)],
         ['digest', shown.digest],
         ['published', new Date(shown.publishedAt).toISOString()],
+        ['published by', shown.by ?? 'not told'],
         ['approved by', shown.approvedBy.join(', ')],
         [
           'privileged',

@@ -40,6 +40,7 @@ import {
   listsPublish,
   listsShow,
 } from './lists.js';
+import { listsExport } from './lists-export.js';
 import { CommandError, processTerminal } from './output.js';
 import { type NameFlags, promptsCheck, promptsList, promptsManifest, promptsName } from './prompts.js';
 import { addRecordingsCommands } from './recordings-commands.js';
@@ -199,6 +200,7 @@ interface PublishFlags {
   readonly plan?: string;
   readonly json?: boolean;
   readonly key: string;
+  readonly by?: string;
   readonly approvedBy?: string[];
   readonly state?: string;
   readonly repair?: boolean;
@@ -218,6 +220,7 @@ withJson(withPlan(withConfig(lists.command('publish'))))
   .description('publish list files as the next epoch: all of them, or nothing')
   .argument('<files...>', 'CSV or YAML list files')
   .requiredOption('--key <file>', 'private key of the publisher')
+  .option('--by <name>', 'who publishes; default the account')
   .requiredOption(
     '--approved-by <names...>',
     'who approved it; two names where the list shrinks past the guard',
@@ -225,7 +228,7 @@ withJson(withPlan(withConfig(lists.command('publish'))))
   .option('--state <file>', 'the publisher’s memory of its last publication')
   .option('--repair', 'go on although what is in Redis is not genuine', false)
   .action((files: string[], options: PublishFlags) =>
-    listsPublish(files, publishArguments(options), listOptions(options)),
+    listsPublish(files, { ...publishArguments(options), by: options.by ?? whoami() }, listOptions(options)),
   );
 withJson(withPlan(withConfig(lists.command('diff'))))
   .description('show what publishing these files would change')
@@ -238,6 +241,10 @@ withJson(withPlan(withConfig(lists.command('diff'))))
 withJson(withConfig(lists.command('show')))
   .description('show the epoch in Redis, and whether it is genuine')
   .action((options: PublishFlags) => listsShow(listOptions(options)));
+withJson(withConfig(lists.command('export')))
+  .description('write what is published as list files, for a hand-over to another publisher')
+  .argument('<folder>', 'a folder that is not there yet')
+  .action((folder: string, options: PublishFlags) => listsExport(folder, listOptions(options)));
 withConfig(lists.command('heartbeat'))
   .description('keep saying, signed, that the publication is genuine; run it beside the publisher')
   .requiredOption('--key <file>', 'private key of the publisher')

@@ -5,33 +5,32 @@ import type { NumberKey } from './number.js';
 import type { PolicyVersion } from './policy.js';
 import type { Reason } from './reason.js';
 
-// Decisions are made by decide() alone: the mark is not exported by this folder's users, so neither a literal
-// nor a spread of another decision type-checks as a Monitored elsewhere.
+// Decisions are made by decide() alone: the mark is not exported by this folder's users, so neither a literal nor a
+// spread of another decision type-checks as a Monitored elsewhere. It names the verdict, for a spread carries the mark
+// of what was spread: `{ ...aPrivate, verdict: 'monitored' }` bears that of a private call.
 declare const decided: unique symbol;
 
-interface Decided {
-  readonly [decided]: true;
+interface Decided<V extends string> {
+  readonly [decided]: V;
+  readonly verdict: V;
   readonly reasons: NonEmpty<Reason>;
   readonly epoch: EpochRef | null;
   readonly policy: PolicyVersion;
 }
 
 /** The call may be connected, and only with a recording proved to run. */
-export interface Monitored extends Decided {
-  readonly verdict: 'monitored';
+export interface Monitored extends Decided<'monitored'> {
   readonly key: NumberKey;
 }
 
 /** The call may be connected, and only on a media node that cannot record. */
-export interface Private extends Decided {
-  readonly verdict: 'private';
+export interface Private extends Decided<'private'> {
   readonly key: NumberKey;
   readonly class: PrivilegedClass;
 }
 
 /** The call is not connected. `ending` names the row of the endings table that tells the caller. */
-export interface Refused extends Decided {
-  readonly verdict: 'refused';
+export interface Refused extends Decided<'refused'> {
   readonly ending: EndingCode;
   /** True where staff must be told at once (an emergency number was dialled). */
   readonly alarm: boolean;
@@ -41,7 +40,7 @@ export type Connectable = Monitored | Private;
 export type Decision = Connectable | Refused;
 export type Verdict = Decision['verdict'];
 
-type Unmarked<D> = D extends Decided ? Omit<D, typeof decided> : never;
+type Unmarked<D> = D extends Decided<string> ? Omit<D, typeof decided> : never;
 
 /**
  * The privileged class a refusal speaks of: the number is privileged, and something else forbids the call. Null for

@@ -7,6 +7,7 @@ import { keyNames } from './layout.js';
 import { countOf, heartbeatSchema, type Manifest } from './manifest.js';
 import { type Preview, type Published, type PublishOptions, preview, publish } from './publish.js';
 import { PublishError } from './publish-error.js';
+import { approvers } from './publish-manifest.js';
 import { Connection, type RedisEndpoint, RedisError } from './redis.js';
 import { openText, trustedKeys } from './signed.js';
 import { verifyRedis } from './verify.js';
@@ -87,6 +88,13 @@ export const publishLists = async (
 ): Promise<{ readonly report: CheckReport; readonly published: Published }> => {
   const { plan, ...rest } = options;
   const read = await soundLists(files, plan);
+  // A controller that is armed before there is an attorney's number on the list records the first attorney's call.
+  if (read.lists.privileged.length === 0 && approvers(options.approvedBy).length < 2) {
+    throw new PublishError(
+      'no-privileged',
+      'no number is privileged; two different people must approve that',
+    );
+  }
   const published = await publish(read.lists, { ...rest, normaliser: NORMALISER_VERSION });
   return { report: reportOf(read), published };
 };
@@ -115,6 +123,8 @@ export type Shown =
       readonly epoch: number;
       readonly digest: string;
       readonly publishedAt: number;
+      /** Null in publications of versions that did not keep it. */
+      readonly by: string | null;
       readonly approvedBy: readonly string[];
       readonly normaliser: string;
       readonly privileged: number;
@@ -162,6 +172,7 @@ export const showLists = async (options: ShowOptions): Promise<Shown> => {
       epoch: manifest.epoch,
       digest: manifest.digest,
       publishedAt: manifest.publishedAt,
+      by: manifest.by ?? null,
       approvedBy: manifest.approvedBy,
       normaliser: manifest.normaliser,
       privileged: Object.values(classes).reduce((total, count) => total + count, 0),

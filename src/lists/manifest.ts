@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { TakenLists } from '../call/events.js';
 import { type EpochId, type EpochRef, type PrivilegedClass, privilegedClasses } from '../core/lists.js';
 import { sha256 } from './layout.js';
 
@@ -30,7 +31,13 @@ export const manifestSchema = z.strictObject({
   salt: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
   publishedAt: wallMs,
   effective: wallMs,
+  /** Whose account published it. Absent in publications of versions that did not keep it, as the next two are. */
+  by: z.string().min(1).max(128).optional(),
   approvedBy: z.array(z.string().min(1).max(128)).min(1).max(16),
+  /** Why two people had to approve it; null where one was enough. */
+  shrink: z.string().min(1).max(300).nullable().optional(),
+  /** What it did to the privileged entries of the publication before. `lost`: nothing covers them as before. */
+  change: z.strictObject({ added: count, removed: count, changed: count, lost: count }).optional(),
   previous: z.strictObject({ epoch, digest: sha }).nullable(),
   tombstones: z.strictObject({ digest: sha, count }),
 });
@@ -100,3 +107,20 @@ export const parseTombstones = (text: string): readonly Tombstone[] | null => {
 };
 
 export const countOf = (manifest: Manifest, cls: PrivilegedClass): number => manifest.classes[cls] ?? 0;
+
+export const takenLists = (manifest: Manifest): TakenLists => {
+  const { epoch: id, digest, publishedAt, by, approvedBy, shrink, parts, allow, change } = manifest;
+  return {
+    epoch: id,
+    digest,
+    publishedAt: new Date(publishedAt).toISOString(),
+    by: by ?? null,
+    approvedBy,
+    shrink: shrink ?? null,
+    privileged: privilegedClasses.reduce((sum, cls) => sum + countOf(manifest, cls), 0),
+    block: parts.block.entries,
+    pending: parts.pending.entries,
+    allow: allow.entries,
+    change: change ?? null,
+  };
+};

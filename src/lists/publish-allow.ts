@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { AllowLists } from './entries.js';
 import type { KeyNames } from './layout.js';
 import type { WriteOp } from './publish-plan.js';
-import { type Connection, scripts } from './redis.js';
+import { type Connection, RedisError, scripts } from './redis.js';
 import { type HashRead, readHashes } from './scan.js';
 import { collect, formatVersion, parseVersion, prepare, type Version, visibleAt } from './versions.js';
 
@@ -170,4 +170,32 @@ export const reconcileAllow = async (
     }
   }
   return { added, removed };
+};
+
+/** Every allow list of an epoch: its numbers by owner. Rejects with RedisError. */
+export const readAllow = async (
+  connection: Connection,
+  keys: KeyNames,
+  epoch: number,
+): Promise<ReadonlyMap<string, readonly string[]>> => {
+  const found = new Map<string, readonly string[]>();
+  const owners = [...(await storedOwners(connection, keys))].sort();
+  for (let first = 0; first < owners.length; first += batch) {
+    const some = owners.slice(first, first + batch);
+    const hashes = await readHashes(
+      connection,
+      some.map((owner) => `${keys.prefix}allow:${owner}`),
+      maxListBytes,
+    );
+    for (const [i, hash] of hashes.entries()) {
+      if (hash.state === 'broken') throw new RedisError('malformed', `an allow list: ${hash.why}`);
+      const fields = hash.state === 'fields' ? hash.fields : [];
+      const there = fields.filter(
+        ([field, value]) =>
+          field !== markField && parseVersions(value).some((version) => visibleAt(version, epoch)),
+      );
+      if (there.length > 0) found.set(some[i] ?? '', there.map(([field]) => field).sort());
+    }
+  }
+  return found;
 };

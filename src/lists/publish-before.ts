@@ -28,6 +28,8 @@ export interface PublishOptions {
   readonly key: PublisherKey;
   /** Public keys (PEM) of earlier publishers, while one key replaces another. */
   readonly formerKeys?: readonly string[];
+  /** Whose account publishes. */
+  readonly by?: string;
   /** Who approved it: one name, or two different ones where the list shrinks past the guard. */
   readonly approvedBy: readonly string[];
   /** Version of the number normaliser the lists were read with. */
@@ -77,7 +79,8 @@ export const stateTombstones = (path: string): string => `${path}.tombstones`;
 const parseKept = (text: string | null, manifest: Manifest): readonly Tombstone[] | null =>
   text !== null && sha256(text) === manifest.tombstones.digest ? parseTombstones(text) : null;
 
-const readStored = async (connection: Connection, keys: KeyNames): Promise<StoredIndex> => {
+/** The whole index as it lies in Redis, with the epochs its rows count in. */
+export const readStored = async (connection: Connection, keys: KeyNames): Promise<StoredIndex> => {
   const stored: StoredIndex = { fields: new Map(), odd: [] };
   const size = 64;
   for (let first = 0; first < bucketCount; first += size) {

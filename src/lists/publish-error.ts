@@ -1,6 +1,7 @@
 export const publishErrorCodes = [
   'bad-rows',
   'shrink-refused',
+  'no-privileged',
   'approval-missing',
   'lock-held',
   'lock-lost',

@@ -44,7 +44,8 @@ export const prepareIndex = (before: Before, lists: ListSet, options: PublishOpt
   }
 };
 
-const approvers = (names: readonly string[]): readonly string[] => {
+/** The names of those who approved it, each person once. */
+export const approvers = (names: readonly string[]): readonly string[] => {
   const seen = new Map(names.map((name) => [name.trim().toLowerCase(), name.trim()]));
   seen.delete('');
   return [...seen.values()];
@@ -99,7 +100,10 @@ export const makeManifest = (
     salt: before.salt,
     publishedAt: now,
     effective: options.effective ?? now,
+    ...(options.by === undefined ? {} : { by: options.by }),
     approvedBy: [...approvedBy],
+    shrink: shrinkOf(diff, options.guardPercent ?? 2),
+    change: { ...diff.parts.privileged, lost: diff.lost },
     previous:
       before.manifest === null ? null : { epoch: before.manifest.epoch, digest: before.manifest.digest },
     tombstones: {

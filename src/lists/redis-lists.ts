@@ -10,7 +10,7 @@ import {
 } from '../core/lists.js';
 import { Arming, type Judgement } from './arming.js';
 import { digitsOf, type KeyNames, keyNames } from './layout.js';
-import { epochRef, formatHead } from './manifest.js';
+import { epochRef, formatHead, takenLists } from './manifest.js';
 import { listedOrAbsent } from './match.js';
 import type { NumberOrders, OrderedNumber } from './orders.js';
 import { plainKeys, planLookup, Reading, type View } from './reading.js';
@@ -353,7 +353,7 @@ class ArmedRedisLists implements RedisLists {
     const saved = index === null ? Promise.resolve() : this.#snapshot.adopt(epoch, index, text);
     this.#judge(epoch, { state: 'value', text: formatHead(epoch.head) }, beat);
     if (before?.text !== epoch.text || wasDisarmed) {
-      this.#options.emit({ event: 'lists-armed', epoch: epoch.head.epoch });
+      this.#options.emit({ event: 'lists-armed', ...takenLists(epoch.manifest) });
     }
     if (before?.text !== epoch.text) {
       for (const listener of this.#listeners) listener(epochRef(epoch.manifest));

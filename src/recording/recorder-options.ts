@@ -58,6 +58,11 @@ export interface RecorderOptions {
 export interface SpoolRecorder extends SpokenRecorder {
   /** The last verdict on a node's spool; false for a node without one, and before the first `ready`. */
   spoolUsable(node: string): boolean;
+  /** Looks at the vault and at every spool: a code of what is wrong with each, or null. Settles soon; never rejects. */
+  judged(): Promise<{
+    readonly vault: string | null;
+    readonly spools: ReadonlyMap<string, string | null>;
+  }>;
   /** Calls recorded now, and recordings being finished or waiting for it. */
   status(): { readonly armed: number; readonly finishing: number };
   /** Calls whose pcap lies in a spool although this run of the controller does not record them. */

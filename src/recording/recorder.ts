@@ -79,15 +79,24 @@ class Recording implements SpoolRecorder {
 
   async ready(leg?: Leg): Promise<{ ready: true } | { ready: false; code: string }> {
     if (leg !== undefined && !this.#clear(leg)) return { ready: false, code: 'no-recording-key' };
-    const now = this.#clock.mono();
-    if (this.#judged === null || now - this.#judged.at > this.#limits.spoolMs) {
-      this.#judged = { at: now, done: this.#judgeAll() };
-    }
-    await this.#judged.done;
+    await this.#judgedLately();
     if (this.#vaultVerdict !== null) return { ready: false, code: this.#vaultVerdict };
     const verdicts = [...this.#verdicts.values()];
     if (verdicts.includes(null)) return { ready: true };
     return { ready: false, code: verdicts[0] ?? 'no-spool' };
+  }
+
+  async judged(): Promise<{ vault: string | null; spools: ReadonlyMap<string, string | null> }> {
+    await this.#judgedLately();
+    return { vault: this.#vaultVerdict, spools: this.#verdicts };
+  }
+
+  #judgedLately(): Promise<void> {
+    const now = this.#clock.mono();
+    if (this.#judged === null || now - this.#judged.at > this.#limits.spoolMs) {
+      this.#judged = { at: now, done: this.#judgeAll() };
+    }
+    return this.#judged.done;
   }
 
   /** Before anybody is dialled: what could not be encrypted is not recorded, and never in plain. */

@@ -1,12 +1,12 @@
 import { bucketsOf } from './buckets.js';
 import { Calls, CallTotals } from './calls.js';
-import { codeWord, configured, countOf, digestOf, fieldsOf, versionOf } from './guard.js';
-import type { ControllerPart, HeadPart, StartPart } from './model.js';
+import { accountOf, codeWord, configured, countOf, digestOf, fieldsOf, versionOf } from './guard.js';
+import type { ControllerPart, HeadPart, StartPart, TakenPart } from './model.js';
 import { Orders, OrderTotals } from './orders.js';
 import { Outages, OutageTotals, outageRowKinds } from './outages.js';
 import type { Period } from './period.js';
 import type { NodeReader, NodeRow } from './read-node.js';
-import { Listed, type Place, Table, Tally } from './tally.js';
+import { Listed, Table, Tally } from './tally.js';
 
 /** What a statement is about, apart from the journals. */
 export interface Scope {
@@ -52,7 +52,7 @@ export class Totals {
   readonly decidedAgain = new Tally();
   readonly kinds = new Tally();
   readonly notInterpreted = new Tally();
-  readonly taken = new Listed<Place & { readonly epoch: number }>(1000);
+  readonly taken = new Listed<TakenPart>(1000);
   readonly starts = new Listed<StartPart>(500);
   armings = 0;
   abandoned = 0;
@@ -183,7 +183,26 @@ export class NodeFold implements NodeReader {
 
   #taken({ at, node, seq, body }: NodeRow): void {
     const epoch = countOf(body.epoch);
-    if (epoch > 0) this.#totals.taken.add({ at, node, seq, epoch });
+    if (epoch === 0) return;
+    const { digest, by, approvedBy, shrink, change } = body;
+    const { added, removed, lost } = fieldsOf(change);
+    // Rows of earlier versions hold the epoch alone: what they do not tell is null.
+    const told = digestOf(digest) !== null;
+    this.#totals.taken.add({
+      at,
+      node,
+      seq,
+      epoch,
+      digest: digestOf(digest),
+      by: typeof by === 'string' ? accountOf(by) : null,
+      approvedBy: Array.isArray(approvedBy) ? approvedBy.slice(0, 16).map(accountOf) : null,
+      secondApproval: told ? typeof shrink === 'string' : null,
+      privileged: told ? countOf(body.privileged) : null,
+      change:
+        change === null || change === undefined
+          ? null
+          : { added: countOf(added), removed: countOf(removed), lost: countOf(lost) },
+    });
   }
 
   #started({ at, node, seq, body }: NodeRow, before: boolean): StartPart {

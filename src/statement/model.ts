@@ -95,7 +95,21 @@ export interface ListsPart {
     readonly calls: number;
   }>;
   /** Moments at which a controller took an epoch into use. */
-  readonly taken: Listing<Place & { readonly epoch: number }>;
+  readonly taken: Listing<TakenPart>;
+}
+
+/** A publication taken into use, in the words of its signed manifest. Null: the row is of a version that did not keep it. */
+export interface TakenPart extends Place {
+  readonly epoch: number;
+  readonly digest: string | null;
+  /** Accounts; `withheld` where it is none. */
+  readonly by: string | null;
+  readonly approvedBy: readonly string[] | null;
+  /** It took so many privileged entries away that two people had to approve it. */
+  readonly secondApproval: boolean | null;
+  /** Privileged entries in it, and what became of those of the publication before. */
+  readonly privileged: number | null;
+  readonly change: { readonly added: number; readonly removed: number; readonly lost: number } | null;
 }
 
 export interface StartPart extends Place {

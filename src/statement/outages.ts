@@ -8,6 +8,8 @@ export const outageKinds = [
   'controller',
   'journal',
   'lists',
+  'spool',
+  'vault',
   'attestation',
   'media-node',
   'agent',
@@ -79,6 +81,12 @@ const MAX_GOING_ON = 10_000;
 export const outageRowKinds: ReadonlySet<string> = new Set([
   'lists-armed',
   'lists-disarmed',
+  'lists-unusable',
+  'lists-usable',
+  'spool-unusable',
+  'spool-usable',
+  'vault-unusable',
+  'vault-usable',
   'node-state',
   'attestation',
   'agent-state',
@@ -93,6 +101,8 @@ export class Outages {
   readonly #period: Period;
   readonly #totals: OutageTotals;
   readonly #goingOn = new Map<string, Begun>();
+  /** What keeps the lists from being used: that they are not genuine, and that they are not there or too old. */
+  readonly #listFaults = new Set<'disarmed' | 'unusable'>();
   #lastAt: string | null = null;
   #ended = false;
 
@@ -148,10 +158,28 @@ export class Outages {
         this.#recovered(body, at, seq);
         return;
       case 'lists-disarmed':
-        this.#begin('lists', null, codeWord(body.why), at, seq);
+      case 'lists-unusable':
+        this.#listFaults.add(kind === 'lists-disarmed' ? 'disarmed' : 'unusable');
+        this.#begin('lists', null, codeWord(body.why), this.#since(body, at), seq);
         return;
       case 'lists-armed':
-        this.#over('lists', null, at);
+      case 'lists-usable':
+        this.#listFaults.delete(kind === 'lists-armed' ? 'disarmed' : 'unusable');
+        if (this.#listFaults.size === 0) this.#over('lists', null, this.#since(body, at));
+        return;
+      case 'spool-unusable':
+      case 'vault-unusable':
+        this.#begin(
+          kind === 'spool-unusable' ? 'spool' : 'vault',
+          this.#subject(body),
+          codeWord(body.why),
+          this.#since(body, at),
+          seq,
+        );
+        return;
+      case 'spool-usable':
+      case 'vault-usable':
+        this.#over(kind === 'spool-usable' ? 'spool' : 'vault', this.#subject(body), this.#since(body, at));
         return;
       case 'agent-state':
         this.#state('agent', null, body, at, seq);
@@ -168,6 +196,15 @@ export class Outages {
       default:
         return;
     }
+  }
+
+  /** These rows are written once a change has lasted, and say since when: a time before the row, or the row's own. */
+  #since({ since }: NodeRow['body'], at: string): string {
+    return typeof since === 'string' && TIME.test(since) && since < at ? since : at;
+  }
+
+  #subject({ subject }: NodeRow['body']): string | null {
+    return subject === null ? null : (configured(subject) ?? 'unreadable');
   }
 
   #state(kind: OutageKind, subject: string | null, body: NodeRow['body'], at: string, seq: number): void {
@@ -205,6 +242,7 @@ export class Outages {
 
   /** What a controller knew ends with it: the next one says anew how things are. */
   #stop(at: string): void {
+    this.#listFaults.clear();
     for (const { kind, subject } of [...this.#goingOn.values()]) this.#over(kind, subject, at);
   }
 

@@ -8,21 +8,6 @@ import { nodeNameOf, readNode } from './read-node.js';
 /** What a statement should tell and no row of this version's journal holds. Each is said, so that silence is none. */
 const notKept: readonly NotKept[] = [
   {
-    what: 'Who published and approved each list, its counts, and which shrinks had a second approval',
-    where:
-      'in the signed manifest of each publication, which the publisher keeps; the epoch’s digest is in this statement',
-  },
-  {
-    what: 'When the lists could not be reached or were too old (that they were not genuine is told)',
-    where:
-      'calls refused for it are counted by reason (lists-unknown, snapshot-unknown); the moments are not kept by this version',
-  },
-  {
-    what: 'When a spool could not take recordings, and for how long',
-    where:
-      'each monitored call refused for it raised an alarm (spool-unusable); the moments in between are not kept by this version',
-  },
-  {
     what: 'Results of test calls to known privileged and ordinary numbers',
     where:
       'not kept by this version; that the lists answer correctly for a canary number of each class is a condition of being armed',

@@ -79,7 +79,9 @@ const classTexts: Readonly<Record<PrivilegedClass, string>> = {
 export const outageTexts: Readonly<Record<OutageKind, string>> = {
   controller: 'Controller not running',
   journal: 'Journal not writable',
-  lists: 'Lists not armed',
+  lists: 'Lists not to be used',
+  spool: 'Spool for recordings not to be used',
+  vault: 'Vault for recordings not to be used',
   attestation: 'Media server not attested',
   'media-node': 'Media server down',
   agent: 'SIP agent down',

@@ -1,7 +1,6 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Test } from 'tap';
 import type { AppEvent } from '../../src/call/events.js';
 import { parseConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
@@ -317,8 +316,13 @@ const patient = (config: Config): Config => ({
   recording: { ...config.recording, proveMs: 4000 },
 });
 
+/** Whoever closes what a test opened: a test of tap, or another that does so. */
+export interface Closing {
+  teardown(close: () => unknown): unknown;
+}
+
 /** Starts a site and ends it, whatever happens, with the test. */
-export const openSite = async (t: Test, options: SiteOptions = {}): Promise<Site> => {
+export const openSite = async (t: Closing, options: SiteOptions = {}): Promise<Site> => {
   await mkdir(fromRoot('var'), { recursive: true });
   const dir = mkdtempSync(fromRoot('var', 'test-'));
   // The servers run as users of their own; without this their files would lie outside of the test's folder.

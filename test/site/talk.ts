@@ -11,7 +11,7 @@ import type { CallOptions, OutgoingCall } from '../../src/phones/outgoing-call.j
 import type { PhoneCall } from '../../src/phones/phone-call.js';
 import { createPhone, type Phone, type PhoneOptions } from '../../src/phones/sip-phone.js';
 import { checkNothingLeft } from './left-over.js';
-import { openSite, type Row, type Site, type SiteOptions } from './site.js';
+import { type Closing, openSite, type Row, type Site, type SiteOptions } from './site.js';
 import { type Heard, PromptEar } from './spoken.js';
 
 /** How keys are sent: as RFC 4733 events beside the sound, as tones in it, or as SIP INFO in one of its two forms. */
@@ -190,7 +190,7 @@ export const unlimited = (config: Config): Config => {
   };
 };
 
-export const openTalkSite = async (t: Test, options: SiteOptions = {}): Promise<TalkSite> => {
+export const openTalkSite = async (t: Closing, options: SiteOptions = {}): Promise<TalkSite> => {
   const { prompts = 'short', config = (same: Config) => same } = options;
   const site = await openSite(t, {
     keepAudioMs: 120_000,
@@ -226,7 +226,7 @@ export const withTrunk =
 
 /** A phone behind such a trunk; closed with the test. */
 export const phoneAt = async (
-  t: Test,
+  t: Closing,
   host: string,
   name = 'phone',
   more: Partial<PhoneOptions> = {},

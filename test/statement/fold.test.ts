@@ -188,6 +188,77 @@ t.test('what was under way when a controller crashed has no record, and is told'
   t.match(made.starts.rows, [{ version: '1.2.3' }]);
 });
 
+t.test('lists, spools and the vault that could not be used, since when and until when', async (t) => {
+  const journal = await newJournal(t);
+  const at = (day: number, hour: number) => journal.at(may(day, hour));
+  // Rows are written once a change has lasted: what counts is since when.
+  await at(2, 1).row('lists-unusable', { subject: null, why: 'unreachable', since: may(2, 0) });
+  await at(2, 3).row('lists-usable', { subject: null, since: may(2, 2) });
+  // Not genuine, and then not there either: over when neither holds any more.
+  await at(3, 0).row('lists-disarmed', { why: 'epoch-regressed' });
+  await at(3, 1).row('lists-unusable', { subject: null, why: 'epoch-regressed', since: may(3, 0) });
+  await at(3, 2).row('lists-armed', { epoch: 7 });
+  await at(3, 5).row('lists-usable', { subject: null, since: may(3, 4) });
+  await at(4, 0).row('spool-unusable', { subject: 'r1', why: 'spool-full', since: may(4, 0) });
+  await at(4, 2).row('spool-unusable', { subject: 'r2', why: 'spool-missing', since: may(4, 2) });
+  await at(4, 3).row('spool-usable', { subject: 'r1', since: may(4, 3) });
+  await at(5, 0).row('vault-unusable', { subject: null, why: 'vault-full', since: 'no time' });
+  await at(5, 1).row('vault-usable', { subject: null, since: may(9, 0) });
+  await journal.crash();
+  await at(6, 0).row('controller-started', { version: '1.2.3', policy: 'p', config: 'a'.repeat(64) });
+  await journal.close();
+  const { outages, rows } = await statementOf([journal.dir]);
+  const hour = 3_600_000;
+  t.same(outages.totals.lists, { count: 2, ms: 6 * hour });
+  t.same(outages.totals.vault, { count: 1, ms: hour }, 'a time after the row is none');
+  t.match(
+    outages.listed.rows
+      .filter(({ kind }) => kind === 'spool')
+      .map(({ subject, why, at: from, to }) => [subject, why, from, to]),
+    [
+      ['r1', 'spool-full', may(4, 0), may(4, 3)],
+      ['r2', 'spool-missing', may(4, 2), may(5, 1)],
+    ],
+    'what a controller knew ends with it',
+  );
+  t.same(rows.notInterpreted, {});
+});
+
+t.test('publications are told with who published and approved them', async (t) => {
+  const journal = await newJournal(t);
+  const taken = {
+    epoch: 8,
+    digest: 'b'.repeat(64),
+    publishedAt: may(2),
+    by: 'alice',
+    approvedBy: ['alice', 'Bob Smith +12125550142'],
+    shrink: '40 of 1300 privileged entries would be lost',
+    privileged: 1260,
+    block: 1,
+    pending: 0,
+    allow: 20,
+    change: { added: 0, removed: 40, changed: 0, lost: 40 },
+  };
+  await journal.at(may(2)).row('lists-armed', taken);
+  await journal.at(may(3)).row('lists-armed', { ...taken, epoch: 9, by: null, shrink: null, change: null });
+  await journal.at(may(4)).row('lists-armed', { epoch: 10 });
+  await journal.close();
+  const { lists } = await statementOf([journal.dir]);
+  t.match(lists.taken.rows, [
+    {
+      epoch: 8,
+      digest: 'b'.repeat(64),
+      by: 'alice',
+      approvedBy: ['alice', 'withheld'],
+      secondApproval: true,
+      privileged: 1260,
+      change: { added: 0, removed: 40, lost: 40 },
+    },
+    { epoch: 9, by: null, secondApproval: false, change: null },
+    { epoch: 10, digest: null, by: null, approvedBy: null, secondApproval: null, privileged: null },
+  ]);
+});
+
 t.test('outages are cut at the period’s ends and told from their beginning', async (t) => {
   const journal = await newJournal(t);
   await journal

@@ -9,7 +9,7 @@ import type { Sheet } from './sheet.js';
 export const listsChapter = (sheet: Sheet, { lists }: Statement): void => {
   sheet.heading('3  Changes of the lists', 180);
   sheet.text(
-    'The lists of privileged, allowed and blocked numbers are published as a whole, signed and numbered. A controller that cannot prove the published lists genuine refuses every call but those to numbers known to be privileged. Who published and approved each list stands in its signed manifest, which the publisher keeps: the digest below says which manifest that is.',
+    'The lists of privileged, allowed and blocked numbers are published as a whole, signed and numbered. A controller that cannot prove the published lists genuine refuses every call but those to numbers known to be privileged. Who published and approved it stands in its signed manifest, and is told below in its words.',
   );
   listTable(
     sheet,
@@ -30,9 +30,31 @@ export const listsChapter = (sheet: Sheet, { lists }: Statement): void => {
     ],
     'No call of this period was decided by a publication.',
   );
-  const { rows, more } = lists.taken;
-  sheet.text(
-    `Controllers took a publication into use ${number(rows.length + more)} times in the period; each time and controller is in statement.json.`,
+  sheet.subheading('Who published and approved them');
+  listTable(
+    sheet,
+    [
+      { title: 'Publication', width: 0.12 },
+      { title: 'Taken into use (UTC)', width: 0.2 },
+      { title: 'Controller', width: 0.14 },
+      { title: 'Published by', width: 0.13 },
+      { title: 'Approved by', width: 0.17 },
+      { title: 'Privileged', width: 0.11, align: 'right' },
+      { title: 'Lost', width: 0.13, align: 'right' },
+    ],
+    lists.taken,
+    ({ epoch, at, node, by, approvedBy, privileged, change, secondApproval }) => [
+      number(epoch),
+      time(at, true),
+      node,
+      by ?? 'not told',
+      approvedBy?.join(', ') ?? 'not told',
+      privileged === null ? 'not told' : number(privileged),
+      change === null
+        ? 'not told'
+        : `${number(change.lost)}${secondApproval === true ? ' (two had to approve)' : ''}`,
+    ],
+    'No controller took a publication into use in this period.',
   );
 };
 
