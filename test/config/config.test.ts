@@ -181,6 +181,21 @@ recording:
   minFreeMegabytes: 50
   proveMs: 500
   growthSeconds: 3
+  retention:
+    keepDays:
+      ordinary: 180
+      sealed: 2555
+      quarantined: forever
+    facilities:
+      north:
+        ordinary: 365
+        sealed: forever
+        quarantined: 30
+    guard:
+      percent: 10
+      recordings: 5
+    maxClockGapHours: 24
+    overdueHours: 12
 journal:
   directory: ./journal
   deadlineMs: 900
@@ -289,7 +304,7 @@ const kinds = (path: Path): string =>
     .replace(/\[\d+\]/g, '[]')
     .replace(/^(dialPlans|facilities)\.[^.]+/, '$1.<name>')
     .replace(/^(facilities\.<name>\.(?:units|phones))\.[^.]+/, '$1.<name>')
-    .replace(/^(recording\.vault\.keys)\.[^.]+/, '$1.<name>')
+    .replace(/^(recording\.(?:vault\.keys|retention\.facilities))\.[^.]+/, '$1.<name>')
     .replace(/^(recording\.vault\.facilities)\..*$/, '$1')
     .replace(/\.(services|speedDials)\..*$/, '.$1');
 
@@ -315,7 +330,7 @@ const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
 })();
 
 const freeKeys =
-  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.vault\.(keys|facilities))$/;
+  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.(vault\.(keys|facilities)|retention\.facilities))$/;
 
 t.test('the full sample is read as it stands', async (t) => {
   const config = parse(full);
@@ -336,7 +351,9 @@ t.test('the reference names every key, each with its meaning', async (t) => {
   const inSample = new Set(places.keys.map(kinds));
   for (const one of inSample) {
     if (
-      !/^(dialPlans|facilities|facilities\.<name>\.(units|phones)|recording\.vault\.keys)\.<name>$/.test(one)
+      !/^(dialPlans|facilities|facilities\.<name>\.(units|phones)|recording\.(vault\.keys|retention\.facilities))\.<name>$/.test(
+        one,
+      )
     )
       t.ok(known.has(one), `${one} is in the reference`);
   }
