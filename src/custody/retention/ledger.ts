@@ -130,6 +130,8 @@ export class Ledger {
         this.#take(row);
       }
     } catch (error) {
+      // Nothing was written to it yet.
+      if (this.#seq === 0 && codeOf(error) === 'enoent') return;
       throw unread(error);
     }
   }

@@ -49,7 +49,8 @@ export const nameIn = (folder: string, name: string): string => join(folder, nam
 export const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10).replaceAll('-', '/');
 
 /** Never a name from the vault in a message as it stands: it may hold anything. */
-const printable = (name: string): string => JSON.stringify(name.slice(0, 200)).slice(1, -1);
+const printable = (name: string): string =>
+  name.slice(0, 200).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`);
 export const problemOf = (name: string, code: string): Problem => ({ name: printable(name), code });
 
 /** One manifest of a folder, or what is wrong with it. */
