@@ -1,4 +1,12 @@
-import { rmSync, symlinkSync, writeFileSync, mkdirSync, unlinkSync, appendFileSync, renameSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -116,7 +124,11 @@ t.test('where nobody can say whether a hold covers it, it stays and is reported'
   const one = world.make(1, { receivedAt: ago(40) });
   await world.hold('haaaaaaaaaaaa', { kind: 'number', number: '+12125550102' });
   const report = await world.round();
-  t.match(report, { outcome: 'partial', completeUntil: null, counts: { removed: 0, unknown: 1, overdue: 1 } });
+  t.match(report, {
+    outcome: 'partial',
+    completeUntil: null,
+    counts: { removed: 0, unknown: 1, overdue: 1 },
+  });
   t.same(codes(report), ['call-unknown']);
   appendFileSync(join(world.journal, '00000001.jsonl'), 'not a row\n');
   t.same(codes(await world.round({ clockOk: true })), ['call-unknown', 'journals-unread']);
@@ -170,7 +182,9 @@ t.test('a crash at any step is finished by the next round, under the same tombst
       }
       points += 1;
       // What is gone in part has a tombstone: nothing is removed before one is durable.
-      const stones = new Set((await world.rows(TOMBSTONE_KIND).catch(() => [])).map(({ body }) => body.callId));
+      const stones = new Set(
+        (await world.rows(TOMBSTONE_KIND).catch(() => [])).map(({ body }) => body.callId),
+      );
       for (const each of [one, other]) {
         if (world.filesOf(each).length < 3) t.ok(stones.has(each.callId), `step ${at}: tombstone first`);
       }
@@ -328,7 +342,11 @@ t.test('a round that would remove too many asks for their number', async (t) => 
   world.rules = rulesOf({ guard: { percent: 20, recordings: 3 } });
   for (let nth = 0; nth < 4; nth += 1) world.make(nth, { receivedAt: ago(40) });
   for (let nth = 4; nth < 10; nth += 1) world.make(nth, { receivedAt: ago(4) });
-  t.match(await world.round(), { outcome: 'refused', code: 'retention-guard', counts: { due: 4, removed: 0 } });
+  t.match(await world.round(), {
+    outcome: 'refused',
+    code: 'retention-guard',
+    counts: { due: 4, removed: 0 },
+  });
   t.match(await world.round({ confirmCount: 5 }), { code: 'retention-guard' });
   t.match(await world.round({ confirmCount: 4 }), { outcome: 'complete', counts: { removed: 4 } });
   const rounds = await world.rows(ROUND_KIND);
@@ -363,7 +381,10 @@ type Step =
   | { readonly do: 'release'; readonly which: number }
   | { readonly do: 'round'; readonly crashAt: number | null; readonly after: boolean };
 
-const keep = fc.oneof({ weight: 4, arbitrary: fc.integer({ min: 1, max: 12 }) }, fc.constant('forever' as const));
+const keep = fc.oneof(
+  { weight: 4, arbitrary: fc.integer({ min: 1, max: 12 }) },
+  fc.constant('forever' as const),
+);
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('pass' as const), days: fc.integer({ min: 1, max: 6 }) }),
   fc.record({ do: fc.constant('jump' as const), days: fc.constantFrom(-400, -2, 3, 400) }),
@@ -444,7 +465,9 @@ const play = async (plan: Plan): Promise<void> => {
       keepDays: { ordinary, sealed, quarantined },
       facilities: { south: { ordinary: plan.own } },
     });
-    const made = plan.recordings.map(({ age, ...one }, nth) => world.make(nth, { ...one, receivedAt: ago(age) }));
+    const made = plan.recordings.map(({ age, ...one }, nth) =>
+      world.make(nth, { ...one, receivedAt: ago(age) }),
+    );
     for (const [nth, one] of made.entries()) await world.decided(one, `caller-${nth}`, `+1212555010${nth}`);
     const oracle = new Oracle(made, plan);
     /** Files before the step, and what was held or not due then. */

@@ -116,7 +116,9 @@ export class World {
   }
 
   /** The controller writes rows: time goes by where it does. */
-  async controller(rows: readonly { readonly kind: string; readonly body: JsonObject }[] = []): Promise<void> {
+  async controller(
+    rows: readonly { readonly kind: string; readonly body: JsonObject }[] = [],
+  ): Promise<void> {
     const clock = { wallMs: () => this.now, monoUs: () => Math.round(performance.now() * 1000) };
     const journal = await openJournal({ dir: this.journal, nodeId: 'test', appendDeadlineMs: 20_000, clock });
     for (const { kind, body } of rows) await journal.append(kind, body);

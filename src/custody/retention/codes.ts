@@ -29,6 +29,10 @@ export const retentionTexts = {
   'no-manifest': 'A file of a recording has no manifest. It was left as it is.',
   'name-unknown': 'A name in the vault is none of ours, or a link. It was left as it is.',
   'removal-failed': 'A file could not be removed. The next round goes on.',
+  'hold-unknown': 'There is no such hold.',
+  'hold-released': 'The hold was released before.',
+  'hold-malformed':
+    'A hold is on one call, one caller, one number or one facility, each of them well written.',
   'status-missing': 'There is no status of a round.',
   'status-malformed': 'The status of the last round cannot be read.',
   'status-future': 'The status of the last round is dated in the future.',

@@ -83,6 +83,7 @@ export class Ledger {
   readonly #holds = new Map<string, Hold>();
   readonly #pending = new Map<string, Pending>();
   readonly #removed = new Set<number>();
+  readonly #released = new Set<string>();
   #seq = 0;
   #hash = '';
   /** Rows another process must still find: what the round before saw last. */
@@ -140,6 +141,10 @@ export class Ledger {
     return [...this.#holds.values()];
   }
 
+  wasReleased(id: string): boolean {
+    return this.#released.has(id);
+  }
+
   get pending(): readonly Pending[] {
     return [...this.#pending.values()];
   }
@@ -194,7 +199,7 @@ export class Ledger {
       case RELEASE_KIND:
         // A release that was told to have failed is none; a hold that was is one all the same. Which rows were told to
         // have failed is known to a reading of the whole journal alone.
-        if (row.abandoned === false) this.#holds.delete(String(row.body.id));
+        if (row.abandoned === false) this.#release(String(row.body.id));
         return;
       case TOMBSTONE_KIND:
         this.#tombstone(row);
@@ -208,6 +213,10 @@ export class Ledger {
       default:
         return;
     }
+  }
+
+  #release(id: string): void {
+    if (this.#holds.delete(id)) this.#released.add(id);
   }
 
   #hold(row: Row): void {
