@@ -70,7 +70,7 @@ const partsOf = ({ config, journals }: RetentionDesk): RoundParts => {
   );
 };
 
-const iso = (at: number | null): string => (at === null ? 'never' : new Date(at).toISOString());
+const iso = (at: number): string => new Date(at).toISOString();
 const MAX_SHOWN = 50;
 
 const problemLines = (problems: readonly Problem[], more: number): string[] => [
@@ -114,7 +114,7 @@ export const retentionRun = async (order: RoundOrder, desk: RetentionDesk): Prom
     const rows = [
       ['round', dryRun ? 'dry run: nothing is written and nothing removed' : outcomeTexts[report.outcome]],
       ...(report.clock === 'unsure' ? [] : countLines(report, dryRun)),
-      ['complete', `until ${iso(report.completeUntil)}`],
+      ['complete', report.completeUntil === null ? 'no round ever was' : `until ${iso(report.completeUntil)}`],
     ];
     terminal.out(columns(rows));
     if (dryRun) terminal.out(dueLines(report).join('\n'));

@@ -6,7 +6,7 @@ export interface WatchOptions {
   readonly dir: string;
   readonly overdueHours: number;
   readonly wall: () => number;
-  /** Told at every look: why expiry is overdue, or null. */
+  /** Told at the first look and at every change: why expiry is overdue, or null. */
   readonly tell: (why: RetentionCode | null) => void;
   readonly everyMs?: number;
 }
@@ -18,13 +18,16 @@ export const watchRetention = async (options: WatchOptions): Promise<{ close(): 
   const { dir, overdueHours, wall, tell, everyMs = EVERY_MS } = options;
   let closed = false;
   let looking = false;
+  let told: RetentionCode | null | undefined;
   const look = async (): Promise<void> => {
     // A disk that hangs must not pile looks up.
     if (looking || closed) return;
     looking = true;
     try {
       const why = alarmOf(await readStatus(dir), wall(), overdueHours);
-      if (!closed) tell(why);
+      if (closed || why === told) return;
+      told = why;
+      tell(why);
     } finally {
       looking = false;
     }
