@@ -114,7 +114,10 @@ export const retentionRun = async (order: RoundOrder, desk: RetentionDesk): Prom
     const rows = [
       ['round', dryRun ? 'dry run: nothing is written and nothing removed' : outcomeTexts[report.outcome]],
       ...(report.clock === 'unsure' ? [] : countLines(report, dryRun)),
-      ['complete', report.completeUntil === null ? 'no round ever was' : `until ${iso(report.completeUntil)}`],
+      [
+        'complete',
+        report.completeUntil === null ? 'no round ever was' : `until ${iso(report.completeUntil)}`,
+      ],
     ];
     terminal.out(columns(rows));
     if (dryRun) terminal.out(dueLines(report).join('\n'));
