@@ -44,8 +44,12 @@ export const roundPartsOf = (config: Config, journals?: readonly string[]): Roun
 };
 
 /** One round as the process of custody runs it; null where nothing is configured to expire. */
-export const runRetention = async (config: Config, by: string): Promise<RoundReport | null> => {
-  const parts = roundPartsOf(config);
+export const runRetention = async (
+  config: Config,
+  by: string,
+  journals?: readonly string[],
+): Promise<RoundReport | null> => {
+  const parts = roundPartsOf(config, journals);
   return parts === null ? null : retentionRound(parts, { by });
 };
 

@@ -11,7 +11,8 @@ const keep = z.union(
 
 const ordinary = 'Recordings of monitored calls: days after the call began, or `forever`.';
 const sealed = 'Recordings of calls that became private: days after the call began, or `forever`.';
-const quarantined = 'Recordings put aside because nobody can say what they are: days, or `forever`.';
+const quarantined =
+  'Files put aside because no call owns them: days after they were put there, or `forever`.';
 
 /** How long recordings are kept. What a facility does not say is as `keepDays` says. */
 export const retention = z
@@ -29,7 +30,6 @@ export const retention = z
         z.strictObject({
           ordinary: keep.optional().describe(ordinary),
           sealed: keep.optional().describe(sealed),
-          quarantined: keep.optional().describe(quarantined),
         }),
       )
       .default({})

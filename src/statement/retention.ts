@@ -25,7 +25,7 @@ export interface RetentionPart {
 const kinds: ReadonlySet<string> = new Set([
   'legal-hold',
   'legal-hold-released',
-  'recording-tombstone',
+  'tombstone',
   'recording-removed',
   'retention-round',
 ]);
@@ -132,7 +132,7 @@ export class RetentionFold implements NodeReader {
         this.#holds.delete(String(body.id));
         if (inPeriod) totals.released += 1;
         return;
-      case 'recording-tombstone':
+      case 'tombstone':
         this.#tombstone(body);
         return;
       case 'recording-removed':

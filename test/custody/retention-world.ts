@@ -60,6 +60,7 @@ export class World {
   /** A recording as a call leaves it: two files and the manifest that names them. */
   make(nth: number, more: Partial<Omit<Made, 'callId' | 'folder' | 'manifestSha256'>> = {}): Made {
     const one = { facility: 'north', class: 'ordinary' as RecordingClass, receivedAt: START, ...more };
+    if (one.class === 'quarantined') return this.#putAside(nth, one);
     const callId = callIdOf(nth);
     const day = new Date(one.receivedAt).toISOString().slice(0, 10).replaceAll('-', '/');
     const folder = `${roots[one.class]}${day}`;
@@ -88,6 +89,21 @@ export class World {
     writeFileSync(join(path, `${callId}.json`), manifest);
     const manifestSha256 = createHash('sha256').update(manifest).digest('hex');
     return { callId, folder, manifestSha256, ...one };
+  }
+
+  /** A file that no call owns, as custody puts it aside. */
+  #putAside(nth: number, one: Omit<Made, 'callId' | 'folder' | 'manifestSha256'>): Made {
+    const callId = `q${String(nth).padStart(32, '0')}`;
+    const folder = `quarantine/${new Date(one.receivedAt).toISOString().slice(0, 10).replaceAll('-', '/')}`;
+    const path = join(this.vault, folder);
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, `${callId}.age`), 'stray');
+    const stored = { bytes: 5, sha256: createHash('sha256').update('stray').digest('hex') };
+    const at = new Date(one.receivedAt).toISOString();
+    const manifest = JSON.stringify({ format: 'sallyport-quarantine-1', place: 'vault', at, stored });
+    writeFileSync(join(path, `${callId}.json`), manifest);
+    const manifestSha256 = createHash('sha256').update(manifest).digest('hex');
+    return { ...one, callId, folder, manifestSha256 };
   }
 
   /** Names of this recording's files that are there, by a look at the disk. */

@@ -2,18 +2,18 @@ import { createHash } from 'node:crypto';
 import { canonicalJson, type JsonObject } from '../../journal/canonical.js';
 import { readJournal } from '../../journal/read.js';
 import { composeRow } from '../../journal/row.js';
-import { StatementError } from '../../statement/errors.js';
-import { readNode } from '../../statement/read-node.js';
 import { codeOf, RetentionError } from './codes.js';
 import { HOLD_KIND, type Hold, holdOf, RELEASE_KIND } from './holds.js';
+import { readProved, UnprovedError } from './proved-rows.js';
 import type { RecordingClass } from './rules.js';
 
-export const TOMBSTONE_KIND = 'recording-tombstone';
+export const TOMBSTONE_KIND = 'tombstone';
 export const REMOVED_KIND = 'recording-removed';
 export const ROUND_KIND = 'retention-round';
 
 /** A recording that is to be removed, or was: written before its first file goes. */
 export interface Tombstone {
+  /** Of what was quarantined, which no call owns, the name it lies under: `q…`. */
   readonly callId: string;
   /** Of its files within the vault: with the call it names the recording. */
   readonly folder: string;
@@ -43,7 +43,6 @@ export interface PastRound {
   readonly left: number;
 }
 
-const END_OF_TIME = '9990-01-01T00:00:00.000Z';
 const kinds: ReadonlySet<string> = new Set([
   HOLD_KIND,
   RELEASE_KIND,
@@ -52,7 +51,7 @@ const kinds: ReadonlySet<string> = new Set([
   ROUND_KIND,
 ]);
 
-const callShape = /^c[a-z2-7]{26}$/;
+const callShape = /^(?:c[a-z2-7]{26}|q[0-9a-f]{32})$/;
 const folderShape = /^(?:(?:sealed|quarantine)\/)?\d{4}\/\d\d\/\d\d$/;
 const isFileOf = (callId: string, name: unknown): boolean =>
   typeof name === 'string' &&
@@ -104,14 +103,13 @@ export class Ledger {
     const ledger = new Ledger(dir);
     ledger.#anchor = anchor;
     try {
-      await readNode(dir, END_OF_TIME, {
-        wants: (kind) => kinds.has(kind),
-        take: (row) => ledger.#take(row),
-      });
+      await readProved(
+        dir,
+        (kind) => kinds.has(kind),
+        (row) => ledger.#take(row),
+      );
     } catch (error) {
-      const none =
-        error instanceof StatementError &&
-        (error.code === 'journal-missing' || error.code === 'journal-empty');
+      const none = error instanceof UnprovedError && error.code === 'journal-missing';
       if (!none) throw unread(error);
     }
     if (anchor !== null && ledger.#anchor !== null) throw new RetentionError('custody-journal-rewound');

@@ -3,7 +3,7 @@ import type { Store } from '../../vault/store.js';
 import { codeOf } from './codes.js';
 import { type Pending, REMOVED_KIND, TOMBSTONE_KIND, type Tombstone, tombstoneRow } from './ledger.js';
 import type { Due, Problems } from './plan.js';
-import { nameIn, problemOf } from './walk.js';
+import { nameIn, ownerOf, problemOf } from './walk.js';
 
 /** A few at once: an object store answers many questions sooner than one by one, and a disk need not be flooded. */
 const AT_ONCE = 8;
@@ -116,7 +116,7 @@ const lookedGone = async (
     }
     const byCall = new Map<string, string[]>();
     for (const name of names) {
-      const call = /^\.?(c[a-z2-7]{26})\./.exec(name)?.[1];
+      const call = ownerOf(name);
       if (call !== undefined) byCall.set(call, [...(byCall.get(call) ?? []), name]);
     }
     for (const stone of stones) {

@@ -62,6 +62,7 @@ const isStatus = (value: unknown): value is RetentionStatus => {
     Number.isSafeInteger(overdue) &&
     (overdue as number) >= 0 &&
     Number.isSafeInteger(seq) &&
+    (seq as number) > 0 &&
     typeof hash === 'string' &&
     /^[0-9a-f]{64}$/.test(hash)
   );

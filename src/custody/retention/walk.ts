@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { VaultError } from '../../vault/errors.js';
 import { MAX_MANIFEST, readManifest, type StoredFile } from '../../vault/manifest.js';
 import { readWhole, type Store } from '../../vault/store.js';
 import { codeOf } from './codes.js';
@@ -35,8 +36,12 @@ export interface DayFolder {
 
 /** Folders of the vault that are not ours to judge. */
 const otherRoots: ReadonlySet<string> = new Set([...Object.values(classRoots), 'sealing']);
-const manifestName = /^(c[a-z2-7]{26})\.json$/;
-const fileName = /^\.?(c[a-z2-7]{26})\..+$/;
+const manifestName = /^(?:c[a-z2-7]{26}|q[0-9a-f]{32})\.json$/;
+const fileName = /^\.?(c[a-z2-7]{26}|q[0-9a-f]{32})\..+$/;
+/** The recording, or the quarantined file, that a file belongs to. */
+export const ownerOf = (name: string): string | undefined => fileName.exec(name)?.[1];
+/** Nobody knows whose it is. */
+const NO_FACILITY = 'not-known';
 /** How many manifests are read at once: a disk and an object store both answer several questions sooner than one by one. */
 const AT_ONCE = 8;
 /** Earlier there was no such product: a clock that lost its time says 1970. */
@@ -53,6 +58,42 @@ const printable = (name: string): string =>
   name.slice(0, 200).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`);
 export const problemOf = (name: string, code: string): Problem => ({ name: printable(name), code });
 
+type Read = Omit<Recording, 'class' | 'folder' | 'sha256'>;
+
+const recordingOf = (of: RecordingClass, bytes: Buffer | null, name: string): Read => {
+  const { callId, facility, files, sealed, receivedAt } = readManifest(bytes, name);
+  // What lies among the sealed ones and says nothing of it, or the other way round, was put there by somebody.
+  if ((of === 'sealed') !== (sealed !== null)) throw new VaultError('manifest-malformed');
+  return { callId, facility, files, receivedAt: Date.parse(receivedAt) };
+};
+
+/** Null where it is no JSON. */
+const jsonOf = (bytes: Buffer | null): unknown => {
+  try {
+    return JSON.parse(bytes?.toString('utf8') ?? '');
+  } catch {
+    return null;
+  }
+};
+
+/** What lies beside a quarantined file: its time is that of its quarantine, for nobody knows another. */
+const quarantinedOf = (bytes: Buffer | null, name: string): Read => {
+  const callId = name.slice(0, -'.json'.length);
+  const says = jsonOf(bytes) as {
+    readonly format?: unknown;
+    readonly at?: unknown;
+    readonly stored?: { readonly bytes?: unknown; readonly sha256?: unknown };
+  } | null;
+  const { bytes: size, sha256 } = says?.stored ?? {};
+  const at = typeof says?.at === 'string' ? Date.parse(says.at) : Number.NaN;
+  const sound = callId.startsWith('q') && says?.format === 'sallyport-quarantine-1' && !Number.isNaN(at);
+  if (!sound || typeof size !== 'number' || typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw new VaultError('manifest-malformed');
+  }
+  const files = [{ name: `${callId}.age`, bytes: size, sha256 }];
+  return { callId, facility: NO_FACILITY, files, receivedAt: at };
+};
+
 /** One manifest of a folder, or what is wrong with it. */
 export const lookAt = async (
   store: Store,
@@ -63,19 +104,16 @@ export const lookAt = async (
 ): Promise<Recording | Problem> => {
   try {
     const bytes = await readWhole(store, join(folder, name), MAX_MANIFEST);
-    const { callId, facility, files, ...manifest } = readManifest(bytes, name);
-    if ((of === 'ordinary') !== (manifest.sealed === null) && of !== 'quarantined') {
-      return problemOf(join(folder, name), 'manifest-malformed');
-    }
-    const receivedAt = Date.parse(manifest.receivedAt);
+    const sha256 = createHash('sha256')
+      .update(bytes ?? '')
+      .digest('hex');
+    const read = of === 'quarantined' ? quarantinedOf(bytes, name) : recordingOf(of, bytes, name);
+    const { receivedAt } = read;
     if (receivedAt > now + DAY_MS || receivedAt < FIRST_TIME)
       return problemOf(join(folder, name), 'time-unsure');
     if (join(classRoots[of], dayOf(receivedAt)) !== folder)
       return problemOf(join(folder, name), 'manifest-misfiled');
-    const sha256 = createHash('sha256')
-      .update(bytes ?? '')
-      .digest('hex');
-    return { callId, facility, class: of, folder, receivedAt, files, sha256 };
+    return { ...read, class: of, folder, sha256 };
   } catch (error) {
     return problemOf(join(folder, name), codeOf(error));
   }
@@ -166,7 +204,7 @@ const dayFolder = async (
   const strange: Problem[] = [];
   for (const name of names) {
     if (manifestName.test(name)) continue;
-    const call = fileName.exec(name)?.[1];
+    const call = ownerOf(name);
     if (call === undefined) strange.push(problemOf(join(folder, name), 'name-unknown'));
     else if (!owners.has(call)) ownerless.set(call, [...(ownerless.get(call) ?? []), name]);
   }
