@@ -14,7 +14,7 @@ import type { Journal as JournalFile } from './journal/log.js';
 import type { RedisLists } from './lists/redis-lists.js';
 import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
-import { openConfiguredJournal, openLists, openMedia } from './open-parts.js';
+import { openConfiguredJournal, openLists, openMedia, watchExpiry } from './open-parts.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
 import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
 import type { SpoolRecorder } from './recording/recorder-options.js';
@@ -176,6 +176,8 @@ const start = async (
     calls: () => taker.calls(),
   });
   closers.push(() => health.close());
+  const retention = await watchExpiry(config, clock, emit);
+  closers.push(() => retention?.close());
   await rows.append('controller-started', startRow(config, version, prompts.version));
   await endpoint.start(taker);
   emit({ event: 'controller-started', version, node: config.controller.name });

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Clock, Emit, Journal, JsonObject } from './call/ports.js';
 import type { Config } from './config/schema.js';
+import { watchRetention } from './custody/retention/watch.js';
 import { DirectoryTarget } from './journal/heads/ship-target.js';
 import { readHandover, readSigningKey } from './journal/heads/signing-key.js';
 import { type Journal as JournalFile, openJournal } from './journal/log.js';
@@ -169,4 +170,26 @@ export const openMedia = async (
   closers.push(() => media.close());
   await media.start();
   return { recorder, media };
+};
+
+/**
+ * Looks whether recordings expire when they are due, by the status that each round leaves beside the journal of
+ * custody: the rounds are another process's, and one that never runs must be noticed by somebody who does. Null where
+ * nothing is configured to expire.
+ */
+export const watchExpiry = async (
+  { journal, recording: { retention } }: Config,
+  clock: Clock,
+  emit: Emit,
+): Promise<{ close(): void } | null> => {
+  if (retention === undefined) return null;
+  return watchRetention({
+    dir: `${journal.directory}-custody`,
+    overdueHours: retention.overdueHours,
+    wall: () => clock.wall(),
+    tell: (why) => {
+      emit({ event: 'retention-state', state: why === null ? 'kept-up' : 'overdue', why });
+      if (why !== null) emit({ event: 'alarm', alarm: 'retention-overdue', callId: null, detail: why });
+    },
+  });
 };

@@ -64,6 +64,11 @@ export class Metrics {
     'code',
   ]);
   readonly #recordings = this.#counter('sallyport_recordings_total', 'Recordings finished.', []);
+  readonly #retention = this.#gauge(
+    'sallyport_retention_overdue',
+    '1 while the removal of recordings whose time is over is overdue, or nobody can tell; 0 where nothing expires.',
+    [],
+  );
   readonly #underWay: Gauge<string>;
 
   constructor(callsUnderWay: () => number) {
@@ -135,6 +140,9 @@ export class Metrics {
         return;
       case 'call-effect-failed':
         this.#faults.inc({ where: event.effect, code: event.code });
+        return;
+      case 'retention-state':
+        this.#retention.set(event.state === 'overdue' ? 1 : 0);
         return;
       case 'recording-finished':
         this.#recordings.inc();

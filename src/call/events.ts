@@ -139,6 +139,8 @@ export type AppEvent =
       readonly why: string;
     }
   | { readonly event: 'sip-refused'; readonly method: string; readonly status: number; readonly why: string }
+  // custody
+  | { readonly event: 'retention-state'; readonly state: 'kept-up' | 'overdue'; readonly why: string | null }
   // process
   | { readonly event: 'controller-started'; readonly version: string; readonly node: string }
   | { readonly event: 'controller-ready'; readonly ready: boolean; readonly why: string }
@@ -161,6 +163,8 @@ export const alarmTexts = {
   'claims-too-many': 'A caller claims more numbers private than one caller may hold up for all others.',
   'order-unkept': 'A block, a claim or a protection asked for in a call could not be kept.',
   'spool-unusable': 'The spool cannot take a recording.',
+  'retention-overdue':
+    'Recordings are due to be removed, or no round of expiry has been complete, for longer than configured.',
 } as const;
 export type AlarmCode = keyof typeof alarmTexts;
 export const alarmCodes = Object.keys(alarmTexts) as AlarmCode[];

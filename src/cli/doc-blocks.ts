@@ -7,6 +7,7 @@ import { type EndingCode, endingCodes, endings } from '../core/ending.js';
 import { farewells, refusalPrompt } from '../core/farewell.js';
 import { type PromptId, promptIds, prompts } from '../core/prompt.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
+import { retentionTexts } from '../custody/retention/codes.js';
 import { weights } from '../recording/three-way/signs.js';
 import { registryErrors } from '../registry/errors.js';
 import { changeTexts } from '../review/change.js';
@@ -106,6 +107,10 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
   'vault-codes': table(
     ['code', 'meaning'],
     vaultErrorCodes.map((code) => [`\`${code}\``, vaultErrorTexts[code]]),
+  ),
+  'retention-codes': table(
+    ['code', 'meaning'],
+    Object.entries(retentionTexts).map(([code, text]) => [`\`${code}\``, text]),
   ),
   configuration: configReference(),
   'call-here': diagram('here'),

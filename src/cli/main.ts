@@ -45,6 +45,8 @@ import { CommandError, processTerminal } from './output.js';
 import { type NameFlags, promptsCheck, promptsList, promptsManifest, promptsName } from './prompts.js';
 import { addRecordingsCommands } from './recordings-commands.js';
 import { addRegistryCommands } from './registry-commands.js';
+import { retentionText } from './retention.js';
+import { addRetentionCommands } from './retention-commands.js';
 import { addReviewCommands } from './review-commands.js';
 import { run, runLocal } from './run.js';
 import { addStatementCommands } from './statement-commands.js';
@@ -108,11 +110,12 @@ withJson(program.command('check-config'))
         carriers: config.trunks.carriers.length,
         recordedNodes: config.media.nodes.filter((node) => node.pool === 'recorded').length,
         privateNodes: config.media.nodes.filter((node) => node.pool === 'private').length,
+        retention: config.recording.retention === undefined ? 'none' : 'configured',
       };
       terminal.out(
         options.json
           ? JSON.stringify(summary)
-          : `${path}: sound (${summary.facilities} facilities, ${summary.trunks} trunks in, ${summary.carriers} out, ${summary.recordedNodes} recorded and ${summary.privateNodes} private media nodes)`,
+          : `${path}: sound (${summary.facilities} facilities, ${summary.trunks} trunks in, ${summary.carriers} out, ${summary.recordedNodes} recorded and ${summary.privateNodes} private media nodes)\n${retentionText(config)}`,
       );
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
@@ -348,6 +351,7 @@ withJson(prompts.command('name'))
 addJournalCommands(program, { terminal, load, withConfig, withJson });
 
 addRecordingsCommands(program, { terminal, load, withConfig });
+addRetentionCommands(program, { terminal, load, withConfig });
 
 const calls = withJson(withSocket(withConfig(program.command('calls'))))
   .description('list the calls under way, --follow them, or list --past ones from the journal')

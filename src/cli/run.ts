@@ -9,6 +9,7 @@ import type { IncomingCall } from '../phones/incoming-call.js';
 import { createPhone, type Phone } from '../phones/sip-phone.js';
 import { fromRoot } from '../root.js';
 import { CommandError, type Terminal } from './output.js';
+import { retentionText } from './retention.js';
 
 /** Resolves at the first SIGINT or SIGTERM. */
 const untilStopped = (): Promise<void> =>
@@ -32,6 +33,7 @@ const listening = (sallyport: Awaited<ReturnType<typeof startSallyport>>, config
   [
     ...sallyport.sip.map((one) => `SIP      ${one.transport}  ${one.host}:${one.port}`),
     `health   http://${config.http.address}:${sallyport.healthPort}/ready`,
+    retentionText(config),
   ].join('\n');
 
 /** The example lists of the repository. */

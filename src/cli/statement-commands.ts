@@ -18,6 +18,7 @@ interface MakeFlags {
   readonly last?: string;
   readonly facility?: string;
   readonly journal?: string[];
+  readonly custody?: string[];
   readonly key?: string;
   readonly out?: string;
   readonly words: boolean;
@@ -39,6 +40,7 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
       '--journal <folders...>',
       'journal folders, one of each controller (default: that of the configuration)',
     )
+    .option('--custody <folders...>', 'journals of custody: what expired, and what was on legal hold')
     .option('--no-words', 'leave out the words with which operators gave reasons')
     // Not as required options: `statement verify` would have to have them too.
     .option('--key <file>', 'Ed25519 private key that signs it; required')
@@ -56,7 +58,9 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
     .argument('<dir>', 'folder of the statement')
     .requiredOption('--public-key <file>', 'Ed25519 public key it is signed with')
     .option('--journal <folders...>', 'journal folders to make the statement again from')
-    .action((dir: string, flags: { publicKey: string; journal?: string[]; json: boolean }) =>
-      verifyWritten(dir, { ...flags, journals: flags.journal ?? [] }, version, terminal),
+    .option('--custody <folders...>', 'the journals of custody it was made with')
+    .action(
+      (dir: string, flags: { publicKey: string; journal?: string[]; custody?: string[]; json: boolean }) =>
+        verifyWritten(dir, { ...flags, journals: flags.journal ?? [] }, version, terminal),
     );
 };

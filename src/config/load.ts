@@ -3,6 +3,7 @@ import { dirname, relative, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { checkDialPlan, type DialPlan } from '../core/number.js';
+import { checkRetention } from './check-retention.js';
 import { type Config, configSchema } from './schema.js';
 
 /** One thing wrong with a configuration file, with the place where it stands. */
@@ -175,6 +176,7 @@ const crossCheck = (config: Config): Crossed[] => {
     }
   }
   problems.push(...checkTrunks(config), ...checkNodes(config), ...checkHeads(config), ...checkVault(config));
+  problems.push(...checkRetention(config));
   return problems;
 };
 

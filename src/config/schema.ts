@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { facility, policy } from './schema-policy.js';
+import { retention } from './schema-retention.js';
 import { dialPlan, trunks } from './schema-trunks.js';
 import { address, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
 
@@ -271,6 +272,7 @@ const recording = z
     growthSeconds: seconds(60)
       .default(5)
       .describe('How often a recording must be seen to grow while packets arrive.'),
+    retention: retention.optional(),
   })
   .prefault({})
   .describe('Recordings of monitored calls.');

@@ -1,6 +1,7 @@
 import type { Incident } from './calls.js';
 import type { OrdersJson } from './orders.js';
 import type { OutagesJson } from './outages.js';
+import type { RetentionPart } from './retention.js';
 import type { Counts, Listing, Place } from './tally.js';
 
 /** `statement.json`, format 1. Times are RFC 3339 in UTC, lengths of time are ms, and everything is from journal rows. */
@@ -43,6 +44,8 @@ export interface Statement {
   readonly otherParties: Counts;
   readonly decidedAgain: Counts;
   readonly starts: Listing<StartPart>;
+  /** Only where journals of custody were given. */
+  readonly retention?: RetentionPart;
   readonly notKept: readonly NotKept[];
   readonly rows: { readonly kinds: Counts; readonly abandoned: number; readonly notInterpreted: Counts };
 }

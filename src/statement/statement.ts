@@ -4,6 +4,12 @@ import { StatementError } from './errors.js';
 import { NodeFold, type Scope, Totals } from './fold.js';
 import type { CallsPart, ControllerPart, ListsPart, NotKept, Statement } from './model.js';
 import { nodeNameOf, readNode } from './read-node.js';
+import { RetentionFold, type RetentionPart, RetentionTotals } from './retention.js';
+
+const expiry: NotKept = {
+  what: 'How long recordings were kept, and their removal',
+  where: 'in the journal of custody, which was not given to this statement',
+};
 
 /** What a statement should tell and no row of this version's journal holds. Each is said, so that silence is none. */
 const notKept: readonly NotKept[] = [
@@ -13,7 +19,7 @@ const notKept: readonly NotKept[] = [
       'not kept by this version; that the lists answer correctly for a canary number of each class is a condition of being armed',
   },
   { what: 'Reads of recordings and of sealed recordings', where: 'not kept by this version' },
-  { what: 'How long recordings were kept, and their deletion', where: 'not kept by this version' },
+  expiry,
   {
     what: 'Whether an order to listen led to a phone that listened, and for how long',
     where: 'not kept by this version; the order itself is in the journal before anything is done',
@@ -28,6 +34,8 @@ const notKept: readonly NotKept[] = [
 export interface StatementSources {
   /** Journal folders, one for each controller, in any order. */
   readonly journals: readonly string[];
+  /** Journals of custody; none where nothing is to be told of the expiry of recordings. */
+  readonly custody?: readonly string[];
   readonly scope: Scope;
   readonly version: string;
   /** Told now and then, with the rows of this journal read so far. */
@@ -41,15 +49,7 @@ export interface StatementSources {
  */
 export const makeStatement = async (sources: StatementSources): Promise<Statement> => {
   const { scope, version, progress } = sources;
-  const nodes = new Map<string, string>();
-  for (const dir of sources.journals) {
-    const node = await nodeNameOf(dir);
-    const other = nodes.get(node);
-    if (other !== undefined) {
-      throw new StatementError('node-repeated', `${dir} and ${other} are both of controller ${node}`);
-    }
-    nodes.set(node, dir);
-  }
+  const nodes = await nodesOf(sources.journals);
   const totals = new Totals();
   const controllers: ControllerPart[] = [];
   // In the order of their names, whatever order they were given in: bounded lists are filled in this order.
@@ -65,7 +65,42 @@ export const makeStatement = async (sources: StatementSources): Promise<Statemen
   if (controllers.every(({ rows }) => rows === 0)) {
     throw new StatementError('period-without-rows', 'the journals hold no row of this period');
   }
-  return statementOf(controllers, totals, scope, version);
+  const retention = await retentionOf(sources);
+  return statementOf(controllers, totals, scope, version, retention);
+};
+
+/** The journal of each controller, by its name. */
+const nodesOf = async (journals: readonly string[]): Promise<ReadonlyMap<string, string>> => {
+  const nodes = new Map<string, string>();
+  for (const dir of journals) {
+    const node = await nodeNameOf(dir);
+    const other = nodes.get(node);
+    if (other !== undefined) {
+      throw new StatementError('node-repeated', `${dir} and ${other} are both of controller ${node}`);
+    }
+    nodes.set(node, dir);
+  }
+  return nodes;
+};
+
+/** What the journals of custody tell; null where none was given. */
+const retentionOf = async ({
+  custody = [],
+  scope,
+  progress,
+}: StatementSources): Promise<RetentionPart | null> => {
+  if (custody.length === 0) return null;
+  const totals = new RetentionTotals();
+  for (const [node, dir] of [...(await nodesOf(custody))].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const fold = new RetentionFold(node, scope.period, scope.facility, totals);
+    await readNode(dir, scope.period.to, {
+      wants: fold.wants,
+      take: fold.take,
+      progress: (rows) => progress?.(node, rows),
+    });
+    fold.end();
+  }
+  return totals.json();
 };
 
 const statementOf = (
@@ -73,6 +108,7 @@ const statementOf = (
   totals: Totals,
   scope: Scope,
   version: string,
+  retention: RetentionPart | null,
 ): Statement => {
   const { calls, orders } = totals;
   const { period, facility, words } = scope;
@@ -109,7 +145,8 @@ const statementOf = (
     otherParties: totals.otherParties.json(),
     decidedAgain: totals.decidedAgain.json(),
     starts: totals.starts.json(),
-    notKept,
+    ...(retention === null ? {} : { retention }),
+    notKept: retention === null ? notKept : notKept.filter((one) => one !== expiry),
     rows: {
       kinds: totals.kinds.json(),
       abandoned: totals.abandoned,

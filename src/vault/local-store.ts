@@ -133,9 +133,14 @@ class LocalStore implements Store {
   }
 
   async remove(name: string): Promise<void> {
-    await unlink(this.locate(name)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw vaultError(error);
-    });
+    const path = this.locate(name);
+    try {
+      await unlink(path);
+      // What a journal says is gone must not be there again after a power cut.
+      await syncFolder(dirname(path));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw vaultError(error);
+    }
   }
 
   async *read(name: string): AsyncGenerator<Buffer, void, undefined> {

@@ -181,6 +181,20 @@ recording:
   minFreeMegabytes: 50
   proveMs: 500
   growthSeconds: 3
+  retention:
+    keepDays:
+      ordinary: 180
+      sealed: 2555
+      quarantined: forever
+    facilities:
+      north:
+        ordinary: 365
+        sealed: forever
+    guard:
+      percent: 10
+      recordings: 5
+    maxClockGapHours: 24
+    overdueHours: 12
 journal:
   directory: ./journal
   deadlineMs: 900
@@ -298,7 +312,7 @@ const kinds = (path: Path): string =>
     .replace(/\[\d+\]/g, '[]')
     .replace(/^(dialPlans|facilities)\.[^.]+/, '$1.<name>')
     .replace(/^(facilities\.<name>\.(?:units|phones))\.[^.]+/, '$1.<name>')
-    .replace(/^(recording\.vault\.keys)\.[^.]+/, '$1.<name>')
+    .replace(/^(recording\.(?:vault\.keys|retention\.facilities))\.[^.]+/, '$1.<name>')
     .replace(/^(recording\.vault\.facilities)\..*$/, '$1')
     .replace(/\.(services|speedDials)\..*$/, '.$1');
 
@@ -324,7 +338,7 @@ const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
 })();
 
 const freeKeys =
-  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.vault\.(keys|facilities))$/;
+  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.(vault\.(keys|facilities)|retention\.facilities))$/;
 
 t.test('the full sample is read as it stands', async (t) => {
   const config = parse(full);
@@ -345,7 +359,9 @@ t.test('the reference names every key, each with its meaning', async (t) => {
   const inSample = new Set(places.keys.map(kinds));
   for (const one of inSample) {
     if (
-      !/^(dialPlans|facilities|facilities\.<name>\.(units|phones)|recording\.vault\.keys)\.<name>$/.test(one)
+      !/^(dialPlans|facilities|facilities\.<name>\.(units|phones)|recording\.(vault\.keys|retention\.facilities))\.<name>$/.test(
+        one,
+      )
     )
       t.ok(known.has(one), `${one} is in the reference`);
   }
@@ -792,6 +808,37 @@ t.test('bombs are bounded', async (t) => {
   t.ok(problemsOf('&a [*a]').length >= 1, 'a list of itself');
   t.ok(problemsOf(`log: &a\n  level: *a\n`).length >= 1, 'a mapping of itself');
   t.match(problemsOf('#'.repeat(4 * 1024 * 1024 + 1)), [{ message: 'is too large' }]);
+});
+
+t.test('how long recordings are kept is said of facilities there are, in whole days, and once', async (t) => {
+  const at = ['recording', 'retention'];
+  const cases: readonly (readonly [readonly (string | number)[], unknown, string, RegExp])[] = [
+    [['facilities', 'south'], { ordinary: 3 }, 'facilities.south', /not under facilities/],
+    [['facilities', 'north'], {}, 'facilities.north', /says nothing/],
+    [['facilities', 'north', 'secret'], 3, 'facilities.north.secret', /not a key we know/],
+    ...[0, -1, 1.5, 36_501, 'never', '30', null].map(
+      (value) => [['keepDays', 'ordinary'], value, 'keepDays.ordinary', /./] as const,
+    ),
+    [['facilities', 'north', 'sealed'], 0, 'facilities.north.sealed', /./],
+    [['guard', 'percent'], 101, 'guard.percent', /./],
+  ];
+  for (const [path, value, key, message] of cases) {
+    const document = parseDocument(full);
+    document.setIn([...at, ...path], document.createNode(value));
+    const problems = problemsOf(String(document));
+    const found = problems.find((one) => one.key === `recording.retention.${key}`);
+    t.match(found, { message }, `${path.join('.')}: ${JSON.stringify(value)}`, { problems });
+  }
+  const twice = full.replace('      ordinary: 180\n', '      ordinary: 180\n      ordinary: 18\n');
+  t.match(problemsOf(twice)[0], { message: /unique/ }, 'two rules for one thing');
+  for (const of of ['ordinary', 'sealed', 'quarantined']) {
+    const document = parseDocument(full);
+    document.deleteIn([...at, 'keepDays', of]);
+    t.match(problemsOf(String(document))[0], { key: `recording.retention.keepDays.${of}` });
+  }
+  const none = parseDocument(full);
+  none.deleteIn(at);
+  t.equal(parse(String(none)).recording.retention, undefined, 'nothing said, nothing expires');
 });
 
 t.test('no facility without a key, no key without a use, no seal a facility could open', async (t) => {

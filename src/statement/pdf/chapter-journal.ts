@@ -1,10 +1,11 @@
 import type { ControllerPart, Statement } from '../model.js';
+import type { RetentionPart } from '../retention.js';
 import { number, time } from './look.js';
 import { periodText, sorted } from './parts.js';
 import type { Sheet } from './sheet.js';
 
 export const journalChapter = (sheet: Sheet, statement: Statement, digest: string): void => {
-  const { notKept, rows, controllers } = statement;
+  const { notKept, rows, controllers, retention } = statement;
   sheet.heading('6  What the journals do not tell', 160);
   sheet.text(
     'A complete account would also tell the following. No row of the journals holds it in this version.',
@@ -18,12 +19,14 @@ export const journalChapter = (sheet: Sheet, statement: Statement, digest: strin
   );
   sheet.heading('7  The journals', 160);
   kinds(sheet, rows);
+  if (retention !== undefined) removals(sheet, retention);
   sheet.newPage();
   sheet.heading('8  Heads of the journals, and how to verify this statement', 300);
   sheet.text(
     'The hash of a row is the fingerprint of that row and, through it, of every row before it. Whoever keeps the hash of the last row can tell later whether the journal up to that row is still the same.',
   );
   for (const controller of controllers) head(sheet, controller);
+  for (const journal of retention?.journals ?? []) head(sheet, journal, 'Custody of controller');
   verifying(sheet, statement, digest);
 };
 
@@ -43,11 +46,38 @@ const kinds = (sheet: Sheet, rows: Statement['rows']): void => {
   );
 };
 
+/** What expired, by the journals of custody. */
+const removals = (sheet: Sheet, { removed, begun, holds, rounds, refused }: RetentionPart): void => {
+  sheet.subheading('Recordings whose time was over', 160);
+  sheet.text(
+    'Each was removed after a row that names it, its digest and the rule, and it was looked that it is gone.',
+  );
+  const rows = [
+    ...sorted(removed.byFacility).map(([name, count]) => [`Removed, of facility ${name}`, number(count)]),
+    ...sorted(removed.byClass).map(([name, count]) => [`Removed, ${name}`, number(count)]),
+    ...sorted(removed.byRule).map(([name, count]) => [`Removed, by the rule ${name}`, number(count)]),
+    ['Removals begun and not known to be done at the end', number(begun)],
+    ['Legal holds that began', number(holds.added)],
+    ['Legal holds that were released', number(holds.released)],
+    ['Legal holds in force at the end', number(holds.inForceAtEnd)],
+    ...sorted(rounds).map(([name, count]) => [`Rounds: ${name}`, number(count)]),
+    ...sorted(refused).map(([name, count]) => [`Refused: ${name}`, number(count)]),
+  ];
+  sheet.table(
+    [
+      { title: 'What', width: 0.7 },
+      { title: 'How many', width: 0.3, align: 'right' },
+    ],
+    rows,
+  );
+};
+
 const head = (
   sheet: Sheet,
   { node, rows, first, last, before, begins, clockWentBack }: ControllerPart,
+  whose = 'Controller',
 ): void => {
-  sheet.subheading(`Controller ${node}`, 100);
+  sheet.subheading(`${whose} ${node}`, 100);
   if (first === null || last === null) {
     sheet.text('Its journal verifies and holds no row of this period.');
     return;
