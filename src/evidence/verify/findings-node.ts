@@ -150,7 +150,9 @@ const replied = (
       ? `; it counted ${countOf(packets.caller)} packets of the caller and ${countOf(packets.called)} of the called party`
       : '';
   const named =
-    pool === 'private' ? ', and no reply named a recording' : `; ${recordings} replies named a recording`;
+    pool === 'private'
+      ? ', and no reply named a recording'
+      : `; ${recordings} of its replies named a recording`;
   const gone = replies.deleted === true ? '' : '; it did not confirm that the call was deleted';
   return [found('proved', 'replies', `${node} was told: ${said}${named}${counted}${gone}`, cdr.seq)];
 };

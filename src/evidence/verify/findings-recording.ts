@@ -143,7 +143,17 @@ const lookedIn = (spool: Readonly<Record<string, unknown>>): string => {
     .join(', ');
 };
 
-const ofAbsence = ({ cdr }: Case): Finding[] => {
+/** Nothing that records ever had the call: it was refused, or ended, on private nodes or before any. */
+const nowhereToRecord = ({ cdr, named, attestations, armed }: Case): boolean => {
+  const nodes = Object.keys(named?.nodes ?? {});
+  const isPrivate = (node: string): boolean =>
+    attestations.some(({ body }) => body.node === node) &&
+    attestations.every(({ body }) => body.node !== node || body.pool === 'private');
+  return named !== null && armed.length === 0 && cdr.body.node === null && nodes.every(isPrivate);
+};
+
+const ofAbsence = (one: Case): Finding[] => {
+  const { cdr } = one;
   const spool = objectOf(cdr.body.spool);
   const { state, found: files } = spool;
   if (state === 'nothing-found' && listOf(files).length === 0 && listOf(spool.looked).length > 0)
@@ -152,6 +162,8 @@ const ofAbsence = ({ cdr }: Case): Finding[] => {
     ];
   if (state === 'violation' || listOf(files).length > 0)
     return [found('contrary', 'file-found', `${listOf(files).length} file(s) of it were found`, cdr.seq)];
+  if ((cdr.body.spool === null || cdr.body.spool === undefined) && nowhereToRecord(one))
+    return [found('proved', 'nowhere-to-record', 'no node that can record ever had the call', cdr.seq)];
   return [
     found('missing', 'absence-not-seen', 'it could not be looked whether a file of it was left', cdr.seq),
   ];

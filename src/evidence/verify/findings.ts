@@ -2,7 +2,7 @@ import { type Case, countOf, listOf, objectOf, textOf } from './case.js';
 import { type Finding, found, seqsOf, verdictOf } from './finding.js';
 import { nodeFindings } from './findings-node.js';
 import { recordingFindings } from './findings-recording.js';
-import type { Genuine, SecondParty } from './genuine.js';
+import type { Genuine, ProvedRow, SecondParty } from './genuine.js';
 
 /** Everything the rows show, in the order in which somebody would ask. */
 export const findingsOf = (one: Case, genuine: Genuine): Finding[] => [
@@ -56,10 +56,11 @@ const decisionFindings = (one: Case): Finding[] => {
         : found(
             'proved',
             'decided',
-            `decided ${verdict} (${reasonsOf(fits.body)}) before it could be connected, by ${list} and policy ${textOf(policy)}`,
+            `decided ${verdict} (${reasonsOf(fits.body)}) by ${list} and policy ${textOf(policy)}`,
             fits.seq,
           ),
     );
+    findings.push(...beforeConnected(first, cdr));
     if (decisions.length > 1)
       findings.push(
         found(
@@ -87,6 +88,34 @@ const decisionFindings = (one: Case): Finding[] => {
         ),
   );
   return findings;
+};
+
+/** The first decision was on the disk before the two could speak; by the controller's clock, as all times here are. */
+const beforeConnected = (first: ProvedRow, cdr: ProvedRow): Finding[] => {
+  const { arrivedAt, durationMs, connectedMs } = cdr.body;
+  if (countOf(connectedMs) === 0) return [];
+  const spoke = Date.parse(textOf(arrivedAt)) + countOf(durationMs) - countOf(connectedMs);
+  const ms = spoke - Date.parse(first.at);
+  // Not a number where a time cannot be read, which is no proof either. Times of the two are cut and rounded.
+  return ms >= -1
+    ? [
+        found(
+          'proved',
+          'decided-before',
+          `the decision was durable ${ms} ms before the two could speak`,
+          first.seq,
+          cdr.seq,
+        ),
+      ]
+    : [
+        found(
+          'missing',
+          'decided-late',
+          'by the clock the decision was not durable before the two could speak',
+          first.seq,
+          cdr.seq,
+        ),
+      ];
 };
 
 /** A call that was refused, or ended before it was decided: nobody was called. */
@@ -124,7 +153,12 @@ const toldFindings = ({ cdr, own }: Case): Finding[] => {
     if (words.length > 0) findings.push(found('told', 'conversation', `${words.join('; ')}${over}`, cdr.seq));
   } else if (held === 'elsewhere')
     findings.push(
-      found('told', 'conversation', 'what the parties were told was not said by this controller', cdr.seq),
+      found(
+        'told',
+        'conversation',
+        'this controller said nothing to the parties: the conversation is held elsewhere',
+        cdr.seq,
+      ),
     );
   const others = own.filter(({ kind, body }) => kind === 'decision' && body.other !== undefined);
   if (others.length > 0)

@@ -52,7 +52,7 @@ const marks: Readonly<Record<Finding['state'], string>> = {
 const headlines: Readonly<Record<Verified['verdict'], string>> = {
   private:
     'a private call: decided so before it was connected, on a node that cannot record, nothing left on any disk we looked at',
-  monitored: 'a monitored call: decided so before it was connected, and recorded as the rows below say',
+  monitored: 'a monitored call: decided so before it was connected, and recorded as said above',
   refused: 'a refused call: nobody was dialled, nothing was recorded',
   undecided: 'a call that ended before it was decided: nobody was dialled, nothing was recorded',
 };
