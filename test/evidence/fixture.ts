@@ -5,8 +5,9 @@ import { makeEvidence } from '../../src/evidence/make.js';
 import { EvidenceError } from '../../src/evidence/verify/codes.js';
 import { type EvidenceOptions, type Verified, verifyEvidence } from '../../src/evidence/verify/verify.js';
 import type { Journal as JournalFile } from '../../src/journal/log.js';
+import type { JournalOptions } from '../../src/journal/options.js';
 import { observed } from '../../src/rows.js';
-import { type KeyPair, type SignedPlace, signedPlace } from '../journal/signed.js';
+import { type SignedPlace, signedPlace } from '../journal/signed.js';
 
 /** A journal with the rows of calls, as the controller writes them, and what can go wrong with them. */
 
@@ -211,9 +212,9 @@ export const coded = async <T>(work: () => Promise<T>): Promise<T | string> => {
   }
 };
 
-export const openPlace = async (t: Test, pair?: KeyPair): Promise<EvidencePlace> => {
-  const place = await signedPlace(t, pair);
-  const file = await place.open();
+export const openPlace = async (t: Test, more: Partial<JournalOptions> = {}): Promise<EvidencePlace> => {
+  const place = await signedPlace(t);
+  const file = await place.open(more);
   t.teardown(() => file.close());
   return new EvidencePlace(place, file);
 };
