@@ -298,6 +298,28 @@ t.test('a refused call that was dialled, a monitored one without its recording',
   t.match((await shown(place, 'cunarmed01')).wrong, ['arming-not-told']);
 });
 
+t.test('calls that came to no node', async (t) => {
+  const place = await openPlace(t);
+  await place.begin();
+  const never = { ending: 'recording-unproved', disposition: 'refused' };
+  for (const verdict of ['monitored', 'private', 'undecided']) {
+    const callId = `cnever${verdict}`;
+    const followed = place.follow(callId);
+    if (verdict !== 'undecided') await place.append('decision', decision(callId, verdict));
+    await place.close(followed, cdr(callId, verdict, null, { ...never, spool: null }), []);
+  }
+  // Nothing is known of the disk, and a node that records had the call.
+  const followed = place.follow('cunseen001');
+  await place.append('decision', decision('cunseen001', 'monitored'));
+  await place.close(followed, cdr('cunseen001', 'monitored', 'recorded-1', { connectedMs: 0 }), [
+    'recorded-1',
+  ]);
+  await place.file.signHead();
+  for (const verdict of ['monitored', 'private', 'undecided'])
+    t.same(await shown(place, `cnever${verdict}`), { code: null, wrong: [] }, verdict);
+  t.same(await shown(place, 'cunseen001'), { code: 'evidence-incomplete', wrong: ['recording-not-told'] });
+});
+
 t.test('what cannot be made says why', async (t) => {
   const place = await openPlace(t);
   await place.begin();

@@ -24,7 +24,7 @@ const ofNode = (one: Case, verdict: Verdict, node: string): Finding[] => {
   const before = looks.findLast(({ seq }) => seq < first) ?? looks[0];
   const pool = textOf(before?.body.pool);
   // A monitored call’s recording is proved by itself; where nothing may be recorded, all depends on the node.
-  const must = pool !== 'recorded' || verdict !== 'monitored';
+  const must = pool !== 'recorded' && verdict !== 'monitored';
   const lacks = must ? 'missing' : 'told';
   if (before === undefined) return [found(lacks, 'node-not-attested', `${node}: nothing says what it was`)];
   const wasRecorded = one.armed.length > 0;
@@ -105,7 +105,7 @@ const after = (
   return found(
     'proved',
     'node-same-after',
-    `${node} was looked at again after the call: ${known ? 'the same process, ' : ''}still as its pool requires`,
+    `${node} was looked at again ${Math.round((Number(look.body.at) - Number(leftAt)) / 100) / 10} s after the call had left it: ${known ? 'the same process, ' : ''}still as its pool requires`,
     look.seq,
   );
 };

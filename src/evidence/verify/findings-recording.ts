@@ -80,6 +80,17 @@ const ofMonitored = (one: Case): Finding[] => {
       break;
     case '':
     case 'unknown':
+      if (spool.state === undefined && cdr.body.spool === null && nowhereToRecord(one)) {
+        findings.push(
+          found(
+            'proved',
+            'nowhere-to-record',
+            'it never came about: no node that can record had it',
+            cdr.seq,
+          ),
+        );
+        break;
+      }
       findings.push(
         found('missing', 'recording-not-told', 'what became of its recording is not known', cdr.seq),
       );
