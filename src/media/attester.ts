@@ -1,3 +1,4 @@
+import type { WallMs } from '../core/leg.js';
 import {
   type AttestationFailure,
   judge,
@@ -5,7 +6,6 @@ import {
   type NodeLook,
   uptimeOf,
 } from './attestation.js';
-import type { WallMs } from '../core/leg.js';
 import type { BencodeDict } from './bencode.js';
 import { askCli, parseParams } from './cli.js';
 import type { ForeignCommands } from './foreign-commands.js';

@@ -49,7 +49,9 @@ export async function readCountersigned(
     for await (const bytes of linesOf(path, file, report)) {
       line += 1;
       const one =
-        bytes.length <= MAX_SIGNED_LINE && isUtf8(bytes) ? readCountersignature(bytes.toString('utf8')) : undefined;
+        bytes.length <= MAX_SIGNED_LINE && isUtf8(bytes)
+          ? readCountersignature(bytes.toString('utf8'))
+          : undefined;
       if (one === undefined || found.length >= MAX_COUNTERSIGNATURES) {
         report.add('countersignature-invalid', { file, line }, 'the line is no countersignature that holds');
         continue;
