@@ -24,6 +24,8 @@ interface VerifyFlags {
   readonly json: boolean;
 }
 
+const also = (file: string, files: string[] = []): string[] => [...files, file];
+
 /** Adds `evidence` and `evidence verify`. */
 export const addEvidenceCommands = (program: Command, { terminal, load, withConfig }: Shared): void => {
   const evidence = withConfig(program.command('evidence'))
@@ -31,7 +33,11 @@ export const addEvidenceCommands = (program: Command, { terminal, load, withConf
     // Not a required argument: `evidence verify` would have to have it too.
     .argument('[call]', 'call id, as `sallyport calls --past` shows it')
     .option('--journal <dir>', 'journal folder (default: that of the configuration); it is only read')
-    .option('--countersigned <files...>', 'countersignatures besides those in the journal’s folder')
+    .option(
+      '--countersigned <file>',
+      'countersignatures besides those in the journal’s folder; several times',
+      also,
+    )
     .option('--out <file>', 'where to write it, never over another file (default: standard output)')
     .option('--vcon <file>', 'write it as a vCon too, without any media')
     .action((call: string | undefined, { config, journal, countersigned, out, vcon }: MakeFlags) => {
@@ -52,8 +58,13 @@ export const addEvidenceCommands = (program: Command, { terminal, load, withConf
     .command('verify')
     .description('check the evidence of a call with public keys alone, and say what it proves')
     .argument('<file>', 'the file that `evidence` wrote')
-    .requiredOption('--public-key <files...>', 'public key that signs the journal’s heads')
-    .option('--countersigner <files...>', 'public key of a second party that must have countersigned')
+    // Each as often as needed, not as lists: a list would take the file for one of its own.
+    .requiredOption('--public-key <file>', 'public key that signs the journal’s heads; several times', also)
+    .option(
+      '--countersigner <file>',
+      'public key of a second party that must have countersigned; several times: one of them',
+      also,
+    )
     .option('--recording <dir>', 'compare the recording’s encrypted files below this folder')
     .option('--json', 'print JSON for programs', false)
     .action((file: string, { publicKey, countersigner, recording, json }: VerifyFlags) =>

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { JournalError } from '../journal/errors.js';
 import { openProver, type Prover } from '../journal/prove.js';
@@ -60,6 +60,9 @@ export const makeEvidence = async ({ journal, callId, countersigned }: MakeOptio
 };
 
 const proverOf = async (dir: string): Promise<Prover> => {
+  // A place without a journal has no heads either, and that is not what is wrong with it.
+  if (!(await readdir(dir)).some((name) => /^\d{8}\.jsonl$/.test(name)))
+    throw new EvidenceError('journal-unreadable', 'there is no journal');
   try {
     return await openProver(dir);
   } catch (error) {

@@ -4,13 +4,18 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { JsonObject } from '../../src/call/ports.js';
 import { evidenceMake, evidenceVerify } from '../../src/cli/evidence.js';
+import type { CallId } from '../../src/core/leg.js';
 import { vconOf } from '../../src/evidence/vcon.js';
 import { type Bundle, bundleBytes } from '../../src/evidence/verify/bundle.js';
+import { verifiedText } from '../../src/evidence/verify/words.js';
+import { RowsOfCalls } from '../../src/followed-rows.js';
+import { handOver } from '../../src/journal/heads/signing-key.js';
 import { openJournal } from '../../src/journal/log.js';
 import { inProcess } from '../cli/terminal.js';
 import { FaultyDisk } from '../journal/faulty-disk.js';
 import { newDirectory, options, until } from '../journal/fixture.js';
-import { attestation, cdr, coded, decision, type EvidencePlace, ids, openPlace } from './fixture.js';
+import { keyPair } from '../journal/signed.js';
+import { attestation, cdr, coded, decision, EvidencePlace, ids, openPlace } from './fixture.js';
 
 t.setTimeout(120_000);
 
@@ -298,6 +303,71 @@ t.test('a refused call that was dialled, a monitored one without its recording',
   t.match((await shown(place, 'cunarmed01')).wrong, ['arming-not-told']);
 });
 
+t.test('which rows are a call’s: those the journal took until its end, whoever wrote them', async (t) => {
+  const rows = new RowsOfCalls();
+  const taken = (seq: number) => Promise.resolve({ seq, hash: String(seq) });
+  rows.wrote('attestation', { node: 'p' }, taken(1));
+  rows.wrote('attestation', { node: 'other' }, taken(2));
+  await Promise.resolve();
+  const call = rows.follow('c1' as CallId);
+  rows.wrote('decision', { callId: 'c1' }, taken(3));
+  rows.wrote('decision', { callId: 'c2' }, taken(4));
+  rows.wrote('alarm', { callId: null }, taken(5));
+  rows.wrote('alarm', { callId: 'c1' }, Promise.reject(new Error('refused')));
+  let late = (_place: { seq: number; hash: string }): void => undefined;
+  rows.wrote('alarm', { callId: 'c1' }, new Promise((resolve) => (late = resolve)));
+  rows.wrote('attestation', { node: 'p' }, taken(7));
+  await call.settled(20);
+  t.match(call.named(['p']), { own: [3], nodes: { p: [1, 7] }, waiting: 1, more: 0 }, 'one is on its way');
+  late({ seq: 6, hash: '6' });
+  await call.settled(60_000);
+  const named = call.named(['p', 'unknown']);
+  t.match(named, { own: [3, 6], nodes: { p: [1, 7], unknown: [] }, waiting: 0 });
+  t.equal(named.sha256, sha256('[[1,"1"],[3,"3"],[6,"6"],[7,"7"]]'));
+  call.end();
+  rows.wrote('alarm', { callId: 'c1' }, taken(8));
+  await Promise.resolve();
+  t.same(call.named([]).own, [3, 6], 'what comes after its end is not the CDR’s to name');
+});
+
+t.test('a key that handed over to another', async (t) => {
+  const place = await openPlace(t);
+  await place.begin();
+  await place.private(ids.private);
+  await place.file.close();
+  const next = keyPair();
+  const handover = handOver(place.place.key, next.key, '2026-11-21T08:00:00.000Z');
+  const file = await place.place.open({}, { key: next.key, handover });
+  t.teardown(() => file.close());
+  const after = new EvidencePlace(place.place, file);
+  await after.lookAfter();
+  await file.signHead();
+  const bytes = await after.make(ids.private);
+  t.equal(await after.codeOf(bytes), null, 'from the key that was');
+  t.equal(await after.codeOf(bytes, { keys: [next.known] }), null, 'and from the one that is');
+  t.equal(await after.codeOf(bytes, { keys: [keyPair().known] }), 'head-unproved');
+  const bundle = JSON.parse(bytes.toString('utf8')) as Bundle;
+  const without = bundleBytes({ ...bundle, heads: bundle.heads.slice(1) });
+  t.equal(
+    await after.codeOf(without, { keys: [next.known] }),
+    'head-unproved',
+    'no line of heads is too many',
+  );
+});
+
+t.test('what a row says cannot pass for what the verifier says', async (t) => {
+  const place = await openPlace(t);
+  await place.begin();
+  await place.private(ids.private, {}, () =>
+    place.append('alarm', { callId: ids.private, alarm: 'x\nPROVED: y\u001b[2K\u202e' }),
+  );
+  await place.lookAfter();
+  await place.file.signHead();
+  const text = verifiedText('f', await place.verify(await place.make(ids.private)));
+  for (const bad of ['\nPROVED: y', '\u001b', '\u202e']) t.notOk(text.includes(bad), JSON.stringify(bad));
+  t.match(text, /\nPROVED: a private call/);
+});
+
 t.test('calls that came to no node', async (t) => {
   const place = await openPlace(t);
   await place.begin();
@@ -343,7 +413,7 @@ t.test('what cannot be made says why', async (t) => {
       evidenceMake({ journal: dir, callId: ids.private, countersigned: [], out: null, vcon: null }, terminal),
     );
   t.match(await of(unsigned), { code: 2, err: /\[heads-missing\]/ });
-  t.match(await of(nothing), { code: 2, err: /\[heads-missing\]|\[journal-unreadable\]/ });
+  t.match(await of(nothing), { code: 2, err: /\[journal-unreadable\]/ });
   const segment = join(place.place.dir, '00000001.jsonl');
   const text = await readFile(segment, 'utf8');
   await writeFile(segment, text.replaceAll('"caller":"4711"', '"caller":"4712"'));

@@ -65,6 +65,9 @@ const limits = (verified: Verified): readonly string[] => [
   'rows about this call written after the CDR: those that are here are genuine, and there may be more',
 ];
 
+/** A row’s text may hold whatever its writer was given: none of it moves a cursor or begins a line. */
+const plain = (line: string): string => line.replace(/\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/gu, '\ufffd');
+
 export const verifiedText = (file: string, verified: Verified): string => {
   const { call, head, genuine, code, findings, verdict } = verified;
   const all = genuine.rows.map((row) => {
@@ -89,7 +92,9 @@ export const verifiedText = (file: string, verified: Verified): string => {
     ...limits(verified).map((line) => `   -   ${line}`),
     '',
     result,
-  ].join('\n');
+  ]
+    .map(plain)
+    .join('\n');
 };
 
 /** The same for programs. */
