@@ -13,6 +13,8 @@ interface Kept {
 
 /** Attestations looked through between a call's rows, of a CDR that does not name them. */
 const MAX_BETWEEN = 1024;
+/** Looks after a call that are taken along until two of them saw something. */
+const MAX_AFTER = 16;
 const TAIL_BYTES = 512;
 const KIND =
   /"kind":"([a-z][a-z0-9.-]{0,63})","mono":\d{1,16},"node":"[^"]{1,64}","prev":"[0-9a-f]{64}","seq":\d{1,16}\}$/;
@@ -96,9 +98,10 @@ class Collector {
       if (this.#between.length < MAX_BETWEEN) this.#between.push(row);
       return;
     }
-    // One look may have begun before the call had left its node: the one after it has not.
+    // One look may have begun before the call had left its node: the one after it has not. One that saw nothing is no look.
     const after = this.#after.get(node) ?? [];
-    if (after.length < 2) this.#after.set(node, [...after, row]);
+    const seen = after.filter(({ body }) => body.verdict !== 'unseen').length;
+    if (seen < 2 && after.length < MAX_AFTER) this.#after.set(node, [...after, row]);
   }
 }
 

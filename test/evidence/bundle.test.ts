@@ -139,6 +139,20 @@ t.test('rows left out, twice, in another order, or of another call', async (t) =
     await place.codeOf(changed(all.private, () => ({ rows: read(all.refused).rows }))),
     'bundle-contradictory',
   );
+  // Other starts of the controller than the last one before the call.
+  const prover = await openProver(place.place.dir);
+  const started = await place.append('controller-started', { version: '0.2.0', config: 'x', policy: 'x' });
+  await place.file.signHead();
+  const later = await openProver(place.place.dir);
+  t.ok(later.size > prover.size);
+  const entry = async (seq: number) => {
+    const { path, row } = await later.inclusion(seq, later.size);
+    return { path, row, seq };
+  };
+  const now = await place.make(ids.private);
+  const { rows: mine } = read(now);
+  const twoStarts = [...mine, await entry(started.seq)].sort((a, b) => a.seq - b.seq);
+  t.equal(await place.codeOf(changed(now, () => ({ rows: twoStarts }))), 'row-foreign', 'a later start');
   // A path of one row under another one.
   const [first, second] = genuine;
   const swapped = [{ ...first, path: second?.path }, ...genuine.slice(1)];
@@ -177,6 +191,15 @@ t.test('whose key, and whose countersignature', async (t) => {
   const found = (await place.verify(signed)).findings.filter(({ code }) => code === 'countersigned');
   t.equal(found.length, 2, 'both are told of, whoever they are');
   t.equal(await place.codeOf(signed, { countersigners: [stranger.known] }), 'countersignature-missing');
+  // A call after the head that was countersigned.
+  await place.private('clater00001');
+  await place.lookAfter();
+  await place.file.signHead();
+  const later = await place.make('clater00001', [court.file]);
+  t.equal(await place.codeOf(later), null);
+  t.equal(await place.codeOf(later, { countersigners: [court.known] }), 'countersignature-missing');
+  const part = (await place.verify(later)).findings.filter(({ code }) => code === 'countersigned-in-part');
+  t.equal(part.length, 1, 'the rows up to there are said');
   const [block] = read(signed).countersigned;
   const without = changed(signed, () => ({ countersigned: [] }));
   t.equal(await place.codeOf(without, { countersigners: [court.known] }), 'countersignature-missing');
@@ -274,6 +297,11 @@ t.test('hostile files end in a code, soon', async (t) => {
     t.equal(await place.codeOf(file), code, name);
     t.ok(performance.now() - began < 10_000, `${name}: soon`);
   }
+  // Heads of the same journal, all of them genuine: there is one too many.
+  const older = (await (await openProver(place.place.dir)).inclusion(1)).heads.at(-1) ?? '';
+  t.not(older, read(bytes).heads.at(-1));
+  const three = changed(bytes, ({ heads }) => ({ heads: [heads[0], older, heads[1]] }));
+  t.equal(await place.codeOf(three), 'head-unproved', 'two heads');
   // Signatures have bits that mean nothing: of all spellings of one there is one that counts.
   const head = read(bytes).heads.at(-1) ?? '';
   const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';

@@ -52,6 +52,8 @@ const replies = (more: JsonObject): JsonObject => ({
   ],
 });
 
+const unseen = { verdict: 'unseen', notSeen: ['cli', 'statistics'] } as const;
+
 const privates: readonly Private[] = [
   { name: 'as it should be', code: null, wrong: [] },
   {
@@ -117,6 +119,53 @@ const privates: readonly Private[] = [
       ),
     code: 'evidence-contrary',
     wrong: ['attestation-failed'],
+  },
+  {
+    name: 'looks that saw nothing, and then the same process',
+    between: (place) => place.append('attestation', attestation('private-1', 'private', unseen)),
+    after: async (place) => {
+      await place.append('attestation', attestation('private-1', 'private', unseen));
+      await place.lookAfter();
+    },
+    code: null,
+    wrong: [],
+  },
+  {
+    name: 'looks that saw nothing, and then another process',
+    between: (place) => place.append('attestation', attestation('private-1', 'private', unseen)),
+    after: (place) =>
+      place.append(
+        'attestation',
+        attestation('private-1', 'private', { seen: { recordingDir: null, pid: 8, startTime: 9 } }),
+      ),
+    code: 'evidence-incomplete',
+    wrong: ['node-unseen-meanwhile', 'node-restarted'],
+  },
+  {
+    name: 'after it only looks that saw nothing',
+    after: (place) => place.append('attestation', attestation('private-1', 'private', unseen)),
+    code: 'evidence-incomplete',
+    wrong: ['node-unseen-meanwhile', 'node-not-seen-after'],
+  },
+  {
+    name: 'the first look after it failed, the next one did not',
+    after: async (place) => {
+      const failed = { verdict: 'failed', failures: ['process-may-write-files'] };
+      await place.append('attestation', attestation('private-1', 'private', failed));
+      await place.lookAfter();
+    },
+    code: 'evidence-contrary',
+    wrong: ['attestation-failed'],
+  },
+  {
+    name: 'long after it a look failed',
+    after: async (place) => {
+      await place.lookAfter();
+      const failed = { verdict: 'failed', failures: ['process-may-write-files'] };
+      await place.append('attestation', attestation('private-1', 'private', failed));
+    },
+    code: null,
+    wrong: [],
   },
   {
     name: 'the node was another process after it',
@@ -252,6 +301,19 @@ t.test('a CDR that was too late, and written again', async (t) => {
   t.equal(unmarked.length, bundle.rows.length - 1);
   const forged = bundleBytes({ ...bundle, rows: unmarked });
   t.equal(await place.codeOf(forged), 'bundle-contradictory', 'without the mark there are two CDRs');
+  // The mark of this call's row in the evidence of another one, whose rows it is not about.
+  await place.private('cother0001');
+  await place.lookAfter();
+  await place.file.signHead();
+  const [mark] = (JSON.parse((await place.make(ids.private)).toString()) as Bundle).rows.filter(({ row }) =>
+    row.includes('"kind":"abandoned"'),
+  );
+  const other = JSON.parse((await place.make('cother0001')).toString()) as Bundle;
+  const mixed = bundleBytes({
+    ...other,
+    rows: [...other.rows, ...(mark === undefined ? [] : [mark])].sort((a, b) => a.seq - b.seq),
+  });
+  t.equal(await place.codeOf(mixed), 'row-foreign', 'a mark that is about another call');
 });
 
 t.test('became private: what was recorded before is sealed, and said', async (t) => {
@@ -384,7 +446,16 @@ t.test('calls that came to no node', async (t) => {
   await place.close(followed, cdr('cunseen001', 'monitored', 'recorded-1', { connectedMs: 0 }), [
     'recorded-1',
   ]);
+  // Refused, and all the same with a node that records.
+  const strange = place.follow('cstrange01');
+  await place.append('decision', decision('cstrange01', 'refused'));
+  await place.close(strange, cdr('cstrange01', 'refused', null), ['recorded-1']);
+  const half = place.follow('cstrange02');
+  await place.append('decision', decision('cstrange02', 'refused'));
+  await place.close(half, cdr('cstrange02', 'refused', null, { node: 'private-1' }), []);
   await place.file.signHead();
+  t.ok((await shown(place, 'cstrange02')).wrong.includes('absence-not-seen'), 'a node, and none named');
+  t.same((await shown(place, 'cstrange01')).wrong, ['node-may-record', 'absence-not-seen']);
   for (const verdict of ['monitored', 'private', 'undecided'])
     t.same(await shown(place, `cnever${verdict}`), { code: null, wrong: [] }, verdict);
   t.same(await shown(place, 'cunseen001'), { code: 'evidence-incomplete', wrong: ['recording-not-told'] });
@@ -534,8 +605,8 @@ t.test('the recording’s files beside it, and the commands', async (t: Test) =>
   t.match(await verify({ recording: vault }), { ...differs, out: /no row names/ });
   const links = join(root, 'links');
   await mkdir(links);
-  await symlink(join(day, `${id}.wav.age`), join(links, `${id}.wav.age`));
-  await writeFile(join(links, `${id}.json`), '{}');
+  await writeFile(join(links, `${id}.wav.age`), 'sound');
+  await symlink(join(day, `${id}.json`), join(links, `${id}.json`));
   t.match(await verify({ recording: links }), differs, 'a link is not followed');
 
   const json = JSON.parse((await verify({ json: true })).out) as { ok: boolean; verdict: string };

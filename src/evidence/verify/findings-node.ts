@@ -25,33 +25,54 @@ const ofNode = (one: Case, verdict: Verdict, node: string): Finding[] => {
   const pool = textOf(before?.body.pool);
   // A monitored call’s recording is proved by itself; where nothing may be recorded, all depends on the node.
   const must = pool !== 'recorded' && verdict !== 'monitored';
-  const lacks = must ? 'missing' : 'told';
-  if (before === undefined) return [found(lacks, 'node-not-attested', `${node}: nothing says what it was`)];
+  if (before === undefined)
+    return [found(must ? 'missing' : 'told', 'node-not-attested', `${node}: nothing says what it was`)];
   const wasRecorded = one.armed.length > 0;
   const findings: Finding[] = [];
   if (verdict !== 'monitored' && pool !== 'private' && !wasRecorded)
     findings.push(found('contrary', 'node-may-record', `${node} is of the ${pool} pool`, before.seq));
   const replies = repliesOf(cdr, node);
-  findings.push(...attested(node, pool, before, looks, must));
-  findings.push(after(node, before, looks, replies, lacks));
+  const looked = { node, pool, before, after: lookAfter(looks, replies), must };
+  findings.push(...attested(looked, looks), afterwards(looked, replies));
   findings.push(...replied(node, pool, cdr, replies, must));
   return findings;
 };
+
+/** What is known of one node beside the call. `must`: the conclusion depends on it. */
+interface Looked {
+  readonly node: string;
+  readonly pool: string;
+  readonly before: ProvedRow;
+  readonly after: ProvedRow | undefined;
+  readonly must: boolean;
+}
 
 const repliesOf = (cdr: ProvedRow, node: string): Readonly<Record<string, unknown>> | null => {
   const all = listOf(cdr.body.replies).map(objectOf);
   return all.find((one) => one.node === node) ?? null;
 };
 
-/** From the last look before the call to the last one, each found what its pool requires. */
-const attested = (
-  node: string,
-  pool: string,
-  before: ProvedRow,
+/** The first look that began after the call had left its node and saw something, whatever it saw. */
+const lookAfter = (
   looks: readonly ProvedRow[],
-  must: boolean,
-): Finding[] => {
-  const failed = looks.filter(({ body }) => body.verdict !== 'attested');
+  replies: Readonly<Record<string, unknown>> | null,
+): ProvedRow | undefined => {
+  const leftAt = replies?.leftAt;
+  if (typeof leftAt !== 'number') return undefined;
+  return looks.find(
+    ({ body }) => typeof body.at === 'number' && body.at >= leftAt && body.verdict !== 'unseen',
+  );
+};
+
+const isSame = (before: ProvedRow, after: ProvedRow): boolean => {
+  const [was, is] = [objectOf(before.body.seen), objectOf(after.body.seen)];
+  return was.pid === is.pid && was.startTime === is.startTime;
+};
+
+/** From the last look before the call to the first one after it: what the node was found to be. */
+const attested = ({ node, pool, before, after, must }: Looked, looks: readonly ProvedRow[]): Finding[] => {
+  const during = looks.filter(({ seq }) => seq >= before.seq && seq <= (after?.seq ?? seq));
+  const failed = during.filter(({ body }) => body.verdict !== 'attested' && body.verdict !== 'unseen');
   if (failed.length > 0) {
     const why = failed.map(({ body }) =>
       [textOf(body.verdict), ...listOf(body.failures).map(textOf)].join(' '),
@@ -59,8 +80,18 @@ const attested = (
     const state = must ? 'contrary' : 'told';
     return [found(state, 'attestation-failed', `${node}: ${why.join('; ')}`, ...seqsOf(failed))];
   }
-  const { seen, notSeen } = before.body;
+  const { seen, notSeen, verdict } = before.body;
   const { recordingDir, maxFileBytes, pid } = objectOf(seen);
+  const impossible = recordingDir === null || maxFileBytes === '0';
+  if (verdict !== 'attested' || (must && pool === 'private' && !impossible))
+    return [
+      found(
+        must ? 'missing' : 'told',
+        'node-not-seen',
+        `${node}: nothing was seen that makes recording impossible`,
+        before.seq,
+      ),
+    ];
   const facts = [
     recordingDir === null ? 'it has no recording directory' : '',
     typeof recordingDir === 'string' ? 'it records into our spool' : '',
@@ -69,44 +100,40 @@ const attested = (
   const unseen = listOf(notSeen).map(textOf);
   const limits = unseen.length === 0 ? '' : `; not seen: ${unseen.join(', ')}`;
   const words = `${node} (${pool} pool) was attested: ${facts.join(', ')}${limits}`;
-  const impossible = recordingDir === null || maxFileBytes === '0';
-  if (must && pool === 'private' && !impossible)
-    return [
-      found(
-        'missing',
-        'node-not-seen',
-        `${node}: nothing was seen that makes recording impossible`,
-        before.seq,
-      ),
-    ];
-  return [found('proved', 'node-attested', words, before.seq)];
+  return [
+    found('proved', 'node-attested', words, before.seq),
+    ...unseenMeanwhile({ node, pool, before, after, must }, during),
+  ];
 };
 
-/** The first look after the call had left, which must find the same process. */
-const after = (
-  node: string,
-  before: ProvedRow,
-  looks: readonly ProvedRow[],
+/** A look that a busy machine did not answer in time is no failure, if the same process was found as before it. */
+const unseenMeanwhile = ({ node, before, after, must }: Looked, during: readonly ProvedRow[]): Finding[] => {
+  const unseen = during.filter(({ body }) => body.verdict === 'unseen');
+  if (unseen.length === 0) return [];
+  const known = objectOf(before.body.seen).pid !== undefined;
+  const same = after !== undefined && known && isSame(before, after);
+  const words = `${node} could not be looked at ${unseen.length} time(s) meanwhile${same ? ', and was the same process after it' : ''}`;
+  return [found(same || !must ? 'told' : 'missing', 'node-unseen-meanwhile', words, ...seqsOf(unseen))];
+};
+
+/** The look after the call, which must find the same process. */
+const afterwards = (
+  { node, before, after, must }: Looked,
   replies: Readonly<Record<string, unknown>> | null,
-  lacks: 'missing' | 'told',
 ): Finding => {
-  const leftAt = replies?.leftAt;
-  const look =
-    typeof leftAt === 'number'
-      ? looks.find(({ body }) => typeof body.at === 'number' && body.at >= leftAt)
-      : undefined;
-  if (look === undefined)
+  const lacks = must ? 'missing' : 'told';
+  if (after === undefined)
     return found(lacks, 'node-not-seen-after', `${node}: no look at it after the call is among these rows`);
-  const [was, is] = [objectOf(before.body.seen), objectOf(look.body.seen)];
-  const same = was.pid === is.pid && was.startTime === is.startTime;
-  const known = was.pid !== undefined;
-  if (!same)
-    return found(lacks, 'node-restarted', `${node}: after the call it was another process`, look.seq);
+  if (!isSame(before, after))
+    return found(lacks, 'node-restarted', `${node}: after the call it was another process`, after.seq);
+  const known = objectOf(before.body.seen).pid !== undefined;
+  const ms = Number(after.body.at) - Number(replies?.leftAt);
+  const what = `${known ? 'the same process, ' : ''}still as its pool requires`;
   return found(
     'proved',
     'node-same-after',
-    `${node} was looked at again ${Math.round((Number(look.body.at) - Number(leftAt)) / 100) / 10} s after the call had left it: ${known ? 'the same process, ' : ''}still as its pool requires`,
-    look.seq,
+    `${node} was looked at again ${Math.round(ms / 100) / 10} s after the call had left it: ${what}`,
+    after.seq,
   );
 };
 
