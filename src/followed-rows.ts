@@ -21,7 +21,8 @@ interface NodeRow extends Place {
 class Followed implements FollowedRows {
   readonly #rows: Place[] = [];
   readonly #nodeRows: NodeRow[];
-  readonly #waiting = new Set<Promise<unknown>>();
+  /** Each with the node it is about, or null for the call's own. */
+  readonly #waiting = new Map<Promise<void>, string | null>();
   readonly #done: () => void;
   #more = 0;
 
@@ -32,26 +33,32 @@ class Followed implements FollowedRows {
   }
 
   wrote(row: Promise<Place>): void {
-    this.#await(row, ({ seq, hash }) => {
+    this.#await(row, null, ({ seq, hash }) => {
       if (this.#rows.length < MAX_NAMED) this.#rows.push({ seq, hash });
       else this.#more += 1;
     });
   }
 
   attested(node: string, row: Promise<Place>): void {
-    this.#await(row, ({ seq, hash }) => {
+    this.#await(row, node, ({ seq, hash }) => {
       if (this.#nodeRows.length < MAX_NODE_ROWS) this.#nodeRows.push({ node, seq, hash });
       else this.#more += 1;
     });
   }
 
-  async settled(ms: number): Promise<void> {
-    if (this.#waiting.size === 0) return;
+  async settled(ms: number, nodes: readonly string[]): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
+    let isLate = false;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
+      timer = setTimeout(() => {
+        isLate = true;
+        resolve();
+      }, ms);
     });
-    await Promise.race([Promise.all([...this.#waiting]), late]);
+    // Others come while these are waited for: all that matters is a moment without any.
+    for (let rows = this.#onTheirWay(nodes); rows.length > 0 && !isLate; rows = this.#onTheirWay(nodes)) {
+      await Promise.race([Promise.all(rows), late]);
+    }
     clearTimeout(timer);
   }
 
@@ -65,7 +72,7 @@ class Followed implements FollowedRows {
       sha256: createHash('sha256')
         .update(canonicalJson(all.map(({ seq, hash }) => [seq, hash])))
         .digest('hex'),
-      waiting: this.#waiting.size,
+      waiting: this.#onTheirWay(nodes).length,
       more: this.#more,
     };
   }
@@ -75,10 +82,14 @@ class Followed implements FollowedRows {
   }
 
   /** A row that was refused is not in the journal; one whose answer came too late is, with a mark that it does not count. */
-  #await(row: Promise<Place>, note: (place: Place) => void): void {
-    const noted = row.then(note, () => undefined);
-    this.#waiting.add(noted);
-    void noted.then(() => this.#waiting.delete(noted));
+  #await(row: Promise<Place>, node: string | null, note: (place: Place) => void): void {
+    const noted: Promise<void> = row.then(note, () => undefined).finally(() => this.#waiting.delete(noted));
+    this.#waiting.set(noted, node);
+  }
+
+  #onTheirWay(nodes: readonly string[]): Promise<void>[] {
+    const all = [...this.#waiting];
+    return all.filter(([, node]) => node === null || nodes.includes(node)).map(([row]) => row);
   }
 }
 

@@ -141,5 +141,5 @@ const allKept = async (run: CallRun): Promise<void> => {
   } catch (error) {
     failed(run, 'write-cdr', error);
   }
-  await followed?.settled(Math.max(0, journalMs - (parts.clock.mono() - began)));
+  await followed?.settled(Math.max(0, journalMs - (parts.clock.mono() - began)), run.record.nodes);
 };

@@ -52,9 +52,12 @@ export interface Journal {
 
 /** The rows of one call so far: the CDR names them, so that none of them can be left out of its evidence. */
 export interface FollowedRows {
-  /** Resolves when none of them waits for the disk any more, or after so many ms. */
-  settled(ms: number): Promise<void>;
-  /** What the CDR says of them. `nodes`: the media nodes the call was on, whose attestations belong to it. */
+  /**
+   * Resolves when none of them waits for the disk any more, or after so many ms. `nodes`: the media nodes the call was
+   * on, whose attestations belong to it.
+   */
+  settled(ms: number, nodes: readonly string[]): Promise<void>;
+  /** What the CDR says of them. */
   named(nodes: readonly string[]): JsonObject;
   end(): void;
 }

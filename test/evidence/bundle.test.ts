@@ -150,6 +150,7 @@ t.test('rows left out, twice, in another order, or of another call', async (t) =
     return { path, row, seq };
   };
   const now = await place.make(ids.private);
+  t.equal(await place.codeOf(now), null, 'made after a restart: by the start that was before the call');
   const { rows: mine } = read(now);
   const twoStarts = [...mine, await entry(started.seq)].sort((a, b) => a.seq - b.seq);
   t.equal(await place.codeOf(changed(now, () => ({ rows: twoStarts }))), 'row-foreign', 'a later start');

@@ -138,7 +138,7 @@ export class EvidencePlace {
 
   /** The CDR with its rows named, as the controller does it. */
   async close(followed: FollowedRows, body: JsonObject, nodes: readonly string[]): Promise<void> {
-    await followed.settled(60_000);
+    await followed.settled(60_000, nodes);
     await this.append('cdr', { ...body, rows: followed.named(nodes) });
     followed.end();
   }

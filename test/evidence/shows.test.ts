@@ -258,7 +258,7 @@ t.test('which rows a CDR names', async (t) => {
   // A CDR that names a row which is not what it says.
   const lying = more.follow(ids.private);
   await more.append('decision', decision(ids.private, 'private'));
-  await lying.settled(60_000);
+  await lying.settled(60_000, ['private-1']);
   const rows = { ...lying.named(['private-1']), sha256: '0'.repeat(64) };
   await more.append('cdr', { ...cdr(ids.private, 'private', 'private-1'), rows });
   await more.lookAfter();
@@ -272,7 +272,7 @@ t.test('a CDR that was too late, and written again', async (t) => {
   await place.begin();
   const followed = place.follow(ids.private);
   await place.append('decision', decision(ids.private, 'private'));
-  await followed.settled(60_000);
+  await followed.settled(60_000, ['private-1']);
   const body = { ...cdr(ids.private, 'private', 'private-1'), rows: followed.named(['private-1']) };
   let goOn = (): void => undefined;
   const held = new Promise<void>((resolve) => {
@@ -379,10 +379,12 @@ t.test('which rows are a call’s: those the journal took until its end, whoever
   let late = (_place: { seq: number; hash: string }): void => undefined;
   rows.wrote('alarm', { callId: 'c1' }, new Promise((resolve) => (late = resolve)));
   rows.wrote('attestation', { node: 'p' }, taken(7));
-  await call.settled(20);
+  await call.settled(20, ['p']);
   t.match(call.named(['p']), { own: [3], nodes: { p: [1, 7] }, waiting: 1, more: 0 }, 'one is on its way');
+  rows.wrote('attestation', { node: 'other' }, new Promise(() => undefined));
+  t.match(call.named(['p']), { waiting: 1 }, 'what is on its way about another node is no matter');
   late({ seq: 6, hash: '6' });
-  await call.settled(60_000);
+  await call.settled(60_000, ['p']);
   const named = call.named(['p', 'unknown']);
   t.match(named, { own: [3, 6], nodes: { p: [1, 7], unknown: [] }, waiting: 0 });
   t.equal(named.sha256, sha256('[[1,"1"],[3,"3"],[6,"6"],[7,"7"]]'));
