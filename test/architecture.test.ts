@@ -49,6 +49,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   journal: (target) => target.startsWith('journal/'),
   review: (target) => /^(core|review)\//.test(target),
   statement: (target) => /^(core|journal|statement)\//.test(target) || target === 'call/events.ts',
+  evidence: (target) => /^(evidence|journal)\//.test(target),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   registry: (target) => /^(core|registry)\//.test(target),
   vault: (target) =>
@@ -112,6 +113,19 @@ t.test('the journal’s verifier and its writer share no code', async (t) => {
       .map((one) => `${one.file} imports ${one.from}`),
     [],
     'nor does either need a package',
+  );
+});
+
+t.test('the verifier of evidence needs the journal’s verifier, and nothing else', async (t) => {
+  const inHouse = imports.filter(({ file }) => file.startsWith('evidence/verify/'));
+  t.ok(inHouse.length > 20, `${inHouse.length} imports were seen`);
+  t.same(
+    inHouse
+      .filter(({ own, from, target }) =>
+        own ? !/^(evidence|journal)\/verify[/.]/.test(target) : !from.startsWith('node:'),
+      )
+      .map((one) => `${one.file} imports ${one.target}`),
+    [],
   );
 });
 

@@ -12,7 +12,7 @@ import { lookAgain } from './look-again.js';
 import { meetOther } from './other-party.js';
 import type { CallParts } from './parts.js';
 import type { PinPad } from './pin-pad.js';
-import type { CalledLeg, CallerLeg, Dialling, Joining, JsonObject, Party } from './ports.js';
+import type { CalledLeg, CallerLeg, Dialling, FollowedRows, Joining, JsonObject, Party } from './ports.js';
 import type {
   Conversation,
   KeysOfTrunks,
@@ -77,6 +77,8 @@ export class CallRun {
   readonly judging = new Set<Promise<unknown>>();
   /** Legs of other parties that may be in the call, to be looked at again when the lists change. */
   readonly otherLegs: Leg[] = [];
+  /** The rows of this call, for its CDR to name; null where the journal follows none. */
+  readonly followed: FollowedRows | null;
   /** Rows and orders under way that the CDR waits for. */
   readonly keeping = new Set<Promise<unknown>>();
 
@@ -99,6 +101,7 @@ export class CallRun {
     this.parts = parts;
     this.leg = caller.leg;
     this.record = newRecord();
+    this.followed = parts.journal.follow?.(caller.leg.callId) ?? null;
     this.#startedMono = parts.clock.mono();
     this.#onEnded = onEnded;
     this.record.times.arrived = 0;
@@ -206,6 +209,21 @@ export class CallRun {
     });
   }
 
+  /** The call is on this node from now on, or was for a while. */
+  cameTo(node: string): void {
+    if (!this.record.nodes.includes(node)) this.record.nodes.push(node);
+  }
+
+  /** Called once an anchor or a lobby is released: what its node was told and replied. */
+  released(anchor: { readonly replies?: () => JsonObject }): void {
+    try {
+      const replies = anchor.replies?.();
+      if (replies !== undefined && this.record.replies.length < 8) this.record.replies.push(replies);
+    } catch (error) {
+      this.parts.emit({ event: 'fault', where: 'media-replies', code: codeOf(error) });
+    }
+  }
+
   /** The CDR waits for it, for a while. */
   keep(work: Promise<unknown>): void {
     this.keeping.add(work);
@@ -287,6 +305,7 @@ export class CallRun {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     this.pinPad?.close();
+    this.followed?.end();
     void leavePlace(this);
     this.parts.emit({
       event: 'call-ended',

@@ -210,6 +210,11 @@ export interface CallRecord {
   attempts: readonly DialAttempt[];
   trunk: string | null;
   totals: MediaTotals | null;
+  /** The nodes the call was on, the lobby's too, and what each replied; bounded by how often a call can move. */
+  readonly nodes: string[];
+  readonly replies: JsonObject[];
+  /** Which rows of the journal are this call's. */
+  rows: JsonObject | null;
   armed: JsonObject | null;
   spool: JsonObject | null;
   /** What was recorded before the call became private. */
@@ -233,6 +238,9 @@ export const newRecord = (): CallRecord => ({
   attempts: [],
   trunk: null,
   totals: null,
+  nodes: [],
+  replies: [],
+  rows: null,
   armed: null,
   spool: null,
   sealed: null,
@@ -320,6 +328,7 @@ export const cdrRow = (leg: Leg, record: CallRecord, ending: Ending, prompts: st
       record.totals === null
         ? null
         : { packets: { ...record.totals.packets }, lost: { ...record.totals.lost } },
+    replies: [...record.replies],
     armed: record.armed,
     spool: record.spool,
     ...(record.sealed === null ? {} : { sealed: record.sealed }),
@@ -329,6 +338,7 @@ export const cdrRow = (leg: Leg, record: CallRecord, ending: Ending, prompts: st
       record.conversation.held === 'elsewhere'
         ? { held: 'elsewhere' }
         : { held: 'here', prompts, course: [...record.conversation.course], more: record.conversation.more },
+    ...(record.rows === null ? {} : { rows: record.rows }),
   };
 };
 

@@ -29,6 +29,7 @@ export const anchor = async (run: CallRun, decision: Connectable): Promise<CallE
     run.anchor = made;
     made.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
     run.record.node = made.node;
+    run.cameTo(made.node);
     return { type: 'anchored' };
   } catch (error) {
     failed(run, 'anchor', error);
@@ -81,6 +82,7 @@ export const greetCaller = async (run: CallRun): Promise<CallEvent> => {
       // Given back by the end of the call, where that came first.
       run.lobby = null;
       await closing(run, 'release-media', async () => void (await lobby.release()));
+      run.released(lobby);
     }
     // Nobody is listened to on a call that has ended meanwhile.
     if (run.isOver) return { type: 'caller-connected' };

@@ -26,6 +26,7 @@ export const releaseMedia = async (run: CallRun): Promise<CallEvent> => {
     failed(run, 'release-media', error);
   }
   await Promise.all(others);
+  for (const anchor of [lobby, run.anchor]) if (anchor !== null) run.released(anchor);
   // A call that was to become private and did not get there: what was recorded is sealed all the same.
   if (run.becoming !== null && recorded !== null) await sealWhatThereIs(run, recorded);
   return { type: 'media-released' };
@@ -118,6 +119,8 @@ export const writeCdr = async (run: CallRun, ending: Ending): Promise<CallEvent>
       run.keep(parts.journal.append('decision', run.evidence));
     run.evidence = null;
     await allKept(run);
+    // Named in the same moment as the CDR is given to the journal: no row of the call comes between the two.
+    run.record.rows = run.followed?.named(run.record.nodes) ?? null;
     cdr = run.cdr(ending);
     append = parts.journal.append('cdr', cdr);
     await withDeadline('write-cdr', parts.bounds.journalMs, append);
@@ -130,10 +133,13 @@ export const writeCdr = async (run: CallRun, ending: Ending): Promise<CallEvent>
 
 /** What is to be in the journal before the CDR, for as long as one row may take. Never rejects. */
 const allKept = async (run: CallRun): Promise<void> => {
-  if (run.keeping.size === 0) return;
+  const { followed, keeping, parts } = run;
+  const { journalMs } = parts.bounds;
+  const began = parts.clock.mono();
   try {
-    await withDeadline('write-cdr', run.parts.bounds.journalMs, Promise.allSettled([...run.keeping]));
+    if (keeping.size > 0) await withDeadline('write-cdr', journalMs, Promise.allSettled([...keeping]));
   } catch (error) {
     failed(run, 'write-cdr', error);
   }
+  await followed?.settled(Math.max(0, journalMs - (parts.clock.mono() - began)), run.record.nodes);
 };

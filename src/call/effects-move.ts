@@ -55,12 +55,14 @@ export const moveMedia = async (run: CallRun, decision: Private): Promise<CallEv
     await takeBothThere(run, decision, made, joined, called);
     run.anchor = made;
     run.record.node = made.node;
+    run.cameTo(made.node);
   } catch (error) {
     if (made !== null) release(made);
     failed(run, 'move-media', error);
     return { type: 'media-move-failed', ending: mediaEnding(error, 'called-media-unusable') };
   }
   await closing(run, 'release-media', async () => void (await recorded.release()));
+  run.released(recorded);
   await sealWhatThereIs(run, recorded);
   return { type: 'media-moved' };
 };

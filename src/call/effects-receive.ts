@@ -22,6 +22,7 @@ export const receiveCaller = async (run: CallRun): Promise<CallEvent> => {
       media.anchorLobby(run.callId, run.caller.offer),
       release,
     );
+    run.cameTo(lobby.node);
     lobby.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
     const answer = await withDeadline('receive-caller', bounds.anchorMs, lobby.receive());
     const late = (): void =>

@@ -46,6 +46,20 @@ export type JsonObject = { readonly [key: string]: Json };
 export interface Journal {
   /** Resolves only when the row is on the disk (fdatasync). Rejects with an error that has a `code`. */
   append(kind: string, body: JsonObject): Promise<{ readonly seq: number; readonly hash: string }>;
+  /** Follows the rows of one call, whoever in this process writes them, from now to `end`. */
+  follow?(callId: CallId): FollowedRows;
+}
+
+/** The rows of one call so far: the CDR names them, so that none of them can be left out of its evidence. */
+export interface FollowedRows {
+  /**
+   * Resolves when none of them waits for the disk any more, or after so many ms. `nodes`: the media nodes the call was
+   * on, whose attestations belong to it.
+   */
+  settled(ms: number, nodes: readonly string[]): Promise<void>;
+  /** What the CDR says of them. */
+  named(nodes: readonly string[]): JsonObject;
+  end(): void;
 }
 
 // ---- media
@@ -94,6 +108,8 @@ interface Anchored {
   packets(): Promise<number | null>;
   /** Deletes the call on the node at once (no delete delay). Idempotent. */
   release(): Promise<MediaTotals | null>;
+  /** How often the node was told what, and what its replies named; nothing a party said. */
+  replies?(): JsonObject;
   /** Calls back once when the node is found gone or restarted, or loses its attestation. */
   onLost(lost: (why: string) => void): void;
 }

@@ -7,6 +7,7 @@ import type { Clip, Language } from '../core/prompt.js';
 import type { Usage } from '../core/usage.js';
 import type {
   Armed,
+  JsonObject,
   Party,
   PrivateAnchor,
   RecordedAnchor,
@@ -104,6 +105,8 @@ export interface Voice {
   readdress(party: Party, sdp: Sdp): Promise<void>;
   /** Deletes the call on the node at once. Idempotent. */
   release(): Promise<unknown>;
+  /** See `Anchored`. */
+  replies?(): JsonObject;
 }
 
 /**

@@ -8,6 +8,7 @@ import { farewells, refusalPrompt } from '../core/farewell.js';
 import { type PromptId, promptIds, prompts } from '../core/prompt.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
 import { retentionTexts } from '../custody/retention/codes.js';
+import { evidenceErrorTexts } from '../evidence/verify/codes.js';
 import { weights } from '../recording/three-way/signs.js';
 import { registryErrors } from '../registry/errors.js';
 import { changeTexts } from '../review/change.js';
@@ -111,6 +112,9 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
   'retention-codes': table(
     ['code', 'meaning'],
     Object.entries(retentionTexts).map(([code, text]) => [`\`${code}\``, text]),
+  'evidence-codes': table(
+    ['code', 'meaning'],
+    Object.entries(evidenceErrorTexts).map(([code, text]) => [`\`${code}\``, text]),
   ),
   configuration: configReference(),
   'call-here': diagram('here'),

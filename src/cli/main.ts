@@ -27,6 +27,7 @@ import { liveCalls } from './calls.js';
 import { addControlCommands, controlSocket, whoami, withSocket } from './control-commands.js';
 import { actsOf, demo } from './demo.js';
 import { withBlocks } from './doc-blocks.js';
+import { addEvidenceCommands } from './evidence-commands.js';
 import { explainedText, explainNumber, tableText } from './explain.js';
 import { followCalls } from './follow.js';
 import { pastCalls } from './journal.js';
@@ -352,6 +353,7 @@ addJournalCommands(program, { terminal, load, withConfig, withJson });
 
 addRecordingsCommands(program, { terminal, load, withConfig });
 addRetentionCommands(program, { terminal, load, withConfig });
+addEvidenceCommands(program, { terminal, load, withConfig });
 
 const calls = withJson(withSocket(withConfig(program.command('calls'))))
   .description('list the calls under way, --follow them, or list --past ones from the journal')

@@ -1,5 +1,6 @@
 import {
   type Emit,
+  type JsonObject,
   MediaError,
   type MediaTotals,
   type Party,
@@ -9,6 +10,7 @@ import {
 import type { Asked, Sound, Voice } from '../call/talk.js';
 import type { Key } from '../core/key.js';
 import type { CallId } from '../core/leg.js';
+import type { CallReplies } from './call-replies.js';
 import { nobody, otherParty } from './commands.js';
 import type { Keypad } from './keypad.js';
 import type { CallFacts, MediaNode } from './node.js';
@@ -89,6 +91,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   #pending: Pending | null = null;
   #stopListening: (() => void) | null = null;
   #released: Promise<MediaTotals | null> | null = null;
+  #replies: CallReplies | null = null;
   #lostWhy: string | null = null;
   #onLost: ((why: string) => void) | null = null;
 
@@ -126,6 +129,11 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     return this.#correction;
   }
 
+  /** See `Anchored`. */
+  replies(): JsonObject {
+    return this.#replies?.json() ?? { node: this.node, pool: this.home.pool };
+  }
+
   /** What both agreed to last holds text. */
   get carriesText(): boolean {
     return this.#agreed !== null && textSection(this.#agreed.offer) !== null;
@@ -138,7 +146,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
 
   /** Offers the caller's media to the node and blocks the call: nothing passes until `open`. */
   async begin(): Promise<void> {
-    this.home.enter(this.callId, { lost: (why) => this.#lost(why) });
+    this.#replies = this.home.enter(this.callId, { lost: (why) => this.#lost(why) });
     try {
       await this.inTurn(async () => {
         const sdp = await this.home.offer(this.callId, 'caller', false, this.#firstOffer);

@@ -46,6 +46,7 @@ export interface Expected {
 export interface NodeAttestation {
   readonly node: string;
   readonly pool: Pool;
+  /** When the look began. */
   readonly at: WallMs;
   /** `unseen`: nothing speaks against it, but what must be seen could not be. It is not used meanwhile. */
   readonly verdict: 'attested' | 'failed' | 'unseen';

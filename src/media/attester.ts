@@ -1,3 +1,4 @@
+import type { WallMs } from '../core/leg.js';
 import {
   type AttestationFailure,
   judge,
@@ -46,6 +47,8 @@ export class Attester {
   #looking: Promise<void> | null = null;
   #closed = false;
   #told = '';
+  /** A call has left the node since the last look began. */
+  #left = false;
   /** Rises when the node turns out to be down or another process: what was seen before says nothing about it. */
   #incarnation = 0;
 
@@ -94,6 +97,14 @@ export class Attester {
     this.#doors.foreign.forget();
   }
 
+  /**
+   * A call has ended on the node: the next look is told even where nothing has changed. What a call's evidence says of
+   * its node it says of a time between two looks.
+   */
+  callLeft(): void {
+    this.#left = true;
+  }
+
   /** Never to be attested again by this process: it did what its kind cannot do. */
   poison(): void {
     this.#poisoned = true;
@@ -139,6 +150,9 @@ export class Attester {
     const { cli } = this.#options;
     const { foreign } = this.#doors;
     const before = foreign.begin();
+    const at = this.#circumstances.clock.wall();
+    const left = this.#left;
+    this.#left = false;
     const [params, { statistics, compared }] = await Promise.all([
       cli === undefined ? undefined : askCli(cli, 'params current'),
       this.#doors.statistics().then(
@@ -164,7 +178,7 @@ export class Attester {
     return () => {
       // Each look counts from the one before: a foreign command costs the node's calls once, not for ever.
       if (compared !== null) foreign.take(compared);
-      this.#conclude(judge(look, expected, this.#poisoned));
+      this.#conclude(judge(look, expected, this.#poisoned), at, left);
     };
   }
 
@@ -199,17 +213,21 @@ export class Attester {
     this.#doors.restarted('node-restarted');
   }
 
-  #conclude(judged: Pick<NodeAttestation, 'verdict' | 'failures' | 'notSeen' | 'seen'>): void {
+  #conclude(
+    judged: Pick<NodeAttestation, 'verdict' | 'failures' | 'notSeen' | 'seen'>,
+    at: WallMs,
+    left: boolean,
+  ): void {
     const { name, pool } = this.#options;
-    const { emit, clock, onAttestation } = this.#circumstances;
-    const value: NodeAttestation = { node: name, pool, at: clock.wall(), ...judged };
+    const { emit, onAttestation } = this.#circumstances;
+    const value: NodeAttestation = { node: name, pool, at, ...judged };
     this.#latest = value;
     this.#attested = judged.verdict === 'attested';
     this.#blind = judged.verdict === 'unseen' ? this.#blind + 1 : 0;
     const told = JSON.stringify([judged.verdict, judged.failures, judged.notSeen, judged.seen]);
     const changed = told !== this.#told;
     this.#told = told;
-    if (changed) onAttestation(value);
+    if (changed || left) onAttestation(value);
     if (judged.verdict === 'attested') {
       if (changed) emit({ event: 'node-attested', node: name, pool });
       return;

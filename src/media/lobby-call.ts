@@ -1,4 +1,4 @@
-import { MediaError, type Party, type Sdp } from '../call/ports.js';
+import { type JsonObject, MediaError, type Party, type Sdp } from '../call/ports.js';
 import type { Asked, LobbyAnchor, Sound, SpokenPrivateAnchor } from '../call/talk.js';
 import type { Private } from '../core/decision.js';
 import type { Key } from '../core/key.js';
@@ -62,6 +62,10 @@ export class LobbyCall implements LobbyAnchor {
 
   onLost(lost: (why: string) => void): void {
     this.#still().onLost(lost);
+  }
+
+  replies(): JsonObject {
+    return this.#inner.replies();
   }
 
   /** Does nothing once the lobby has become a private call: that call is not the lobby's to end. */

@@ -3,6 +3,7 @@ import type { CallId } from '../core/leg.js';
 import type { Pool } from './attestation.js';
 import { Attester } from './attester.js';
 import { type Bencodable, type BencodeDict, dictAt, integerAt, isDict, isList } from './bencode.js';
+import { CallReplies } from './call-replies.js';
 import { isPromptFile } from './closed-commands.js';
 import {
   answerCommand,
@@ -118,6 +119,7 @@ export abstract class MediaNode {
   readonly #foreign = new ForeignCommands();
   readonly #promptsRoot: string | null;
   readonly #calls = new Map<CallId, CallOnNode>();
+  readonly #replies = new Map<string, CallReplies>();
   readonly #toReap = new Set<CallId>();
   #state: 'starting' | 'up' | 'down' = 'starting';
   #missed = 0;
@@ -185,15 +187,22 @@ export abstract class MediaNode {
     this.#pingNg.close();
   }
 
-  enter(callId: CallId, call: CallOnNode): void {
+  /** Gives what the node will be told and reply of this call. */
+  enter(callId: CallId, call: CallOnNode): CallReplies {
     if (this.#calls.has(callId)) throw new MediaError('node-error', 'call-known');
     // What is left of an earlier call of that id would be taken for this one, and be deleted as such.
     if (this.#toReap.has(callId)) throw new MediaError('node-refused', 'call-leftover');
     this.#calls.set(callId, call);
+    const replies = new CallReplies(this.name, this.pool);
+    this.#replies.set(callId, replies);
+    return replies;
   }
 
   leave(callId: CallId): void {
     this.#calls.delete(callId);
+    this.#replies.get(callId)?.left(this.#circumstances.clock.wall());
+    this.#replies.delete(callId);
+    this.attester.callLeft();
   }
 
   async offer(callId: CallId, from: Party, again: boolean, sdp: string): Promise<string> {
@@ -287,11 +296,16 @@ export abstract class MediaNode {
 
   /** Sends a command and turns the node's error into a MediaError. */
   protected async command(message: BencodeDict): Promise<BencodeDict> {
+    const command = String(message.command);
+    const replies = this.#replies.get(String(message['call-id']));
+    replies?.sent(command);
     try {
       const reply = await this.#send(message, this.#ng);
       if (reply.result !== 'ok') throw readReason(reply, message.command);
+      replies?.answered(command, reply);
       return reply;
     } catch (error) {
+      replies?.failed();
       // Do not wait for the next ping to find out whether the node is gone.
       if (error instanceof MediaError && error.code.startsWith('node-')) void this.#ping();
       throw error;

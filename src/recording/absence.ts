@@ -13,15 +13,20 @@ const list = async (dir: string): Promise<string[]> => {
   return names;
 };
 
-/** Every name in a spool and its folders that holds the call id. Throws where a folder cannot be read. */
-const filesOf = async (spool: string, callId: CallId): Promise<string[]> => {
+/**
+ * Every name in a spool and its folders that holds the call id, and among how many names. Throws where a folder cannot
+ * be read.
+ */
+const filesOf = async (spool: string, callId: CallId): Promise<{ found: string[]; among: number }> => {
   const found: string[] = [];
+  let among = 0;
   for (const entry of await readdir(spool, { withFileTypes: true })) {
     const names = entry.isDirectory() ? await list(join(spool, entry.name)) : [];
     for (const name of names) if (name.includes(callId)) found.push(`${entry.name}/${name}`);
     if (entry.name.includes(callId)) found.push(entry.name);
+    among += names.length + 1;
   }
-  return found;
+  return { found, among };
 };
 
 /**
@@ -39,9 +44,12 @@ export const lookForCall = async (
 ): Promise<SpoolFinding> => {
   const found: JsonObject[] = [];
   const known: string[] = [];
+  const names: Record<string, number> = {};
   try {
     for (const { node, dir } of spools) {
-      for (const file of await filesOf(dir, callId)) found.push({ spool: node, file });
+      const seen = await filesOf(dir, callId);
+      names[node] = seen.among;
+      for (const file of seen.found) found.push({ spool: node, file });
     }
     const { ordinary, sealed: apart } = await vault.filesOf(callId, now);
     for (const file of ordinary) found.push({ spool: 'recordings', file });
@@ -54,6 +62,6 @@ export const lookForCall = async (
     throw new RecordingError('absence-unproved', 'a spool could not be looked at');
   }
   const looked = [...spools.map(({ node }) => node), 'recordings', 'sealed'];
-  const evidence = { looked, found, ...(known.length === 0 ? {} : { sealed: known }) };
+  const evidence = { looked, names, found, ...(known.length === 0 ? {} : { sealed: known }) };
   return found.length === 0 ? { state: 'nothing-found', evidence } : { state: 'violation', evidence };
 };

@@ -49,7 +49,9 @@ export async function readCountersigned(
     for await (const bytes of linesOf(path, file, report)) {
       line += 1;
       const one =
-        bytes.length <= MAX_SIGNED_LINE && isUtf8(bytes) ? readOne(bytes.toString('utf8')) : undefined;
+        bytes.length <= MAX_SIGNED_LINE && isUtf8(bytes)
+          ? readCountersignature(bytes.toString('utf8'))
+          : undefined;
       if (one === undefined || found.length >= MAX_COUNTERSIGNATURES) {
         report.add('countersignature-invalid', { file, line }, 'the line is no countersignature that holds');
         continue;
@@ -83,7 +85,8 @@ async function* linesOf(path: string, name: string, report: Report): AsyncGenera
 
 type Body = Omit<Countersigned, 'key' | 'file' | 'line'> & { readonly node: string; readonly public: string };
 
-function readOne(line: string): (Body & { readonly key: string }) | undefined {
+/** A countersignature that its own key made; undefined where it is none. Whose key it is, is another question. */
+export function readCountersignature(line: string): (Body & { readonly key: string }) | undefined {
   const read = readSignedLine(line);
   if (read === undefined || !isBody(read.body)) return undefined;
   const key = publicKeyOf(read.body.public);

@@ -159,10 +159,12 @@ const outageRow =
 const attestations = (sheet: Sheet, counts: Statement['attestation']): void => {
   const names = Object.keys(counts).sort();
   if (names.length === 0) {
-    sheet.text('Nothing changed in what was seen of them during the period.');
+    sheet.text('No call was on one, and nothing changed in what was seen of them during the period.');
     return;
   }
-  sheet.text('A row is written when what is seen of a media server changes, not at each look.');
+  sheet.text(
+    'A row is written when what is seen of a media server changes, and at the first look after calls have left it.',
+  );
   sheet.table(
     [
       { title: 'Media server', width: 0.4 },
