@@ -52,6 +52,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   vault: (target) =>
     /^(core|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
+  custody: (target) => /^(core|custody|journal|lists|vault)\//.test(target),
   config: (target) => /^(core|config)\//.test(target) || target === 'vault/age-keys.ts',
   api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),
 };

@@ -135,6 +135,12 @@ export const alarmTexts = {
   'claims-too-many': 'A caller claims more numbers private than one caller may hold up for all others.',
   'order-unkept': 'A block, a claim or a protection asked for in a call could not be kept.',
   'spool-unusable': 'The spool cannot take a recording.',
+  'recording-privileged':
+    'A recording’s number proved privileged after its call; it was sealed, and past readers are named.',
+  'seal-failed': 'A recording that must be sealed could not be; it is refused to facility keys meanwhile.',
+  'stray-file': 'A file that no call owns lay among the recordings or in a spool.',
+  'custody-blind': 'Recordings could not be held against the lists, the journals or the vault.',
+  'custody-silent': 'The process that watches over recordings gives no sign of life.',
 } as const;
 export type AlarmCode = keyof typeof alarmTexts;
 export const alarmCodes = Object.keys(alarmTexts) as AlarmCode[];

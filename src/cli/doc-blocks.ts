@@ -7,6 +7,7 @@ import { type EndingCode, endingCodes, endings } from '../core/ending.js';
 import { farewells, refusalPrompt } from '../core/farewell.js';
 import { type PromptId, promptIds, prompts } from '../core/prompt.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
+import { custodyTexts } from '../custody/codes.js';
 import { weights } from '../recording/three-way/signs.js';
 import { changeTexts } from '../review/change.js';
 import { nearnessTexts } from '../review/near-index.js';
@@ -101,6 +102,10 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
   'vault-codes': table(
     ['code', 'meaning'],
     vaultErrorCodes.map((code) => [`\`${code}\``, vaultErrorTexts[code]]),
+  ),
+  'custody-codes': table(
+    ['code', 'meaning'],
+    Object.entries(custodyTexts).map(([code, text]) => [`\`${code}\``, text]),
   ),
   configuration: configReference(),
   'call-here': diagram('here'),

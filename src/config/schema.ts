@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { custody } from './schema-custody.js';
 import { facility, policy } from './schema-policy.js';
 import { dialPlan, trunks } from './schema-trunks.js';
 import { address, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
@@ -378,6 +379,7 @@ export const configSchema = z.strictObject({
   prompts,
   media,
   recording,
+  custody,
   journal,
   policy,
   control,

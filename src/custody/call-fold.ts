@@ -15,9 +15,11 @@ export type Expected =
 export interface CustodyCall {
   readonly callId: CallId;
   readonly facility: string;
-  /** When it came in, and when it had ended, ms since 1970; null while its CDR is not written. */
+  /** When it came in, and when it ended, ms since 1970; null while its CDR is not written. */
   readonly began: number;
   readonly ended: number | null;
+  /** When its CDR was written, which after a crash may be much later. */
+  readonly told: number | null;
   /** Of everybody who was reached in it while it was monitored, as numberKeyText writes them. */
   readonly numbers: readonly string[];
   /** Ids of privileged entries that stood in the lists then, in force or not. */
@@ -172,11 +174,15 @@ export class CallFold {
     const numbers = new Set(open?.numbers);
     const number = numberOf(body.dialled);
     if (number !== null) numbers.add(number);
+    const began = timeOf(body.arrivedAt, at);
+    const told = Date.parse(at);
+    const { durationMs } = body;
     return {
       callId,
       facility: parseFacilityId(textOf(body.facility) ?? '') ?? open?.facility ?? '',
-      began: timeOf(body.arrivedAt, at),
-      ended: Date.parse(at),
+      began,
+      ended: typeof durationMs === 'number' ? Math.max(began, began + durationMs) : told,
+      told,
       numbers: [...numbers],
       listed: [...(open?.listed ?? [])],
       becamePrivate: body.verdict === 'private',
@@ -189,7 +195,8 @@ export class CallFold {
 const MAX_OPEN = 50_000;
 
 const asOpen = ({ callId, facility, began, numbers, listed }: OpenCall): CustodyCall => ({
-  ...{ callId, facility, began, ended: null, becamePrivate: false, expected: { kind: 'nothing' } },
+  ...{ callId, facility, began, ended: null, told: null },
+  ...{ becamePrivate: false, expected: { kind: 'nothing' } },
   numbers: [...numbers],
   listed: [...listed],
 });

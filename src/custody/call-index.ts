@@ -19,8 +19,6 @@ export interface JournalCursor {
 const MAX_LINE = 262_144;
 const CURSOR = 'cursor.json';
 const CALLS = 'calls';
-/** Calls kept in memory before they go to the disk. */
-const MAX_BUFFERED = 5_000;
 
 const isCall = (value: unknown): value is CustodyCall => {
   if (typeof value !== 'object' || value === null) return false;
@@ -55,6 +53,7 @@ export class CallIndex {
   readonly cursors = new Map<string, JournalCursor>();
   readonly #buffer = new Map<string, CustodyCall[]>();
   #buffered = 0;
+  #flushed = '';
 
   private constructor(dir: string) {
     this.#dir = dir;
@@ -81,23 +80,29 @@ export class CallIndex {
     this.cursors.clear();
     this.#buffer.clear();
     this.#buffered = 0;
+    this.#flushed = '';
     await rm(join(this.#dir, CURSOR), { force: true });
     await rm(join(this.#dir, CALLS), { recursive: true, force: true });
     await mkdir(join(this.#dir, CALLS), { recursive: true, mode: 0o700 });
   }
 
-  /** True where there are so many that `flush` is due. */
-  add(call: CustodyCall): boolean {
+  add(call: CustodyCall): void {
     const day = dayOf(call.began);
     const calls = this.#buffer.get(day) ?? [];
     calls.push(call);
     this.#buffer.set(day, calls);
     this.#buffered += 1;
-    return this.#buffered >= MAX_BUFFERED;
+  }
+
+  /** Calls that are in memory alone. */
+  get buffered(): number {
+    return this.#buffered;
   }
 
   /** Calls first, then how far they go: after a crash some are there twice, and none is missing. */
   async flush(): Promise<void> {
+    const places = [...this.cursors.values()].map(({ place }) => `${place.seq} ${place.hash}`).join(' ');
+    if (places === this.#flushed) return;
     for (const [day, calls] of this.#buffer) {
       await this.#append(day, calls.map((call) => `${JSON.stringify(call)}\n`).join(''));
     }
@@ -110,6 +115,7 @@ export class CallIndex {
       open: fold.toJson(),
     }));
     await replaceFile(join(this.#dir, CURSOR), [JSON.stringify({ format: 1, journals: saved })]);
+    this.#flushed = places;
   }
 
   /** Days with calls, `2026/11/21`, the newest first. */

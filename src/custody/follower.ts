@@ -37,15 +37,17 @@ const isRow = (value: unknown): value is JournalRow => {
   );
 };
 
-const rowOf = (bytes: Buffer, where: string): JournalRow => {
+/** `resumed`: where somebody reads on there was the beginning of a row, so what is none there is another file. */
+const rowOf = (bytes: Buffer, where: string, resumed: boolean): JournalRow => {
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString('utf8'));
   } catch {
-    throw new CustodyError('journal-unread', `${where} holds a line that is no row`);
+    value = null;
   }
-  if (!isRow(value)) throw new CustodyError('journal-unread', `${where} holds a line that is no row`);
-  return value;
+  if (isRow(value)) return value;
+  const code = resumed ? 'journal-other' : 'journal-unread';
+  throw new CustodyError(code, `${where} holds a line that is no row`);
 };
 
 /**
@@ -96,9 +98,8 @@ async function* readOn(
     const batch: Followed[] = [];
     for (const line of lines) {
       if (!line.terminated) break;
-      const row = rowOf(line.bytes, where);
-      const first = place.seq === 0;
-      if (!first && (row.prev !== place.hash || row.seq !== place.seq + 1)) {
+      const row = rowOf(line.bytes, where, line.offset === from.offset && from.seq > 0);
+      if (place.seq > 0 && (row.prev !== place.hash || row.seq !== place.seq + 1)) {
         throw new CustodyError('journal-other', `${where} does not go on from the row read last`);
       }
       place = {

@@ -19,6 +19,8 @@ const GRACE_MS = 120_000;
 /** What ended longer ago is left to the full round: the first run reads years of it. */
 const RECENT_MS = 3_600_000;
 const MAX_WAITING = 10_000;
+/** Calls kept in memory before they go to the index on the disk. */
+const MAX_BUFFERED = 5_000;
 /** Entries named in an order; one is enough to seal. */
 const MAX_ENTRIES = 10;
 
@@ -75,19 +77,8 @@ export class Reconciler {
     const report = this.#begin();
     await this.#known.refresh();
     if (this.#lists === null) await this.#readLists(report);
-    const orders: SealOrder[] = [];
-    await this.#catchUp(report, async (call) => {
-      report.calls += 1;
-      const order = await this.#orderFor(call);
-      if (order !== null) orders.push(order);
-      const recent = call.ended !== null && this.#parts.wall() - call.ended < RECENT_MS;
-      if (recent && call.expected.kind !== 'nothing' && this.#waiting.size < MAX_WAITING) {
-        this.#waiting.set(call.callId, call);
-      }
-    });
-    await this.#sealing.order(orders);
-    await this.#sealing.work(report, false);
-    await this.#index.flush();
+    await this.#catchUp(report);
+    await this.#seal(report, false);
     await this.#verifyWaiting(report);
     return this.#end(report);
   }
@@ -97,8 +88,7 @@ export class Reconciler {
     const report = this.#begin();
     await this.#known.refresh();
     await this.#readLists(report);
-    await this.#catchUp(report, async () => undefined);
-    await this.#index.flush();
+    await this.#catchUp(report);
     const orders: SealOrder[] = [];
     for (const day of await this.#index.days()) {
       for (const call of (await this.#index.day(day)).values()) {
@@ -114,7 +104,7 @@ export class Reconciler {
     }
     // What is newly hit first: what failed before has its mark already.
     await this.#sealing.order(orders);
-    await this.#sealing.work(report, true);
+    await this.#seal(report, true);
     return this.#end(report);
   }
 
@@ -147,21 +137,16 @@ export class Reconciler {
 
   async #looked(report: Report, between: () => Promise<unknown>): Promise<boolean> {
     const days = await this.#index.days();
-    if (days.length > 0 && !(await this.#vaultThere())) {
-      // A disk that is not mounted is not a thousand recordings lost.
-      this.#blinded(report, new CustodyError('vault-empty'));
-      return false;
-    }
     const strays = new Strays(this.#parts, this.#known);
     const pace = this.#pace();
     const all = new Set([...days, ...(await this.#daysInVault(strays, report))]);
     for (const day of [...all].sort().reverse()) await this.#day(day, { strays, pace, between }, report);
     await strays.elsewhere(report);
-    const complete = await this.#catchUp(report, async () => undefined);
-    await this.#index.flush();
+    const complete = await this.#catchUp(report);
+    await this.#seal(report, false);
     // Where a journal could not be read, nobody can say whose a file is.
     if (complete) await strays.settle(this.#index, report, this.#allStrays);
-    return complete;
+    return complete && report.sighted;
   }
 
   async #day(day: string, { strays, pace, between }: Looking, report: Report): Promise<void> {
@@ -177,7 +162,7 @@ export class Reconciler {
     const found: string[] = [];
     for (const call of calls.values()) {
       if (call.expected.kind === 'nothing') continue;
-      const recent = call.ended !== null && this.#parts.wall() - call.ended < this.#graceMs;
+      const recent = call.told !== null && this.#parts.wall() - call.told < this.#graceMs;
       const code = await this.#verify(call, pace);
       report.verified += 1;
       this.#parts.alive();
@@ -198,7 +183,7 @@ export class Reconciler {
       const code = await this.#verify(call, pace);
       report.verified += 1;
       this.#parts.alive();
-      const late = call.ended === null || this.#parts.wall() - call.ended >= this.#graceMs;
+      const late = call.told === null || this.#parts.wall() - call.told >= this.#graceMs;
       if (code !== null && !late) continue;
       this.#waiting.delete(callId);
       if (code !== null) missing.push({ call, code });
@@ -231,6 +216,7 @@ export class Reconciler {
     report: Report,
   ): Promise<void> {
     const fresh = missing.filter(({ call, code }) => this.#known.missing.get(call.callId) !== code);
+    // A disk that is not mounted is not a thousand recordings lost.
     if (fresh.length > 0 && !(await this.#vaultThere())) {
       this.#blinded(report, new CustodyError('vault-empty'));
       return;
@@ -268,6 +254,11 @@ export class Reconciler {
     return null;
   }
 
+  async #seal(report: Report, again: boolean): Promise<void> {
+    await this.#sealing.work(report, again);
+    this.#names = null;
+  }
+
   /** Names of a day's folder: calls of one day are asked about one after the other. */
   async #namesOf(day: string): Promise<readonly string[]> {
     if (this.#names?.day === day) return this.#names.names;
@@ -276,12 +267,15 @@ export class Reconciler {
     return names;
   }
 
-  /** Reads every journal to its end. True where all of them could be. */
-  async #catchUp(report: Report, take: (call: CustodyCall) => Promise<void>): Promise<boolean> {
+  /**
+   * Reads every journal to its end, and matches each call that ended since. What is to be sealed is written down before
+   * the place is that was read to. True where all journals could be read.
+   */
+  async #catchUp(report: Report): Promise<boolean> {
     let complete = true;
     for (const journal of this.#parts.journals) {
       try {
-        await this.#readOn(journal, take);
+        await this.#readOn(journal, report);
       } catch (error) {
         if (!(error instanceof CustodyError)) throw error;
         this.#blinded(report, error);
@@ -294,21 +288,33 @@ export class Reconciler {
     return complete;
   }
 
-  async #readOn(journal: string, take: (call: CustodyCall) => Promise<void>): Promise<void> {
+  async #readOn(journal: string, report: Report): Promise<void> {
     const cursor = this.#index.cursor(journal);
     for await (const batch of rowsFrom(journal, cursor.place)) {
-      let full = false;
+      const orders: SealOrder[] = [];
       for (const { row, place } of batch) {
         cursor.begins ??= row.at;
         const call = cursor.fold.take(row);
         cursor.place = place;
         if (call === null) continue;
-        full = this.#index.add(call);
-        await take(call);
+        report.calls += 1;
+        this.#index.add(call);
+        const order = await this.#orderFor(call);
+        if (order !== null) orders.push(order);
+        this.#wait(call);
       }
+      await this.#sealing.order(orders);
       this.#parts.alive();
-      if (full) await this.#index.flush();
+      if (this.#index.buffered >= MAX_BUFFERED) await this.#index.flush();
     }
+    await this.#index.flush();
+  }
+
+  /** A recording is verified soon after its call; what ended long ago is left to the full round. */
+  #wait(call: CustodyCall): void {
+    const recent = call.told !== null && this.#parts.wall() - call.told < RECENT_MS;
+    if (!recent || call.expected.kind === 'nothing' || this.#waiting.size >= MAX_WAITING) return;
+    this.#waiting.set(call.callId, call);
   }
 
   *#openCalls(): Generator<CustodyCall, void, undefined> {

@@ -89,11 +89,14 @@ export class Sealing {
     try {
       await this.#mark(order);
       const done = await reseal(store, escrow, order, wall());
-      if (done.state === 'nothing') await rows.append('recording-seal-void', { callId });
-      else await rows.append('recording-sealed', sealedRow(order, done, readers));
+      // A recording that was sealed before, and came back as it was, is not told twice.
+      const told = done.state === 'was-sealed' && this.#known.sealed.has(callId);
+      const news = done.state !== 'nothing' && !told;
+      if (news) await rows.append('recording-sealed', sealedRow(order, done, readers));
+      else await rows.append('recording-seal-void', { callId });
       await store.remove(markOf(callId));
       this.#failed.delete(callId);
-      if (done.state === 'nothing') return;
+      if (!news) return;
       const code = order.lists === null ? 'recording-ordinary' : 'recording-privileged';
       const classes = [...new Set(order.lists?.entries.map((one) => one.class))].join(', ');
       const what = order.lists === null ? order.why : `${classes}, epoch ${order.lists.epoch}`;

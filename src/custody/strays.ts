@@ -1,4 +1,7 @@
+import { VaultError } from '../vault/errors.js';
+import { MAX_MANIFEST, readManifest } from '../vault/manifest.js';
 import { SEALING } from '../vault/sealing-mark.js';
+import { readWhole } from '../vault/store.js';
 import { SEALED } from '../vault/vault.js';
 import type { CallIndex } from './call-index.js';
 import { codeOf } from './codes.js';
@@ -21,6 +24,12 @@ const callIdIn = (name: string): string | null =>
 /** Longest name a row holds. */
 const MAX_NAME = 500;
 
+/** A name to be judged: the day of its folder, where it is one, and the call it seems to be of. */
+interface Candidate extends Stray {
+  readonly day: string | null;
+  readonly callId: string | null;
+}
+
 /** How a name that was left where it is stands in custody's journal. */
 const leftName = ({ place, name }: Stray): string => `${place}:${name.slice(0, MAX_NAME)}`;
 
@@ -40,7 +49,7 @@ const isPart = (callId: string, name: string, sealed: boolean): boolean => {
 export class Strays {
   readonly #parts: CustodyParts;
   readonly #known: Known;
-  readonly #candidates: (Stray & { readonly day: string | null; readonly callId: string | null })[] = [];
+  readonly #candidates: Candidate[] = [];
   #more = 0;
 
   constructor(parts: CustodyParts, known: Known) {
@@ -89,16 +98,16 @@ export class Strays {
     const asked = new Set(this.#candidates.flatMap(({ callId }) => callId ?? []));
     const owned = await index.known(asked);
     const begins = beginOf(index);
-    const strays = this.#candidates.filter(({ place, day, callId, name }) => {
+    const strays: Stray[] = [];
+    for (const candidate of this.#candidates) {
+      const { place, name, day, callId } = candidate;
       // A file of a call that is open may lie in the folder of the day before; one of an ended call may not.
-      if (callId !== null && index.isOpen(callId)) return false;
-      if (this.#known.left.has(leftName({ place, name }))) return false;
-      if (callId !== null && owned.has(callId) && (place === 'spool' || owned.get(callId) === day))
-        return false;
-      if (day === null || day >= begins) return true;
-      report.notJudged += 1;
-      return false;
-    });
+      if (callId !== null && index.isOpen(callId)) continue;
+      if (this.#known.left.has(leftName(candidate))) continue;
+      if (callId !== null && owned.has(callId) && (place === 'spool' || owned.get(callId) === day)) continue;
+      if (day !== null && (await this.#isOlder(candidate, begins))) report.notJudged += 1;
+      else strays.push({ place, name });
+    }
     const count = strays.length + this.#more;
     if (!all && count > Math.max(ALWAYS, SHARE * report.names)) {
       report.add('strays-too-many', { detail: `${count} of ${report.names}` });
@@ -106,6 +115,25 @@ export class Strays {
       return;
     }
     for (const stray of strays) await this.#move(stray, report);
+  }
+
+  /**
+   * Whether a file is of a time of which not every journal can tell: of an earlier day, or of a recording whose manifest
+   * says that it was made earlier on the day a journal was begun.
+   */
+  async #isOlder({ name, day, callId }: Candidate, begins: string): Promise<boolean> {
+    const first = begins.slice(0, 10).replaceAll('-', '/');
+    if (day === null || day > first) return false;
+    if (day < first) return true;
+    if (callId === null) return false;
+    const folder = name.slice(0, name.lastIndexOf('/'));
+    try {
+      const bytes = await readWhole(this.#parts.store, `${folder}/${callId}.json`, MAX_MANIFEST);
+      return readManifest(bytes, `${callId}.json`).receivedAt < begins;
+    } catch (error) {
+      if (error instanceof VaultError) return false;
+      throw error;
+    }
   }
 
   async #move({ place, name }: Stray, report: Report): Promise<void> {
@@ -147,14 +175,15 @@ export class Strays {
     report.add('stray-folder', { name: name.slice(0, MAX_NAME) });
   }
 
-  #add(stray: Stray & { readonly day: string | null; readonly callId: string | null }): void {
+  #add(stray: Candidate): void {
     if (this.#candidates.length < MAX_CANDIDATES) this.#candidates.push(stray);
     else this.#more += 1;
   }
 }
 
-/** The first day of which every journal can tell: files of earlier ones may be of calls nobody remembers. */
-const beginOf = (index: CallIndex): string => {
-  const begins = [...index.cursors.values()].map(({ begins: at }) => at?.slice(0, 10).replaceAll('-', '/'));
-  return begins.reduce<string>((last, one) => (one === undefined || one > last ? (one ?? '9999') : last), '');
-};
+/** The first moment of which every journal can tell: earlier files may be of calls nobody remembers. */
+const beginOf = (index: CallIndex): string =>
+  [...index.cursors.values()].reduce((last, { begins }) => {
+    const at = begins ?? '9999';
+    return at > last ? at : last;
+  }, '');
