@@ -12,6 +12,8 @@ export interface StatementFlags {
   readonly facility?: string | undefined;
   /** Journal folders, one for each controller. */
   readonly journals: readonly string[];
+  /** Folders of custody's journals. */
+  readonly custody?: readonly string[] | undefined;
   readonly key: string;
   readonly out: string;
   readonly words: boolean;
@@ -73,16 +75,22 @@ export const makeAndWrite = (
 
 interface Reading {
   readonly journals: readonly string[];
+  readonly custody?: readonly string[] | undefined;
   readonly period: { readonly from: string; readonly to: string };
   readonly facility?: string | null | undefined;
   readonly words: boolean;
 }
 
-const read = async ({ journals, period, facility, words }: Reading, version: string, terminal: Terminal) => {
+const read = async (
+  { journals, custody = [], period, facility, words }: Reading,
+  version: string,
+  terminal: Terminal,
+) => {
   const bar = progress(terminal, 'rows read');
   try {
     return await makeStatement({
       journals,
+      custody,
       scope: { period, facility: facility ?? null, words },
       version,
       progress: (_node, rows) => bar.at(rows, null),
@@ -96,6 +104,7 @@ export interface VerifyFlags {
   readonly publicKey: string;
   /** To make the statement again from, and compare; none for a check of the files alone. */
   readonly journals: readonly string[];
+  readonly custody?: readonly string[] | undefined;
   readonly json: boolean;
 }
 
@@ -110,7 +119,7 @@ export const verifyWritten = (
     const key = await readPublicKey(flags.publicKey);
     const checked = await checkStatement(dir, key, version);
     const { statement } = checked;
-    if (flags.journals.length > 0) await compare(checked, flags.journals, version, terminal);
+    if (flags.journals.length > 0) await compare(checked, flags, version, terminal);
     const journal = flags.journals.length > 0 ? 'same' : 'not-compared';
     if (flags.json) {
       terminal.out(
@@ -144,7 +153,7 @@ const pdfTexts: Readonly<Record<Checked['pdf'], string>> = {
 
 const compare = async (
   { statement, text }: Checked,
-  journals: readonly string[],
+  { journals, custody }: Pick<VerifyFlags, 'journals' | 'custody'>,
   version: string,
   terminal: Terminal,
 ): Promise<void> => {
@@ -155,7 +164,8 @@ const compare = async (
     );
   }
   const { period, facility, words } = statement;
-  const again = await read({ journals, period, facility, words: words === 'masked' }, version, terminal);
+  const reading = { journals, custody, period, facility, words: words === 'masked' };
+  const again = await read(reading, version, terminal);
   if (statementText(again) !== text) {
     throw new StatementError('journal-differs', 'these journals lead to another statement');
   }

@@ -1,4 +1,5 @@
 import type { Incident } from './calls.js';
+import type { CustodyJson } from './custody.js';
 import type { OrdersJson } from './orders.js';
 import type { OutagesJson } from './outages.js';
 import type { Counts, Listing, Place } from './tally.js';
@@ -31,6 +32,8 @@ export interface Statement {
   };
   readonly otherCallsOnDisk: Counts;
   readonly sealed: Counts;
+  /** What was found and done after the calls, where custody's journals were given. */
+  readonly custody: CustodyJson;
   readonly incidents: {
     readonly counts: Counts;
     readonly listed: Readonly<Record<string, Listing<Incident>>>;

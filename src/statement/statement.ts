@@ -1,5 +1,6 @@
 import { canonicalJson } from '../journal/canonical.js';
 import { bucketsOf } from './buckets.js';
+import { CustodyTotals } from './custody.js';
 import { StatementError } from './errors.js';
 import { NodeFold, type Scope, Totals } from './fold.js';
 import type { CallsPart, ControllerPart, ListsPart, NotKept, Statement } from './model.js';
@@ -43,6 +44,8 @@ const notKept: readonly NotKept[] = [
 export interface StatementSources {
   /** Journal folders, one for each controller, in any order. */
   readonly journals: readonly string[];
+  /** Folders of custody's journals, one for each controller that has one. */
+  readonly custody?: readonly string[];
   readonly scope: Scope;
   readonly version: string;
   /** Told now and then, with the rows of this journal read so far. */
@@ -56,19 +59,10 @@ export interface StatementSources {
  */
 export const makeStatement = async (sources: StatementSources): Promise<Statement> => {
   const { scope, version, progress } = sources;
-  const nodes = new Map<string, string>();
-  for (const dir of sources.journals) {
-    const node = await nodeNameOf(dir);
-    const other = nodes.get(node);
-    if (other !== undefined) {
-      throw new StatementError('node-repeated', `${dir} and ${other} are both of controller ${node}`);
-    }
-    nodes.set(node, dir);
-  }
+  const nodes = await byNode(sources.journals);
   const totals = new Totals();
   const controllers: ControllerPart[] = [];
-  // In the order of their names, whatever order they were given in: bounded lists are filled in this order.
-  for (const [node, dir] of [...nodes].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [node, dir] of sortedByNode(nodes)) {
     const fold = new NodeFold(node, scope, totals);
     await readNode(dir, scope.period.to, {
       wants: fold.wants,
@@ -80,15 +74,38 @@ export const makeStatement = async (sources: StatementSources): Promise<Statemen
   if (controllers.every(({ rows }) => rows === 0)) {
     throw new StatementError('period-without-rows', 'the journals hold no row of this period');
   }
-  return statementOf(controllers, totals, scope, version);
+  const custody = new CustodyTotals();
+  for (const [node, dir] of sortedByNode(await byNode(sources.custody ?? []))) {
+    const reader = custody.reader(node, scope.period, scope.facility);
+    await readNode(dir, scope.period.to, { ...reader, progress: (rows) => progress?.(node, rows) });
+    reader.end();
+  }
+  return { ...statementOf(controllers, totals, scope, version), custody: custody.json() };
 };
+
+const byNode = async (dirs: readonly string[]): Promise<ReadonlyMap<string, string>> => {
+  const nodes = new Map<string, string>();
+  for (const dir of dirs) {
+    const node = await nodeNameOf(dir);
+    const other = nodes.get(node);
+    if (other !== undefined) {
+      throw new StatementError('node-repeated', `${dir} and ${other} are both of controller ${node}`);
+    }
+    nodes.set(node, dir);
+  }
+  return nodes;
+};
+
+/** In the order of their names, whatever order they were given in: bounded lists are filled in this order. */
+const sortedByNode = (nodes: ReadonlyMap<string, string>): readonly (readonly [string, string])[] =>
+  [...nodes].sort(([a], [b]) => (a < b ? -1 : 1));
 
 const statementOf = (
   controllers: readonly ControllerPart[],
   totals: Totals,
   scope: Scope,
   version: string,
-): Statement => {
+): Omit<Statement, 'custody'> => {
   const { calls, orders } = totals;
   const { period, facility, words } = scope;
   const byFacility = calls.byFacility.json();

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { reseal, type SealOrder } from '../../src/custody/reseal.js';
+import { makeStatement } from '../../src/statement/statement.js';
 import { findRecording } from '../../src/vault/catalogue.js';
 import { decryptRecording } from '../../src/vault/decrypt.js';
 import { VaultError } from '../../src/vault/errors.js';
@@ -297,5 +298,21 @@ t.test(
       readers: [{ by: 'alice', outcome: 'decrypted' }],
     });
     t.match(house.alarms.at(-1), { alarm: 'recording-privileged', detail: /read 1 time\(s\), by alice/ });
+
+    const period = { from: '2020-01-01T00:00:00.000Z', to: '2099-01-01T00:00:00.000Z' };
+    const told = (custody: readonly string[], facility: string | null = null) =>
+      makeStatement({
+        ...{ journals: [house.journalDir], custody, version: 'test' },
+        scope: { period, facility, words: true },
+      });
+    t.match((await told([house.own])).custody, {
+      journals: [{ node: 'c-1', rows: Number }],
+      sealed: { 'privileged-number': { attorney: 1 } },
+      readBefore: { recordings: 1, readings: 1 },
+      sealsFailed: { 'vault-full': 1 },
+      otherRows: {},
+    });
+    t.same((await told([house.own], 'north')).custody.sealed, { 'privileged-number': { attorney: 1 } });
+    t.match((await told([])).custody, { journals: [], sealed: {} });
   },
 );
