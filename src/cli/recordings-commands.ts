@@ -62,8 +62,9 @@ export const addRecordingsCommands = (program: Command, { terminal, load, withCo
     .description('decrypt one recording with an identity; who does it and why is journalled first')
     .argument('<id>', 'id of the call, or its first characters')
     .requiredOption(
-      '--identity <files...>',
-      'files of private keys (age), readable by their owner alone; two for what was sealed after its call',
+      '--identity <file>',
+      'file of a private key (age), readable by its owner alone; given twice where two are needed',
+      (file: string, given: readonly string[] = []) => [...given, file],
     )
     .requiredOption('--why <text>', `why, in at most ${maxWhyLength} characters; required, and journalled`)
     .option('--by <name>', `who reads it, in at most ${maxByLength} characters (default: you, as logged in)`)

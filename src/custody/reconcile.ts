@@ -89,6 +89,8 @@ export class Reconciler {
     await this.#known.refresh();
     await this.#readLists(report);
     await this.#catchUp(report);
+    // Each call counts once: what was just read is among those of its day.
+    report.calls = 0;
     const orders: SealOrder[] = [];
     for (const day of await this.#index.days()) {
       for (const call of (await this.#index.day(day)).values()) {
