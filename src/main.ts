@@ -10,6 +10,7 @@ import type { AppEvent } from './call/events.js';
 import type { Clock, Emit } from './call/ports.js';
 import type { Config } from './config/schema.js';
 import type { CallId, WallMs } from './core/leg.js';
+import { watchCustody } from './custody-watch.js';
 import type { Journal as JournalFile } from './journal/log.js';
 import type { RedisLists } from './lists/redis-lists.js';
 import { createLog } from './log.js';
@@ -166,6 +167,7 @@ const start = async (
     onFault: (command) => emit({ event: 'fault', where: 'control', code: command }),
   });
   closers.push(() => control.close());
+  closers.push(watchCustody(config.custody, emit));
   const checks = (): readonly Check[] => checksOf({ endpoint, lists, media, journal });
   const health = await startHealth({
     host: config.http.address,

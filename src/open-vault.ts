@@ -13,11 +13,16 @@ export const storeOf = ({ recording }: Pick<Config, 'recording'>): Store =>
     minFreeBytes: recording.vault.minFreeMegabytes * 1024 * 1024,
   });
 
+interface VaultKeys {
+  readonly facilities: ReadonlyMap<string, readonly VaultKey[]>;
+  readonly sealed: readonly VaultKey[];
+}
+
 /**
- * The vault, with every key read: one that is missing or malformed refuses to start, for it would be found out by the
- * first recording that nobody can open. Rejects with VaultError.
+ * Every public key of the configuration. Rejects with VaultError where one is missing, malformed, or is there under two
+ * ids.
  */
-export const openVault = async (config: Pick<Config, 'recording'>): Promise<RecordingVault> => {
+export const vaultKeysOf = async (config: Pick<Config, 'recording'>): Promise<VaultKeys> => {
   const { keys, facilities, sealed } = config.recording.vault;
   const read = new Map<string, VaultKey>();
   for (const [id, { role, recipient: text, recipientFile }] of Object.entries(keys)) {
@@ -35,9 +40,15 @@ export const openVault = async (config: Pick<Config, 'recording'>): Promise<Reco
       if (key === undefined) throw new VaultError('no-recording-key', `there is no key ${id}`);
       return key;
     });
-  return createVault({
-    store: storeOf(config),
+  return {
     facilities: new Map(Object.entries(facilities).map(([name, ids]) => [name, named(ids)])),
     sealed: named(sealed),
-  });
+  };
 };
+
+/**
+ * The vault, with every key read: one that is missing or malformed refuses to start, for it would be found out by the
+ * first recording that nobody can open. Rejects with VaultError.
+ */
+export const openVault = async (config: Pick<Config, 'recording'>): Promise<RecordingVault> =>
+  createVault({ store: storeOf(config), ...(await vaultKeysOf(config)) });

@@ -54,6 +54,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   registry: (target) => /^(core|registry)\//.test(target),
   vault: (target) =>
     /^(core|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
+  custody: (target) => /^(core|custody|journal|lists|vault)\//.test(target),
   config: (target) => /^(core|config)\//.test(target) || target === 'vault/age-keys.ts',
   api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),
 };

@@ -165,6 +165,12 @@ export const alarmTexts = {
   'spool-unusable': 'The spool cannot take a recording.',
   'retention-overdue':
     'Recordings are due to be removed, or no round of expiry has been complete, for longer than configured.',
+  'recording-privileged':
+    'A recording’s number proved privileged after its call; it was sealed, and past readers are named.',
+  'seal-failed': 'A recording that must be sealed could not be; it is refused to facility keys meanwhile.',
+  'stray-file': 'A file that no call owns lay among the recordings or in a spool.',
+  'custody-blind': 'Recordings could not be held against the lists, the journals or the vault.',
+  'custody-silent': 'The process that watches over recordings gives no sign of life.',
 } as const;
 export type AlarmCode = keyof typeof alarmTexts;
 export const alarmCodes = Object.keys(alarmTexts) as AlarmCode[];

@@ -7,6 +7,7 @@ import { type EndingCode, endingCodes, endings } from '../core/ending.js';
 import { farewells, refusalPrompt } from '../core/farewell.js';
 import { type PromptId, promptIds, prompts } from '../core/prompt.js';
 import { reasonCodes, reasonTexts } from '../core/reason.js';
+import { custodyTexts } from '../custody/codes.js';
 import { retentionTexts } from '../custody/retention/codes.js';
 import { evidenceErrorTexts } from '../evidence/verify/codes.js';
 import { weights } from '../recording/three-way/signs.js';
@@ -112,9 +113,14 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
   'retention-codes': table(
     ['code', 'meaning'],
     Object.entries(retentionTexts).map(([code, text]) => [`\`${code}\``, text]),
+  ),
   'evidence-codes': table(
     ['code', 'meaning'],
     Object.entries(evidenceErrorTexts).map(([code, text]) => [`\`${code}\``, text]),
+  ),
+  'custody-codes': table(
+    ['code', 'meaning'],
+    Object.entries(custodyTexts).map(([code, text]) => [`\`${code}\``, text]),
   ),
   configuration: configReference(),
   'call-here': diagram('here'),

@@ -25,6 +25,7 @@ import {
 } from './callers.js';
 import { liveCalls } from './calls.js';
 import { addControlCommands, controlSocket, whoami, withSocket } from './control-commands.js';
+import { addCustodyCommands } from './custody-commands.js';
 import { actsOf, demo } from './demo.js';
 import { withBlocks } from './doc-blocks.js';
 import { addEvidenceCommands } from './evidence-commands.js';
@@ -354,6 +355,7 @@ addJournalCommands(program, { terminal, load, withConfig, withJson });
 addRecordingsCommands(program, { terminal, load, withConfig });
 addRetentionCommands(program, { terminal, load, withConfig });
 addEvidenceCommands(program, { terminal, load, withConfig });
+addCustodyCommands(program, { terminal, load, withConfig });
 
 const calls = withJson(withSocket(withConfig(program.command('calls'))))
   .description('list the calls under way, --follow them, or list --past ones from the journal')

@@ -3,6 +3,7 @@ import { maxByLength, maxWhyLength } from '../api/control-request.js';
 import { storeOf } from '../open-vault.js';
 import { createLocalStore } from '../vault/local-store.js';
 import { type Shared, whoami } from './control-commands.js';
+import { custodyJournalDir } from './custody-journal.js';
 import {
   type ListFlags,
   type RecordingsDesk,
@@ -18,12 +19,13 @@ interface Flags {
   readonly json: boolean;
 }
 interface DecryptFlags extends Flags {
-  readonly identity: string;
+  readonly identity: string[];
   readonly why: string;
   readonly by?: string;
   readonly out: string;
   readonly readings?: string;
   readonly journal?: string;
+  readonly custody?: string;
 }
 
 /** Adds the commands that look at recordings, and the one that opens them where the key is. */
@@ -59,12 +61,17 @@ export const addRecordingsCommands = (program: Command, { terminal, load, withCo
   looking(recordings.command('decrypt'))
     .description('decrypt one recording with an identity; who does it and why is journalled first')
     .argument('<id>', 'id of the call, or its first characters')
-    .requiredOption('--identity <file>', 'file of the private key (age), readable by its owner alone')
+    .requiredOption(
+      '--identity <file>',
+      'file of a private key (age), readable by its owner alone; given twice where two are needed',
+      (file: string, given: readonly string[] = []) => [...given, file],
+    )
     .requiredOption('--why <text>', `why, in at most ${maxWhyLength} characters; required, and journalled`)
     .option('--by <name>', `who reads it, in at most ${maxByLength} characters (default: you, as logged in)`)
     .option('--out <dir>', 'folder for the plain files; nothing there is overwritten', '.')
     .option('--readings <dir>', 'journal of readings (default: that of the configuration)')
     .option('--journal <dir>', 'the controller’s journal, to hold the recording against')
+    .option('--custody <dir>', 'custody’s journal, which says what is to be sealed')
     .action((id: string, flags: DecryptFlags) => {
       const told = flags.readings !== undefined && flags.directory !== undefined;
       const config = told ? null : load(flags);
@@ -73,6 +80,7 @@ export const addRecordingsCommands = (program: Command, { terminal, load, withCo
         ...{ id, identity, why, by, out },
         readings: flags.readings ?? config?.recording.vault.readings ?? '',
         journal: flags.journal ?? config?.journal.directory ?? null,
+        custody: flags.custody ?? (config === null ? null : custodyJournalDir(config)),
       };
       return recordingsDecrypt(options, deskOf(flags));
     });

@@ -2,10 +2,12 @@ import { resolve } from 'node:path';
 import { isPrintable, maxByLength, maxWhyLength } from '../api/control-request.js';
 import { type Journal, openJournal } from '../journal/log.js';
 import { readJournal } from '../journal/read.js';
+import type { Identity } from '../vault/age-keys.js';
 import { type Found, findRecording, recordingsIn } from '../vault/catalogue.js';
 import { decryptRecording } from '../vault/decrypt.js';
 import { VaultError } from '../vault/errors.js';
 import { readIdentityFile, writeIdentityFile } from '../vault/key-files.js';
+import { refuseWhileSealing } from '../vault/sealing-mark.js';
 import type { Store } from '../vault/store.js';
 import { exitCodes } from './control-client.js';
 import { CommandError, columns, type Terminal } from './output.js';
@@ -101,6 +103,12 @@ export const recordingsList = async (desk: RecordingsDesk, flags: ListFlags): Pr
   }
 };
 
+const sealedText = ({ sealed }: Found['manifest']): string => {
+  if (sealed === null) return 'no';
+  const by = sealed.lists === undefined ? '' : `, by the lists of epoch ${sealed.lists.epoch}`;
+  return `${sealed.why}, ${sealed.at}${by}`;
+};
+
 /** `recordings show`: one manifest; nothing is decrypted. */
 export const recordingsShow = async (
   id: string,
@@ -121,8 +129,16 @@ export const recordingsShow = async (
       ['made', manifest.createdAt],
       ['seconds', manifest.seconds.toFixed(1)],
       ['complete', manifest.complete ? 'yes' : 'no'],
-      ['sealed', manifest.sealed === null ? 'no' : `${manifest.sealed.why}, ${manifest.sealed.at}`],
+      ['sealed', sealedText(manifest)],
       ...manifest.keys.map(({ id: key, role, recipient }) => ['opens with', `${key} (${role}) ${recipient}`]),
+      ...(manifest.inner === null
+        ? []
+        : [
+            [
+              'and then with',
+              manifest.inner.keys.map(({ id: key, role }) => `${key} (${role})`).join(' or '),
+            ],
+          ]),
       ...manifest.files.map(({ name, bytes, sha256 }) => [
         'file',
         `${store.locate(`${folder}/${name}`)} (${bytes} bytes, sha256 ${sha256})`,
@@ -134,7 +150,8 @@ export const recordingsShow = async (
 
 export interface DecryptOptions {
   readonly id: string;
-  readonly identity: string;
+  /** Files of identities: a recording that was sealed after its call needs two. */
+  readonly identity: readonly string[];
   readonly by: string;
   readonly why: string;
   readonly out: string;
@@ -142,6 +159,8 @@ export interface DecryptOptions {
   readonly readings: string;
   /** The controller's journal, where it is on this machine; null where it is not. */
   readonly journal: string | null;
+  /** Custody's journal, where it is on this machine: it says what is to be sealed. */
+  readonly custody: string | null;
 }
 
 /** Another reading may be writing its row: how long to wait for it. */
@@ -179,13 +198,27 @@ const journalled = async (dir: string | null, found: Found): Promise<'same' | 'a
     for await (const { body } of readJournal(dir, { callId: found.manifest.callId, kinds: ['cdr'] })) {
       const { spool, sealed } = body as CdrBody;
       const digests = [spool?.manifestSha256, sealed?.manifestSha256].filter((one) => one !== undefined);
-      if (digests.includes(found.sha256)) return 'same';
+      // What custody sealed is genuine by the manifest below the seal, which decrypting proves to be that one.
+      if (digests.includes(found.manifest.inner?.manifestSha256 ?? found.sha256)) return 'same';
       if (digests.length > 0) answer = 'another';
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   return answer;
+};
+
+/** Whether custody wrote down that this recording is to be sealed; it may not have come to it yet. */
+const toBeSealed = async (dir: string | null, { manifest }: Found): Promise<boolean> => {
+  if (dir === null || manifest.sealed !== null) return false;
+  try {
+    for await (const _row of readJournal(dir, { callId: manifest.callId, kinds: ['recording-sealing'] })) {
+      return true;
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return false;
 };
 
 const checkSignature = ({ by, why }: DecryptOptions): void => {
@@ -198,7 +231,8 @@ const checkSignature = ({ by, why }: DecryptOptions): void => {
 
 /** Reads the recording once its reading is journalled, and journals how that went. */
 const readJournalled = async (found: Found, options: DecryptOptions, desk: RecordingsDesk) => {
-  const identities = await readIdentityFile(options.identity);
+  const identities: Identity[] = [];
+  for (const file of options.identity) identities.push(...(await readIdentityFile(file)));
   const readings = await openReadings(options.readings);
   const stop = new AbortController();
   const onSignal = (): void =>
@@ -216,6 +250,7 @@ const readJournalled = async (found: Found, options: DecryptOptions, desk: Recor
       why: options.why,
       identities: identities.map(({ recipient }) => recipient.text),
     });
+    await refuseWhileSealing(desk.store, found, identities, await toBeSealed(options.custody, found));
     const known = await journalled(options.journal, found);
     if (known === 'another') {
       throw new VaultError(

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.js';
 import { periodHelp } from '../statement/period.js';
+import { custodyJournalDir } from './custody-journal.js';
 import { CommandError, type Terminal } from './output.js';
 import { makeAndWrite, verifyWritten } from './statement.js';
 
@@ -40,17 +42,24 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
       '--journal <folders...>',
       'journal folders, one of each controller (default: that of the configuration)',
     )
-    .option('--custody <folders...>', 'journals of custody: what expired, and what was on legal hold')
+    .option(
+      '--custody <folders...>',
+      'journals of custody (default: that of the configuration, where there is one)',
+    )
     .option('--no-words', 'leave out the words with which operators gave reasons')
     // Not as required options: `statement verify` would have to have them too.
     .option('--key <file>', 'Ed25519 private key that signs it; required')
     .option('--out <dir>', 'where to put it, never over another statement; required')
-    .action(({ config, journal, key, out, ...flags }: MakeFlags) => {
+    .action(({ config, journal, custody, key, out, ...flags }: MakeFlags) => {
       if (key === undefined || out === undefined) {
         throw new CommandError('usage', 'statement needs --key and --out', 2);
       }
-      const journals = journal ?? [load(config === undefined ? {} : { config }).journal.directory];
-      return makeAndWrite({ ...flags, journals, key, out }, version, Date.now(), terminal);
+      // Journals that were named are all there is to read, so that the same ones make the same statement.
+      const own = journal === undefined ? load(config === undefined ? {} : { config }) : null;
+      const journals = journal ?? (own === null ? [] : [own.journal.directory]);
+      const watched = own === null ? [] : [custodyJournalDir(own)].filter((dir) => existsSync(dir));
+      const given = { ...flags, journals, custody: custody ?? watched, key, out };
+      return makeAndWrite(given, version, Date.now(), terminal);
     });
 
   withJson(statement.command('verify'))
@@ -58,9 +67,14 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
     .argument('<dir>', 'folder of the statement')
     .requiredOption('--public-key <file>', 'Ed25519 public key it is signed with')
     .option('--journal <folders...>', 'journal folders to make the statement again from')
-    .option('--custody <folders...>', 'the journals of custody it was made with')
+    .option('--custody <folders...>', 'journals of custody it was made from')
     .action(
       (dir: string, flags: { publicKey: string; journal?: string[]; custody?: string[]; json: boolean }) =>
-        verifyWritten(dir, { ...flags, journals: flags.journal ?? [] }, version, terminal),
+        verifyWritten(
+          dir,
+          { ...flags, journals: flags.journal ?? [], custody: flags.custody ?? [] },
+          version,
+          terminal,
+        ),
     );
 };

@@ -12,7 +12,7 @@ export interface StatementFlags {
   readonly facility?: string | undefined;
   /** Journal folders, one for each controller. */
   readonly journals: readonly string[];
-  /** Journals of custody. */
+  /** Folders of custody's journals. */
   readonly custody?: readonly string[] | undefined;
   readonly key: string;
   readonly out: string;
@@ -164,11 +164,8 @@ const compare = async (
     );
   }
   const { period, facility, words } = statement;
-  const again = await read(
-    { journals, custody, period, facility, words: words === 'masked' },
-    version,
-    terminal,
-  );
+  const reading = { journals, custody, period, facility, words: words === 'masked' };
+  const again = await read(reading, version, terminal);
   if (statementText(again) !== text) {
     throw new StatementError('journal-differs', 'these journals lead to another statement');
   }

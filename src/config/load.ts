@@ -364,6 +364,11 @@ const absolute = (config: Config, folder: string): Config => {
         ),
       },
     },
+    custody: {
+      ...config.custody,
+      journals: config.custody.journals.map(path),
+      status: maybe(config.custody.status),
+    },
     journal: {
       ...config.journal,
       directory: path(config.journal.directory),

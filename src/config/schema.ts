@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { custody } from './schema-custody.js';
 import { facility, policy } from './schema-policy.js';
 import { retention } from './schema-retention.js';
 import { dialPlan, trunks } from './schema-trunks.js';
@@ -402,6 +403,7 @@ export const configSchema = z.strictObject({
   prompts,
   media,
   recording,
+  custody,
   journal,
   registry: registry.optional(),
   policy,

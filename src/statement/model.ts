@@ -1,4 +1,5 @@
 import type { Incident } from './calls.js';
+import type { CustodyJson } from './custody.js';
 import type { OrdersJson } from './orders.js';
 import type { OutagesJson } from './outages.js';
 import type { RetentionPart } from './retention.js';
@@ -32,6 +33,8 @@ export interface Statement {
   };
   readonly otherCallsOnDisk: Counts;
   readonly sealed: Counts;
+  /** What was found and done after the calls, where custody's journals were given. */
+  readonly custody: CustodyJson;
   readonly incidents: {
     readonly counts: Counts;
     readonly listed: Readonly<Record<string, Listing<Incident>>>;

@@ -22,7 +22,7 @@ export interface RetentionPart {
   readonly refused: Counts;
 }
 
-const kinds: ReadonlySet<string> = new Set([
+export const retentionRowKinds: ReadonlySet<string> = new Set([
   'legal-hold',
   'legal-hold-released',
   'tombstone',
@@ -87,7 +87,7 @@ export class RetentionFold implements NodeReader {
     this.#totals = totals;
   }
 
-  readonly wants = (kind: string, at: string): boolean => kinds.has(kind) && at < this.#period.to;
+  readonly wants = (kind: string, at: string): boolean => retentionRowKinds.has(kind) && at < this.#period.to;
 
   readonly take = (row: NodeRow): void => {
     if (row.at >= this.#period.to) return;

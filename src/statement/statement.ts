@@ -1,5 +1,6 @@
 import { canonicalJson } from '../journal/canonical.js';
 import { bucketsOf } from './buckets.js';
+import { type CustodyJson, CustodyTotals } from './custody.js';
 import { StatementError } from './errors.js';
 import { NodeFold, type Scope, Totals } from './fold.js';
 import type { CallsPart, ControllerPart, ListsPart, NotKept, Statement } from './model.js';
@@ -34,7 +35,7 @@ const notKept: readonly NotKept[] = [
 export interface StatementSources {
   /** Journal folders, one for each controller, in any order. */
   readonly journals: readonly string[];
-  /** Journals of custody; none where nothing is to be told of the expiry of recordings. */
+  /** Folders of custody's journals, one for each controller that has one. */
   readonly custody?: readonly string[];
   readonly scope: Scope;
   readonly version: string;
@@ -49,11 +50,10 @@ export interface StatementSources {
  */
 export const makeStatement = async (sources: StatementSources): Promise<Statement> => {
   const { scope, version, progress } = sources;
-  const nodes = await nodesOf(sources.journals);
+  const nodes = await byNode(sources.journals);
   const totals = new Totals();
   const controllers: ControllerPart[] = [];
-  // In the order of their names, whatever order they were given in: bounded lists are filled in this order.
-  for (const [node, dir] of [...nodes].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [node, dir] of sortedByNode(nodes)) {
     const fold = new NodeFold(node, scope, totals);
     await readNode(dir, scope.period.to, {
       wants: fold.wants,
@@ -65,14 +65,44 @@ export const makeStatement = async (sources: StatementSources): Promise<Statemen
   if (controllers.every(({ rows }) => rows === 0)) {
     throw new StatementError('period-without-rows', 'the journals hold no row of this period');
   }
-  const retention = await retentionOf(sources);
-  return statementOf(controllers, totals, scope, version, retention);
+  return statementOf(controllers, totals, scope, version, await custodyOf(sources));
 };
 
-/** The journal of each controller, by its name. */
-const nodesOf = async (journals: readonly string[]): Promise<ReadonlyMap<string, string>> => {
+/** What the journals of custody tell, both of recordings that were sealed or missing and of those that expired. */
+interface CustodyParts {
+  readonly custody: CustodyJson;
+  /** Null where no journal of custody was given: nothing is known of any expiry. */
+  readonly retention: RetentionPart | null;
+}
+
+const custodyOf = async ({
+  custody: dirs = [],
+  scope,
+  progress,
+}: StatementSources): Promise<CustodyParts> => {
+  const custody = new CustodyTotals();
+  const retention = new RetentionTotals();
+  const { period, facility } = scope;
+  for (const [node, dir] of sortedByNode(await byNode(dirs))) {
+    const sealing = custody.reader(node, period, facility);
+    const expiring = new RetentionFold(node, period, facility, retention);
+    await readNode(dir, period.to, {
+      wants: (kind, at) => sealing.wants(kind, at) || expiring.wants(kind, at),
+      take: (row) => {
+        sealing.take(row);
+        expiring.take(row);
+      },
+      progress: (rows) => progress?.(node, rows),
+    });
+    sealing.end();
+    expiring.end();
+  }
+  return { custody: custody.json(), retention: dirs.length === 0 ? null : retention.json() };
+};
+
+const byNode = async (dirs: readonly string[]): Promise<ReadonlyMap<string, string>> => {
   const nodes = new Map<string, string>();
-  for (const dir of journals) {
+  for (const dir of dirs) {
     const node = await nodeNameOf(dir);
     const other = nodes.get(node);
     if (other !== undefined) {
@@ -83,32 +113,16 @@ const nodesOf = async (journals: readonly string[]): Promise<ReadonlyMap<string,
   return nodes;
 };
 
-/** What the journals of custody tell; null where none was given. */
-const retentionOf = async ({
-  custody = [],
-  scope,
-  progress,
-}: StatementSources): Promise<RetentionPart | null> => {
-  if (custody.length === 0) return null;
-  const totals = new RetentionTotals();
-  for (const [node, dir] of [...(await nodesOf(custody))].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const fold = new RetentionFold(node, scope.period, scope.facility, totals);
-    await readNode(dir, scope.period.to, {
-      wants: fold.wants,
-      take: fold.take,
-      progress: (rows) => progress?.(node, rows),
-    });
-    fold.end();
-  }
-  return totals.json();
-};
+/** In the order of their names, whatever order they were given in: bounded lists are filled in this order. */
+const sortedByNode = (nodes: ReadonlyMap<string, string>): readonly (readonly [string, string])[] =>
+  [...nodes].sort(([a], [b]) => (a < b ? -1 : 1));
 
 const statementOf = (
   controllers: readonly ControllerPart[],
   totals: Totals,
   scope: Scope,
   version: string,
-  retention: RetentionPart | null,
+  { custody, retention }: CustodyParts,
 ): Statement => {
   const { calls, orders } = totals;
   const { period, facility, words } = scope;
@@ -145,6 +159,7 @@ const statementOf = (
     otherParties: totals.otherParties.json(),
     decidedAgain: totals.decidedAgain.json(),
     starts: totals.starts.json(),
+    custody,
     ...(retention === null ? {} : { retention }),
     notKept: retention === null ? notKept : notKept.filter((one) => one !== expiry),
     rows: {

@@ -74,10 +74,12 @@ export async function* recordingsIn(
  * `recording-ambiguous`, or what is wrong with its manifest.
  */
 export const findRecording = async (store: Store, id: string): Promise<Found> => {
-  let found: Found | null = null;
+  let found = null as Found | null;
   for await (const one of recordingsIn(store, (name) => name.startsWith(id))) {
     if ('code' in one) throw new VaultError(one.code as VaultError['code']);
-    if (found !== null) throw new VaultError('recording-ambiguous');
+    // A seal that was interrupted leaves both for a while: it is the sealed one, which comes last, that counts.
+    const same = found?.manifest.callId === one.manifest.callId && one.manifest.sealed !== null;
+    if (found !== null && !same) throw new VaultError('recording-ambiguous');
     found = one;
   }
   if (found === null) throw new VaultError('recording-unknown');

@@ -8,7 +8,7 @@ import { openBytes, openSealed } from './age-stream.js';
 import type { Found } from './catalogue.js';
 import { statOf, syncFolder } from './durable.js';
 import { VaultError } from './errors.js';
-import type { StoredFile } from './manifest.js';
+import { MAX_MANIFEST, type Manifest, readManifest, type StoredFile } from './manifest.js';
 import type { Store } from './store.js';
 
 /** What of a file's plain bytes its digest does not cover: the header of a WAV, which is made last. */
@@ -32,11 +32,16 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 /** Before anything is read: these identities are those of keys the recording was encrypted to. */
 const checkIdentities = ({ manifest }: Found, identities: readonly Identity[]): void => {
   const own = new Set(identities.map(({ recipient }) => recipient.text));
-  if (manifest.keys.some(({ recipient }) => own.has(recipient))) return;
-  throw new VaultError(manifest.sealed === null ? 'identity-unfit' : 'escrow-needed');
+  const fits = (keys: Manifest['keys']): boolean => keys.some(({ recipient }) => own.has(recipient));
+  const { inner } = manifest;
+  if (!fits(manifest.keys))
+    throw new VaultError(manifest.sealed === null ? 'identity-unfit' : 'escrow-needed');
+  if (inner === null || inner.keys.length === 0 || fits(inner.keys)) return;
+  const ids = inner.keys.map(({ id }) => id).join(' or ');
+  throw new VaultError('facility-needed', `besides the escrow identity it needs that of ${ids}`);
 };
 
-const readDetails = async ({ manifest }: Found, identities: readonly Identity[]) => {
+const readDetails = async (manifest: Manifest, identities: readonly Identity[]) => {
   const bytes = await openBytes(unarmored(manifest.details), identities);
   let details: unknown;
   try {
@@ -77,6 +82,50 @@ async function* asStored(
     throw changed('a file is not the one its manifest names');
   }
 }
+
+/** A recording as it is decrypted: its manifest, and its files as that manifest knows them. */
+interface Opened {
+  readonly manifest: Manifest;
+  readonly read: (file: StoredFile) => AsyncIterable<Buffer>;
+}
+
+const wholeOf = async (source: AsyncIterable<Buffer>, most: number): Promise<Buffer> => {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of source) {
+    length += part.length;
+    if (length > most) throw new VaultError('manifest-malformed');
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+};
+
+/**
+ * Takes the escrow's layer off, where there is one: below it lie the files as they were stored before the recording was
+ * sealed, and the manifest that the controller's journal knows.
+ */
+const openLayers = async (
+  store: Store,
+  { manifest, folder }: Found,
+  identities: readonly Identity[],
+): Promise<Opened> => {
+  const stored = (file: StoredFile): AsyncIterable<Buffer> =>
+    asStored(store.read(`${folder}/${file.name}`), file);
+  const { inner, callId, files } = manifest;
+  if (inner === null) return { manifest, read: stored };
+  const below = (name: string): AsyncIterable<Buffer> => {
+    const outer = files.find((one) => one.name === `${name}.age`);
+    const known = inner.files.find((one) => one.name === name);
+    if (outer === undefined || known === undefined) throw changed('the manifest does not know a file');
+    return asStored(openSealed(stored(outer), identities), known);
+  };
+  const bytes = await wholeOf(below(`${callId}.json`), MAX_MANIFEST);
+  if (createHash('sha256').update(bytes).digest('hex') !== inner.manifestSha256) {
+    throw changed('the manifest below the seal is not the one the seal names');
+  }
+  const read = (file: StoredFile): AsyncIterable<Buffer> => asStored(below(file.name), file);
+  return { manifest: readManifest(bytes, `${callId}.json`), read };
+};
 
 interface Writing {
   readonly source: AsyncIterable<Buffer>;
@@ -167,9 +216,9 @@ export const decryptRecording = async (
   outDir: string,
   stop: AbortSignal = new AbortController().signal,
 ): Promise<Decrypted> => {
-  const { manifest, folder } = found;
   checkIdentities(found, identities);
-  const { details, plain } = await readDetails(found, identities);
+  const { manifest, read } = await openLayers(store, found, identities);
+  const { details, plain } = await readDetails(manifest, identities);
   const out = new OutFolder(outDir);
   const made: { path: string; name: string }[] = [];
   try {
@@ -179,7 +228,7 @@ export const decryptRecording = async (
       await out.isFree(name);
       const { path, file } = await out.create();
       try {
-        const source = asStored(store.read(`${folder}/${stored.name}`), stored);
+        const source = read(stored);
         const head = HEAD_BYTES[kind] ?? 0;
         await writePlain(file, { source, identities, plain: plainOf(plain, kind), head, stop });
       } finally {

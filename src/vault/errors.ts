@@ -11,7 +11,9 @@ export const vaultErrorTexts = {
   'age-cut': 'An encrypted file ends too early.',
   'age-changed': 'An encrypted file was changed: a piece of it is damaged, missing, or in another’s place.',
   'identity-unfit': 'The file is not encrypted to this identity.',
-  'escrow-needed': 'A sealed recording opens with an escrow identity alone.',
+  'escrow-needed': 'A sealed recording, or one being sealed, opens for whoever has an escrow identity alone.',
+  'facility-needed':
+    'A recording that was sealed after its call opens with an escrow identity and one of those it opened with before.',
   'vault-missing': 'The vault’s folder is not there, or is none.',
   'vault-unwritable': 'Nothing can be written into the vault.',
   'vault-full': 'The vault has too little free space.',

@@ -16,13 +16,39 @@ export interface UsedKey {
   readonly recipient: string;
 }
 
+/** Why a recording is sealed, and where lists asked for it, by which publication and which of its entries. */
+export interface SealedBecause {
+  readonly why: string;
+  readonly at: string;
+  readonly lists?: {
+    readonly epoch: number;
+    readonly digest: string;
+    readonly entries: readonly { readonly id: string; readonly match: string }[];
+  };
+}
+
+/**
+ * What a recording was before it was sealed: its files lie encrypted once more, to the escrow keys, as they were
+ * stored, and its manifest among them.
+ */
+export interface Inner {
+  /** Of the manifest as the controller's journal names it. */
+  readonly manifestSha256: string;
+  /** What the inner layer is encrypted to; none where that manifest could not be read. */
+  readonly keys: readonly UsedKey[];
+  /** As they were stored, the manifest included. */
+  readonly files: readonly StoredFile[];
+}
+
 /** What stands open in a manifest, as far as we read it back. */
 export interface Manifest {
   readonly callId: CallId;
   readonly facility: FacilityId;
   readonly createdAt: string;
   readonly receivedAt: string;
-  readonly sealed: { readonly why: string; readonly at: string } | null;
+  readonly sealed: SealedBecause | null;
+  /** Null where the files are encrypted once. */
+  readonly inner: Inner | null;
   readonly seconds: number;
   readonly complete: boolean;
   readonly keys: readonly UsedKey[];
@@ -43,16 +69,21 @@ const isText = (value: unknown, max = 200): value is string =>
 const isDate = (value: unknown): value is string =>
   isText(value, 30) && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) && !Number.isNaN(Date.parse(value));
 
-/** Only a name of this call: it becomes a part of a path. */
-const isNameOf = (callId: CallId, name: unknown): name is string =>
-  isText(name) && name.startsWith(`${callId}.`) && /^\.(wav|txt|pcap)\.age$/.test(name.slice(callId.length));
+/** Endings of stored files, and of those that a seal lies over. */
+const STORED = /^\.(?:(?:wav|txt|pcap)\.age(?:\.age)?|json\.age)$/;
+const BELOW = /^\.(?:(?:wav|txt|pcap)\.age|json)$/;
 
-const isFile = (callId: CallId, file: unknown): file is StoredFile =>
+/** Only a name of this call: it becomes a part of a path. */
+const isNameOf = (callId: CallId, name: unknown, endings: RegExp): name is string =>
+  isText(name) && name.startsWith(`${callId}.`) && endings.test(name.slice(callId.length));
+
+const isHex = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
+
+const isFile = (callId: CallId, file: unknown, endings: RegExp): file is StoredFile =>
   isRecord(file) &&
-  isNameOf(callId, file.name) &&
+  isNameOf(callId, file.name, endings) &&
   Number.isSafeInteger(file.bytes) &&
-  typeof file.sha256 === 'string' &&
-  /^[0-9a-f]{64}$/.test(file.sha256);
+  isHex(file.sha256);
 
 const isKey = (key: unknown): key is UsedKey =>
   isRecord(key) &&
@@ -60,8 +91,32 @@ const isKey = (key: unknown): key is UsedKey =>
   (key.role === 'facility' || key.role === 'escrow') &&
   isText(key.recipient);
 
+const isBecause = (lists: unknown): boolean =>
+  lists === undefined ||
+  (isRecord(lists) &&
+    Number.isSafeInteger(lists.epoch) &&
+    isHex(lists.digest) &&
+    Array.isArray(lists.entries) &&
+    lists.entries.every((one: unknown) => isRecord(one) && isText(one.id) && isText(one.match)));
+
 const isSealed = (sealed: unknown): sealed is Manifest['sealed'] =>
-  sealed === null || (isRecord(sealed) && isText(sealed.why) && isDate(sealed.at));
+  sealed === null || (isRecord(sealed) && isText(sealed.why) && isDate(sealed.at) && isBecause(sealed.lists));
+
+const isFiles = (callId: CallId, files: unknown, endings: RegExp): files is readonly StoredFile[] =>
+  Array.isArray(files) &&
+  files.length > 0 &&
+  files.length <= MAX_FILES &&
+  files.every((file) => isFile(callId, file, endings));
+
+const isKeys = (keys: unknown): keys is readonly UsedKey[] =>
+  Array.isArray(keys) && keys.length <= MAX_KEYS && keys.every(isKey);
+
+const isInner = (callId: CallId, inner: unknown): inner is Inner | null =>
+  inner === null ||
+  (isRecord(inner) &&
+    isHex(inner.manifestSha256) &&
+    isKeys(inner.keys) &&
+    isFiles(callId, inner.files, BELOW));
 
 /** Reads a manifest that was filed under this name. Throws VaultError `manifest-malformed`. */
 export const readManifest = (bytes: Buffer | null, name: string): Manifest => {
@@ -75,14 +130,15 @@ export const readManifest = (bytes: Buffer | null, name: string): Manifest => {
   if (!isRecord(value) || value.format !== FORMAT) throw wrong();
   const { createdAt, receivedAt, complete, keys, files, details } = value;
   const sealed = value.sealed ?? null;
+  const inner = value.inner ?? null;
   const seconds = value.seconds ?? 0;
   const callId = isText(value.callId) ? parseCallId(value.callId) : null;
   const facility = isText(value.facility) ? parseFacilityId(value.facility) : null;
   if (callId === null || facility === null || name !== `${callId}.json`) throw wrong();
   if (!isDate(createdAt) || !isDate(receivedAt) || !isSealed(sealed)) throw wrong();
   if (typeof seconds !== 'number' || typeof complete !== 'boolean') throw wrong();
-  if (!Array.isArray(keys) || keys.length > MAX_KEYS || !keys.every(isKey)) throw wrong();
-  if (!Array.isArray(files) || files.length === 0 || files.length > MAX_FILES) throw wrong();
-  if (!files.every((file) => isFile(callId, file)) || !isText(details, MAX_MANIFEST)) throw wrong();
-  return { callId, facility, createdAt, receivedAt, sealed, seconds, complete, keys, files, details };
+  if (!isKeys(keys) || !isFiles(callId, files, STORED) || !isText(details, MAX_MANIFEST)) throw wrong();
+  // Only what is sealed is encrypted twice.
+  if (!isInner(callId, inner) || (inner !== null && sealed === null)) throw wrong();
+  return { callId, facility, createdAt, receivedAt, sealed, inner, seconds, complete, keys, files, details };
 };

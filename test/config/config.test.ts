@@ -160,6 +160,13 @@ media:
     - 192.0.2.0/24
     - 2001:db8::/32
   attestSeconds: 2
+custody:
+  journals:
+    - ./other-journal
+  status: ./custody.json
+  maxSilentSeconds: 120
+  verifyMegabytesPerSecond: 20
+
 recording:
   directory: ./recordings
   vault:

@@ -79,8 +79,9 @@ t.test('what was said is nowhere in plain, and opens only with a key and a reaso
   mkdirSync(out);
   const { facility } = site.local.identities;
   const options = (more: Partial<DecryptOptions>): DecryptOptions => ({
-    ...{ id: talk.callId, identity: facility, by: 'alice', why: 'case 7', out, readings },
+    ...{ id: talk.callId, identity: [facility], by: 'alice', why: 'case 7', out, readings },
     journal: site.config.journal.directory,
+    custody: null,
     ...more,
   });
   const decrypt = (more: Partial<DecryptOptions>) =>
@@ -94,7 +95,7 @@ t.test('what was said is nowhere in plain, and opens only with a key and a reaso
   await refused('no reason', 'why-invalid', { why: ' ' });
   await refused('nobody', 'by-invalid', { by: '' });
   await refused('no such call', 'recording-unknown', { id: 'cxxxxxx' });
-  await refused('no key', 'key-unreadable', { identity: join(site.dir, 'none') });
+  await refused('no key', 'key-unreadable', { identity: [join(site.dir, 'none')] });
   t.same(readdirSync(site.dir).includes('readings'), false, 'none of these came to a reading');
   chmodSync(facility, 0o644);
   await refused('a key others can read', 'identity-exposed', {});

@@ -1,5 +1,6 @@
 import { incidentKinds } from '../calls.js';
 import type { Statement } from '../model.js';
+import type { Counts } from '../tally.js';
 import { diskTexts, incidentTexts, textIn } from '../words.js';
 import { number, time } from './look.js';
 import { countTable, listTable } from './parts.js';
@@ -49,9 +50,49 @@ export const disksChapter = (sheet: Sheet, statement: Statement): void => {
     (code) => (code === 'nothing-found' ? 'Nothing had been recorded yet' : say(code)),
     'No call became private after its recording had begun.',
   );
+  afterwards(sheet, statement);
   sheet.subheading('Cases that need an explanation');
   cases(sheet, incidents);
 };
+
+/** What custody found and did after the calls. */
+const afterwards = (sheet: Sheet, { custody }: Statement): void => {
+  const { journals, sealed, readBefore, sealsFailed, missing, foundAgain, strays, rounds } = custody;
+  sheet.subheading('After the calls');
+  if (journals.length === 0) {
+    sheet.text(
+      'No journal of custody was given: what was found and sealed after the calls is not in this statement.',
+    );
+    return;
+  }
+  sheet.text(
+    `Recordings are held against the lists as these change, and verified every day. Full rounds: ${number(rounds.complete)}; rounds that could not look at everything: ${number(rounds.incomplete)}. Of the recordings sealed after their calls ${number(readBefore.recordings)} had been decrypted by somebody before, ${number(readBefore.readings)} times altogether.`,
+  );
+  countTable(
+    sheet,
+    'Sealed after the call: why, and the class of the number',
+    flat(sealed),
+    (code) => code,
+    'No recording was sealed after its call.',
+  );
+  countTable(
+    sheet,
+    'Seals that failed and were tried again',
+    sealsFailed,
+    (code) => code,
+    'Every seal succeeded at once.',
+  );
+  countTable(sheet, 'Recordings found missing or damaged', missing, (code) => code, 'None was missing.');
+  if (foundAgain > 0) sheet.text(`Recordings that were found again: ${number(foundAgain)}.`);
+  countTable(sheet, 'Files that no call owned', flat(strays), (code) => code, 'There was none.');
+};
+
+const flat = (table: Readonly<Record<string, Counts>>): Counts =>
+  Object.fromEntries(
+    Object.entries(table).flatMap(([name, counts]) =>
+      Object.entries(counts).map(([code, count]) => [`${name}: ${code}`, count]),
+    ),
+  );
 
 /** The gravest first, each kind in a table of its own. */
 const cases = (sheet: Sheet, { listed }: Statement['incidents']): void => {
