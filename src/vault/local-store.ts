@@ -6,7 +6,7 @@ import { Beside, sweepParts } from '../durable/files.js';
 import { makeFolders, statOf, syncFolder } from '../durable/folders.js';
 import { vaultError } from './disk-error.js';
 import { VaultError, type VaultErrorCode } from './errors.js';
-import type { Settled, Staged, Store } from './store.js';
+import { checkName, type Settled, type Staged, type Store } from './store.js';
 
 export interface LocalStoreOptions {
   readonly dir: string;
@@ -75,6 +75,7 @@ class LocalStore implements Store {
   }
 
   async stage(name: string, mode: number): Promise<Staged> {
+    checkName(name);
     const path = this.locate(name);
     const parts = dirname(name).split('/');
     try {
@@ -104,16 +105,20 @@ class LocalStore implements Store {
   }
 
   async has(name: string): Promise<boolean> {
+    checkName(name);
     return (await statOf(this.locate(name)).catch(rethrown)) !== null;
   }
 
   async remove(name: string): Promise<void> {
+    checkName(name);
+    await this.#onlyFolders(dirname(name));
     await unlink(this.locate(name)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw vaultError(error);
     });
   }
 
   async *read(name: string): AsyncGenerator<Buffer, void, undefined> {
+    checkName(name);
     await this.#onlyFolders(dirname(name));
     const file = await open(this.locate(name), constants.O_RDONLY | constants.O_NOFOLLOW).catch(
       (error: NodeJS.ErrnoException) => {
@@ -128,8 +133,10 @@ class LocalStore implements Store {
     }
   }
 
-  async list(folder: string): Promise<string[]> {
-    return (await this.#entries(folder)).filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+  async list(folder: string, part = ''): Promise<string[]> {
+    return (await this.#entries(folder))
+      .filter((entry) => !entry.isDirectory() && entry.name.includes(part))
+      .map(({ name }) => name);
   }
 
   async folders(folder: string): Promise<string[]> {
@@ -163,6 +170,7 @@ class LocalStore implements Store {
   }
 
   async #entries(folder: string): Promise<Dirent[]> {
+    if (folder !== '') checkName(folder);
     if (folder !== '') await this.#onlyFolders(folder);
     const entries = await readdir(this.locate(folder), { withFileTypes: true }).catch(
       (error: NodeJS.ErrnoException) => {
