@@ -71,6 +71,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   zod: /^(config|lists)\//,
   'csv-parse/sync': /^lists\//,
   'csv-parse': /^lists\//,
+  '@aws-sdk/client-s3': /^vault\/s3-bucket\.ts$/,
   commander: /^cli\//,
   pdfkit: /^statement\/pdf\/sheet\.ts$/,
 };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { facility, policy } from './schema-policy.js';
+import { store } from './schema-store.js';
 import { dialPlan, trunks } from './schema-trunks.js';
 import { address, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
 
@@ -232,7 +233,10 @@ const vault = z
       .min(0)
       .max(1e9)
       .default(100)
-      .describe('Free space `directory` must have before a monitored call is dialled.'),
+      .describe(
+        'Free space `directory`, or the staging folder, must have before a monitored call is dialled.',
+      ),
+    store,
     readings: path
       .default('var/readings')
       .describe('Journal of who decrypted which recording and why. A journal of its own, by the same rules.'),

@@ -29,6 +29,8 @@ export type S3StoreEvent =
   /** Recordings wait on this host: told once, until there are none. */
   | { readonly type: 'behind'; readonly code: string }
   | { readonly type: 'caught-up' }
+  /** Whether the service would take a recording: told when that changes. */
+  | { readonly type: 'judged'; readonly code: VaultErrorCode | null }
   /** The service holds another object under a recording's name; ours was put aside. */
   | { readonly type: 'conflict' }
   | {
@@ -359,6 +361,7 @@ class BucketStore implements S3Store {
     } catch (error) {
       code = error instanceof VaultError ? error.code : 'store-refused';
     }
+    if (this.#verdict?.code !== code) this.#options.tell?.({ type: 'judged', code });
     this.#verdict = { code, at: performance.now() };
   }
 

@@ -81,7 +81,8 @@ const openS3 = (endpoint: string, more: Partial<S3StoreOptions> = {}) => {
     stagingDirectory,
   });
   closers.push(() => store.close());
-  const told = (): string[] => events.map(({ type }) => type).filter((type) => type !== 'staged');
+  const told = (): string[] =>
+    events.map(({ type }) => type).filter((type) => type !== 'staged' && type !== 'judged');
   return { store, staging: stagingDirectory, events, told };
 };
 
