@@ -72,6 +72,7 @@ const ofTheService: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
   'store-denied',
   'store-clock-skewed',
   'store-refused',
+  'store-unsafe',
   'credentials-unreadable',
   'credentials-exposed',
 ]);

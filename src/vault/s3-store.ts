@@ -2,6 +2,7 @@ import { VaultError, type VaultErrorCode } from './errors.js';
 import { Bucket, type BucketOptions } from './s3-bucket.js';
 import { Delivery, PROBE_FOLDER } from './s3-delivery.js';
 import { isOfTheService } from './s3-errors.js';
+import { Health } from './s3-health.js';
 import { Outbox, stemOf } from './s3-outbox.js';
 import { checkName, type Staged, type Store } from './store.js';
 
@@ -52,26 +53,18 @@ export interface S3Store extends Store {
 const PART_BYTES = 8 * 2 ** 20;
 const MAX_NAMES = 1_000_000;
 const CHECK_MS = 30_000;
+const WITHIN_MS = 1000;
 const AGAIN_MS = 5000;
 const MAX_AGAIN_MS = 60_000;
-/** How often the whole probe, with an object of parts, is made. */
-const PROBE_MS = 3_600_000;
 /** After a failure the service is left alone for so long by those who can do without it. */
 const ALONE_MS = 2000;
-
-interface Verdict {
-  readonly code: VaultErrorCode | null;
-  readonly at: number;
-}
 
 class BucketStore implements S3Store {
   readonly #options: S3StoreOptions;
   readonly #bucket: Bucket;
   readonly #outbox: Outbox;
   readonly #delivery: Delivery;
-  #verdict: Verdict | null = null;
-  #checking: Promise<void> | null = null;
-  #probedAt = Number.NEGATIVE_INFINITY;
+  readonly #health: Health;
   /** What the last delivery failed with, while it has not succeeded since. */
   #trouble: VaultErrorCode | null = null;
   #behind = false;
@@ -90,6 +83,20 @@ class BucketStore implements S3Store {
     const store = [endpoint, bucket, prefix].join('\n');
     this.#outbox = new Outbox({ dir: stagingDirectory, minFreeBytes, store });
     this.#delivery = new Delivery({ bucket: this.#bucket, outbox: this.#outbox, prefix, partBytes });
+    this.#health = new Health({
+      delivery: this.#delivery,
+      outbox: this.#outbox,
+      believedMs: options.maxStagedMs,
+      withinMs: options.withinMs ?? WITHIN_MS,
+      checkMs: options.checkMs ?? CHECK_MS,
+      againMs: options.againMs ?? AGAIN_MS,
+      judged: (code) => options.tell?.({ type: 'judged', code }),
+      well: () => {
+        this.#aloneUntil = 0;
+        // What waits need not wait for its turn.
+        if (this.#behind) this.#next(0);
+      },
+    });
   }
 
   async stage(name: string, mode: number): Promise<Staged> {
@@ -189,15 +196,8 @@ class BucketStore implements S3Store {
   async judge(): Promise<VaultErrorCode | null> {
     const local = await this.#outbox.store.judge();
     if (local !== null) return local;
-    const every =
-      this.#verdict?.code === null
-        ? (this.#options.checkMs ?? CHECK_MS)
-        : (this.#options.againMs ?? AGAIN_MS);
-    if (this.#verdict === null || performance.now() - this.#verdict.at > every) this.#check();
-    if (this.#verdict === null) await this.#soon();
-    const code = this.#verdict === null ? 'store-unreachable' : this.#verdict.code;
-    if (code !== null && code !== 'store-unreachable') return code;
-    if (code !== null && !(await this.#wasVerified())) return code;
+    const code = await this.#health.judge();
+    if (code !== null) return code;
     if (this.#trouble !== null && this.#trouble !== 'store-unreachable') return this.#trouble;
     const { bytes, oldest } = this.#waits;
     const tooLong = oldest !== null && Date.now() - oldest > this.#options.maxStagedMs;
@@ -215,7 +215,7 @@ class BucketStore implements S3Store {
     this.#state = 'closed';
     clearTimeout(this.#timer);
     this.#bucket.close();
-    await this.#checking;
+    await this.#health.close();
     await this.#round?.catch(() => undefined);
   }
 
@@ -231,6 +231,7 @@ class BucketStore implements S3Store {
     // What waits already goes first, in rounds: a call's end does not queue behind a service that is down.
     if (this.#behind && this.#state === 'delivering') return 'staged';
     try {
+      await this.#health.seenSafe();
       let done = await this.#delivery.deliver(stem);
       // A delivery that was under way may have looked before this commit.
       if (done === 'delivered' && (await this.#outbox.group(stem)).length > 0)
@@ -247,7 +248,7 @@ class BucketStore implements S3Store {
   async #deliverAll(): Promise<number> {
     const { ready, bytes } = await this.#outbox.groups();
     this.#count(ready, bytes);
-    const left = [...ready];
+    const left = (await this.#mayDeliver(ready.length)) ? [...ready] : [];
     const work = async (): Promise<void> => {
       for (let group = left.shift(); group !== undefined && this.#state !== 'closed'; group = left.shift()) {
         try {
@@ -272,6 +273,17 @@ class BucketStore implements S3Store {
       this.#behind = false;
     }
     return after.ready.length;
+  }
+
+  async #mayDeliver(count: number): Promise<boolean> {
+    if (count === 0) return false;
+    return this.#health.seenSafe().then(
+      () => true,
+      (error: unknown) => {
+        this.#failed(error);
+        return false;
+      },
+    );
   }
 
   #count(ready: readonly { readonly since: number }[], bytes: number): void {
@@ -304,7 +316,7 @@ class BucketStore implements S3Store {
   #answered(): void {
     this.#aloneUntil = 0;
     this.#trouble = null;
-    if (this.#verdict?.code === 'store-unreachable') this.#verdict = { code: null, at: this.#verdict.at };
+    this.#health.answered();
   }
 
   #failed(error: unknown): void {
@@ -325,7 +337,7 @@ class BucketStore implements S3Store {
   }
 
   get #isAlone(): boolean {
-    const down = this.#trouble === 'store-unreachable' || this.#verdict?.code === 'store-unreachable';
+    const down = this.#trouble === 'store-unreachable' || this.#health.isUnreachable;
     return performance.now() < this.#aloneUntil || (down && this.#state === 'delivering');
   }
 
@@ -339,46 +351,6 @@ class BucketStore implements S3Store {
         this.#aloneUntil = performance.now() + ALONE_MS;
       throw error;
     }
-  }
-
-  #check(): void {
-    this.#checking ??= this.#checked().finally(() => {
-      this.#checking = null;
-    });
-  }
-
-  async #checked(): Promise<void> {
-    const now = performance.now();
-    const whole = now - this.#probedAt > PROBE_MS;
-    let code: VaultErrorCode | null = null;
-    try {
-      await this.#delivery.probe(whole);
-      if (whole) this.#probedAt = now;
-      await this.#outbox.verified(Date.now());
-      this.#aloneUntil = 0;
-      // What waits need not wait for its turn.
-      if (this.#behind) this.#next(0);
-    } catch (error) {
-      code = error instanceof VaultError ? error.code : 'store-refused';
-    }
-    if (this.#verdict?.code !== code) this.#options.tell?.({ type: 'judged', code });
-    this.#verdict = { code, at: performance.now() };
-  }
-
-  async #soon(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#options.withinMs ?? 1000);
-    });
-    await Promise.race([this.#checking, late]);
-    clearTimeout(timer);
-  }
-
-  /** Seen to be safe within the time that recordings may wait. */
-  async #wasVerified(): Promise<boolean> {
-    const at = await this.#outbox.verifiedAt();
-    const age = at === null ? Number.POSITIVE_INFINITY : Date.now() - at;
-    return age >= 0 && age <= this.#options.maxStagedMs;
   }
 
   async *#pages(prefix: string): AsyncGenerator<{ keys: readonly string[]; folders: readonly string[] }> {

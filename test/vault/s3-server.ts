@@ -315,7 +315,13 @@ export class S3Server {
     const said = Object.fromEntries(
       Object.entries(metadata).map(([name, value]) => [`x-amz-meta-${name}`, value]),
     );
-    const headers = { etag: `"${etag}"`, 'content-type': 'application/octet-stream', ...said };
+    const modified = new Date(0).toUTCString();
+    const headers = {
+      etag: `"${etag}"`,
+      'last-modified': modified,
+      'content-type': 'application/octet-stream',
+      ...said,
+    };
     const range = /^bytes=(\d+)-$/.exec(String(request.headers.range ?? ''))?.[1];
     if (range === undefined) return { status: 200, headers, body: bytes };
     const body = bytes.subarray(Number(range));

@@ -14,8 +14,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
+import type { AppEvent } from '../../src/call/events.js';
+import type { Terminal } from '../../src/cli/output.js';
+import { recordingsDecrypt, recordingsList, recordingsShow } from '../../src/cli/recordings.js';
+import { parseConfig } from '../../src/config/load.js';
 import type { FacilityId, WallMs } from '../../src/core/leg.js';
+import { openVault, storeOf } from '../../src/open-vault.js';
 import type { Kept, RecordingVault, VaultEntry } from '../../src/recording/vault-port.js';
+import { fromRoot } from '../../src/root.js';
 import { findRecording } from '../../src/vault/catalogue.js';
 import { decryptRecording } from '../../src/vault/decrypt.js';
 import { readIdentityFile, writeIdentityFile } from '../../src/vault/key-files.js';
@@ -221,9 +227,93 @@ t.test('a recording in a bucket: encrypted, the manifest last, and found again',
   t.same(told(), []);
 });
 
+t.test('recordings list, show and decrypt read from the bucket', async (t) => {
+  const server = await serve();
+  const { store } = openS3(server.endpoint);
+  const entry = entryOf();
+  await record(vaultOn(store), entry);
+  await record(vaultOn(store), entryOf());
+  const example = parseConfig(readFileSync(fromRoot('config', 'sallyport.yaml'), 'utf8'), 'sallyport.yaml');
+  const { recording } = example;
+  const s3 = {
+    endpoint: server.endpoint,
+    region: 'us-test-1',
+    bucket: 'recordings',
+    prefix: 'site-1/',
+    credentialsFile,
+    forcePathStyle: true,
+    stagingDirectory: place(),
+    maxStagedMegabytes: 10,
+    maxStagedHours: 1,
+    commitSeconds: 5,
+    requestSeconds: 5,
+  };
+  const config = { recording: { ...recording, vault: { ...recording.vault, store: { s3 } } } };
+  const lines: string[] = [];
+  const terminal = { out: (text: string) => lines.push(text), err: (text: string) => lines.push(text) };
+  const desk = { store: storeOf(config), json: true, terminal: terminal as unknown as Terminal };
+  server.asked.length = 0;
+  await recordingsList(desk, {});
+  t.same(
+    lines.map((line) => JSON.parse(line).folder),
+    ['2026/11/21', '2026/11/21'],
+  );
+  await recordingsShow(entry.callId, { ...desk, json: false });
+  t.match(lines.at(-1), `s3://recordings/site-1/2026/11/21/${entry.callId}.wav.age (`);
+  const out = place();
+  mkdirSync(out);
+  await recordingsDecrypt(
+    {
+      id: entry.callId,
+      identity: join(dir, 'north'),
+      by: 'J. Doe',
+      why: 'case 4711',
+      out,
+      readings: place(),
+      journal: null,
+    },
+    desk,
+  );
+  t.ok(
+    readFileSync(join(out, `${entry.callId}.wav`))
+      .subarray(44)
+      .equals(sound),
+  );
+  t.notOk(existsSync(s3.stagingDirectory), 'where recordings are read nothing is staged');
+  t.notOk(
+    server.asked.some((one) => /^(Put|Delete|Create|Upload|Abort)/.test(one)),
+    'nor anything written',
+  );
+  await server.close();
+  await t.rejects(recordingsShow(entry.callId, desk), { code: 'store-unreachable' });
+  // A controller whose access key cannot be used does not start.
+  const unusable = { ...s3, credentialsFile: place() };
+  const keys = {
+    n1: { role: 'facility' as const, recipient: north.text },
+    e1: { role: 'escrow' as const, recipient: escrow.text },
+  };
+  const vault = { ...recording.vault, keys, facilities: { north: ['n1'] }, sealed: ['e1'] };
+  await t.rejects(
+    openVault({ recording: { ...recording, vault: { ...vault, store: { s3: unusable } } } }, () => undefined),
+    { code: 'credentials-unreadable' },
+  );
+  const told: AppEvent[] = [];
+  const opened = await openVault(
+    { recording: { ...recording, vault: { ...vault, store: { s3 } } } },
+    (event) => told.push(event),
+  );
+  t.equal(await opened.vault.judge(), 'store-unreachable');
+  const of = (name: AppEvent['event']): AppEvent | undefined => told.find(({ event }) => event === name);
+  await until(() => of('recordings-staged') !== undefined && of('store-state') !== undefined);
+  t.match(of('recordings-staged'), { recordings: 0, bytes: 0 });
+  t.match(of('store-state'), { state: 'down', code: 'store-unreachable' });
+  await opened.close();
+});
+
 t.test('objects of parts', async (t) => {
   const server = await serve();
   const { store, staging } = openS3(server.endpoint, { partBytes: 5 * MIB });
+  t.equal(await store.judge(), null);
   const bytes = Buffer.alloc(12 * MIB + 7, 'large ');
   const key = 'site-1/2026/11/21/large.json';
   // Of a run that was interrupted, and of somebody else.
@@ -260,6 +350,7 @@ t.test('objects of parts', async (t) => {
 t.test('what the network does to a commit', async (t) => {
   const server = await serve();
   const { store, staging } = openS3(server.endpoint);
+  t.equal(await store.judge(), null);
   const cases: readonly (readonly [string, readonly (readonly [string, Fault])[]])[] = [
     ['busy twice', Array(2).fill(['PutObject', { how: 'status', status: 503, code: 'SlowDown' }])],
     ['two at a time', [['PutObject', { how: 'status', status: 409, code: 'ConditionalRequestConflict' }]]],
@@ -320,6 +411,7 @@ t.test('the service is down when a call ends, and over a restart of ours', async
     t.notOk(readFileSync(join(staging, 'outbox', name)).includes('known sound'), 'encrypted');
     t.equal(statSync(join(staging, 'outbox', name)).mode & 0o077, 0);
   }
+  await until(() => one.told().length > 0);
   t.same(one.told(), ['behind'], 'told once');
   t.same(await vault.kept(entries[0] as VaultEntry), kept[0], 'it is kept');
   t.same(await vault.kept(before), known, 'and what was delivered is known without the service');
@@ -431,6 +523,17 @@ t.test('why nothing can be stored', async (t) => {
   t.equal(await judged({}, late), 'store-clock-skewed');
   t.equal(await judged({}, new S3Server({ replaces: 'objects' })), 'store-unsafe');
   t.equal(await judged({}, new S3Server({ replaces: 'parts' })), 'store-unsafe');
+  for (const replaces of ['objects', 'parts'] as const) {
+    const server = await serve({ replaces });
+    const { store, staging } = openS3(server.endpoint);
+    await put(store, '2026/11/21/x.json', Buffer.from('of a call that was up'));
+    t.equal(await store.deliver(), 1);
+    t.notOk(
+      server.objects.has('site-1/2026/11/21/x.json'),
+      'nothing goes to a service that would replace it',
+    );
+    t.same(filesIn(join(staging, 'outbox')), ['2026/11/21/x.json']);
+  }
   const old = new S3Server();
   old.faultOf = (action) =>
     action === 'PutObject' ? { how: 'status', status: 501, code: 'NotImplemented' } : null;
