@@ -182,12 +182,12 @@ export const storeContract = async (t: Test, open: () => Promise<StorePlace>): P
 
   await t.test('more than a page of names', async (t) => {
     const { store, strew } = await open();
-    const names = Array.from({ length: 2500 }, (_, i) => `c${String(i).padStart(6, '0')}.json`);
+    const names = Array.from({ length: 1100 }, (_, i) => `c${String(i).padStart(6, '0')}.json`);
     await strew(names.map((name) => `${DAY}/${name}`));
     t.same((await store.list(DAY)).sort(), names);
-    t.same(await store.list(DAY, 'c001234'), ['c001234.json']);
-    await strew(Array.from({ length: 1200 }, (_, i) => `${1000 + i}/01/01/x.json`));
-    t.equal((await store.folders('')).length, 1200);
+    t.same(await store.list(DAY, 'c001034'), ['c001034.json']);
+    await strew(Array.from({ length: 1010 }, (_, i) => `${1000 + i}/01/x.json`));
+    t.equal((await store.folders('')).length, 1011);
     t.same(await store.folders('1000'), ['01']);
   });
 };

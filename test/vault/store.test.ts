@@ -2,16 +2,13 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import type { AppEvent } from '../../src/call/events.js';
@@ -25,72 +22,17 @@ import { fromRoot } from '../../src/root.js';
 import { findRecording } from '../../src/vault/catalogue.js';
 import { decryptRecording } from '../../src/vault/decrypt.js';
 import { readIdentityFile, writeIdentityFile } from '../../src/vault/key-files.js';
-import { createLocalStore } from '../../src/vault/local-store.js';
 import { readCredentialsFile } from '../../src/vault/s3-credentials.js';
-import { createS3Store, type S3StoreEvent, type S3StoreOptions } from '../../src/vault/s3-store.js';
+import type { S3StoreOptions } from '../../src/vault/s3-store.js';
 import { readWhole, type Staged, type Store } from '../../src/vault/store.js';
 import { createVault } from '../../src/vault/vault.js';
 import { newCallId } from '../media/decisions.js';
-import { type Fault, S3Server, type S3ServerOptions } from './s3-server.js';
-import { type StorePlace, storeContract } from './store-contract.js';
+import { type Fault, S3Server } from './s3-server.js';
+import { MIB, SECRET, s3Site } from './s3-site.js';
 
-const dir = mkdtempSync(join(tmpdir(), 'sallyport-store-'));
-let places = 0;
-const place = (): string => join(dir, `place-${++places}`);
-const closers: (() => unknown)[] = [];
-t.teardown(async () => {
-  for (const close of closers.reverse()) await close();
-  rmSync(dir, { recursive: true, force: true });
-});
-
-const SECRET = 'a+secret/of=the/tests';
-const keyFile = (secret = SECRET, id = 'AKTEST'): string => {
-  const path = place();
-  const lines = [
-    '# of the tests',
-    '[default]',
-    `aws_access_key_id = ${id}`,
-    `aws_secret_access_key = ${secret}`,
-  ];
-  writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o600 });
-  return path;
-};
-const credentialsFile = keyFile();
-
-const serve = async (options: S3ServerOptions = {}): Promise<S3Server> => {
-  const server = new S3Server(options);
-  await server.listen();
-  closers.push(() => server.close().catch(() => undefined));
-  return server;
-};
-
-const MIB = 2 ** 20;
-const openS3 = (endpoint: string, more: Partial<S3StoreOptions> = {}) => {
-  const events: S3StoreEvent[] = [];
-  const stagingDirectory = more.stagingDirectory ?? place();
-  const store = createS3Store({
-    endpoint,
-    region: 'us-test-1',
-    bucket: 'recordings',
-    prefix: 'site-1/',
-    credentialsFile,
-    forcePathStyle: true,
-    requestMs: 2000,
-    minFreeBytes: 1,
-    maxStagedBytes: 100 * MIB,
-    maxStagedMs: 3_600_000,
-    commitMs: 10_000,
-    againMs: 20,
-    withinMs: 5000,
-    tell: (event) => events.push(event),
-    ...more,
-    stagingDirectory,
-  });
-  closers.push(() => store.close());
-  const told = (): string[] =>
-    events.map(({ type }) => type).filter((type) => type !== 'staged' && type !== 'judged');
-  return { store, staging: stagingDirectory, events, told };
-};
+const site = s3Site();
+t.teardown(() => site.close());
+const { dir, place, keyFile, credentialsFile, serve, openS3 } = site;
 
 /** Until it is so; the suite's own bound ends it. */
 const until = async (what: () => unknown): Promise<void> => {
@@ -156,37 +98,6 @@ const once = (faults: readonly (readonly [string, Fault])[]): ((action: string) 
     return at === -1 ? null : (left.splice(at, 1)[0]?.[1] ?? null);
   };
 };
-
-t.test('the store on this host', (t) =>
-  storeContract(t, async (): Promise<StorePlace> => {
-    const root = place();
-    const open = (): Store => createLocalStore({ dir: root, minFreeBytes: 1, withinMs: 10_000 });
-    return {
-      store: open(),
-      other: open(),
-      strew: async (names) => {
-        for (const name of names) {
-          mkdirSync(join(root, dirname(name)), { recursive: true });
-          writeFileSync(join(root, name), '{}');
-        }
-      },
-    };
-  }),
-);
-
-t.test('the store in a bucket', (t) =>
-  storeContract(t, async (): Promise<StorePlace> => {
-    const server = await serve();
-    return {
-      store: openS3(server.endpoint).store,
-      other: openS3(server.endpoint).store,
-      strew: async (names) => {
-        for (const name of names)
-          server.objects.set(`site-1/${name}`, { bytes: Buffer.from('{}'), etag: '0', metadata: {} });
-      },
-    };
-  }),
-);
 
 t.test('a recording in a bucket: encrypted, the manifest last, and found again', async (t) => {
   const server = await serve({ pageSize: 2 });
@@ -349,7 +260,7 @@ t.test('objects of parts', async (t) => {
 
 t.test('what the network does to a commit', async (t) => {
   const server = await serve();
-  const { store, staging } = openS3(server.endpoint);
+  const { store, staging } = openS3(server.endpoint, { requestMs: 3000 });
   t.equal(await store.judge(), null);
   const cases: readonly (readonly [string, readonly (readonly [string, Fault])[]])[] = [
     ['busy twice', Array(2).fill(['PutObject', { how: 'status', status: 503, code: 'SlowDown' }])],
@@ -435,7 +346,7 @@ t.test('the service is down when a call ends, and over a restart of ours', async
   const second = new S3Server({ port });
   for (const [key, stored] of first.objects) second.objects.set(key, stored);
   await second.listen();
-  closers.push(() => second.close());
+  site.closers.push(() => second.close());
   await until(() => two.told().includes('caught-up'));
   t.same(filesIn(join(staging, 'outbox')), []);
   for (const entry of [before, ...entries, more]) t.ok((await opened(two.store, entry)).equals(sound));
