@@ -382,6 +382,12 @@ export class Bucket {
       forcePathStyle,
       credentials,
       maxAttempts: 1,
+      // Nothing of it is left to what else stands in this host's environment and profile files.
+      defaultsMode: 'standard',
+      useFipsEndpoint: false,
+      useDualstackEndpoint: false,
+      useArnRegion: false,
+      expectContinueHeader: false,
       // We give digests of our own, SHA-256, and hold what is read against the manifest.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',

@@ -320,8 +320,9 @@ class BucketStore implements S3Store {
   }
 
   #failed(error: unknown): void {
-    const code = error instanceof VaultError ? error.code : 'store-refused';
-    this.#trouble = code;
+    const code = error instanceof VaultError ? error.code : 'staged-unreadable';
+    // A file of ours that cannot be read says nothing of the service; it waits, until that is too long.
+    if (isOfTheService(error)) this.#trouble = error.code;
     if (code === 'store-unreachable') this.#aloneUntil = performance.now() + ALONE_MS;
     if (!this.#behind && this.#state !== 'closed') this.#options.tell?.({ type: 'behind', code });
     this.#behind = true;
