@@ -17,6 +17,8 @@ export type Fault =
   | { readonly how: 'done-and-cut' }
   /** Cuts the answer's body after so many bytes. */
   | { readonly how: 'cut-body'; readonly after: number }
+  /** Answers with less than all of it, as if that were all. */
+  | { readonly how: 'short' }
   /** Takes the body for another one than was sent. */
   | { readonly how: 'damaged' };
 
@@ -158,7 +160,8 @@ export class S3Server {
       if (this.denied.has(action)) throw new Refused(403, 'AccessDenied');
       this.#checkDigests(request, body);
       this.asked.push(`${action} ${key}`);
-      const answer = this.#do({ request, url, action, key, body });
+      const whole = this.#do({ request, url, action, key, body });
+      const answer = fault?.how === 'short' ? { ...whole, body: whole.body.subarray(0, -10) } : whole;
       if (fault?.how === 'done-and-cut') {
         request.socket.destroy();
         return;

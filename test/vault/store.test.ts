@@ -293,6 +293,12 @@ t.test('reading over a connection that is cut', async (t) => {
   t.ok((await whole(store, '2026/11/21/x.json'))?.equals(bytes), 'it goes on where it was cut');
   server.faultOf = (action) => (action === 'GetObject' ? { how: 'cut-body', after: 1000 } : null);
   await t.rejects(whole(store, '2026/11/21/x.json'), { code: 'store-unreachable' }, 'and is never short');
+  const [cut, ...short] = [
+    { how: 'cut-body', after: 100_000 },
+    ...Array(5).fill({ how: 'short' }),
+  ] as Fault[];
+  server.faultOf = once([cut, ...short].map((fault) => ['GetObject', fault as Fault] as const));
+  await t.rejects(whole(store, '2026/11/21/x.json'), { code: 'store-unreachable' }, 'nor when it is told so');
   // Another object under the name, between two parts of a reading.
   server.faultOf = (action, key) => {
     if (action !== 'GetObject') return null;
