@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import type { Clock, Emit, Journal, JsonObject } from './call/ports.js';
 import type { Config } from './config/schema.js';
 import { watchRetention } from './custody/retention/watch.js';
+import { watchHeads } from './heads-watch.js';
 import { DirectoryTarget } from './journal/heads/ship-target.js';
 import { readHandover, readSigningKey } from './journal/heads/signing-key.js';
 import { type Journal as JournalFile, openJournal } from './journal/log.js';
@@ -43,12 +44,21 @@ export const listsOptionsOf = (config: Config, clock: Clock): Omit<RedisListsOpt
 export const openConfiguredJournal = async (config: Config, emit: Emit): Promise<JournalFile> => {
   const { directory, deadlineMs, heads } = config.journal;
   if (heads === undefined) emit({ event: 'fault', where: 'journal-heads', code: 'unsigned' });
+  const watched = heads === undefined ? () => undefined : watchHeads(heads.everySeconds, emit);
+  if (heads !== undefined) {
+    emit({ event: 'journal-heads', part: 'signing', state: 'healthy', code: null });
+    if (heads.ship !== undefined)
+      emit({ event: 'journal-heads', part: 'shipping', state: 'healthy', code: null });
+  }
   const handover = heads === undefined ? undefined : await readHandover(heads.keyFile);
   return openJournal({
     dir: directory,
     nodeId: config.controller.name,
     appendDeadlineMs: deadlineMs,
-    onEvent: (event) => tellJournal(event, emit),
+    onEvent: (event) => {
+      tellJournal(event, emit);
+      watched(event);
+    },
     ...(heads === undefined
       ? {}
       : {
@@ -65,9 +75,6 @@ export const openConfiguredJournal = async (config: Config, emit: Emit): Promise
 const tellJournal = (event: JournalEvent, emit: Emit): void => {
   if (event.type === 'unhealthy') emit({ event: 'journal-state', state: 'unhealthy', code: event.reason });
   if (event.type === 'recovered') emit({ event: 'journal-state', state: 'healthy', code: event.reason });
-  // Rows go on being written, so these are faults that somebody must look at, and no reason to refuse a call.
-  if (event.type === 'heads-unhealthy') emit({ event: 'fault', where: 'journal-heads', code: event.reason });
-  if (event.type === 'ship-behind') emit({ event: 'fault', where: 'journal-ship', code: event.reason });
 };
 
 export interface OpenLists {
@@ -120,6 +127,8 @@ export const openMedia = async (
   rows: Journal,
   closers: (() => unknown)[],
 ): Promise<{ readonly recorder: SpoolRecorder; readonly media: MediaPools }> => {
+  const { vault, close } = await openVault(config, emit);
+  closers.push(close);
   const recorder = createRecorder({
     // With its process, what the node's own user may write is judged too, and not only what we may.
     spools: config.media.nodes.flatMap(({ name, spool, pid, pidFile }) =>
@@ -134,7 +143,7 @@ export const openMedia = async (
             },
           ],
     ),
-    vault: await openVault(config),
+    vault,
     emit,
     clock,
     limits: {

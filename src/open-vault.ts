@@ -1,17 +1,85 @@
+import type { Emit } from './call/ports.js';
 import type { Config } from './config/schema.js';
 import type { RecordingVault } from './recording/vault-port.js';
 import { parseRecipient } from './vault/age-keys.js';
 import { VaultError } from './vault/errors.js';
 import { readRecipientFile } from './vault/key-files.js';
 import { createLocalStore } from './vault/local-store.js';
+import { readCredentialsFile } from './vault/s3-credentials.js';
+import { createS3Store, type S3Store, type S3StoreEvent } from './vault/s3-store.js';
 import type { Store } from './vault/store.js';
 import { createVault, type VaultKey } from './vault/vault.js';
 
-export const storeOf = ({ recording }: Pick<Config, 'recording'>): Store =>
-  createLocalStore({
-    dir: recording.directory,
-    minFreeBytes: recording.vault.minFreeMegabytes * 1024 * 1024,
+const MIB = 1024 * 1024;
+
+const bucketOf = (
+  { vault }: Config['recording'],
+  s3: NonNullable<Config['recording']['vault']['store']['s3']>,
+  emit: Emit,
+): S3Store => {
+  const { maxStagedMegabytes, maxStagedHours, commitSeconds, requestSeconds, ...rest } = s3;
+  return createS3Store({
+    ...rest,
+    minFreeBytes: vault.minFreeMegabytes * MIB,
+    maxStagedBytes: maxStagedMegabytes * MIB,
+    maxStagedMs: maxStagedHours * 3_600_000,
+    commitMs: commitSeconds * 1000,
+    requestMs: requestSeconds * 1000,
+    tell: (event) => tellStore(event, emit),
   });
+};
+
+const tellStore = (event: S3StoreEvent, emit: Emit): void => {
+  switch (event.type) {
+    case 'staged': {
+      const { type: _type, ...waiting } = event;
+      emit({ event: 'recordings-staged', ...waiting });
+      return;
+    }
+    case 'judged':
+      emit({ event: 'store-state', state: event.code === null ? 'up' : 'down', code: event.code });
+      return;
+    case 'behind':
+      emit({ event: 'alarm', alarm: 'recordings-undelivered', callId: null, detail: event.code });
+      return;
+    case 'conflict':
+      emit({ event: 'alarm', alarm: 'recording-conflict', callId: null, detail: 'put-aside' });
+      return;
+    case 'caught-up':
+      return;
+    default: {
+      const never: never = event;
+      void never;
+    }
+  }
+};
+
+const localOf = ({ recording }: Pick<Config, 'recording'>): Store =>
+  createLocalStore({ dir: recording.directory, minFreeBytes: recording.vault.minFreeMegabytes * MIB });
+
+/** Where the recordings are, for whoever reads them: nothing that waits is delivered by it. */
+export const storeOf = (config: Pick<Config, 'recording'>): Store => {
+  const { s3 } = config.recording.vault.store;
+  return s3 === undefined ? localOf(config) : bucketOf(config.recording, s3, () => undefined);
+};
+
+export interface OpenVault {
+  readonly vault: RecordingVault;
+  close(): Promise<void>;
+}
+
+/** The store of a controller: what waits is delivered. An access key that cannot be used refuses to start. */
+const openStore = async (
+  config: Pick<Config, 'recording'>,
+  emit: Emit,
+): Promise<{ readonly store: Store; close(): Promise<void> }> => {
+  const { s3 } = config.recording.vault.store;
+  if (s3 === undefined) return { store: localOf(config), close: async () => undefined };
+  await readCredentialsFile(s3.credentialsFile);
+  const store = bucketOf(config.recording, s3, emit);
+  store.start();
+  return { store, close: () => store.close() };
+};
 
 interface VaultKeys {
   readonly facilities: ReadonlyMap<string, readonly VaultKey[]>;
@@ -50,5 +118,8 @@ export const vaultKeysOf = async (config: Pick<Config, 'recording'>): Promise<Va
  * The vault, with every key read: one that is missing or malformed refuses to start, for it would be found out by the
  * first recording that nobody can open. Rejects with VaultError.
  */
-export const openVault = async (config: Pick<Config, 'recording'>): Promise<RecordingVault> =>
-  createVault({ store: storeOf(config), ...(await vaultKeysOf(config)) });
+export const openVault = async (config: Pick<Config, 'recording'>, emit: Emit): Promise<OpenVault> => {
+  const keys = await vaultKeysOf(config);
+  const { store, close } = await openStore(config, emit);
+  return { vault: createVault({ store, ...keys }), close };
+};

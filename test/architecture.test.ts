@@ -31,6 +31,8 @@ const houseOf = (file: string): string => (file.includes('/') ? (file.split('/')
 
 /** What each house may import of ours: the arrows of the design, section 7. */
 const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
+  // Below all adapters: files that are whole and durable, and nothing of ours.
+  durable: (target) => target.startsWith('durable/'),
   core: (target) => target.startsWith('core/'),
   call: (target) => /^(core|call)\//.test(target),
   agent: (target) => target.startsWith('agent/'),
@@ -43,18 +45,20 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
     /^call\/(ports|talk|events)\.ts$/.test(target) ||
     target === 'root.ts',
   lists: (target) =>
-    /^(core|lists)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target) || target === 'root.ts',
+    /^(core|durable|lists)\//.test(target) ||
+    /^call\/(ports|talk|events)\.ts$/.test(target) ||
+    target === 'root.ts',
   prompts: (target) =>
     /^(core|prompts)\//.test(target) || /^call\/(talk|ports)\.ts$/.test(target) || target === 'root.ts',
-  journal: (target) => target.startsWith('journal/'),
+  journal: (target) => /^(durable|journal)\//.test(target),
   review: (target) => /^(core|review)\//.test(target),
-  statement: (target) => /^(core|journal|statement)\//.test(target) || target === 'call/events.ts',
+  statement: (target) => /^(core|durable|journal|statement)\//.test(target) || target === 'call/events.ts',
   evidence: (target) => /^(evidence|journal)\//.test(target),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   registry: (target) => /^(core|registry)\//.test(target),
   vault: (target) =>
-    /^(core|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
-  custody: (target) => /^(core|custody|journal|lists|vault)\//.test(target),
+    /^(core|durable|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
+  custody: (target) => /^(core|custody|durable|journal|lists|vault)\//.test(target),
   config: (target) => /^(core|config)\//.test(target) || target === 'vault/age-keys.ts',
   api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),
 };
@@ -72,6 +76,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   kysely: /^registry\//,
   'csv-parse/sync': /^lists\//,
   'csv-parse': /^lists\//,
+  '@aws-sdk/client-s3': /^vault\/s3-bucket\.ts$/,
   commander: /^cli\//,
   pdfkit: /^statement\/pdf\/sheet\.ts$/,
 };

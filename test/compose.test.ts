@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -114,6 +114,10 @@ t.test('the configuration of the compose file fits its services', async (t) => {
   const mount = `./config/prompts:${config.prompts.directory}:ro\n`;
   t.equal(text.split(mount).length - 1, 3, 'both nodes and the controller read the same prompts');
   for (const node of config.media.nodes) t.equal(node.prompts, config.prompts.directory, node.name);
+  const key = config.journal.heads?.keyFile ?? '';
+  t.match(key, /^\/run\/secrets\//, 'the key that signs the journal is a secret');
+  t.match(text, new RegExp(`secrets: \\[.*${basename(key)}`), 'which the controller has');
+  t.match(text, new RegExp(`\\n {2}${basename(key)}:\\n {4}file: \\./secrets/`));
   for (const path of [config.lists.orders, config.lists.snapshot, config.control.socket]) {
     t.match(path, /^\/var\/lib\/sallyport\/[a-z.]+$/, 'state lies in the state volume');
   }

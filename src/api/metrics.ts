@@ -69,6 +69,23 @@ export class Metrics {
     '1 while the removal of recordings whose time is over is overdue, or nobody can tell; 0 where nothing expires.',
     [],
   );
+  readonly #staged = this.#gauge(
+    'sallyport_staged_recordings',
+    'Encrypted recordings that wait on this host for the storage service.',
+    [],
+  );
+  readonly #stagedBytes = this.#gauge('sallyport_staged_bytes', 'How large they are.', []);
+  readonly #stagedSeconds = this.#gauge('sallyport_staged_seconds', 'How long the oldest has waited.', []);
+  readonly #store = this.#gauge(
+    'sallyport_store_up',
+    '1 while the storage service takes recordings; 0 also where none is configured.',
+    [],
+  );
+  readonly #heads = this.#gauge(
+    'sallyport_journal_heads_up',
+    '1 while heads of the journal are signed (`signing`), and copied to their second place (`shipping`).',
+    ['part'],
+  );
   readonly #underWay: Gauge<string>;
 
   constructor(callsUnderWay: () => number) {
@@ -143,6 +160,17 @@ export class Metrics {
         return;
       case 'retention-state':
         this.#retention.set(event.state === 'overdue' ? 1 : 0);
+        return;
+      case 'recordings-staged':
+        this.#staged.set(event.recordings);
+        this.#stagedBytes.set(event.bytes);
+        this.#stagedSeconds.set(event.seconds);
+        return;
+      case 'store-state':
+        this.#store.set(event.state === 'up' ? 1 : 0);
+        return;
+      case 'journal-heads':
+        this.#heads.set({ part: event.part }, event.state === 'healthy' ? 1 : 0);
         return;
       case 'recording-finished':
         this.#recordings.inc();

@@ -122,7 +122,21 @@ export type AppEvent =
   // recording
   | { readonly event: 'recording-armed'; readonly callId: CallId; readonly ms: number }
   | { readonly event: 'recording-finished'; readonly callId: CallId; readonly seconds: number }
+  /** What waits on this host for the storage service, and for how long. */
+  | {
+      readonly event: 'recordings-staged';
+      readonly recordings: number;
+      readonly bytes: number;
+      readonly seconds: number;
+    }
+  | { readonly event: 'store-state'; readonly state: 'up' | 'down'; readonly code: string | null }
   // journal
+  | {
+      readonly event: 'journal-heads';
+      readonly part: 'signing' | 'shipping';
+      readonly state: 'healthy' | 'unhealthy';
+      readonly code: string | null;
+    }
   | { readonly event: 'journal-state'; readonly state: 'healthy' | 'unhealthy'; readonly code: string | null }
   | {
       readonly event: 'journal-append';
@@ -171,6 +185,12 @@ export const alarmTexts = {
   'stray-file': 'A file that no call owns lay among the recordings or in a spool.',
   'custody-blind': 'Recordings could not be held against the lists, the journals or the vault.',
   'custody-silent': 'The process that watches over recordings gives no sign of life.',
+  'recordings-undelivered':
+    'The storage service does not take recordings: they wait on this host, encrypted.',
+  'recording-conflict':
+    'The storage service holds another object under the name of a recording: ours was put aside on this host.',
+  'heads-unsigned': 'The journal grew, and for three times the configured time no head was signed.',
+  'heads-unshipped': 'Heads and segments of the journal do not reach their second place.',
 } as const;
 export type AlarmCode = keyof typeof alarmTexts;
 export const alarmCodes = Object.keys(alarmTexts) as AlarmCode[];

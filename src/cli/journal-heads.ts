@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { appendFile, mkdir, open, rename, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { replaceFile } from '../durable/files.js';
 import { nodeDisk } from '../journal/disk.js';
 import { JournalError } from '../journal/errors.js';
 import { headLineAt, readHeadLines } from '../journal/heads/head-lines.js';
@@ -171,7 +171,7 @@ export const journalCountersign = async (flags: CountersignFlags, terminal: Term
   });
   if (!result.ok) throw new CommandError(result.code, `not countersigned: ${result.why}`, 2);
   // Remembered before it is handed out: what was signed once must never be forgotten.
-  await replaceFile(state, `${JSON.stringify(result.memory)}\n`);
+  await replaceFile(state, [`${JSON.stringify(result.memory)}\n`]);
   if (flags.out === undefined) terminal.out(result.line);
   else {
     await mkdir(dirname(flags.out), { recursive: true });
@@ -221,23 +221,5 @@ const textOf = (file: string): string => {
     return readFileSync(file, 'utf8');
   } catch {
     throw new CommandError('file-unreadable', `${file} cannot be read`, 2);
-  }
-};
-
-const replaceFile = async (path: string, text: string): Promise<void> => {
-  const part = `${path}.${randomBytes(6).toString('hex')}`;
-  const file = await open(part, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(part, path);
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 };

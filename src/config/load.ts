@@ -282,6 +282,16 @@ const checkVault = (config: Config): Crossed[] => {
       problems.push({ path, message: 'names no key of role facility' });
     if (new Set(ids).size !== ids.length) problems.push({ path, message: 'names a key twice' });
   }
+  const { s3 } = config.recording.vault.store;
+  if (s3 !== undefined) {
+    // Whoever looks for recordings on this host would find what waits.
+    const within = relative(resolve(config.recording.directory), resolve(s3.stagingDirectory));
+    if (!within.startsWith('..'))
+      problems.push({
+        path: at('store', 's3', 'stagingDirectory'),
+        message: 'is within the folder of recordings',
+      });
+  }
   if (sealed.length === 0) problems.push({ path: at('sealed'), message: 'names no escrow key' });
   if (new Set(sealed).size !== sealed.length)
     problems.push({ path: at('sealed'), message: 'names a key twice' });
@@ -327,6 +337,7 @@ const absolute = (config: Config, folder: string): Config => {
   const { agent } = config.sip;
   const { heads } = config.journal;
   const { registry } = config;
+  const { s3 } = config.recording.vault.store;
   return {
     ...config,
     sip: {
@@ -356,6 +367,13 @@ const absolute = (config: Config, folder: string): Config => {
       vault: {
         ...config.recording.vault,
         readings: path(config.recording.vault.readings),
+        store: {
+          s3: s3 && {
+            ...s3,
+            credentialsFile: path(s3.credentialsFile),
+            stagingDirectory: path(s3.stagingDirectory),
+          },
+        },
         keys: Object.fromEntries(
           Object.entries(config.recording.vault.keys).map(([id, key]) => [
             id,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { custody } from './schema-custody.js';
 import { facility, policy } from './schema-policy.js';
 import { retention } from './schema-retention.js';
+import { store } from './schema-store.js';
 import { dialPlan, trunks } from './schema-trunks.js';
 import { address, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
 
@@ -234,7 +235,10 @@ const vault = z
       .min(0)
       .max(1e9)
       .default(100)
-      .describe('Free space `directory` must have before a monitored call is dialled.'),
+      .describe(
+        'Free space `directory`, or the staging folder, must have before a monitored call is dialled.',
+      ),
+    store,
     readings: path
       .default('var/readings')
       .describe('Journal of who decrypted which recording and why. A journal of its own, by the same rules.'),

@@ -3,7 +3,7 @@ import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseCallId } from '../core/leg.js';
 import { readLines } from '../journal/lines.js';
-import { replaceFile } from '../lists/durable-file.js';
+import { replaceFile } from '../durable/files.js';
 import { CallFold, type CustodyCall } from './call-fold.js';
 import { dayOf } from './days.js';
 import { type Place, theBeginning } from './follower.js';

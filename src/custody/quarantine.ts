@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { lstat, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Sealer } from '../vault/age-stream.js';
-import { bytesOf } from '../vault/durable.js';
+import { bytesOf } from '../durable/bytes.js';
 import { VaultError } from '../vault/errors.js';
 import type { Settled, Staged, Store } from '../vault/store.js';
 import type { VaultKey } from '../vault/vault.js';

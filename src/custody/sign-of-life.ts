@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { replaceFile } from '../lists/durable-file.js';
+import { replaceFile } from '../durable/files.js';
 
 /** What custody writes for the controllers, and for people, while it works. */
 export interface CustodyStatus {

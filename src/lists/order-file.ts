@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
-import { replaceFile } from './durable-file.js';
+import { replaceFile } from '../durable/files.js';
 import type { OrderBook } from './order-book.js';
 import { OrderError, type OrderRecord, parseRecord, recordText } from './order-record.js';
 

@@ -1,4 +1,4 @@
-import { replaceFile } from './durable-file.js';
+import { replaceFile } from '../durable/files.js';
 import type { IndexRows, ListSet } from './entries.js';
 import { signHeartbeat } from './heartbeat-text.js';
 import { type KeyNames, keyNames } from './layout.js';

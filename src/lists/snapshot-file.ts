@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
+import { replaceFile } from '../durable/files.js';
 import { PartDigester } from './digests.js';
-import { replaceFile } from './durable-file.js';
 import { bucketOf, digitsOf } from './layout.js';
 import { formatHead, type Heartbeat, headOf, heartbeatSchema, manifestSchema } from './manifest.js';
 import { PrivilegedIndex } from './privileged-index.js';

@@ -1,6 +1,6 @@
 import type { Clock, Emit } from '../call/ports.js';
 import type { Answer, PrivilegedEntry, UnknownWhy } from '../core/lists.js';
-import { replaceFile } from './durable-file.js';
+import { replaceFile } from '../durable/files.js';
 import { formatHead, type Tombstone } from './manifest.js';
 import { type Asked, listedOrAbsent } from './match.js';
 import type { PrivilegedIndex } from './privileged-index.js';

@@ -1,6 +1,7 @@
 import { createHash, type KeyObject, sign, verify } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { placeFile } from '../durable/files.js';
 import { canonicalJson } from '../journal/canonical.js';
 import { StatementError } from './errors.js';
 import type { Statement } from './model.js';
@@ -34,7 +35,7 @@ export const writeStatement = async (dir: string, statement: Statement, key: Key
   await checkFree(dir);
   try {
     await mkdir(dir, { recursive: true });
-    for (const [name, bytes] of files) await putInPlace(join(dir, name), bytes);
+    for (const [name, bytes] of files) await placeFile(join(dir, name), [bytes], { mode: 0o644 });
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
     throw new StatementError('out-unwritable', `${dir} cannot be written (${code})`);
@@ -51,19 +52,6 @@ export const checkFree = async (dir: string): Promise<void> => {
     );
     if (there) throw new StatementError('out-exists', `${join(dir, name)} is there already`);
   }
-};
-
-const putInPlace = async (path: string, bytes: Buffer): Promise<void> => {
-  const part = `${path}.part`;
-  await rm(part, { force: true });
-  const file = await open(part, 'wx', 0o644);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(part, path);
 };
 
 export interface Checked {

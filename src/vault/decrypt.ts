@@ -1,12 +1,12 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, link, open, unlink } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Beside } from '../durable/files.js';
+import { statOf, syncFolder } from '../durable/folders.js';
 import { unarmored } from './age-armor.js';
 import type { Identity } from './age-keys.js';
 import { openBytes, openSealed } from './age-stream.js';
 import type { Found } from './catalogue.js';
-import { statOf, syncFolder } from './durable.js';
 import { VaultError } from './errors.js';
 import { MAX_MANIFEST, type Manifest, readManifest, type StoredFile } from './manifest.js';
 import type { Store } from './store.js';
@@ -135,22 +135,19 @@ interface Writing {
   readonly stop: AbortSignal;
 }
 
-const writePlain = async (
-  out: FileHandle,
-  { source, identities, plain, head, stop }: Writing,
-): Promise<void> => {
+const writePlain = async (out: Beside, { source, identities, plain, head, stop }: Writing): Promise<void> => {
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const part of openSealed(source, identities)) {
     stop.throwIfAborted();
     hash.update(bytes >= head ? part : part.subarray(Math.min(head - bytes, part.length)));
     bytes += part.length;
-    await out.writeFile(part);
+    await out.write(part).catch(unwritable);
   }
   if (bytes !== plain.bytes || hash.digest('hex') !== plain.bodySha256) {
     throw changed('the plain bytes are not those that were encrypted');
   }
-  await out.sync();
+  await out.settle().catch(unwritable);
 };
 
 const unwritable = (error: unknown): never => {
@@ -163,7 +160,7 @@ const unwritable = (error: unknown): never => {
 /** Plain files under names that say that they are not whole yet; every one goes again unless all become final. */
 class OutFolder {
   readonly #dir: string;
-  readonly #temporary: string[] = [];
+  readonly #files: Beside[] = [];
   readonly #final: string[] = [];
   #kept = false;
 
@@ -171,36 +168,31 @@ class OutFolder {
     this.#dir = dir;
   }
 
-  async create(): Promise<{ readonly path: string; readonly file: FileHandle }> {
-    const path = join(this.#dir, `.recording-${randomBytes(8).toString('hex')}.part`);
-    const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-    const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600).catch(unwritable);
-    this.#temporary.push(path);
-    return { path, file };
+  async create(name: string): Promise<Beside> {
+    const path = join(this.#dir, name);
+    if ((await statOf(path).catch(unwritable)) !== null) throw new VaultError('out-exists');
+    const file = await Beside.create(path).catch(unwritable);
+    this.#files.push(file);
+    return file;
   }
 
-  async isFree(name: string): Promise<void> {
-    if ((await statOf(join(this.#dir, name))) !== null) throw new VaultError('out-exists');
-  }
-
-  async publish(path: string, name: string): Promise<void> {
-    const final = join(this.#dir, name);
-    await link(path, final).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'EEXIST') throw new VaultError('out-exists');
-      unwritable(error);
-    });
-    this.#final.push(final);
-  }
-
-  async keep(): Promise<readonly string[]> {
+  /** Gives all of them their names, or leaves none. */
+  async publish(): Promise<readonly string[]> {
+    for (const file of this.#files) {
+      await file.publish().catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'EEXIST') throw new VaultError('out-exists');
+        return unwritable(error);
+      });
+      this.#final.push(file.path);
+    }
     await syncFolder(this.#dir);
     this.#kept = true;
     return this.#final;
   }
 
   async tidy(): Promise<void> {
-    const gone = this.#kept ? this.#temporary : [...this.#temporary, ...this.#final];
-    for (const path of gone) await unlink(path).catch(() => undefined);
+    for (const file of this.#files) await file.discard();
+    if (!this.#kept) for (const path of this.#final) await unlink(path).catch(() => undefined);
   }
 }
 
@@ -220,24 +212,16 @@ export const decryptRecording = async (
   const { manifest, read } = await openLayers(store, found, identities);
   const { details, plain } = await readDetails(manifest, identities);
   const out = new OutFolder(outDir);
-  const made: { path: string; name: string }[] = [];
   try {
     for (const stored of manifest.files) {
       const name = stored.name.replace(/\.age$/, '');
       const kind = name.slice(name.lastIndexOf('.') + 1);
-      await out.isFree(name);
-      const { path, file } = await out.create();
-      try {
-        const source = read(stored);
-        const head = HEAD_BYTES[kind] ?? 0;
-        await writePlain(file, { source, identities, plain: plainOf(plain, kind), head, stop });
-      } finally {
-        await file.close();
-      }
-      made.push({ path, name });
+      const file = await out.create(name);
+      const source = read(stored);
+      const head = HEAD_BYTES[kind] ?? 0;
+      await writePlain(file, { source, identities, plain: plainOf(plain, kind), head, stop });
     }
-    for (const { path, name } of made) await out.publish(path, name);
-    return { files: await out.keep(), details };
+    return { files: await out.publish(), details };
   } finally {
     await out.tidy();
   }

@@ -1,9 +1,12 @@
 import { constants, type Dirent } from 'node:fs';
-import { access, chmod, type FileHandle, link, mkdir, open, readdir, statfs, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { bytesOf, digestOf, makeFolders, statOf, syncFolder, vaultError } from './durable.js';
+import { access, chmod, type FileHandle, mkdir, open, readdir, statfs, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { bytesOf, digestOf } from '../durable/bytes.js';
+import { Beside, sweepParts } from '../durable/files.js';
+import { makeFolders, statOf, syncFolder } from '../durable/folders.js';
+import { vaultError } from './disk-error.js';
 import { VaultError, type VaultErrorCode } from './errors.js';
-import type { Settled, Staged, Store } from './store.js';
+import { checkName, type Settled, type Staged, type Store } from './store.js';
 
 export interface LocalStoreOptions {
   readonly dir: string;
@@ -15,68 +18,46 @@ export interface LocalStoreOptions {
 
 const MAX_NAMES = 1_000_000;
 
-const partOf = (path: string): string => join(dirname(path), `.${path.slice(dirname(path).length + 1)}.part`);
+const rethrown = (error: unknown): never => {
+  throw vaultError(error);
+};
 
 class StagedFile implements Staged {
   readonly name: string;
-  readonly path: string;
-  readonly #file: FileHandle;
-  readonly #mode: number;
-  #committed = false;
-  #closed = false;
+  readonly #file: Beside;
 
-  constructor(name: string, path: string, file: FileHandle, mode: number) {
+  constructor(name: string, file: Beside) {
     this.name = name;
-    this.path = path;
     this.#file = file;
-    this.#mode = mode;
   }
 
   async writeAt(bytes: Buffer, position: number): Promise<void> {
-    try {
-      for (let done = 0; done < bytes.length; ) {
-        const rest = bytes.length - done;
-        done += (await this.#file.write(bytes, done, rest, position + done)).bytesWritten;
-      }
-    } catch (error) {
-      throw vaultError(error);
-    }
+    await this.#file.writeAt(bytes, position).catch(rethrown);
   }
 
   async settle(): Promise<Settled> {
-    try {
-      await this.#file.chmod(this.#mode);
-      await this.#file.sync();
-      const { size } = await this.#file.stat();
-      return { bytes: size, sha256: await digestOf(this.#file) };
-    } catch (error) {
-      throw vaultError(error);
-    } finally {
-      await this.#close();
-    }
+    let sha256 = '';
+    const read = async (file: FileHandle): Promise<void> => {
+      sha256 = await digestOf(file);
+    };
+    const bytes = await this.#file.settle(read).catch(rethrown);
+    return { bytes, sha256 };
   }
 
-  /** Gives it its name, unless that is taken: a link is made or not, and never replaces (link(2)). */
+  /** Gives it its name, unless that is taken. Its folder is not synced yet. */
   async publish(): Promise<void> {
-    try {
-      await link(partOf(this.path), this.path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw new VaultError('recording-exists');
+    await this.#file.publish().catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') throw new VaultError('recording-exists');
       throw vaultError(error);
-    }
-    this.#committed = true;
-    await unlink(partOf(this.path)).catch(() => undefined);
+    });
   }
 
-  async discard(): Promise<void> {
-    await this.#close();
-    if (!this.#committed) await unlink(partOf(this.path)).catch(() => undefined);
+  get folder(): string {
+    return dirname(this.#file.path);
   }
 
-  async #close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#file.close().catch(() => undefined);
+  discard(): Promise<void> {
+    return this.#file.discard();
   }
 }
 
@@ -94,6 +75,7 @@ class LocalStore implements Store {
   }
 
   async stage(name: string, mode: number): Promise<Staged> {
+    checkName(name);
     const path = this.locate(name);
     const parts = dirname(name).split('/');
     try {
@@ -101,15 +83,9 @@ class LocalStore implements Store {
       const folder = await makeFolders(this.#dir, parts);
       // The topmost may be older than we are, and of anybody's making.
       await chmod(join(this.#dir, parts[0] ?? ''), 0o700);
-      // What an interrupted run left in the making, or a stranger put there: never written through.
-      await unlink(partOf(path)).catch(() => undefined);
-      const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-      const file = await open(
-        join(folder, partOf(path).slice(folder.length + 1)),
-        O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
-        0o600,
-      );
-      const staged = new StagedFile(name, path, file, mode);
+      // What an interrupted run left in the making, or a stranger put there.
+      await sweepParts(path);
+      const staged = new StagedFile(name, await Beside.create(join(folder, basename(path)), { mode }));
       this.#staged.set(staged, staged);
       return staged;
     } catch (error) {
@@ -123,16 +99,19 @@ class LocalStore implements Store {
       const file = this.#staged.get(one);
       if (file === undefined) throw new RangeError('staged elsewhere');
       await file.publish();
-      folders.add(dirname(file.path));
+      folders.add(file.folder);
     }
-    for (const folder of folders) await syncFolder(folder);
+    for (const folder of folders) await syncFolder(folder).catch(rethrown);
   }
 
   async has(name: string): Promise<boolean> {
-    return (await statOf(this.locate(name))) !== null;
+    checkName(name);
+    return (await statOf(this.locate(name)).catch(rethrown)) !== null;
   }
 
   async remove(name: string): Promise<void> {
+    checkName(name);
+    await this.#onlyFolders(dirname(name));
     const path = this.locate(name);
     try {
       await unlink(path);
@@ -144,6 +123,7 @@ class LocalStore implements Store {
   }
 
   async *read(name: string): AsyncGenerator<Buffer, void, undefined> {
+    checkName(name);
     await this.#onlyFolders(dirname(name));
     const file = await open(this.locate(name), constants.O_RDONLY | constants.O_NOFOLLOW).catch(
       (error: NodeJS.ErrnoException) => {
@@ -158,8 +138,10 @@ class LocalStore implements Store {
     }
   }
 
-  async list(folder: string): Promise<string[]> {
-    return (await this.#entries(folder)).filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+  async list(folder: string, part = ''): Promise<string[]> {
+    return (await this.#entries(folder))
+      .filter((entry) => !entry.isDirectory() && entry.name.includes(part))
+      .map(({ name }) => name);
   }
 
   async folders(folder: string): Promise<string[]> {
@@ -193,6 +175,7 @@ class LocalStore implements Store {
   }
 
   async #entries(folder: string): Promise<Dirent[]> {
+    if (folder !== '') checkName(folder);
     if (folder !== '') await this.#onlyFolders(folder);
     const entries = await readdir(this.locate(folder), { withFileTypes: true }).catch(
       (error: NodeJS.ErrnoException) => {
@@ -209,7 +192,7 @@ class LocalStore implements Store {
     let path = '';
     for (const part of folder.split('/')) {
       path = join(path, part);
-      const found = await statOf(this.locate(path));
+      const found = await statOf(this.locate(path)).catch(rethrown);
       if (found !== null && !found.isDirectory()) throw new VaultError('vault-symlink');
     }
   }

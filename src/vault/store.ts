@@ -1,4 +1,4 @@
-import type { VaultErrorCode } from './errors.js';
+import { VaultError, type VaultErrorCode } from './errors.js';
 
 /** Size and digest (sha256, hex) of an object as it is stored: of encrypted bytes. */
 export interface Settled {
@@ -29,14 +29,26 @@ export interface Store {
   remove(name: string): Promise<void>;
   /** Rejects with `recording-unknown` where there is none. */
   read(name: string): AsyncIterable<Buffer>;
-  /** Names of the files in a folder, and of those in the making; none where the folder is not there. */
-  list(folder: string): Promise<string[]>;
+  /**
+   * Names of the files in a folder, and of those in the making; none where the folder is not there. A store may leave
+   * out names without `part` in them: it asks for less than all of a day.
+   */
+  list(folder: string, part?: string): Promise<string[]>;
   folders(folder: string): Promise<string[]>;
   /** Why nothing can be stored now, or null. Always settles soon. */
   judge(): Promise<VaultErrorCode | null>;
   /** Where an object is, for people and for the journal. */
   locate(name: string): string;
 }
+
+const NAME = /^[a-z0-9][a-z0-9._-]*(?:\/[a-z0-9][a-z0-9._-]*)*$/;
+const MAX_NAME = 512;
+
+/** Throws VaultError `name-malformed` for what could lead out of the vault, or is filed under other names elsewhere. */
+export const checkName = (name: string): void => {
+  if (name.length > MAX_NAME || !NAME.test(name) || name.includes('..'))
+    throw new VaultError('name-malformed');
+};
 
 /** An object's bytes where they are at most so many; null where there are more. */
 export const readWhole = async (store: Store, name: string, maxBytes: number): Promise<Buffer | null> => {

@@ -7,6 +7,7 @@ import type { Recipient } from './age-keys.js';
 import { type Piece, Sealer, sealBytes } from './age-stream.js';
 import { VaultError } from './errors.js';
 import { FORMAT, MAX_MANIFEST, readManifest, type StoredFile } from './manifest.js';
+import { isOfTheService } from './s3-errors.js';
 import { readWhole, type Settled, type Staged, type Store } from './store.js';
 
 /** A public key recordings are encrypted to. There is none of the other half anywhere in the controller. */
@@ -32,6 +33,11 @@ type Kind = (typeof kinds)[number];
 const DAY_MS = 86_400_000;
 /** Nobody has a reason to change a sealed recording. */
 const modeOf = (sealed: string | null): number => (sealed === null ? 0o600 : 0o400);
+
+/** At the end of a call the recording is encrypted and staged, whether or not the storage service answers. */
+const unlessUnasked = (error: unknown): void => {
+  if (!isOfTheService(error)) throw error;
+};
 
 const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10).replaceAll('-', '/');
 const folderOf = ({ receivedAt, sealed }: VaultEntry): string =>
@@ -194,7 +200,7 @@ class Vault implements RecordingVault {
 
   async kept(entry: VaultEntry): Promise<Kept | null> {
     const name = `${folderOf(entry)}/${entry.callId}`;
-    if (!(await this.#store.has(`${name}.json`))) return null;
+    if (!(await this.#isThere(`${name}.json`))) return null;
     const bytes = await readWhole(this.#store, `${name}.json`, MAX_MANIFEST);
     const { files, keys } = readManifest(bytes, `${entry.callId}.json`);
     const sha256 = createHash('sha256')
@@ -207,10 +213,15 @@ class Vault implements RecordingVault {
     const keys = entry.sealed === null ? this.#facilities.get(entry.facility) : this.#sealed;
     if (keys === undefined || keys.length === 0) throw new VaultError('no-recording-key');
     const name = `${folderOf(entry)}/${entry.callId}`;
-    if (await this.#store.has(`${name}.json`)) throw new VaultError('recording-exists');
+    if (await this.#isThere(`${name}.json`)) throw new VaultError('recording-exists');
     // An interrupted commit leaves files without a manifest: they are no recording yet.
-    for (const kind of kinds) await this.#store.remove(`${name}.${kind}.age`);
+    for (const kind of kinds) await this.#store.remove(`${name}.${kind}.age`).catch(unlessUnasked);
     return new Draft(this.#store, entry, keys);
+  }
+
+  /** False also where a storage service cannot be asked: a commit never replaces what is there, and finds out. */
+  async #isThere(name: string): Promise<boolean> {
+    return (await this.#store.has(name).catch(unlessUnasked)) === true;
   }
 
   async filesOf(callId: CallId, now: WallMs): Promise<{ ordinary: string[]; sealed: string[] }> {
@@ -218,7 +229,7 @@ class Vault implements RecordingVault {
     // Recordings are filed by day: a call just ended can only lie in the days around now.
     for (const day of [-DAY_MS, 0, DAY_MS].map((shift) => dayOf(now + shift))) {
       const named = async (folder: string): Promise<string[]> =>
-        (await this.#store.list(folder))
+        (await this.#store.list(folder, callId))
           .filter((name) => name.includes(callId))
           .map((name) => `${day}/${name}`);
       found.ordinary.push(...(await named(day)));

@@ -184,6 +184,19 @@ recording:
       - escrow-1
     minFreeMegabytes: 200
     readings: ./readings
+    store:
+      s3:
+        endpoint: https://s3.example.com:9000
+        region: us-east-1
+        bucket: recordings
+        prefix: site-1/
+        credentialsFile: ./s3-key
+        forcePathStyle: true
+        stagingDirectory: ./staging
+        maxStagedMegabytes: 1000
+        maxStagedHours: 12
+        commitSeconds: 5
+        requestSeconds: 30
   spool: any
   minFreeMegabytes: 50
   proveMs: 500
@@ -471,7 +484,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
       const value = at(parse(String(document)), path);
       const wanted: unknown = JSON.parse(key.fallback);
       const isPath =
-        /directory|snapshot|orders|socket|readings|^registry\.journal/.test(key.key) &&
+        /directory|snapshot|orders|socket|readings|^registry\.journal/i.test(key.key) &&
         typeof wanted === 'string';
       // A group's default is what its keys' defaults make of it.
       if (typeof wanted === 'object' && !Array.isArray(wanted)) t.match(value, wanted, text(path));
@@ -702,6 +715,50 @@ t.test('signed heads: all of it or none, and copies elsewhere', async (t) => {
   for (const within of ['./journal', './journal/copies', 'journal/../journal/x']) {
     t.match(problemsOf(heads(`    keyFile: k.pem\n    ship: ${within}\n`)), [
       { key: 'journal.heads.ship', message: 'is within the journal’s own directory' },
+    ]);
+  }
+});
+
+t.test('a bucket for recordings: all of it or none, and never in plain over the network', async (t) => {
+  const store = (lines: string): string => full.replace(/ {6}s3:\n( {8}.*\n)+/, lines);
+  const s3 = (more: string): string =>
+    store(
+      `      s3:\n${['region: r-1', 'bucket: recordings', 'credentialsFile: ./s3-key', more]
+        .map((line) => `        ${line}\n`)
+        .join('')}`,
+    );
+  t.match(parse(s3('endpoint: https://s3.example.com')).recording.vault.store.s3, {
+    prefix: '',
+    forcePathStyle: false,
+    stagingDirectory: resolve('var/staging'),
+    maxStagedHours: 24,
+  });
+  t.same(parse(full.replace(/ {4}store:\n( {6,}.*\n)+/, '')).recording.vault.store, {});
+  t.match(problemsOf(store('      s3: { endpoint: https://s3.example.com }\n')), [
+    { key: 'recording.vault.store.s3.region' },
+  ]);
+  for (const endpoint of [
+    'http://s3.example.com',
+    'https://user:word@s3.example.com',
+    'https://s3.example.com/path',
+    'https://s3.example.com?x=1',
+    'ftp://127.0.0.1',
+    's3.example.com',
+  ])
+    t.match(
+      problemsOf(s3(`endpoint: ${endpoint}`)),
+      [{ key: 'recording.vault.store.s3.endpoint' }],
+      endpoint,
+    );
+  parse(s3('endpoint: http://127.0.0.1:9000'));
+  for (const wrong of ['bucket: UPPER', 'prefix: site-1', 'prefix: /x/', 'prefix: ../x/', 'region: "a b"']) {
+    const [key = ''] = wrong.split(':');
+    const text = full.replace(new RegExp(` {8}${key}: .*\n`), `        ${wrong}\n`);
+    t.match(problemsOf(text), [{ key: `recording.vault.store.s3.${key}` }], wrong);
+  }
+  for (const within of ['./recordings', './recordings/staging']) {
+    t.match(problemsOf(full.replace('stagingDirectory: ./staging', `stagingDirectory: ${within}`)), [
+      { key: 'recording.vault.store.s3.stagingDirectory', message: 'is within the folder of recordings' },
     ]);
   }
 });

@@ -149,7 +149,7 @@ const optionsIn = (dir: string, identity: string): DecryptOptions => {
   mkdirSync(join(dir, 'out'), { recursive: true });
   return {
     id: callIdOf(0),
-    identity,
+    identity: [identity],
     by: 'investigator',
     why: 'case 26-117',
     out: join(dir, 'out'),

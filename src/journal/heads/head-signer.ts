@@ -54,6 +54,7 @@ export class HeadSigner {
   /** True until the key has its line in the heads. */
   #keyIsNew: boolean;
   #signing: Promise<void> | undefined;
+  #since = 0;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
   #trouble: string | undefined;
@@ -111,8 +112,15 @@ export class HeadSigner {
   sign(): Promise<void> {
     if (this.#signing !== undefined) {
       this.#again = true;
+      // A disk that hangs fails nothing, and signs nothing.
+      const late = performance.now() - this.#since > this.#settings.everySeconds * 1000;
+      if (late && this.#trouble === undefined) {
+        this.#trouble = 'hangs';
+        this.#around.tell({ type: 'heads-unhealthy', reason: this.#trouble });
+      }
       return this.#signing;
     }
+    this.#since = performance.now();
     this.#signing = this.#run();
     return this.#signing;
   }

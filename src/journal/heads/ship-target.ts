@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { digestOf } from '../../durable/bytes.js';
+import { Beside, isPart, sweepParts } from '../../durable/files.js';
 import { errorCode, JournalError } from '../errors.js';
 
 /**
@@ -21,7 +22,6 @@ export interface ShipTarget {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
-const PART = '.part';
 
 /** A second directory: another disk, or a mounted one of another machine. It must be there already. */
 export class DirectoryTarget implements ShipTarget {
@@ -33,7 +33,7 @@ export class DirectoryTarget implements ShipTarget {
 
   async list(prefix: string): Promise<readonly string[]> {
     try {
-      return (await readdir(join(this.#root, prefix))).filter((name) => !name.endsWith(PART)).sort();
+      return (await readdir(join(this.#root, prefix))).filter((name) => !isPart(name)).sort();
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
       // Without its root the target is not mounted, which is not the same as empty.
@@ -61,32 +61,24 @@ export class DirectoryTarget implements ShipTarget {
   async put(name: string, from: string | Uint8Array): Promise<void> {
     await readdir(this.#root);
     const target = join(this.#root, name);
-    const part = `${target}${PART}`;
     await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-    const sent = await copy(from, part);
-    if ((await digestOfFile(part)) !== sent) {
-      await rm(part, { force: true });
-      throw failed('copy-differs', name);
+    const file = await Beside.create(target);
+    try {
+      const hash = createHash('sha256');
+      for await (const piece of piecesOf(from)) {
+        hash.update(piece);
+        await file.write(piece);
+      }
+      const sent = hash.digest('hex');
+      await file.settle(async (copy) => {
+        if ((await digestOf(copy)) !== sent) throw failed('copy-differs', name);
+      });
+      await file.replace();
+    } finally {
+      await file.discard();
     }
-    await rename(part, target);
-    await syncDirectory(dirname(target));
+    await sweepParts(target);
   }
-}
-
-/** Copies and syncs; resolves to the SHA-256 of what was read. */
-async function copy(from: string | Uint8Array, to: string): Promise<string> {
-  const hash = createHash('sha256');
-  const target = await open(to, constants.O_CREAT | constants.O_TRUNC | constants.O_WRONLY, 0o600);
-  try {
-    for await (const piece of piecesOf(from)) {
-      hash.update(piece);
-      await target.writeFile(piece);
-    }
-    await target.datasync();
-  } finally {
-    await target.close();
-  }
-  return hash.digest('hex');
 }
 
 /** Each only valid until the next. */
@@ -104,21 +96,6 @@ async function* piecesOf(from: string | Uint8Array): AsyncGenerator<Uint8Array> 
     }
   } finally {
     await file.close();
-  }
-}
-
-async function digestOfFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of piecesOf(path)) hash.update(piece);
-  return hash.digest('hex');
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 
