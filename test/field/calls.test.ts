@@ -2,7 +2,7 @@ import t from 'tap';
 import { callCases } from './call-cases.js';
 import { causes, runNamed } from './named.js';
 
-t.setTimeout(240_000);
+t.setTimeout(400_000);
 
 /** The failures of the past that need a call (docs/field.md). */
 for (const one of callCases) {

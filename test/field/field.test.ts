@@ -5,7 +5,7 @@ import { allCases as all, fastCases } from './all.js';
 import { guards } from './guards.js';
 import { causes, runNamed } from './named.js';
 
-t.setTimeout(180_000);
+t.setTimeout(400_000);
 
 /** Each failure of the past as a test by its name; docs/field.md is the table, mutants.test.ts takes the guards away. */
 for (const one of fastCases) {

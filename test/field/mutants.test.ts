@@ -10,7 +10,7 @@ import { runAlone } from './mutants.js';
  */
 const wanted: readonly Guard[] = process.argv.includes('--all') ? [...fastGuards, ...callGuards] : fastGuards;
 
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 t.jobs = 2;
 for (const { test, guard } of wanted) {
   t.test(`without: ${guard}`, async (t) => {
