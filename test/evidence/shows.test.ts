@@ -448,6 +448,15 @@ t.test('calls that came to no node', async (t) => {
   await place.close(followed, cdr('cunseen001', 'monitored', 'recorded-1', { connectedMs: 0 }), [
     'recorded-1',
   ]);
+  // The journal took no decision of it in time: it ended there, or else somebody has left the row out.
+  const undurable = { ...never, ending: 'journal-unavailable', spool: null };
+  for (const [callId, node] of [
+    ['cundurable', null],
+    ['cdecision0', 'private-1'],
+  ] as const) {
+    const followed = place.follow(callId);
+    await place.close(followed, cdr(callId, 'private', node, undurable), node === null ? [] : [node]);
+  }
   // Refused, and all the same with a node that records.
   const strange = place.follow('cstrange01');
   await place.append('decision', decision('cstrange01', 'refused'));
@@ -456,6 +465,8 @@ t.test('calls that came to no node', async (t) => {
   await place.append('decision', decision('cstrange02', 'refused'));
   await place.close(half, cdr('cstrange02', 'refused', null, { node: 'private-1' }), []);
   await place.file.signHead();
+  t.same(await shown(place, 'cundurable'), { code: null, wrong: [] }, 'no durable decision, no call');
+  t.ok((await shown(place, 'cdecision0')).wrong.includes('decision-missing'));
   t.ok((await shown(place, 'cstrange02')).wrong.includes('absence-not-seen'), 'a node, and none named');
   t.same((await shown(place, 'cstrange01')).wrong, ['node-may-record', 'absence-not-seen']);
   for (const verdict of ['monitored', 'private', 'undecided'])

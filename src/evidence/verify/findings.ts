@@ -1,5 +1,5 @@
 import { type Case, countOf, listOf, objectOf, textOf } from './case.js';
-import { type Finding, found, seqsOf, verdictOf } from './finding.js';
+import { type Finding, found, seqsOf, type Verdict, verdictOf } from './finding.js';
 import { nodeFindings } from './findings-node.js';
 import { recordingFindings } from './findings-recording.js';
 import type { Genuine, ProvedRow, SecondParty } from './genuine.js';
@@ -26,21 +26,7 @@ const decisionFindings = (one: Case): Finding[] => {
   const findings: Finding[] = [];
   const [first] = decisions;
   if (first === undefined) {
-    findings.push(
-      verdict === 'undecided'
-        ? found(
-            'proved',
-            'ended-undecided',
-            `it ended before it was decided: ${textOf(cdr.body.ending)}`,
-            cdr.seq,
-          )
-        : found(
-            'missing',
-            'decision-missing',
-            `the CDR says ${verdict}, and there is no row of that decision`,
-            cdr.seq,
-          ),
-    );
+    findings.push(undecidedFinding(cdr, verdict));
   } else {
     const fits = decisions.findLast(({ body }) => body.verdict === verdict);
     const { epoch, policy } = first.body;
@@ -88,6 +74,31 @@ const decisionFindings = (one: Case): Finding[] => {
         ),
   );
   return findings;
+};
+
+/** No decision of the call counts: it ended before there was one, or before it was durable, which connects nobody. */
+const undecidedFinding = (cdr: ProvedRow, verdict: Verdict): Finding => {
+  const { ending, attempts, connectedMs } = cdr.body;
+  if (verdict === 'undecided')
+    return found('proved', 'ended-undecided', `it ended before it was decided: ${textOf(ending)}`, cdr.seq);
+  if (
+    ending === 'journal-unavailable' &&
+    connectedMs === 0 &&
+    Array.isArray(attempts) &&
+    attempts.length === 0
+  )
+    return found(
+      'proved',
+      'decision-not-durable',
+      `decided ${verdict}; the decision could not be made durable, so nobody was dialled`,
+      cdr.seq,
+    );
+  return found(
+    'missing',
+    'decision-missing',
+    `the CDR says ${verdict}, and there is no row of that decision`,
+    cdr.seq,
+  );
 };
 
 /** The first decision was on the disk before the two could speak; by the controller's clock, as all times here are. */
