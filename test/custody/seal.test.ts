@@ -234,17 +234,17 @@ t.test(
     t.ok(house.wavUnderSeal(second).equals(second.wav), 'the seal stands');
 
     // It comes back, and what is under the seal is not whole: nothing is removed.
-  writeFileSync(join(house.ordinary(second), `${second.callId}.wav.age`), copy);
-  const seal = join(house.sealed(second), `${second.callId}.wav.age.age`);
-  const under = readFileSync(seal);
-  rmSync(seal);
-  writeFileSync(seal, under.subarray(0, -1));
-  await t.rejects(reseal(house.store(), [house.escrow], orderOf(second), Date.now()), {
-    code: 'recording-changed',
-  });
-  t.equal(house.namesOf(house.ordinary(second), second).length, 1);
+    writeFileSync(join(house.ordinary(second), `${second.callId}.wav.age`), copy);
+    const seal = join(house.sealed(second), `${second.callId}.wav.age.age`);
+    const under = readFileSync(seal);
+    rmSync(seal);
+    writeFileSync(seal, under.subarray(0, -1));
+    await t.rejects(reseal(house.store(), [house.escrow], orderOf(second), Date.now()), {
+      code: 'recording-changed',
+    });
+    t.equal(house.namesOf(house.ordinary(second), second).length, 1);
 
-  // A malformed manifest is no reason to leave the sound open.
+    // A malformed manifest is no reason to leave the sound open.
     const third = await house.call(attorney);
     const manifest = join(house.ordinary(third), `${third.callId}.json`);
     writeFileSync(manifest, '{"format":');
