@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AlarmCode, AppEvent } from '../call/events.js';
 import type { Config } from '../config/schema.js';
 import type { CallId } from '../core/leg.js';
-import { type CustodyCode, custodyTexts } from '../custody/codes.js';
+import { type CustodyCode, CustodyError, custodyTexts } from '../custody/codes.js';
 import type { CustodyParts } from '../custody/parts.js';
 import { PrivilegedSource } from '../custody/privileged-now.js';
 import { Reconciler } from '../custody/reconcile.js';
@@ -97,7 +97,7 @@ const openParts = async (
 };
 
 const refused = (error: unknown): never => {
-  if (error instanceof VaultError) {
+  if (error instanceof VaultError || error instanceof CustodyError) {
     throw new CommandError(error.code, error.message.slice(error.code.length + 2), custodyExits.blind);
   }
   throw error;
@@ -239,6 +239,7 @@ export const custodyRun = async (
       await alarms.write(config);
       return report;
     };
+    const failing = new Map<string, string>();
     const meanwhile = atMostEvery(FOLLOW_SECONDS, follow);
     const rounds: readonly Round[] = [
       { name: 'follow', everySeconds: FOLLOW_SECONDS, run: async () => (await follow()).counts },
@@ -253,8 +254,16 @@ export const custodyRun = async (
       rounds,
       {
         began: (round) => sign.say({ round }),
-        ended: (name, counts) => sign.ended(name, counts),
-        failed: (name, code) => raised({ event: 'fault', where: `custody-${name}`, code }),
+        ended: (name, counts) => {
+          failing.delete(name);
+          sign.ended(name, counts);
+        },
+        failed: (name, code) => {
+          raised({ event: 'fault', where: `custody-${name}`, code });
+          // Told once: it is tried again every few seconds.
+          if (failing.get(name) !== code) alarms.raise('custody-blind', null, `${name}: ${code}`);
+          failing.set(name, code);
+        },
       },
       stop,
     );

@@ -48,6 +48,7 @@ export class Reconciler {
   readonly #graceMs: number;
   readonly #allStrays: boolean;
   readonly #waiting = new Map<string, CustodyCall>();
+  readonly #unmatched: CustodyCall[] = [];
   #lists: PrivilegedNow | null = null;
   #highest = 0;
   readonly #blind = new Set<string>();
@@ -275,6 +276,7 @@ export class Reconciler {
    */
   async #catchUp(report: Report): Promise<boolean> {
     let complete = true;
+    await this.#match();
     for (const journal of this.#parts.journals) {
       try {
         await this.#readOn(journal, report);
@@ -293,7 +295,6 @@ export class Reconciler {
   async #readOn(journal: string, report: Report): Promise<void> {
     const cursor = this.#index.cursor(journal);
     for await (const batch of rowsFrom(journal, cursor.place)) {
-      const orders: SealOrder[] = [];
       for (const { row, place } of batch) {
         cursor.begins ??= row.at;
         const call = cursor.fold.take(row);
@@ -301,15 +302,25 @@ export class Reconciler {
         if (call === null) continue;
         report.calls += 1;
         this.#index.add(call);
-        const order = await this.#orderFor(call);
-        if (order !== null) orders.push(order);
+        this.#unmatched.push(call);
         this.#wait(call);
       }
-      await this.#sealing.order(orders);
+      await this.#match();
       this.#parts.alive();
       if (this.#index.buffered >= MAX_BUFFERED) await this.#index.flush();
     }
     await this.#index.flush();
+  }
+
+  /** A vault that fails in the midst of it leaves them to be matched, and the place that was read to unwritten. */
+  async #match(): Promise<void> {
+    const orders: SealOrder[] = [];
+    for (const call of this.#unmatched) {
+      const order = await this.#orderFor(call);
+      if (order !== null) orders.push(order);
+    }
+    await this.#sealing.order(orders);
+    this.#unmatched.length = 0;
   }
 
   /** A recording is verified soon after its call; what ended long ago is left to the full round. */

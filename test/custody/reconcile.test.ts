@@ -20,6 +20,7 @@ import type { NumberPrefix, NumberRange } from '../../src/core/number.js';
 import { openJournal } from '../../src/journal/log.js';
 import { verifyJournal } from '../../src/journal/verify.js';
 import type { PrivilegedItem, Target } from '../../src/lists/entries.js';
+import { VaultError } from '../../src/vault/errors.js';
 import { key, privileged } from '../lists/fixtures.js';
 import { newCallId } from '../media/decisions.js';
 import { openedByAge } from '../site/opened.js';
@@ -462,6 +463,31 @@ t.test('journals: read on where they were read to, and anew where they are not t
   t.match((await reader.follow()).counts, { 'journal-unread': 1 }, 'a journal that is gone');
   t.match((await house.full()).counts, { 'journal-unread': 1 });
   t.equal(house.namesOf(house.sealed(first), first).length, 4, 'and what nobody can tell the owner of stays');
+});
+
+t.test('a vault that fails while calls are matched: they are matched again', async (t) => {
+  const house = await open(t);
+  house.lists = publication(2, [privileged('+12125550111')]);
+  const store = house.store();
+  let failing = true;
+  const flaky = new Proxy(store, {
+    get: (target, name) =>
+      name === 'list' && failing
+        ? async () => {
+            throw new VaultError('vault-unresponsive');
+          }
+        : Reflect.get(target, name).bind(target),
+  });
+  const reconciler = await house.reconciler({ store: flaky });
+  const call = await house.call('+12125550111');
+  await t.rejects(reconciler.follow(), { code: 'vault-unresponsive' });
+  await t.rejects(reconciler.follow(), { code: 'vault-unresponsive' }, 'also where no row is new');
+  // The next process reads on from before that call.
+  const another = await house.reconciler({ store: flaky });
+  await t.rejects(another.follow(), { code: 'vault-unresponsive' });
+  failing = false;
+  t.same((await reconciler.follow()).counts, { 'recording-privileged': 1 });
+  t.notOk(house.opensForFacility(call));
 });
 
 t.test('lists that cannot be read are no lists without entries', async (t) => {
