@@ -229,6 +229,22 @@ t.test('a hold that comes between a tombstone and its removal keeps what is left
   t.equal((await world.rows(TOMBSTONE_KIND)).length, 1);
 });
 
+t.test('a store that says it removed and did not is not believed', async (t) => {
+  const world = newWorld();
+  await world.controller();
+  const one = world.make(1, { receivedAt: ago(40) });
+  const lying = {
+    ...new Crash(1e9, false).store(world.store),
+    remove: (name: string) => (name.endsWith('.txt.age') ? Promise.resolve() : world.store.remove(name)),
+  };
+  const report = await world.round({}, { store: lying });
+  t.match(report, { outcome: 'partial', completeUntil: null, counts: { removed: 0, left: 1, overdue: 1 } });
+  t.same(codes(report), ['removal-failed']);
+  t.equal((await world.rows(REMOVED_KIND)).length, 0);
+  t.match(await world.round(), { outcome: 'complete', counts: { removed: 1, finished: 1 } });
+  t.same(world.filesOf(one), []);
+});
+
 t.test('what is not as it should be is reported and left', async (t) => {
   const world = newWorld();
   await world.controller();

@@ -97,7 +97,9 @@ export const planOf = async (
     counts.lookedAt += part.looked.length;
     await judge(part, rules, ledger, now, found);
   }
-  if (counts.all === 0 && (ledger.acceptedRound?.left ?? 0) > 0) problems.add(problemOf('/', 'vault-empty'));
+  // Of what is being removed the manifest may be gone already.
+  const before = (ledger.acceptedRound?.left ?? 0) - ledger.pending.length;
+  if (counts.all === 0 && before > 0) problems.add(problemOf('/', 'vault-empty'));
   const beyond = counts.due - due.length;
   const who = new WhoCalled(
     journals,
