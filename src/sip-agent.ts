@@ -5,7 +5,7 @@ import type { Config } from './config/schema.js';
 
 /** Where the embedded agent listens. */
 export interface SipListener {
-  readonly transport: 'udp' | 'tcp';
+  readonly transport: 'udp' | 'tcp' | 'tls';
   readonly host: string;
   readonly port: number;
 }

@@ -11,14 +11,19 @@ import { type AgentEvent, type AgentStats, Telemetry } from './events.js';
 import { Inbound } from './inbound.js';
 import { type AgentLimits, defaultLimits, defaultTimers, type SipTimers } from './limits.js';
 import { Outbound } from './outbound.js';
+import { type PeerRule, Peers } from './peers.js';
 import { Resolver } from './resolve.js';
 import { hasBreak, isToken } from './scan.js';
+import type { TlsOptions } from './tls.js';
+import type { TransportName } from './transport.js';
 import { type SipAddress, Transports } from './transports.js';
 
 export type { Clock } from './clock.js';
 export type { AgentEvent, AgentStats, DropReason, RefusalReason } from './events.js';
 export type { AgentLimits, SipTimers } from './limits.js';
 export { defaultLimits, defaultTimers } from './limits.js';
+export type { PeerRule } from './peers.js';
+export type { TlsOptions } from './tls.js';
 export type { TransportName } from './transport.js';
 export type { SipAddress } from './transports.js';
 
@@ -27,6 +32,10 @@ export interface AgentOptions {
   readonly app: { readonly host: string; readonly port: number; readonly secret: string };
   /** SIP addresses; at least one. */
   readonly sip: readonly SipAddress[];
+  /** Needed where one of the SIP addresses is of TLS, and for requests to go over TLS. */
+  readonly tls?: TlsOptions;
+  /** Peers known by what they prove. The application gets their name with their new requests. */
+  readonly peers?: readonly PeerRule[];
   readonly limits?: Partial<AgentLimits>;
   readonly timers?: Partial<SipTimers>;
   /** Written as User-Agent and Server where the application writes none. */
@@ -41,11 +50,16 @@ export interface Agent {
   readonly appPort: number;
   /** The bound SIP addresses in the order of the options. */
   readonly sip: readonly {
-    readonly transport: 'udp' | 'tcp';
+    readonly transport: TransportName;
     readonly host: string;
     readonly port: number;
   }[];
   stats(): AgentStats;
+  /**
+   * Reads certificate and key again, for connections to come; open ones stay. False if there is no TLS, or if the files
+   * are of no use and the old ones stay in use.
+   */
+  reloadTls(): Promise<boolean>;
   /** Closes every socket and stops every timer. Calls in progress are not ended: that is the application's decision. */
   stop(): Promise<void>;
 }
@@ -94,7 +108,7 @@ function checkOptions(options: AgentOptions): void {
  * Starts a SIP agent that serves drachtio's application protocol: applications connect to `app` with drachtio-srf in
  * client mode. Rejects if an address cannot be bound, with everything closed again.
  *
- * Not done, and answered NOK where an application asks for it: TLS, `proxy`, outbound mode, sending reliable provisional
+ * Not done, and answered NOK where an application asks for it: `proxy`, outbound mode, sending reliable provisional
  * responses (receiving them works), session timers, NAPTR and SRV. Routes for `cdr:*` are taken, no events are sent.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -177,6 +191,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   let appPort = 0;
   try {
+    if (options.tls !== undefined) await transports.openTls(options.tls, new Peers(options.peers ?? []));
     for (const address of options.sip) await transports.listen(address);
     appPort = await apps.listen(options.app.host, options.app.port);
   } catch (error) {
@@ -186,12 +201,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   return {
     appPort,
     sip: transports.listeners.map((l) => ({ transport: l.transport, host: l.address, port: l.port })),
+    reloadTls: () => transports.reloadTls(),
     stats: () => ({
       serverTransactions: context.serverTransactions.size,
       clientTransactions: context.clientTransactions.size,
       pendingRequests: context.requests.size,
       dialogs: context.dialogs.size,
       tcpConnections: transports.tcp.size,
+      tlsConnections: transports.tlsConnections,
       appConnections: apps.size,
       timers: timers.size,
       received: telemetry.received,

@@ -10,7 +10,7 @@ import { newTag } from './random.js';
 import { detach, isToken } from './scan.js';
 import type { ServerRequest } from './server-request.js';
 import { watchSubscription } from './subscribe.js';
-import { type Flow, ownContact } from './transport.js';
+import { contactFor, type Flow, ownContact } from './transport.js';
 import { parseOneAddr } from './uri.js';
 import { peer, stamp } from './wire.js';
 
@@ -100,7 +100,7 @@ export class Answers {
       extra = routes.join('') + extra;
     }
     if (wantsContact(request.method, status) && !response.has('contact'))
-      extra += `Contact: ${listener.contact}\r\n`;
+      extra += `Contact: ${contactFor(listener, request.uri)}\r\n`;
     if (response.body !== '' && !response.has('content-type')) extra += 'Content-Type: application/sdp\r\n';
     const { userAgent } = this.#context;
     if (userAgent !== undefined && !response.has('server')) extra += `Server: ${userAgent}\r\n`;
@@ -166,6 +166,7 @@ export class Answers {
       owner: request.app,
     });
     request.dialog = dialog;
+    if (request.flow.listener.transport === 'tls') dialog.flow = request.flow;
     dialog.inviteIn = kind === 'invite';
     this.#context.dialogs.add(dialog);
     return dialog;

@@ -59,7 +59,7 @@ export class ClientTransaction {
   }
 
   get #reliable(): boolean {
-    return this.#flow?.listener.transport === 'tcp';
+    return this.#flow?.listener.transport !== 'udp';
   }
 
   start(request: Buffer, flow: Flow): void {

@@ -1,6 +1,6 @@
 import type { AppConnection } from './app-connection.js';
 import type { Timer, Timers } from './clock.js';
-import type { Listener } from './transport.js';
+import type { Flow, Listener } from './transport.js';
 import { parseSipUri } from './uri.js';
 
 type DialogKind = 'invite' | 'subscribe';
@@ -43,6 +43,11 @@ export class Dialog {
   /** The remote target: the Request-URI of our requests. */
   target: string;
   readonly listener: Listener;
+  /**
+   * The way its requests take in the place of what its route says: back on the connection of its peer, who may have no
+   * other address.
+   */
+  flow: Flow | undefined;
   confirmed = false;
   ended = false;
   owner: AppConnection | undefined;

@@ -172,7 +172,7 @@ export class Inbound {
     const mergeKey = mergeKeyOf(parts, message.method);
     request.transaction.mergeKey = mergeKey;
     merged.set(mergeKey, request.transaction);
-    this.#hand(request, message, receivedOn(flow.listener));
+    this.#hand(request, message, receivedOn(flow.listener, flow.connection?.identity));
   }
 
   #inside(message: SipMessage, parts: Parts, flow: Flow, key: string, toTag: string): void {
@@ -196,10 +196,19 @@ export class Inbound {
       this.#orphaned(message, parts, flow, dialog);
       return;
     }
+    this.#followPeer(dialog, flow);
     notified(this.#context, dialog, message);
     const request = this.#open(message, parts, flow, key, app, dialog);
     if (method === 'INVITE') dialog.inviteIn = true;
     this.#hand(request, message, '');
+  }
+
+  /** A peer that came back on another connection, and proved again who it is, is answered there from now on. */
+  #followPeer(dialog: Dialog, flow: Flow): void {
+    const known = dialog.flow?.connection;
+    const now = flow.connection;
+    if (known === undefined || now === undefined || known === now || known.usable) return;
+    if (now.identity !== undefined && now.identity === known.identity) dialog.flow = flow;
   }
 
   /** A BYE before the answer ends the INVITE as a CANCEL would (section 15.1.2); only the caller may send it. */

@@ -42,17 +42,22 @@ export function withFlow(
   done: (flow: Flow | undefined) => void,
 ): void {
   context.resolver.resolve(hop.host, listener.ipv6, (address) => {
-    done(address === undefined ? undefined : { listener, address, port: hop.port, connection: undefined });
+    const { host, port } = hop;
+    done(address === undefined ? undefined : { listener, address, port, connection: undefined, host });
   });
 }
 
-/** Builds a request and its client transaction. Starting it resolves the hop; failing that it fails as unreachable. */
+/**
+ * Builds a request and its client transaction. Starting it resolves the hop, unless the way is `known`; failing that it
+ * fails as unreachable.
+ */
 export function prepare(
   context: Context,
   listener: Listener,
   hop: NextHop,
   fields: RequestFields,
   user: ClientUser,
+  known?: Flow,
 ): Launch {
   const branch = newBranch();
   const { uri, routes, from, to, callId, seq } = fields;
@@ -68,14 +73,16 @@ export function prepare(
     peer: `${hop.transport}|${hop.host}|${hop.port}`,
     transaction,
     start(onFlow) {
-      withFlow(context, listener, hop, (flow) => {
+      const go = (flow: Flow | undefined): void => {
         if (flow === undefined) {
           transaction.fail('transport');
           return;
         }
         onFlow?.(flow);
         transaction.start(toBytes(text), flow);
-      });
+      };
+      if (known !== undefined) go(known);
+      else withFlow(context, listener, hop, go);
     },
   };
 }

@@ -13,7 +13,7 @@ import { newId, newTag } from './random.js';
 import { type NextHop, nextHop } from './resolve.js';
 import { decimal, isCallId, isToken, isUriText } from './scan.js';
 import { notified } from './subscribe.js';
-import { type Listener, ownContact } from './transport.js';
+import { contactFor, type Listener, ownContact } from './transport.js';
 import { parseAddrList, parseOneAddr, replaceLocalhost, schemeOf } from './uri.js';
 import { stamp } from './wire.js';
 
@@ -99,7 +99,7 @@ export class Outbound {
     }
     let extra = headerText(lines);
     if (withContact.has(message.method) && !message.has('contact'))
-      extra += `Contact: ${listener.contact}\r\n`;
+      extra += `Contact: ${contactFor(listener, message.uri)}\r\n`;
     if (message.body !== '' && !message.has('content-type')) {
       if (!message.body.startsWith('v=0')) return undefined;
       extra += 'Content-Type: application/sdp\r\n';

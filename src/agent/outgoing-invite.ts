@@ -104,7 +104,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     if (this.#cancel?.sent === false) this.#sendCancel();
     if (message.status === 100) return;
     const tag = parts.to.tag;
-    if (this.#dialog === undefined && tag !== undefined) this.#makeDialog(message, parts, tag);
+    if (this.#dialog === undefined && tag !== undefined) this.#makeDialog(message, parts, tag, flow);
     const rseq = decimal(message.get('rseq') ?? '');
     const dialog = this.#dialog;
     if (rseq !== undefined && dialog !== undefined && dialog.remoteTag === tag) {
@@ -115,7 +115,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     this.#deliver(appText(message), flow);
   }
 
-  #makeDialog(message: SipMessage, parts: Parts, tag: string): Dialog {
+  #makeDialog(message: SipMessage, parts: Parts, tag: string, flow: Flow): Dialog {
     const head = this.#head;
     const dialog = new Dialog({
       kind: 'invite',
@@ -133,6 +133,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
       owner: this.#app.open ? this.#app : undefined,
     });
     dialog.inviteOut = true;
+    if (flow.listener.transport === 'tls') dialog.flow = flow;
     this.#dialog = dialog;
     this.#context.dialogs.add(dialog);
     return dialog;
@@ -146,7 +147,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
       return;
     }
     this.#answeredTag = detach(tag);
-    const dialog = this.#dialog ?? this.#makeDialog(message, parts, tag);
+    const dialog = this.#dialog ?? this.#makeDialog(message, parts, tag, flow);
     if (!dialog.confirmed) {
       // The route set and the target are those of the 2xx, and so is the tag if an early fork had another one.
       dialog.remoteTag = this.#answeredTag;
