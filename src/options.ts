@@ -55,6 +55,7 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       name: trunk.name as TrunkId,
       facility: trunk.facility as FacilityId,
       addresses: trunk.addresses,
+      proved: trunk.tls !== undefined,
       port: trunk.port ?? null,
       transports: trunk.transports,
       caller:
@@ -72,7 +73,7 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       kind: 'carrier',
       name: trunk.name as TrunkId,
       address: trunk.address,
-      port: trunk.port,
+      port: trunk.port ?? sipPort(trunk.transport),
       transport: trunk.transport,
       keepaliveSeconds: trunk.keepaliveSeconds,
       firstResponseMs: trunk.firstResponseSeconds * 1000,
@@ -80,6 +81,9 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
     }),
   ),
 ];
+
+/** The port of SIP where none is named (RFC 3261 section 19.1.2). */
+export const sipPort = (transport: 'udp' | 'tcp' | 'tls'): number => (transport === 'tls' ? 5061 : 5060);
 
 export const planOf = (config: Config, name: string): DialPlan => {
   const plan = config.dialPlans[name];

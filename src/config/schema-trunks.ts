@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SERVICE_CLASSES } from '../core/number.js';
-import { address, headerName, name, port, seconds, transport } from './shapes.js';
+import { address, headerName, hostName, name, port, seconds, transport } from './shapes.js';
 
 /** Headers the dialog, the media or the identity of a call hangs on: never copied from one leg to the other. */
 const neverCopied = new Set(
@@ -78,11 +78,37 @@ const facilityTrunk = z
     facility: name.describe('The facility its calls belong to.'),
     addresses: z
       .array(address)
-      .min(1)
       .max(64)
-      .describe('Source addresses the trunk sends from. A packet from elsewhere is no call.'),
+      .default([])
+      .describe(
+        'Source addresses the trunk sends from. A packet from elsewhere is no call. May be left out where the trunk proves who it is, and holds beside that where it is given.',
+      ),
+    tls: z
+      .strictObject({
+        names: z
+          .array(hostName)
+          .max(16)
+          .default([])
+          .describe(
+            'Names of its certificate, any of them; an authority of `sip.tls.caFile` must vouch for it.',
+          ),
+        fingerprints: z
+          .array(z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits'))
+          .max(16)
+          .default([])
+          .describe('SHA-256 of its certificate, any of them. Such a certificate needs no authority.'),
+      })
+      .refine((tls) => tls.names.length + tls.fingerprints.length > 0, {
+        message: 'needs a name or a fingerprint',
+      })
+      .optional()
+      .describe('The client certificate it is known by. Only with `transports: [tls]`.'),
     port: port.optional().describe('Source port, where the trunk always sends from one.'),
-    transports: z.array(transport).min(1).default(['udp', 'tcp']).describe('Transports it may use.'),
+    transports: z
+      .array(transport)
+      .min(1)
+      .default(['udp', 'tcp'])
+      .describe('Transports it may use: `udp`, `tcp`, `tls`.'),
     caller: z
       .strictObject({
         from: z
@@ -143,6 +169,14 @@ const facilityTrunk = z
     message:
       'pin needs phoneHeader, or onePhone: true where the trunk is a single phone: else wrong PINs at one phone lock all',
   })
+  .refine((trunk) => trunk.addresses.length > 0 || trunk.tls !== undefined, {
+    path: ['addresses'],
+    message: 'a trunk is known by its addresses or by its certificate (tls)',
+  })
+  .refine((trunk) => trunk.tls === undefined || trunk.transports.every((one) => one === 'tls'), {
+    path: ['tls'],
+    message: 'a certificate proves nothing over another transport: transports must be [tls]',
+  })
   .refine((trunk) => !trunk.onePhone || trunk.phoneHeader === undefined, {
     path: ['onePhone'],
     message: 'onePhone and phoneHeader exclude each other',
@@ -153,8 +187,14 @@ const carrierTrunk = z
   .strictObject({
     name: name.describe('Name of the trunk.'),
     address: address.describe('Address to send to.'),
-    port: port.default(5060).describe('Port to send to.'),
-    transport: transport.default('udp').describe('`udp` or `tcp`.'),
+    port: port.optional().describe('Port to send to; without it 5060, or 5061 for `tls`.'),
+    transport: transport.default('udp').describe('`udp`, `tcp` or `tls`.'),
+    tls: z
+      .strictObject({
+        name: hostName.describe('Name its certificate must hold.'),
+      })
+      .optional()
+      .describe('Only with `transport: tls`. Without it the certificate must hold `address`.'),
     keys: keys('called parties’'),
     keepaliveSeconds: z
       .number()
@@ -176,6 +216,10 @@ const carrierTrunk = z
       .max(32)
       .default([])
       .describe('Headers of the caller’s INVITE passed on to this carrier. Nothing else is.'),
+  })
+  .refine((trunk) => trunk.tls === undefined || trunk.transport === 'tls', {
+    path: ['tls'],
+    message: 'only with transport: tls',
   })
   .describe('A trunk calls go to.');
 

@@ -470,6 +470,26 @@ t.test('a trunk is known by where its packets come from', async (t) => {
   );
 });
 
+t.test('a trunk that proves itself is known by that alone', async (t) => {
+  const table = new TrunkTable([
+    facilityTrunk({ name: 'plain' as TrunkId, addresses: ['192.0.2.1'], transports: ['udp', 'tls'] }),
+    facilityTrunk({ name: 'pbx' as TrunkId, addresses: [], transports: ['tls'], proved: true }),
+    facilityTrunk({ name: 'here' as TrunkId, addresses: ['192.0.2.2'], transports: ['tls'], proved: true }),
+    carrier({ name: 'west' as TrunkId, transport: 'tls' }),
+  ]);
+  const of = (address: string, protocol: string, identity?: string): string | null =>
+    table.of({ address, port: 40_000, protocol, identity })?.name ?? null;
+  t.equal(of('192.0.2.1', 'tls', 'pbx'), 'pbx', 'its proof goes before the address of another');
+  t.equal(of('198.51.100.1', 'tls', 'pbx'), 'pbx');
+  t.equal(of('198.51.100.1', 'udp', 'pbx'), null, 'by its transports alone');
+  t.equal(of('192.0.2.2', 'tls', 'here'), 'here');
+  t.equal(of('192.0.2.3', 'tls', 'here'), null, 'and its addresses, where it has some');
+  t.equal(of('192.0.2.2', 'tls'), null, 'without its proof it is nobody');
+  t.equal(of('192.0.2.1', 'tls'), 'plain');
+  t.equal(of('192.0.2.1', 'tls', 'plain'), 'plain', 'an identity nobody has says nothing');
+  t.equal(of('198.51.100.1', 'tls', 'west'), 'west', 'a carrier is a carrier still, and no caller');
+});
+
 t.test('the order of trunks in the file does not matter', async (t) => {
   const transports: readonly Transport[] = ['udp'];
   const bound = facilityTrunk({ name: 'bound' as TrunkId, port: 5070, transports });
