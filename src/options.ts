@@ -65,6 +65,7 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       phoneHeader: trunk.phoneHeader ?? null,
       plan: planOf(config, trunk.dialPlan),
       carriers: trunk.carriers.map((carrier) => carrier as TrunkId),
+      ...(trunk.sessionTimer === undefined ? {} : { sessionTimer: trunk.sessionTimer }),
       presentedNumber: trunk.presentedNumber,
     };
   }),
@@ -78,6 +79,7 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       keepaliveSeconds: trunk.keepaliveSeconds,
       firstResponseMs: trunk.firstResponseSeconds * 1000,
       copyHeaders: trunk.copyHeaders,
+      ...(trunk.sessionTimer === undefined ? {} : { sessionTimer: trunk.sessionTimer }),
     }),
   ),
 ];

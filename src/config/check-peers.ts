@@ -2,7 +2,20 @@ import type { Crossed } from './load.js';
 import type { Config } from './schema.js';
 
 /** What has to be there besides for trunks that are known, or are to be reached, by what they prove. */
-export const checkPeers = (config: Config): Crossed[] => [...checkTls(config), ...checkCertificates(config)];
+export const checkPeers = (config: Config): Crossed[] => [
+  ...checkTls(config),
+  ...checkCertificates(config),
+  ...checkTimers(config),
+];
+
+const checkTimers = (config: Config): Crossed[] =>
+  (['facilities', 'carriers'] as const).flatMap((kind) =>
+    config.trunks[kind].flatMap(({ sessionTimer }, i): Crossed[] =>
+      sessionTimer !== undefined && sessionTimer.minSeconds > sessionTimer.seconds
+        ? [{ path: ['trunks', kind, i, 'sessionTimer', 'minSeconds'], message: 'is more than seconds' }]
+        : [],
+    ),
+  );
 
 const checkTls = (config: Config): Crossed[] => {
   const problems: Crossed[] = [];

@@ -72,6 +72,21 @@ const keys = (whose: string) =>
       `How the ${whose} keys come, SIP INFO apart. \`events\`: as RTP events (RFC 4733); \`in-band\`: as tones in the sound; \`auto\`: as events where its side agrees to them, else as tones.`,
     );
 
+const sessionTimer = z
+  .strictObject({
+    seconds: z
+      .int()
+      .min(90)
+      .max(86_400)
+      .default(1800)
+      .describe(
+        'How long a call may go without a refresh: what is asked for, and the most that is agreed to.',
+      ),
+    minSeconds: z.int().min(90).max(86_400).default(90).describe('The least that is agreed to.'),
+  })
+  .optional()
+  .describe('Session timers (RFC 4028): a call whose far end answers no refresh is ended. Without it, none.');
+
 const facilityTrunk = z
   .strictObject({
     name: name.describe('Name of the trunk, for rows and metrics.'),
@@ -152,6 +167,7 @@ const facilityTrunk = z
       ),
     dialPlan: name.default('default').describe('Name of a plan under `dialPlans`.'),
     carriers: z.array(name).min(1).max(8).describe('Carrier trunks to try, in order.'),
+    sessionTimer,
     presentedNumber: z
       .string()
       .regex(/^\+[1-9]\d{6,14}$/, 'must be an E.164 number with +')
@@ -205,6 +221,7 @@ const carrierTrunk = z
     firstResponseSeconds: seconds(60)
       .default(15)
       .describe('How long to wait for a first ringing or final response before the next trunk is tried.'),
+    sessionTimer,
     copyHeaders: z
       .array(
         // One letter is a compact form (RFC 3261 section 7.3.3): another name for a header that may be in the set.

@@ -1,5 +1,6 @@
 import type { FacilityId, TrunkId } from '../core/leg.js';
 import type { DialPlan } from '../core/number.js';
+import type { SessionPolicy } from './session-timer.js';
 
 /** How a facility trunk says who calls. */
 export type CallerSource =
@@ -27,6 +28,8 @@ export interface FacilityTrunk {
   readonly privatePrefix?: string | null;
   /** Carrier trunks to try, in order. */
   readonly carriers: readonly TrunkId[];
+  /** Session timers of its calls (RFC 4028); none where it is not given. */
+  readonly sessionTimer?: SessionPolicy;
   /** What the called party sees: the facility's own number, never the caller's. */
   readonly presentedNumber: string;
 }
@@ -44,6 +47,8 @@ export interface CarrierTrunk {
   readonly firstResponseMs: number;
   /** Headers of the caller's INVITE that are passed on. Nothing else is. */
   readonly copyHeaders: readonly string[];
+  /** Session timers of its calls (RFC 4028); none where it is not given. */
+  readonly sessionTimer?: SessionPolicy;
 }
 
 /** `address:port` as a SIP URI holds it: IPv6 in brackets (RFC 3261 section 25.1, hostport). */

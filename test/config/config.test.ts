@@ -97,6 +97,9 @@ trunks:
       carriers:
         - west
         - east
+      sessionTimer:
+        seconds: 900
+        minSeconds: 120
       presentedNumber: "+12125550100"
     - name: north-pbx
       facility: "north"
@@ -118,6 +121,9 @@ trunks:
       keys: in-band
       keepaliveSeconds: 20
       firstResponseSeconds: 4
+      sessionTimer:
+        seconds: 3600
+        minSeconds: 600
       copyHeaders:
         - X-Billing
     - name: east
@@ -708,6 +714,9 @@ t.test('TLS and what trunks prove over it hang together', async (t) => {
   t.match(told(twice), [/^trunks.facilities\[1\].tls.names\[1\]: is that of trunk north-pbx too/]);
   for (const wrong of ['"*.example.com"', 'PBX.example.com', '""', 'a..b'])
     t.equal(told(from(withTls, 'pbx.example.com', wrong)).length, 1, wrong);
+  t.match(told(from(withTls, 'minSeconds: 600', 'minSeconds: 4000')), [
+    /sessionTimer.minSeconds: is more than/,
+  ]);
   t.equal(parse(withTls).sip.tls?.certFile, resolve('/srv/site/agent.crt'));
 });
 
