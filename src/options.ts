@@ -79,6 +79,7 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       keepaliveSeconds: trunk.keepaliveSeconds,
       firstResponseMs: trunk.firstResponseSeconds * 1000,
       copyHeaders: trunk.copyHeaders,
+      reliableProvisionals: trunk.reliableProvisionals === true,
       ...(trunk.sessionTimer === undefined ? {} : { sessionTimer: trunk.sessionTimer }),
     }),
   ),

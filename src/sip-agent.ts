@@ -37,7 +37,7 @@ export const startAgentIfEmbedded = async (
     ...(tls === undefined ? {} : { tls }),
     peers: peersOf(config),
     // What a trunk may require of them its own configuration says, and who reads its INVITEs looks at.
-    supported: ['timer'],
+    supported: ['timer', '100rel'],
     userAgent: `Sallyport/${version}`,
     // Beyond what the controller takes, an INVITE is turned away before it costs anything.
     limits: { setups: config.controller.maxCalls },

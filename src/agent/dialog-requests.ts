@@ -115,6 +115,11 @@ export class DialogRequests {
     };
   }
 
+  /** Sends a PRACK on the agent's own account. */
+  prack(dialog: Dialog, rack: string): void {
+    this.prepare(dialog, 'PRACK', rack, '', nobody)?.start();
+  }
+
   /** Sends BYE on the agent's own account. The dialog is gone at once (RFC 3261 section 15.1.1). */
   bye(dialog: Dialog, extra = ''): string {
     this.#context.dialogs.remove(dialog);

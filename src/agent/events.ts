@@ -41,7 +41,8 @@ export type RefusalReason =
   | 'unknown-method'
   | 'app-lost'
   | 'app-silent'
-  | 'orphan-dialog';
+  | 'orphan-dialog'
+  | 'media';
 
 const dropReasons: readonly DropReason[] = [
   'not-sip',
@@ -84,6 +85,7 @@ const refusalReasons: readonly RefusalReason[] = [
   'app-lost',
   'app-silent',
   'orphan-dialog',
+  'media',
 ];
 
 /**

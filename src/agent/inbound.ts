@@ -1,5 +1,5 @@
 import { mergeKeyOf, refusalInside, refusalOutside } from './admission.js';
-import type { Answers } from './answers.js';
+import { type Answers, cancelText } from './answers.js';
 import type { AppConnection } from './app-connection.js';
 import { checkParts, checkRequest, type Parts } from './check.js';
 import { clientKey } from './client-transaction.js';
@@ -10,6 +10,7 @@ import type { RefusalReason } from './events.js';
 import { appText, parseMessage, type SipMessage } from './message.js';
 import { newId, newTag } from './random.js';
 import { Refusals, retryAfter } from './refusals.js';
+import { parseRAck } from './reliable.js';
 import { splitList } from './scan.js';
 import type { ServerRequest } from './server-request.js';
 import { ServerTransaction, type ServerTransactionDeps, serverKey } from './server-transaction.js';
@@ -26,14 +27,16 @@ const knownMethods = new Set(
   ),
 );
 
-/**
- * A CANCEL nobody sent: an application learns by it that an INVITE ended in another way, which its library has no
- * other word for.
- */
-function cancelText(invite: ServerRequest): string {
-  const lines = invite.head.lines.replace(/\r\nCSeq: [^\r]*\r\n/, `\r\nCSeq: ${invite.seq} CANCEL\r\n`);
-  return `CANCEL ${invite.uri} SIP/2.0\r\n${lines}To: ${invite.head.to}\r\nContent-Length: 0\r\n\r\n`;
-}
+/** True if one of the option tags of that header is this one. */
+const lists = (message: SipMessage, header: string, tag: string): boolean =>
+  message.has(header) &&
+  message.all(header).some((value) => splitList(value).some((one) => one.toLowerCase() === tag));
+
+const reliabilityOf = (message: SipMessage): ServerRequest['reliability'] => {
+  if (message.method !== 'INVITE') return 'unknown';
+  if (lists(message, 'require', '100rel')) return 'required';
+  return lists(message, 'supported', '100rel') ? 'supported' : 'unknown';
+};
 
 /** What comes from the network, from the parsed message to the application or to the agent's own answer. */
 export class Inbound {
@@ -191,6 +194,15 @@ export class Inbound {
       this.#earlyBye(message, parts, flow, dialog);
       return;
     }
+    if (method === 'PRACK' && !this.#acknowledges(dialog, message)) {
+      this.#refusals.refuse(message, flow, { status: 481, why: 'no-dialog' });
+      return;
+    }
+    if (method === 'PRACK' && message.body !== '') {
+      // It acknowledges all the same; but media is agreed by INVITE alone, where the application looks at it.
+      this.#refusals.refuse(message, flow, { status: 488, why: 'media' });
+      return;
+    }
     const app = dialog.owner;
     if (app === undefined) {
       this.#orphaned(message, parts, flow, dialog);
@@ -201,6 +213,11 @@ export class Inbound {
     const request = this.#open(message, parts, flow, key, app, dialog);
     if (method === 'INVITE') dialog.inviteIn = true;
     this.#hand(request, message, '');
+  }
+
+  #acknowledges(dialog: Dialog, message: SipMessage): boolean {
+    const rack = parseRAck(message.get('rack') ?? '');
+    return rack !== undefined && dialog.reliable?.acknowledge(rack) === true;
   }
 
   /** A peer that came back on another connection, and proved again who it is, is answered there from now on. */
@@ -273,6 +290,8 @@ export class Inbound {
       toTag: '',
       contact: parseAddrList(message.get('contact') ?? '')?.[0]?.uri,
       recordRoutes: message.all('record-route').flatMap(splitList),
+      reliability: reliabilityOf(message),
+      reliable: undefined,
       dialog,
       lifetime: undefined,
     };

@@ -222,7 +222,7 @@ export class Outbound {
       return;
     }
     const way = this.#dialogRequests.way(dialog);
-    const extra = this.#extra(message, way?.listener ?? dialog.listener);
+    let extra = this.#extra(message, way?.listener ?? dialog.listener);
     if (way === undefined || extra === undefined) {
       app.refuse(
         id,
@@ -247,6 +247,11 @@ export class Outbound {
       this.#sent(app, id, txnId, launch.peer, launch.text);
       invite.start(launch);
       return;
+    }
+    if (method === 'PRACK' && dialog.lastRSeq !== undefined && message.body === '') {
+      // Which INVITE it was to is known best here: the library names the CSeq of its first try.
+      const rack = `RAck: ${dialog.lastRSeq} ${dialog.lastRSeqOf} INVITE\r\n`;
+      extra = extra.replace(/(^|\r\n)RAck:[^\r]*\r\n/i, '$1') + rack;
     }
     notified(this.#context, dialog, message);
     const request = new OutgoingRequest(this.#context, app, txnId, method, dialog.listener, dialog);

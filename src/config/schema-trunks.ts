@@ -221,6 +221,12 @@ const carrierTrunk = z
     firstResponseSeconds: seconds(60)
       .default(15)
       .describe('How long to wait for a first ringing or final response before the next trunk is tried.'),
+    reliableProvisionals: z
+      .boolean()
+      .optional()
+      .describe(
+        'Tell the carrier that its ringing may be sent reliably (100rel, RFC 3262); it is acknowledged.',
+      ),
     sessionTimer,
     copyHeaders: z
       .array(

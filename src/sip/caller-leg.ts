@@ -8,7 +8,7 @@ import { OtherParties } from './other-parties.js';
 import { referred } from './other-party.js';
 import type { Timing } from './own-offer.js';
 import { reasonHeader, refusalHeaders } from './refusal.js';
-import { answerTimer, type SessionPolicy, type TimerWords } from './session-timer.js';
+import { answerTimer, lists, type SessionPolicy, type TimerWords } from './session-timer.js';
 import { type IncomingInvite, SipError } from './sip-dialog.js';
 
 type Gone = Parameters<CallerLeg['onGone']>[0];
@@ -74,7 +74,9 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
   }
 
   ring(): void {
-    this.#invite.respond(180, 'Ringing', {});
+    // RFC 3262 section 3: who requires it gets every provisional response reliably.
+    const required = lists(this.#invite.header('Require'), '100rel');
+    this.#invite.respond(180, 'Ringing', required ? { Require: '100rel' } : {});
   }
 
   async connect(answer: Sdp): Promise<void> {

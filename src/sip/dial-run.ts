@@ -148,8 +148,10 @@ export class DialRun {
     let policy = carrier.sessionTimer;
     let again: Headers = {};
     for (let raises = 0; ; raises++) {
-      const said = policy === undefined ? {} : { Supported: 'timer', ...timerHeaders(policy) };
-      const last = await this.#attempt(decision, carrier, { ...said, ...again });
+      const timer = policy === undefined ? {} : timerHeaders(policy);
+      const tags = [policy && 'timer', carrier.reliableProvisionals && '100rel'].filter(Boolean);
+      const supported = tags.length === 0 ? {} : { Supported: tags.join(', ') };
+      const last = await this.#attempt(decision, carrier, { ...supported, ...timer, ...again });
       const higher = last.status === 422 && policy !== undefined ? raised(policy, last.header) : null;
       if (higher === null || raises >= maxRaises || this.#call.control.cancelled) return last;
       policy = higher;

@@ -26,7 +26,7 @@ const refuse = (code: Ending['code'], detail: string): ReadInvite => ({ refused:
 
 /** The option tags an INVITE requires and we do not know on that trunk (RFC 3261 section 8.2.2.3). */
 export const unsupported = (invite: InviteFacts, trunk: FacilityTrunk): readonly string[] => {
-  const known = trunk.sessionTimer === undefined ? [] : ['timer'];
+  const known = trunk.sessionTimer === undefined ? ['100rel'] : ['100rel', 'timer'];
   return (invite.header('Require') ?? '')
     .split(',')
     .map((tag) => tag.trim())

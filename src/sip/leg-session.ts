@@ -69,9 +69,7 @@ export class LegSession {
   }
 
   /** An INVITE or UPDATE of the party. Its 2xx, whoever sends it, refreshes the session; or why it gets none. */
-  taken(
-    request: InDialogRequest,
-  ): {
+  taken(request: InDialogRequest): {
     readonly status: number;
     readonly phrase: string;
     readonly headers?: Headers;

@@ -47,6 +47,8 @@ export interface CarrierTrunk {
   readonly firstResponseMs: number;
   /** Headers of the caller's INVITE that are passed on. Nothing else is. */
   readonly copyHeaders: readonly string[];
+  /** Its provisional responses may be reliable (RFC 3262). */
+  readonly reliableProvisionals?: boolean;
   /** Session timers of its calls (RFC 4028); none where it is not given. */
   readonly sessionTimer?: SessionPolicy;
 }

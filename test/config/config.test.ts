@@ -97,10 +97,10 @@ trunks:
       carriers:
         - west
         - east
+      presentedNumber: "+12125550100"
       sessionTimer:
         seconds: 900
         minSeconds: 120
-      presentedNumber: "+12125550100"
     - name: north-pbx
       facility: "north"
       tls:
@@ -121,6 +121,7 @@ trunks:
       keys: in-band
       keepaliveSeconds: 20
       firstResponseSeconds: 4
+      reliableProvisionals: true
       sessionTimer:
         seconds: 3600
         minSeconds: 600
