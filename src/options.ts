@@ -55,7 +55,7 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       name: trunk.name as TrunkId,
       facility: trunk.facility as FacilityId,
       addresses: trunk.addresses,
-      proved: trunk.tls !== undefined,
+      proved: trunk.tls !== undefined || trunk.digest !== undefined,
       port: trunk.port ?? null,
       transports: trunk.transports,
       caller:

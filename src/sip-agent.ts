@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type Agent, type PeerRule, type SipTimers, startAgent, type TlsOptions } from './agent/agent.js';
+import {
+  type Agent,
+  type Credential,
+  type PeerRule,
+  type SipTimers,
+  startAgent,
+  type TlsOptions,
+} from './agent/agent.js';
 import type { Config } from './config/schema.js';
 import { sipPort } from './options.js';
 
@@ -36,6 +43,21 @@ export const startAgentIfEmbedded = async (
     })),
     ...(tls === undefined ? {} : { tls }),
     peers: peersOf(config),
+    realm: config.sip.realm,
+    credentials: config.trunks.carriers.flatMap(({ address, port, transport, credentials }): Credential[] =>
+      credentials === undefined
+        ? []
+        : [
+            {
+              transport,
+              host: address,
+              port: port ?? sipPort(transport),
+              realm: credentials.realm,
+              username: credentials.username,
+              password: secretIn(credentials.passwordFile),
+            },
+          ],
+    ),
     // What a trunk may require of them its own configuration says, and who reads its INVITEs looks at.
     supported: ['timer', '100rel'],
     userAgent: `Sallyport/${version}`,
@@ -75,30 +97,38 @@ const tlsOf = (config: Config): TlsOptions | undefined => {
 
 /** Who proves to be which trunk, and by what. A carrier may come back to us on a connection of its own. */
 const peersOf = (config: Config): PeerRule[] => [
-  ...config.trunks.facilities.flatMap(({ name, addresses, transports, tls }): PeerRule[] =>
-    tls === undefined ? [] : [{ name, addresses, transports, certificate: tls }],
-  ),
-  ...config.trunks.carriers.flatMap(({ name, address, transport, tls }): PeerRule[] =>
-    transport === 'tls'
-      ? [
-          {
-            name,
-            addresses: [address],
-            transports: ['tls'],
-            certificate: { fingerprints: [], names: [tls?.name ?? address] },
-          },
-        ]
-      : [],
-  ),
+  ...config.trunks.facilities.map(({ name, addresses, transports, tls, digest }): PeerRule => {
+    const rule = { name, addresses, transports };
+    if (tls !== undefined) return { ...rule, certificate: tls };
+    if (digest === undefined) return rule;
+    const { username, passwordFile } = digest;
+    return { ...rule, digest: { username, password: secretIn(passwordFile) } };
+  }),
+  ...config.trunks.carriers.map(({ name, address, transport, tls }): PeerRule => {
+    const rule = { name, addresses: [address], transports: [transport] };
+    if (transport !== 'tls') return rule;
+    return { ...rule, certificate: { fingerprints: [], names: [tls?.name ?? address] } };
+  }),
 ];
+
+/** A password file's first line; an empty one would let in whoever knows that it is empty. */
+const secretIn = (file: string): string => {
+  const secret = (readFileSync(file, 'utf8').split('\n', 1)[0] ?? '').trim();
+  if (secret === '') throw new Error(`${file} holds no password`);
+  return secret;
+};
 
 /** A drachtio-server, as the configuration names it. */
 export const remoteAgent = (config: Config): { host: string; port: number; secret: string } => {
   const { agent } = config.sip;
   if (agent === 'embedded') throw new Error('the agent is embedded');
   // A drachtio-server tells nobody what a peer proved, so such a trunk would be refused for ever.
-  const proved = config.trunks.facilities.find((trunk) => trunk.tls !== undefined);
-  if (proved !== undefined) throw new Error(`trunk ${proved.name} needs sip.agent: embedded, for its tls`);
+  const proved =
+    config.trunks.facilities.find((trunk) => trunk.tls !== undefined || trunk.digest !== undefined) ??
+    config.trunks.carriers.find((trunk) => trunk.credentials !== undefined);
+  if (proved !== undefined) {
+    throw new Error(`trunk ${proved.name} needs sip.agent: embedded, for its tls, digest or credentials`);
+  }
   return {
     host: agent.host,
     port: agent.port,

@@ -2,9 +2,11 @@ import { Answers } from './answers.js';
 import type { AppConnection, AppMessage } from './app-connection.js';
 import { appLost } from './app-loss.js';
 import { AppServer } from './app-server.js';
+import { Challenger } from './challenge.js';
 import type { ClientTransactionDeps } from './client-transaction.js';
 import { type Clock, systemClock, Timers } from './clock.js';
 import type { Context } from './context.js';
+import { type Credential, Credentials } from './credentials.js';
 import { Dialogs } from './dialog.js';
 import { DialogRequests } from './dialog-requests.js';
 import { type AgentEvent, type AgentStats, Telemetry } from './events.js';
@@ -19,6 +21,7 @@ import type { TransportName } from './transport.js';
 import { type SipAddress, Transports } from './transports.js';
 
 export type { Clock } from './clock.js';
+export type { Credential } from './credentials.js';
 export type { AgentEvent, AgentStats, DropReason, RefusalReason } from './events.js';
 export type { AgentLimits, SipTimers } from './limits.js';
 export { defaultLimits, defaultTimers } from './limits.js';
@@ -36,6 +39,10 @@ export interface AgentOptions {
   readonly tls?: TlsOptions;
   /** Peers known by what they prove. The application gets their name with their new requests. */
   readonly peers?: readonly PeerRule[];
+  /** The realm peers are asked for passwords in. */
+  readonly realm?: string;
+  /** What challenges of peers we call are answered with. */
+  readonly credentials?: readonly Credential[];
   readonly limits?: Partial<AgentLimits>;
   readonly timers?: Partial<SipTimers>;
   /** Written as User-Agent and Server where the application writes none. */
@@ -172,6 +179,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     invites: new Map(),
     clientDeps,
     userAgent: options.userAgent,
+    challenger: new Challenger(options.peers ?? [], options.realm ?? 'sallyport', timers.clock),
+    credentials: new Credentials(options.credentials ?? []),
     supported: new Set((options.supported ?? []).map((tag) => tag.toLowerCase())),
   };
   const dialogRequests = new DialogRequests(context);

@@ -9,6 +9,7 @@ const reasons: Readonly<Record<number, string>> = {
   100: 'Trying',
   200: 'OK',
   400: 'Bad Request',
+  401: 'Unauthorized',
   405: 'Method Not Allowed',
   408: 'Request Timeout',
   414: 'Request-URI Too Long',

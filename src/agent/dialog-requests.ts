@@ -75,6 +75,7 @@ export class DialogRequests {
       seq: dialog.localSeq,
       extra,
       body,
+      nextSeq: () => ++dialog.localSeq,
     };
     return prepare(this.#context, way.listener, way.hop, fields, user, way.flow);
   }

@@ -42,7 +42,8 @@ export type RefusalReason =
   | 'app-lost'
   | 'app-silent'
   | 'orphan-dialog'
-  | 'media';
+  | 'media'
+  | 'credentials';
 
 const dropReasons: readonly DropReason[] = [
   'not-sip',
@@ -86,6 +87,7 @@ const refusalReasons: readonly RefusalReason[] = [
   'app-silent',
   'orphan-dialog',
   'media',
+  'credentials',
 ];
 
 /**

@@ -160,6 +160,11 @@ export class Inbound {
       this.#refusals.refuse(message, flow, refusal);
       return;
     }
+    const admitted = this.#context.challenger.admit(message, flow);
+    if ('refusal' in admitted) {
+      this.#refusals.refuse(message, flow, admitted.refusal);
+      return;
+    }
     const app = apps.next(message.method);
     if (app === undefined) {
       const known = knownMethods.has(message.method);
@@ -175,7 +180,7 @@ export class Inbound {
     const mergeKey = mergeKeyOf(parts, message.method);
     request.transaction.mergeKey = mergeKey;
     merged.set(mergeKey, request.transaction);
-    this.#hand(request, message, receivedOn(flow.listener, flow.connection?.identity));
+    this.#hand(request, message, receivedOn(flow.listener, admitted.identity));
   }
 
   #inside(message: SipMessage, parts: Parts, flow: Flow, key: string, toTag: string): void {

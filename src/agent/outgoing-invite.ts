@@ -1,6 +1,12 @@
 import type { AppConnection, PendingInvite } from './app-connection.js';
 import type { Parts } from './check.js';
-import { ClientTransaction, type ClientUser, clientKey, type Failure } from './client-transaction.js';
+import {
+  ClientTransaction,
+  type ClientUser,
+  clientKey,
+  type Failure,
+  type Relaunch,
+} from './client-transaction.js';
 import type { Timer } from './clock.js';
 import { fabricated, type RequestHead, requestText, toBytes } from './compose.js';
 import { type Context, sendEvent } from './context.js';
@@ -31,7 +37,7 @@ const routeSet = (message: SipMessage): string[] =>
  */
 export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite {
   readonly txnId: string;
-  readonly seq: number;
+  #seq: number;
   readonly #app: AppConnection;
   readonly #context: Context;
   readonly #dialogRequests: DialogRequests;
@@ -64,7 +70,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     this.#dialogRequests = dialogRequests;
     this.#app = app;
     this.txnId = txnId;
-    this.seq = fields.seq;
+    this.#seq = fields.seq;
     this.#listener = fields.listener;
     this.#dialog = fields.dialog;
     this.#callId = detach(fields.callId);
@@ -74,6 +80,24 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
 
   get acked(): boolean {
     return this.#acked;
+  }
+
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** Nobody waits for a call that was cancelled. */
+  get wanted(): boolean {
+    return !this.#final && this.#cancel === undefined;
+  }
+
+  relaunched({ head, branch, transaction }: Relaunch): void {
+    this.#dropEarly();
+    if (this.#dialog?.confirmed === false) this.#dialog = undefined;
+    this.#head = head;
+    this.#branch = branch;
+    this.#seq = head.seq;
+    this.#transaction = transaction;
   }
 
   get id(): string {

@@ -12,6 +12,8 @@ export interface PeerRule {
   readonly transports: readonly TransportName[];
   /** Its TLS certificate: one of these fingerprints (SHA-256, lower-case hex), or one of these names by our authority. */
   readonly certificate?: { readonly fingerprints: readonly string[]; readonly names: readonly string[] };
+  /** It is asked for this password (RFC 7616). One that has neither is known by its address, and asked for nothing. */
+  readonly digest?: { readonly username: string; readonly password: string };
 }
 
 /** Which peer it is that proves this or that. */

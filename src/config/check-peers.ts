@@ -52,11 +52,19 @@ const checkTls = (config: Config): Crossed[] => {
   return problems;
 };
 
-/** A certificate that is of two trunks is of none: the agent would name neither. */
+/** A certificate or a name that is of two trunks is of none: the agent could not tell which. */
 const checkCertificates = (config: Config): Crossed[] => {
   const problems: Crossed[] = [];
   const owners = new Map<string, string>();
+  const users = new Map<string, string>();
   config.trunks.facilities.forEach((trunk, i) => {
+    const username = trunk.digest?.username;
+    const same = username === undefined ? undefined : users.get(username);
+    if (same !== undefined) {
+      const path = ['trunks', 'facilities', i, 'digest', 'username'];
+      problems.push({ path, message: `is that of trunk ${same} too` });
+    }
+    if (username !== undefined) users.set(username, trunk.name);
     for (const kind of ['names', 'fingerprints'] as const) {
       trunk.tls?.[kind].forEach((one, j) => {
         const other = owners.get(one);

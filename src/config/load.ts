@@ -231,7 +231,7 @@ const checkTrunks = (config: Config): Crossed[] => {
         problems.push({ path: at('carriers', j), message: 'is not under trunks.carriers' });
     });
     // One that proves who it is may share an address: its proof is what counts, and comes first.
-    if (trunk.tls !== undefined) return;
+    if (trunk.tls !== undefined || trunk.digest !== undefined) return;
     trunk.addresses.forEach((one, j) => {
       const other = take(one, trunk.name, trunk.port);
       if (other !== null)
@@ -351,6 +351,19 @@ const absolute = (config: Config, folder: string): Config => {
       snapshot: path(config.lists.snapshot),
       orders: path(config.lists.orders),
       redis: { ...config.lists.redis, passwordFile: maybe(config.lists.redis.passwordFile) },
+    },
+    trunks: {
+      facilities: config.trunks.facilities.map((trunk) => ({
+        ...trunk,
+        digest: trunk.digest && { ...trunk.digest, passwordFile: path(trunk.digest.passwordFile) },
+      })),
+      carriers: config.trunks.carriers.map((trunk) => ({
+        ...trunk,
+        credentials: trunk.credentials && {
+          ...trunk.credentials,
+          passwordFile: path(trunk.credentials.passwordFile),
+        },
+      })),
     },
     media: {
       ...config.media,

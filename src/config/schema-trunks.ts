@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SERVICE_CLASSES } from '../core/number.js';
-import { address, headerName, hostName, name, port, seconds, transport } from './shapes.js';
+import { address, digestText, headerName, hostName, name, path, port, seconds, transport } from './shapes.js';
 
 /** Headers the dialog, the media or the identity of a call hangs on: never copied from one leg to the other. */
 const neverCopied = new Set(
@@ -118,6 +118,13 @@ const facilityTrunk = z
       })
       .optional()
       .describe('The client certificate it is known by. Only with `transports: [tls]`.'),
+    digest: z
+      .strictObject({
+        username: digestText.describe('Name it gives.'),
+        passwordFile: path.describe('File that holds its password, alone on its first line.'),
+      })
+      .optional()
+      .describe('The password it is asked for (Digest, SHA-256 or MD5). Its name must be nobody else’s.'),
     port: port.optional().describe('Source port, where the trunk always sends from one.'),
     transports: z
       .array(transport)
@@ -185,9 +192,13 @@ const facilityTrunk = z
     message:
       'pin needs phoneHeader, or onePhone: true where the trunk is a single phone: else wrong PINs at one phone lock all',
   })
-  .refine((trunk) => trunk.addresses.length > 0 || trunk.tls !== undefined, {
+  .refine((trunk) => trunk.addresses.length > 0 || trunk.tls !== undefined || trunk.digest !== undefined, {
     path: ['addresses'],
-    message: 'a trunk is known by its addresses or by its certificate (tls)',
+    message: 'a trunk is known by its addresses, by its certificate (tls) or by a password (digest)',
+  })
+  .refine((trunk) => trunk.tls === undefined || trunk.digest === undefined, {
+    path: ['digest'],
+    message: 'tls and digest exclude each other: a certificate is proof enough',
   })
   .refine((trunk) => trunk.tls === undefined || trunk.transports.every((one) => one === 'tls'), {
     path: ['tls'],
@@ -212,6 +223,14 @@ const carrierTrunk = z
       .optional()
       .describe('Only with `transport: tls`. Without it the certificate must hold `address`.'),
     keys: keys('called parties’'),
+    credentials: z
+      .strictObject({
+        realm: digestText.describe('Realm of its challenges. Others are not answered.'),
+        username: digestText.describe('Name we give.'),
+        passwordFile: path.describe('File that holds our password, alone on its first line.'),
+      })
+      .optional()
+      .describe('What its challenges are answered with, at `address` and `port` alone.'),
     keepaliveSeconds: z
       .number()
       .min(0)

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { facility, policy } from './schema-policy.js';
 import { dialPlan, trunks } from './schema-trunks.js';
-import { address, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
+import { address, digestText, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
 
 /**
  * The one schema of the configuration file. Every object is strict: a key it does not know refuses to start, for a
@@ -76,6 +76,9 @@ const sip = z
       .describe(
         'Where the embedded agent listens. Without meaning for a drachtio-server, which has its own configuration.',
       ),
+    realm: digestText
+      .default('sallyport')
+      .describe('Realm in which trunks with `digest` are asked for their password.'),
     tls: z
       .strictObject({
         certFile: path.describe(

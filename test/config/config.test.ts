@@ -23,6 +23,7 @@ sip:
     - transport: tcp
       address: 127.0.0.2
       port: 5070
+  realm: phones.example.com
   tls:
     certFile: ./agent.crt
     keyFile: ./agent.key
@@ -113,6 +114,14 @@ trunks:
       carriers:
         - "east"
       presentedNumber: "+12125550101"
+    - name: south-pbx
+      facility: "north"
+      digest:
+        username: south
+        passwordFile: ./south-password
+      carriers:
+        - "east"
+      presentedNumber: "+12125550102"
   carriers:
     - name: west
       address: 192.0.2.9
@@ -122,6 +131,10 @@ trunks:
       keepaliveSeconds: 20
       firstResponseSeconds: 4
       reliableProvisionals: true
+      credentials:
+        realm: carrier.example.net
+        username: sallyport
+        passwordFile: ./carrier-password
       sessionTimer:
         seconds: 3600
         minSeconds: 600
@@ -449,7 +462,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
     const problems = problemsOf(String(document));
     // Pairs that go together are tested on their own.
     if (
-      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.transports?$|facilities\[0\]\.addresses$/.test(
+      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.digest$|\.transports?$|facilities\[0\]\.addresses$/.test(
         text(path),
       )
     )
@@ -664,12 +677,12 @@ t.test('trunks that share an address are refused in whichever order they stand',
     const problems = problemsOf(withTrunks(trunk('a', a, ports[0]), trunk('b', a, ports[1])));
     t.same(
       problems.map((one) => one.key),
-      fine ? [] : ['trunks.facilities[3].addresses[0]'],
+      fine ? [] : ['trunks.facilities[4].addresses[0]'],
       name,
     );
   }
   const three = problemsOf(withTrunks(trunk('a', a, '5070'), trunk('b', a, '5071'), trunk('c', a, '5071')));
-  t.match(three, [{ key: 'trunks.facilities[4].addresses[0]', message: 'is an address of trunk b too' }]);
+  t.match(three, [{ key: 'trunks.facilities[5].addresses[0]', message: 'is an address of trunk b too' }]);
   t.equal(three.length, 1);
   t.equal(
     problemsOf(withTrunks(trunk('a', '192.0.2.9', '5070'))).length,
@@ -713,6 +726,19 @@ t.test('TLS and what trunks prove over it hang together', async (t) => {
     '          - pbx.example.com\n          - pbx.example.com\n',
   );
   t.match(told(twice), [/^trunks.facilities\[1\].tls.names\[1\]: is that of trunk north-pbx too/]);
+  const south = full.slice(
+    full.indexOf('    - name: south-pbx'),
+    full.indexOf('  carriers:\n    - name: west'),
+  );
+  t.match(told(from(withTls, south, `${south}${south.replace('south-pbx', 'other')}`)), [
+    /^trunks.facilities\[3\].digest.username: is that of trunk south-pbx too/,
+  ]);
+  t.match(
+    told(
+      from(withTls, '      digest:\n        username: south\n        passwordFile: ./south-password\n', ''),
+    ),
+    [/^trunks.facilities\[2\].addresses: a trunk is known by/],
+  );
   for (const wrong of ['"*.example.com"', 'PBX.example.com', '""', 'a..b'])
     t.equal(told(from(withTls, 'pbx.example.com', wrong)).length, 1, wrong);
   t.match(told(from(withTls, 'minSeconds: 600', 'minSeconds: 4000')), [

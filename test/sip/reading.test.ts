@@ -257,7 +257,7 @@ t.test('what is no call is refused with its code', async (t) => {
   const withPhone = facilityTrunk({ phoneHeader: 'X-Phone' });
   type Case = readonly [string, Parameters<typeof invite>[0], FacilityTrunk | undefined, string, string];
   const cases: readonly Case[] = [
-    ['Require', { headers: { Require: '100rel' } }, undefined, 'extension-required', 'require'],
+    ['Require', { headers: { Require: '100rel, replaces' } }, undefined, 'extension-required', 'require'],
     ['Replaces', { headers: { Replaces: 'a;to-tag=b' } }, undefined, 'transfer-refused', 'replaces'],
     ['an empty Replaces', { headers: { Replaces: '' } }, undefined, 'transfer-refused', 'replaces'],
     ['Join', { headers: { Join: 'a' } }, undefined, 'transfer-refused', 'replaces'],
@@ -381,7 +381,7 @@ t.test('an emergency number is told as such, whatever else the INVITE lacks', as
   for (const [change, detail] of [
     [{ headers: { From: undefined } }, 'from-user'],
     [{ body: '' }, 'late-offer'],
-    [{ headers: { Require: '100rel' } }, 'require'],
+    [{ headers: { Require: 'replaces' } }, 'require'],
     [{ headers: { Contact: undefined } }, 'contact-missing'],
   ] as const) {
     t.same(readInvite(invite({ uri: 'sip:911@h', ...change })), {
