@@ -97,8 +97,8 @@ const tlsOf = (config: Config): TlsOptions | undefined => {
 
 /** Who proves to be which trunk, and by what. A carrier may come back to us on a connection of its own. */
 const peersOf = (config: Config): PeerRule[] => [
-  ...config.trunks.facilities.map(({ name, addresses, transports, tls, digest }): PeerRule => {
-    const rule = { name, addresses, transports };
+  ...config.trunks.facilities.map(({ name, addresses, transports, tls, digest, nat }): PeerRule => {
+    const rule = { name, addresses, transports, nat: nat === true };
     if (tls !== undefined) return { ...rule, certificate: tls };
     if (digest === undefined) return rule;
     const { username, passwordFile } = digest;

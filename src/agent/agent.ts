@@ -179,6 +179,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     invites: new Map(),
     clientDeps,
     userAgent: options.userAgent,
+    peers: new Peers(options.peers ?? []),
     challenger: new Challenger(options.peers ?? [], options.realm ?? 'sallyport', timers.clock),
     credentials: new Credentials(options.credentials ?? []),
     supported: new Set((options.supported ?? []).map((tag) => tag.toLowerCase())),
@@ -200,7 +201,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   let appPort = 0;
   try {
-    if (options.tls !== undefined) await transports.openTls(options.tls, new Peers(options.peers ?? []));
+    if (options.tls !== undefined) await transports.openTls(options.tls, context.peers);
     for (const address of options.sip) await transports.listen(address);
     appPort = await apps.listen(options.app.host, options.app.port);
   } catch (error) {

@@ -219,7 +219,7 @@ export class Answers {
       owner: request.app,
     });
     request.dialog = dialog;
-    if (request.flow.listener.transport === 'tls') dialog.flow = request.flow;
+    if (request.symmetric) dialog.flow = request.flow;
     dialog.inviteIn = kind === 'invite';
     this.#context.dialogs.add(dialog);
     return dialog;

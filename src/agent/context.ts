@@ -8,6 +8,7 @@ import type { Dialogs } from './dialog.js';
 import type { Telemetry } from './events.js';
 import type { AgentLimits, SipTimers } from './limits.js';
 import type { OutgoingInvite } from './outgoing-invite.js';
+import type { Peers } from './peers.js';
 import { newId } from './random.js';
 import type { Resolver } from './resolve.js';
 import type { ServerRequest } from './server-request.js';
@@ -38,6 +39,7 @@ export interface Context {
   readonly invites: Map<string, OutgoingInvite>;
   readonly clientDeps: ClientTransactionDeps;
   readonly userAgent: string | undefined;
+  readonly peers: Peers;
   /** Who new requests are from, where they have to prove it. */
   readonly challenger: Challenger;
   readonly credentials: Credentials;

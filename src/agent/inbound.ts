@@ -275,7 +275,9 @@ export class Inbound {
     dialog: Dialog | undefined,
   ): ServerRequest {
     const { serverTransactions, requests, timers, sip, limits, telemetry } = this.#context;
-    const reply = replyFlow(flow, parts.via);
+    // RFC 3581 section 4 for who cannot ask for it, or does not know that it has to.
+    const natted = this.#context.peers.behindNat(flow);
+    const reply = natted ? flow : replyFlow(flow, parts.via);
     const transaction = new ServerTransaction(key, message.method === 'INVITE', reply, this.#deps);
     serverTransactions.set(key, transaction);
     const request: ServerRequest = {
@@ -295,6 +297,7 @@ export class Inbound {
       toTag: '',
       contact: parseAddrList(message.get('contact') ?? '')?.[0]?.uri,
       recordRoutes: message.all('record-route').flatMap(splitList),
+      symmetric: natted || flow.listener.transport === 'tls',
       reliability: reliabilityOf(message),
       reliable: undefined,
       dialog,

@@ -32,6 +32,8 @@ export interface ServerRequest {
   /** URI of the sender's Contact: the remote target of the dialog, if the request is accepted. */
   readonly contact: string | undefined;
   readonly recordRoutes: readonly string[];
+  /** Requests of its dialog go back the way this one came. */
+  readonly symmetric: boolean;
   /** What the sender says of reliable provisional responses (RFC 3262). */
   readonly reliability: 'unknown' | 'supported' | 'required';
   /** Those that were sent to it. */

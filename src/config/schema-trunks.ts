@@ -174,6 +174,10 @@ const facilityTrunk = z
       ),
     dialPlan: name.default('default').describe('Name of a plan under `dialPlans`.'),
     carriers: z.array(name).min(1).max(8).describe('Carrier trunks to try, in order.'),
+    nat: z
+      .boolean()
+      .optional()
+      .describe('It is behind a NAT: requests and responses go back to where its own came from (RFC 3581).'),
     sessionTimer,
     presentedNumber: z
       .string()

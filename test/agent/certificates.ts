@@ -18,6 +18,7 @@ export interface Pair {
 export class Certificates {
   readonly folder = mkdtempSync(join(tmpdir(), 'sallyport-certs-'));
   readonly authority: Pair;
+  readonly #program = 'openssl';
   #count = 0;
 
   constructor(test: Test) {
@@ -26,7 +27,7 @@ export class Certificates {
   }
 
   #openssl(...args: string[]): void {
-    execFileSync('openssl', args, { stdio: 'pipe' });
+    execFileSync(this.#program, args, { stdio: 'pipe' });
   }
 
   #make(subject: string, altNames: readonly string[], issuer: Pair | null): Pair {

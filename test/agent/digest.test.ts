@@ -211,6 +211,29 @@ t.test('who is known by its address is asked for nothing', async (t) => {
   t.equal((await b.app.event('INVITE')).tokens[12] ?? '', '');
 });
 
+t.test('a peer behind a NAT is answered, and called, where it sends from', async (t) => {
+  for (const nat of [true, false]) {
+    const there = await RawUdp.open();
+    t.teardown(() => there.close());
+    const b = await bench(t, {
+      peers: [{ name: 'plain', addresses: ['127.0.0.1'], transports: ['udp'], nat }],
+    });
+    // Its Via and its Contact name a port that is its own only behind the NAT.
+    const invite = request({ port: there.port, uri, body: sdp() });
+    b.peer.send(invite, b.udp);
+    const event = await b.app.event('INVITE');
+    await b.app.answer(b.app.sip(event.tokens[8] ?? '', '', 'SIP/2.0 200 OK', [], sdp()));
+    const at = nat ? b.peer : there;
+    const ok = (await at.next('SIP/2.0 200')).text;
+    b.app.sip('', `${header(ok, 'Call-ID')};from-tag=${tagOf(header(ok, 'From'))}`, 'BYE sip:x SIP/2.0', []);
+    t.match(
+      (await at.next('BYE')).text,
+      `BYE sip:caller@127.0.0.1:${there.port}`,
+      nat ? 'back' : 'to its Contact',
+    );
+  }
+});
+
 t.test('our password goes to its carrier and realm, and to nobody else', async (t) => {
   const far = await RawUdp.open();
   t.teardown(() => far.close());

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { copyFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer as createTcpServer } from 'node:net';
 import { type ConnectionOptions, connect, createServer, type TLSSocket } from 'node:tls';
@@ -87,6 +88,8 @@ async function dial(b: Bench, options: ConnectionOptions = {}): Promise<Peer> {
   await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
   return peer as Peer;
 }
+
+const program = 'openssl';
 
 const asClient = ({ cert, key }: Pair): ConnectionOptions => ({ cert, key });
 const txnOf = (event: Frame): string => event.tokens[8] ?? '';
@@ -435,6 +438,79 @@ t.test('garbage at the TLS port is dropped, and nothing of it stays', async (t) 
   well.socket.write(invite('sip:100@agent.example'));
   t.ok(await b.app.event('INVITE'), 'and the next caller is heard');
   well.socket.destroy();
+});
+
+t.test('openssl’s own client is answered', async (t) => {
+  const rule = { name: 'north', addresses: [], transports: ['tls'] as const };
+  const b = await bench(t, () => ({
+    peers: [{ ...rule, certificate: { fingerprints: [], names: ['pbx.example'] } }],
+  }));
+  const { certFile, keyFile } = b.certs.issued('pbx', 'DNS:pbx.example');
+  const ca = b.certs.authority.certFile;
+  const own = [
+    '-cert',
+    certFile,
+    '-key',
+    keyFile,
+    '-CAfile',
+    ca,
+    '-verify_return_error',
+    '-verify_ip',
+    '127.0.0.1',
+  ];
+  const client = spawn(program, [
+    's_client',
+    '-connect',
+    `127.0.0.1:${b.tls}`,
+    ...own,
+    '-quiet',
+    '-no_ign_eof',
+  ]);
+  let said = '';
+  client.stdout.on('data', (data: Buffer) => {
+    said += data.toString('latin1');
+  });
+  t.teardown(() => client.kill());
+  client.stdin.write(request({ method: 'OPTIONS', port: 5061 }).replace('SIP/2.0/UDP', 'SIP/2.0/TLS'));
+  const event = await b.app.event('OPTIONS');
+  t.equal(identityOf(event), 'north');
+  b.app.sip(txnOf(event), '', 'SIP/2.0 200 OK', []);
+  await until('it has its answer', () => said.includes('SIP/2.0 200 OK'));
+});
+
+t.test('over IPv6, on every transport', async (t) => {
+  let own: Pair | undefined;
+  const b = await bench(t, (certs) => {
+    own = certs.issued('agent', 'IP:0:0:0:0:0:0:0:1');
+    const { certFile, keyFile } = own;
+    const host = '::1';
+    return {
+      sip: (['tls', 'udp', 'tcp'] as const).map((transport) => ({ transport, host, port: 0 })),
+      tls: { certFile, keyFile, caFile: certs.authority.certFile, requireClientCertificate: false },
+    };
+  });
+  const [tls, udp, tcp] = b.agent.sip.map((one) => one.port);
+  const peer = await dial(b, { host: '::1', port: tls ?? 0 });
+  peer.socket.write(invite('sip:100@[::1]'));
+  const event = await b.app.event('INVITE');
+  t.match(event.tokens, { 4: 'tls', 5: '::1', 10: '[::1]' });
+  await b.app.answer(b.app.sip(txnOf(event), '', 'SIP/2.0 180 Ringing', []));
+  await peer.next('SIP/2.0 100');
+  t.equal(header(await peer.next('SIP/2.0 180'), 'Contact'), `<sip:[::1]:${tls};transport=tls>`);
+  peer.socket.destroy();
+  // To ourselves: what goes out over each transport comes in again there.
+  for (const [transport, port] of [
+    ['udp', udp],
+    ['tcp', tcp],
+    ['tls', tls],
+  ] as const) {
+    b.app.sip('', '', `OPTIONS sip:[::1]:${port};transport=${transport} SIP/2.0`, ['from: sip:1@localhost']);
+    const own = await b.app.event('OPTIONS');
+    t.match(own.tokens, { 4: transport, 5: '::1' });
+    t.match(header(own.sip, 'Via'), new RegExp(`^SIP/2.0/${transport.toUpperCase()} \\[::1\\]:`));
+    b.app.sip(txnOf(own), '', 'SIP/2.0 200 OK', []);
+    await b.app.event('SIP/2.0 200');
+  }
 });
 
 t.test('names of certificates', async (t) => {

@@ -116,6 +116,7 @@ trunks:
       presentedNumber: "+12125550101"
     - name: south-pbx
       facility: "north"
+      nat: true
       digest:
         username: south
         passwordFile: ./south-password
