@@ -358,6 +358,9 @@ const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
 const freeKeys =
   /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.vault\.(keys|facilities))$/;
 
+// Each key is tried with many values, and each try reads the whole sample.
+t.setTimeout(300_000);
+
 t.test('the full sample is read as it stands', async (t) => {
   const config = parse(full);
   t.equal(config.controller.name, 'North-1');
