@@ -113,7 +113,7 @@ const start = async (
   const { recorder, media } = await openMedia(config, clock, emit, rows, closers);
 
   const agent = await startAgentIfEmbedded(config, sipTimers, version);
-  if (agent !== null) closers.push(() => agent.agent.stop());
+  if (agent !== null) closers.push(() => agent.stop());
   const endpoint = new SipEndpoint({
     agent: agent?.at ?? remoteAgent(config),
     trunks: trunksOf(config),

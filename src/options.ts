@@ -55,6 +55,7 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       name: trunk.name as TrunkId,
       facility: trunk.facility as FacilityId,
       addresses: trunk.addresses,
+      proved: trunk.tls !== undefined || trunk.digest !== undefined,
       port: trunk.port ?? null,
       transports: trunk.transports,
       caller:
@@ -64,6 +65,7 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       phoneHeader: trunk.phoneHeader ?? null,
       plan: planOf(config, trunk.dialPlan),
       carriers: trunk.carriers.map((carrier) => carrier as TrunkId),
+      ...(trunk.sessionTimer === undefined ? {} : { sessionTimer: trunk.sessionTimer }),
       presentedNumber: trunk.presentedNumber,
     };
   }),
@@ -72,14 +74,19 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       kind: 'carrier',
       name: trunk.name as TrunkId,
       address: trunk.address,
-      port: trunk.port,
+      port: trunk.port ?? sipPort(trunk.transport),
       transport: trunk.transport,
       keepaliveSeconds: trunk.keepaliveSeconds,
       firstResponseMs: trunk.firstResponseSeconds * 1000,
       copyHeaders: trunk.copyHeaders,
+      reliableProvisionals: trunk.reliableProvisionals === true,
+      ...(trunk.sessionTimer === undefined ? {} : { sessionTimer: trunk.sessionTimer }),
     }),
   ),
 ];
+
+/** The port of SIP where none is named (RFC 3261 section 19.1.2). */
+export const sipPort = (transport: 'udp' | 'tcp' | 'tls'): number => (transport === 'tls' ? 5061 : 5060);
 
 export const planOf = (config: Config, name: string): DialPlan => {
   const plan = config.dialPlans[name];

@@ -1,11 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type Agent, type SipTimers, startAgent } from './agent/agent.js';
+import {
+  type Agent,
+  type Credential,
+  type PeerRule,
+  type SipTimers,
+  startAgent,
+  type TlsOptions,
+} from './agent/agent.js';
 import type { Config } from './config/schema.js';
+import { sipPort } from './options.js';
 
 /** Where the embedded agent listens. */
 export interface SipListener {
-  readonly transport: 'udp' | 'tcp';
+  readonly transport: 'udp' | 'tcp' | 'tls';
   readonly host: string;
   readonly port: number;
 }
@@ -14,6 +22,7 @@ export interface EmbeddedAgent {
   readonly agent: Agent;
   readonly at: { readonly host: string; readonly port: number; readonly secret: string };
   readonly sip: readonly SipListener[];
+  stop(): Promise<void>;
 }
 
 /** The embedded agent speaks drachtio's protocol on a free loopback port, with a secret made for this run. */
@@ -24,21 +33,102 @@ export const startAgentIfEmbedded = async (
 ): Promise<EmbeddedAgent | null> => {
   if (config.sip.agent !== 'embedded') return null;
   const secret = randomBytes(24).toString('base64url');
+  const tls = tlsOf(config);
   const agent = await startAgent({
     app: { host: '127.0.0.1', port: 0, secret },
-    sip: config.sip.listen.map((one) => ({ transport: one.transport, host: one.address, port: one.port })),
+    sip: config.sip.listen.map(({ transport, address, port }) => ({
+      transport,
+      host: address,
+      port: port ?? sipPort(transport),
+    })),
+    ...(tls === undefined ? {} : { tls }),
+    peers: peersOf(config),
+    realm: config.sip.realm,
+    credentials: config.trunks.carriers.flatMap(({ address, port, transport, credentials }): Credential[] =>
+      credentials === undefined
+        ? []
+        : [
+            {
+              transport,
+              host: address,
+              port: port ?? sipPort(transport),
+              realm: credentials.realm,
+              username: credentials.username,
+              password: secretIn(credentials.passwordFile),
+            },
+          ],
+    ),
+    // What a trunk may require of them its own configuration says, and who reads its INVITEs looks at.
+    supported: ['timer', '100rel'],
     userAgent: `Sallyport/${version}`,
     // Beyond what the controller takes, an INVITE is turned away before it costs anything.
     limits: { setups: config.controller.maxCalls },
     timers,
   });
-  return { agent, at: { host: '127.0.0.1', port: agent.appPort, secret }, sip: agent.sip };
+  const reload = (): void => void agent.reloadTls();
+  if (tls !== undefined) process.on('SIGHUP', reload);
+  return {
+    agent,
+    at: { host: '127.0.0.1', port: agent.appPort, secret },
+    sip: agent.sip,
+    stop: () => {
+      process.removeListener('SIGHUP', reload);
+      return agent.stop();
+    },
+  };
+};
+
+const tlsOf = (config: Config): TlsOptions | undefined => {
+  const { tls } = config.sip;
+  if (tls === undefined) return undefined;
+  const { certFile, keyFile, caFile, requireClientCertificate } = tls;
+  return {
+    certFile,
+    keyFile,
+    ...(caFile === undefined ? {} : { caFile }),
+    requireClientCertificate,
+    servers: config.trunks.carriers.flatMap((trunk) =>
+      trunk.tls === undefined
+        ? []
+        : [{ host: trunk.address, port: trunk.port ?? sipPort(trunk.transport), name: trunk.tls.name }],
+    ),
+  };
+};
+
+/** Who proves to be which trunk, and by what. A carrier may come back to us on a connection of its own. */
+const peersOf = (config: Config): PeerRule[] => [
+  ...config.trunks.facilities.map(({ name, addresses, transports, tls, digest, nat }): PeerRule => {
+    const rule = { name, addresses, transports, nat: nat === true };
+    if (tls !== undefined) return { ...rule, certificate: tls };
+    if (digest === undefined) return rule;
+    const { username, passwordFile } = digest;
+    return { ...rule, digest: { username, password: secretIn(passwordFile) } };
+  }),
+  ...config.trunks.carriers.map(({ name, address, transport, tls }): PeerRule => {
+    const rule = { name, addresses: [address], transports: [transport] };
+    if (transport !== 'tls') return rule;
+    return { ...rule, certificate: { fingerprints: [], names: [tls?.name ?? address] } };
+  }),
+];
+
+/** A password file's first line; an empty one would let in whoever knows that it is empty. */
+const secretIn = (file: string): string => {
+  const secret = (readFileSync(file, 'utf8').split('\n', 1)[0] ?? '').trim();
+  if (secret === '') throw new Error(`${file} holds no password`);
+  return secret;
 };
 
 /** A drachtio-server, as the configuration names it. */
 export const remoteAgent = (config: Config): { host: string; port: number; secret: string } => {
   const { agent } = config.sip;
   if (agent === 'embedded') throw new Error('the agent is embedded');
+  // A drachtio-server tells nobody what a peer proved, so such a trunk would be refused for ever.
+  const proved =
+    config.trunks.facilities.find((trunk) => trunk.tls !== undefined || trunk.digest !== undefined) ??
+    config.trunks.carriers.find((trunk) => trunk.credentials !== undefined);
+  if (proved !== undefined) {
+    throw new Error(`trunk ${proved.name} needs sip.agent: embedded, for its tls, digest or credentials`);
+  }
   return {
     host: agent.host,
     port: agent.port,

@@ -2,23 +2,31 @@ import { Answers } from './answers.js';
 import type { AppConnection, AppMessage } from './app-connection.js';
 import { appLost } from './app-loss.js';
 import { AppServer } from './app-server.js';
+import { Challenger } from './challenge.js';
 import type { ClientTransactionDeps } from './client-transaction.js';
 import { type Clock, systemClock, Timers } from './clock.js';
 import type { Context } from './context.js';
+import { type Credential, Credentials } from './credentials.js';
 import { Dialogs } from './dialog.js';
 import { DialogRequests } from './dialog-requests.js';
 import { type AgentEvent, type AgentStats, Telemetry } from './events.js';
 import { Inbound } from './inbound.js';
 import { type AgentLimits, defaultLimits, defaultTimers, type SipTimers } from './limits.js';
 import { Outbound } from './outbound.js';
+import { type PeerRule, Peers } from './peers.js';
 import { Resolver } from './resolve.js';
 import { hasBreak, isToken } from './scan.js';
+import type { TlsOptions } from './tls.js';
+import type { TransportName } from './transport.js';
 import { type SipAddress, Transports } from './transports.js';
 
 export type { Clock } from './clock.js';
+export type { Credential } from './credentials.js';
 export type { AgentEvent, AgentStats, DropReason, RefusalReason } from './events.js';
 export type { AgentLimits, SipTimers } from './limits.js';
 export { defaultLimits, defaultTimers } from './limits.js';
+export type { PeerRule } from './peers.js';
+export type { TlsOptions } from './tls.js';
 export type { TransportName } from './transport.js';
 export type { SipAddress } from './transports.js';
 
@@ -27,6 +35,14 @@ export interface AgentOptions {
   readonly app: { readonly host: string; readonly port: number; readonly secret: string };
   /** SIP addresses; at least one. */
   readonly sip: readonly SipAddress[];
+  /** Needed where one of the SIP addresses is of TLS, and for requests to go over TLS. */
+  readonly tls?: TlsOptions;
+  /** Peers known by what they prove. The application gets their name with their new requests. */
+  readonly peers?: readonly PeerRule[];
+  /** The realm peers are asked for passwords in. */
+  readonly realm?: string;
+  /** What challenges of peers we call are answered with. */
+  readonly credentials?: readonly Credential[];
   readonly limits?: Partial<AgentLimits>;
   readonly timers?: Partial<SipTimers>;
   /** Written as User-Agent and Server where the application writes none. */
@@ -41,11 +57,16 @@ export interface Agent {
   readonly appPort: number;
   /** The bound SIP addresses in the order of the options. */
   readonly sip: readonly {
-    readonly transport: 'udp' | 'tcp';
+    readonly transport: TransportName;
     readonly host: string;
     readonly port: number;
   }[];
   stats(): AgentStats;
+  /**
+   * Reads certificate and key again, for connections to come; open ones stay. False if there is no TLS, or if the files
+   * are of no use and the old ones stay in use.
+   */
+  reloadTls(): Promise<boolean>;
   /** Closes every socket and stops every timer. Calls in progress are not ended: that is the application's decision. */
   stop(): Promise<void>;
 }
@@ -94,7 +115,7 @@ function checkOptions(options: AgentOptions): void {
  * Starts a SIP agent that serves drachtio's application protocol: applications connect to `app` with drachtio-srf in
  * client mode. Rejects if an address cannot be bound, with everything closed again.
  *
- * Not done, and answered NOK where an application asks for it: TLS, `proxy`, outbound mode, sending reliable provisional
+ * Not done, and answered NOK where an application asks for it: `proxy`, outbound mode, sending reliable provisional
  * responses (receiving them works), session timers, NAPTR and SRV. Routes for `cdr:*` are taken, no events are sent.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -158,6 +179,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     invites: new Map(),
     clientDeps,
     userAgent: options.userAgent,
+    peers: new Peers(options.peers ?? []),
+    challenger: new Challenger(options.peers ?? [], options.realm ?? 'sallyport', timers.clock),
+    credentials: new Credentials(options.credentials ?? []),
     supported: new Set((options.supported ?? []).map((tag) => tag.toLowerCase())),
   };
   const dialogRequests = new DialogRequests(context);
@@ -177,6 +201,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   let appPort = 0;
   try {
+    if (options.tls !== undefined) await transports.openTls(options.tls, context.peers);
     for (const address of options.sip) await transports.listen(address);
     appPort = await apps.listen(options.app.host, options.app.port);
   } catch (error) {
@@ -186,12 +211,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   return {
     appPort,
     sip: transports.listeners.map((l) => ({ transport: l.transport, host: l.address, port: l.port })),
+    reloadTls: () => transports.reloadTls(),
     stats: () => ({
       serverTransactions: context.serverTransactions.size,
       clientTransactions: context.clientTransactions.size,
       pendingRequests: context.requests.size,
       dialogs: context.dialogs.size,
       tcpConnections: transports.tcp.size,
+      tlsConnections: transports.tlsConnections,
       appConnections: apps.size,
       timers: timers.size,
       received: telemetry.received,

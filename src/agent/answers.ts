@@ -7,10 +7,11 @@ import type { RefusalReason } from './events.js';
 import type { HeaderLine } from './header-names.js';
 import type { SipMessage } from './message.js';
 import { newTag } from './random.js';
+import { ReliableResponses } from './reliable.js';
 import { detach, isToken } from './scan.js';
 import type { ServerRequest } from './server-request.js';
 import { watchSubscription } from './subscribe.js';
-import { type Flow, ownContact } from './transport.js';
+import { contactFor, type Flow, ownContact } from './transport.js';
 import { parseOneAddr } from './uri.js';
 import { peer, stamp } from './wire.js';
 
@@ -30,10 +31,23 @@ const ownHeaders = new Set([
 /** Methods whose requests and 2xx responses replace the remote target (RFC 3261 section 12.2, RFC 3311, RFC 6665). */
 const refreshing = new Set(['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY', 'REFER']);
 
+/** True if the application wants that provisional response sent reliably. */
+const requires = (response: SipMessage): boolean =>
+  (response.get('require') ?? '').toLowerCase().includes('100rel');
+
 const wantsContact = (method: string, status: number): boolean =>
   status > 100 &&
   status < 300 &&
   (method === 'INVITE' || (status >= 200 && refreshing.has(method) && method !== 'NOTIFY'));
+
+/**
+ * A CANCEL nobody sent: an application learns by it that an INVITE ended in another way, which its library has no
+ * other word for.
+ */
+export function cancelText(invite: ServerRequest): string {
+  const lines = invite.head.lines.replace(/\r\nCSeq: [^\r]*\r\n/, `\r\nCSeq: ${invite.seq} CANCEL\r\n`);
+  return `CANCEL ${invite.uri} SIP/2.0\r\n${lines}To: ${invite.head.to}\r\nContent-Length: 0\r\n\r\n`;
+}
 
 /** The final and provisional responses of applications, and of the agent in their place. */
 export class Answers {
@@ -52,7 +66,7 @@ export class Answers {
       app.refuse(message.id, 'Response not sent due to unknown transaction');
       return;
     }
-    const problem = this.#problem(response);
+    const problem = this.#problem(request, response);
     if (problem !== undefined) {
       app.refuse(message.id, problem);
       return;
@@ -61,9 +75,12 @@ export class Answers {
     if (request.toTag === '' && !request.tagged && status > 100) {
       request.toTag = detach(parseOneAddr(response.get('to') ?? '')?.tag ?? newTag());
     }
-    const text = this.#text(request, response);
-    const data = toBytes(text);
-    request.transaction.respond(status, data);
+    const sent = this.#send(request, response);
+    if (sent === undefined) {
+      app.refuse(message.id, 'too many reliable responses wait for their PRACK');
+      return;
+    }
+    const { text, data } = sent;
     const dialog = this.#settle(request, status, data);
     const id = dialog?.id ?? request.dialog?.id ?? '';
     const time = stamp(this.#context.timers.clock.date());
@@ -73,10 +90,42 @@ export class Answers {
     );
   }
 
-  #problem(response: SipMessage): string | undefined {
-    if (response.status > 100 && response.status < 200) {
-      const require = response.get('require') ?? '';
-      if (require.toLowerCase().includes('100rel')) return 'Remote endpoint does not support 100rel';
+  /** Sends a response, a provisional one reliably where that is wanted (RFC 3262 section 3). */
+  #send(
+    request: ServerRequest,
+    response: SipMessage,
+  ): { readonly text: string; readonly data: Buffer } | undefined {
+    const { status } = response;
+    const asked = status > 100 && status < 200 && request.method === 'INVITE';
+    if (!asked || !(request.reliability === 'required' || requires(response))) {
+      const text = this.#text(request, response, '');
+      const data = toBytes(text);
+      request.transaction.respond(status, data);
+      return { text, data };
+    }
+    const { timers, sip, transports } = this.#context;
+    request.reliable ??= new ReliableResponses(request.seq, {
+      timers,
+      sip,
+      // Kept as the transaction's last response, it would be repeated for a repeated INVITE as well.
+      send: (data) => transports.send(data, request.reply),
+      failed: () => this.cancel(request, cancelText(request), request.flow, 504),
+    });
+    const require = requires(response) ? '' : 'Require: 100rel\r\n';
+    const text = request.reliable.send(
+      (rseq) => this.#text(request, response, `${require}RSeq: ${rseq}\r\n`),
+      response.body !== '',
+    );
+    return text === undefined ? undefined : { text, data: toBytes(text) };
+  }
+
+  #problem(request: ServerRequest, response: SipMessage): string | undefined {
+    const { status } = response;
+    if (status > 100 && status < 200 && requires(response) && request.reliability === 'unknown') {
+      return 'Remote endpoint does not support 100rel';
+    }
+    if (status >= 200 && status < 300 && request.reliable?.holdsAnswer === true) {
+      return 'a reliable response with a session description is not acknowledged yet';
     }
     const type = response.get('content-type');
     if (response.body !== '' && type === undefined && !response.body.startsWith('v=0'))
@@ -84,23 +133,23 @@ export class Answers {
     return undefined;
   }
 
-  #text(request: ServerRequest, response: SipMessage): string {
+  #text(request: ServerRequest, response: SipMessage, reliable: string): string {
     const { listener } = request.flow;
     const { status } = response;
     const own: HeaderLine[] = [];
     for (const line of response.headers) {
-      if (ownHeaders.has(line.name) || !isToken(line.label)) continue;
+      if (ownHeaders.has(line.name) || line.name === 'rseq' || !isToken(line.label)) continue;
       const value = line.name === 'contact' ? ownContact(line.value, listener) : line.value;
       own.push({ ...line, value });
     }
-    let extra = headerText(own);
+    let extra = reliable + headerText(own);
     // The route set of the dialog is what the response repeats of it (section 12.1.1).
     if (status > 100 && status < 300) {
       const routes = request.recordRoutes.map((value) => `Record-Route: ${value}\r\n`);
       extra = routes.join('') + extra;
     }
     if (wantsContact(request.method, status) && !response.has('contact'))
-      extra += `Contact: ${listener.contact}\r\n`;
+      extra += `Contact: ${contactFor(listener, request.uri)}\r\n`;
     if (response.body !== '' && !response.has('content-type')) extra += 'Content-Type: application/sdp\r\n';
     const { userAgent } = this.#context;
     if (userAgent !== undefined && !response.has('server')) extra += `Server: ${userAgent}\r\n`;
@@ -116,9 +165,13 @@ export class Answers {
     const { dialogs } = this.#context;
     if (status <= 100) return request.dialog;
     if (status < 200) {
-      if (request.method === 'INVITE') this.#dialogOf(request, 'invite');
+      if (request.method === 'INVITE') {
+        const dialog = this.#dialogOf(request, 'invite');
+        if (request.reliable !== undefined) dialog.reliable = request.reliable;
+      }
       return request.dialog;
     }
+    request.reliable?.stop();
     const { dialog: inside } = request;
     if (status < 300) {
       if (request.method === 'INVITE') this.#accept(request, this.#dialogOf(request, 'invite'), data);
@@ -166,6 +219,7 @@ export class Answers {
       owner: request.app,
     });
     request.dialog = dialog;
+    if (request.symmetric) dialog.flow = request.flow;
     dialog.inviteIn = kind === 'invite';
     this.#context.dialogs.add(dialog);
     return dialog;
@@ -218,6 +272,7 @@ export class Answers {
     const { requests, setups, timers } = this.#context;
     requests.delete(request.txnId);
     setups.delete(request);
+    request.reliable?.stop();
     request.app.requests.delete(request);
     request.transaction.request = undefined;
     request.lifetime = timers.stop(request.lifetime);

@@ -1,5 +1,6 @@
 import type { Parts } from './check.js';
 import type { Timer, Timers } from './clock.js';
+import type { RequestHead } from './compose.js';
 import type { SipTimers } from './limits.js';
 import type { SipMessage } from './message.js';
 import type { Flow, OnSendError } from './transport.js';
@@ -25,6 +26,17 @@ export interface ClientUser {
   ackFor(message: SipMessage): Buffer;
   /** The transaction is over; called last, whatever its end. */
   ended(): void;
+  /** False if nobody wants the request to be sent again with credentials. */
+  readonly wanted?: boolean;
+  /** It was challenged and goes out again, as this. */
+  relaunched?(launch: Relaunch): void;
+}
+
+/** A request that was sent again: what of it has changed. */
+export interface Relaunch {
+  readonly head: RequestHead;
+  readonly branch: string;
+  readonly transaction: ClientTransaction;
 }
 
 type State = 'waiting' | 'calling' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
@@ -59,7 +71,7 @@ export class ClientTransaction {
   }
 
   get #reliable(): boolean {
-    return this.#flow?.listener.transport === 'tcp';
+    return this.#flow?.listener.transport !== 'udp';
   }
 
   start(request: Buffer, flow: Flow): void {

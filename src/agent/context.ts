@@ -1,11 +1,14 @@
 import type { AppConnection } from './app-connection.js';
 import type { AppServer } from './app-server.js';
+import type { Challenger } from './challenge.js';
 import type { ClientTransaction, ClientTransactionDeps } from './client-transaction.js';
 import type { Timers } from './clock.js';
+import type { Credentials } from './credentials.js';
 import type { Dialogs } from './dialog.js';
 import type { Telemetry } from './events.js';
 import type { AgentLimits, SipTimers } from './limits.js';
 import type { OutgoingInvite } from './outgoing-invite.js';
+import type { Peers } from './peers.js';
 import { newId } from './random.js';
 import type { Resolver } from './resolve.js';
 import type { ServerRequest } from './server-request.js';
@@ -36,6 +39,10 @@ export interface Context {
   readonly invites: Map<string, OutgoingInvite>;
   readonly clientDeps: ClientTransactionDeps;
   readonly userAgent: string | undefined;
+  readonly peers: Peers;
+  /** Who new requests are from, where they have to prove it. */
+  readonly challenger: Challenger;
+  readonly credentials: Credentials;
   /** Option tags accepted in Require. */
   readonly supported: ReadonlySet<string>;
 }

@@ -16,6 +16,17 @@ const nobody: ClientUser = {
   ended: () => undefined,
 };
 
+/** The way of one request in a dialog. */
+interface Way {
+  readonly uri: string;
+  /** Route header lines with their line ends. */
+  readonly routes: string;
+  readonly hop: NextHop;
+  readonly listener: Listener;
+  /** Where the dialog has a way of its own. */
+  readonly flow: Flow | undefined;
+}
+
 const routeLines = (routes: readonly string[]): string =>
   routes.map((route) => `Route: ${route}\r\n`).join('');
 
@@ -28,13 +39,25 @@ export class DialogRequests {
   }
 
   /** The way of a dialog's next request; undefined if the remote target cannot be reached with the agent's transports. */
-  way(dialog: Dialog): { uri: string; routes: string; hop: NextHop; listener: Listener } | undefined {
+  way(dialog: Dialog): Way | undefined {
     const { uri, routes, next } = dialog.route();
-    const hop = nextHop(next);
-    if (hop === undefined) return undefined;
+    const { flow } = dialog;
+    // A connection that was made to a name can be made to it again; one that was accepted is the only one of its kind.
+    if (flow !== undefined && (flow.connection?.usable !== false || flow.host !== undefined)) {
+      const { listener, address, port } = flow;
+      const hop = { transport: listener.transport, host: flow.host ?? address, port };
+      return { uri, routes: routeLines(routes), hop, listener, flow };
+    }
+    const said = nextHop(next);
+    if (said === undefined) return undefined;
+    // What began over TLS never goes on in clear text, whatever a Contact says (RFC 3261 section 26.2.2).
+    const secure = dialog.listener.transport === 'tls' && said.transport !== 'tls';
+    const hop: NextHop = secure ? { ...said, transport: 'tls' } : said;
     const same = dialog.listener.transport === hop.transport;
     const listener = same ? dialog.listener : this.#context.transports.choose(hop.transport, hop.host);
-    return listener === undefined ? undefined : { uri, routes: routeLines(routes), hop, listener };
+    return listener === undefined
+      ? undefined
+      : { uri, routes: routeLines(routes), hop, listener, flow: undefined };
   }
 
   /** Builds the next request of a dialog. `extra` are header lines with their line ends. */
@@ -52,8 +75,9 @@ export class DialogRequests {
       seq: dialog.localSeq,
       extra,
       body,
+      nextSeq: () => ++dialog.localSeq,
     };
-    return prepare(this.#context, way.listener, way.hop, fields, user);
+    return prepare(this.#context, way.listener, way.hop, fields, user, way.flow);
   }
 
   /** Builds the ACK for a 2xx and sends it; a second call of `resend` sends the same bytes again. */
@@ -78,16 +102,23 @@ export class DialogRequests {
     const data = toBytes(text);
     let known: Flow | undefined;
     const context = this.#context;
-    withFlow(context, way.listener, way.hop, (flow) => {
+    const send = (flow: Flow | undefined): void => {
       known = flow;
       if (flow !== undefined) context.transports.send(data, flow);
-    });
+    };
+    if (way.flow !== undefined) send(way.flow);
+    else withFlow(context, way.listener, way.hop, send);
     return {
       text,
       resend: () => {
         if (known !== undefined) context.transports.send(data, known);
       },
     };
+  }
+
+  /** Sends a PRACK on the agent's own account. */
+  prack(dialog: Dialog, rack: string): void {
+    this.prepare(dialog, 'PRACK', rack, '', nobody)?.start();
   }
 
   /** Sends BYE on the agent's own account. The dialog is gone at once (RFC 3261 section 15.1.1). */

@@ -1,6 +1,7 @@
 import type { AppConnection } from './app-connection.js';
 import type { Timer, Timers } from './clock.js';
-import type { Listener } from './transport.js';
+import type { ReliableResponses } from './reliable.js';
+import type { Flow, Listener } from './transport.js';
 import { parseSipUri } from './uri.js';
 
 type DialogKind = 'invite' | 'subscribe';
@@ -43,6 +44,11 @@ export class Dialog {
   /** The remote target: the Request-URI of our requests. */
   target: string;
   readonly listener: Listener;
+  /**
+   * The way its requests take in the place of what its route says: back on the connection of its peer, who may have no
+   * other address.
+   */
+  flow: Flow | undefined;
   confirmed = false;
   ended = false;
   owner: AppConnection | undefined;
@@ -53,6 +59,10 @@ export class Dialog {
   inviteIn = false;
   /** The last reliable provisional response handed up, so that its retransmissions are not. */
   lastRSeq: number | undefined;
+  /** The CSeq of the INVITE that response was to. */
+  lastRSeqOf = 0;
+  /** The reliable provisional responses of ours to the last INVITE of the other side. */
+  reliable: ReliableResponses | undefined;
   expiry: Timer | undefined;
 
   constructor(fields: {
@@ -143,6 +153,8 @@ export class Dialogs {
     dialog.expiry = this.#timers.stop(dialog.expiry);
     dialog.awaiting?.stop();
     dialog.awaiting = undefined;
+    dialog.reliable?.stop();
+    dialog.reliable = undefined;
     dialog.owner?.dialogs.delete(dialog);
     if (this.#byId.get(dialog.id) === dialog) this.#byId.delete(dialog.id);
   }

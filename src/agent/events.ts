@@ -1,3 +1,5 @@
+import type { TransportName } from './transport.js';
+
 /** Why a message from the network or a connection was dropped without an answer. */
 export type DropReason =
   | 'not-sip'
@@ -8,10 +10,14 @@ export type DropReason =
   | 'stray-response'
   | 'stray-ack'
   | 'tcp-limit'
+  | 'tcp-source-limit'
   | 'tcp-framing'
   | 'tcp-slow'
   | 'tcp-idle'
   | 'tcp-backpressure'
+  | 'tls-limit'
+  | 'tls-handshake'
+  | 'tls-no-certificate'
   | 'app-limit'
   | 'app-auth'
   | 'app-framing'
@@ -35,7 +41,9 @@ export type RefusalReason =
   | 'unknown-method'
   | 'app-lost'
   | 'app-silent'
-  | 'orphan-dialog';
+  | 'orphan-dialog'
+  | 'media'
+  | 'credentials';
 
 const dropReasons: readonly DropReason[] = [
   'not-sip',
@@ -46,10 +54,14 @@ const dropReasons: readonly DropReason[] = [
   'stray-response',
   'stray-ack',
   'tcp-limit',
+  'tcp-source-limit',
   'tcp-framing',
   'tcp-slow',
   'tcp-idle',
   'tcp-backpressure',
+  'tls-limit',
+  'tls-handshake',
+  'tls-no-certificate',
   'app-limit',
   'app-auth',
   'app-framing',
@@ -74,6 +86,8 @@ const refusalReasons: readonly RefusalReason[] = [
   'app-lost',
   'app-silent',
   'orphan-dialog',
+  'media',
+  'credentials',
 ];
 
 /**
@@ -81,7 +95,7 @@ const refusalReasons: readonly RefusalReason[] = [
  * they may be logged anywhere.
  */
 export type AgentEvent =
-  | { readonly kind: 'listening'; readonly transport: 'udp' | 'tcp' | 'app'; readonly port: number }
+  | { readonly kind: 'listening'; readonly transport: TransportName | 'app'; readonly port: number }
   | { readonly kind: 'app-authenticated'; readonly connection: number }
   | {
       readonly kind: 'app-refused';
@@ -100,13 +114,15 @@ export type AgentEvent =
       readonly kind: 'dialog-ended-by-agent';
       readonly cause: 'ack-timeout' | 'cancel-race' | 'fork' | 'app-lost' | 'orphan';
     }
+  /** Certificate and key were read again; `code` says why they are of no use. */
+  | { readonly kind: 'tls-reloaded'; readonly ok: boolean; readonly code: string }
   | { readonly kind: 'invite-expired'; readonly role: 'uac' | 'uas' }
   | {
       readonly kind: 'overload';
       readonly what: 'transactions' | 'calls' | 'tcp-connections';
       readonly over: boolean;
     }
-  | { readonly kind: 'transport-error'; readonly transport: 'udp' | 'tcp' | 'app'; readonly code: string }
+  | { readonly kind: 'transport-error'; readonly transport: TransportName | 'app'; readonly code: string }
   | {
       readonly kind: 'internal-error';
       readonly where: 'network' | 'application' | 'timer';
@@ -120,6 +136,7 @@ export interface AgentStats {
   readonly pendingRequests: number;
   readonly dialogs: number;
   readonly tcpConnections: number;
+  readonly tlsConnections: number;
   readonly appConnections: number;
   readonly timers: number;
   readonly received: number;

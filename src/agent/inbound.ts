@@ -1,5 +1,5 @@
 import { mergeKeyOf, refusalInside, refusalOutside } from './admission.js';
-import type { Answers } from './answers.js';
+import { type Answers, cancelText } from './answers.js';
 import type { AppConnection } from './app-connection.js';
 import { checkParts, checkRequest, type Parts } from './check.js';
 import { clientKey } from './client-transaction.js';
@@ -10,6 +10,7 @@ import type { RefusalReason } from './events.js';
 import { appText, parseMessage, type SipMessage } from './message.js';
 import { newId, newTag } from './random.js';
 import { Refusals, retryAfter } from './refusals.js';
+import { parseRAck } from './reliable.js';
 import { splitList } from './scan.js';
 import type { ServerRequest } from './server-request.js';
 import { ServerTransaction, type ServerTransactionDeps, serverKey } from './server-transaction.js';
@@ -26,14 +27,16 @@ const knownMethods = new Set(
   ),
 );
 
-/**
- * A CANCEL nobody sent: an application learns by it that an INVITE ended in another way, which its library has no
- * other word for.
- */
-function cancelText(invite: ServerRequest): string {
-  const lines = invite.head.lines.replace(/\r\nCSeq: [^\r]*\r\n/, `\r\nCSeq: ${invite.seq} CANCEL\r\n`);
-  return `CANCEL ${invite.uri} SIP/2.0\r\n${lines}To: ${invite.head.to}\r\nContent-Length: 0\r\n\r\n`;
-}
+/** True if one of the option tags of that header is this one. */
+const lists = (message: SipMessage, header: string, tag: string): boolean =>
+  message.has(header) &&
+  message.all(header).some((value) => splitList(value).some((one) => one.toLowerCase() === tag));
+
+const reliabilityOf = (message: SipMessage): ServerRequest['reliability'] => {
+  if (message.method !== 'INVITE') return 'unknown';
+  if (lists(message, 'require', '100rel')) return 'required';
+  return lists(message, 'supported', '100rel') ? 'supported' : 'unknown';
+};
 
 /** What comes from the network, from the parsed message to the application or to the agent's own answer. */
 export class Inbound {
@@ -157,6 +160,11 @@ export class Inbound {
       this.#refusals.refuse(message, flow, refusal);
       return;
     }
+    const admitted = this.#context.challenger.admit(message, flow);
+    if ('refusal' in admitted) {
+      this.#refusals.refuse(message, flow, admitted.refusal);
+      return;
+    }
     const app = apps.next(message.method);
     if (app === undefined) {
       const known = knownMethods.has(message.method);
@@ -172,7 +180,7 @@ export class Inbound {
     const mergeKey = mergeKeyOf(parts, message.method);
     request.transaction.mergeKey = mergeKey;
     merged.set(mergeKey, request.transaction);
-    this.#hand(request, message, receivedOn(flow.listener));
+    this.#hand(request, message, receivedOn(flow.listener, admitted.identity));
   }
 
   #inside(message: SipMessage, parts: Parts, flow: Flow, key: string, toTag: string): void {
@@ -191,15 +199,38 @@ export class Inbound {
       this.#earlyBye(message, parts, flow, dialog);
       return;
     }
+    if (method === 'PRACK' && !this.#acknowledges(dialog, message)) {
+      this.#refusals.refuse(message, flow, { status: 481, why: 'no-dialog' });
+      return;
+    }
+    if (method === 'PRACK' && message.body !== '') {
+      // It acknowledges all the same; but media is agreed by INVITE alone, where the application looks at it.
+      this.#refusals.refuse(message, flow, { status: 488, why: 'media' });
+      return;
+    }
     const app = dialog.owner;
     if (app === undefined) {
       this.#orphaned(message, parts, flow, dialog);
       return;
     }
+    this.#followPeer(dialog, flow);
     notified(this.#context, dialog, message);
     const request = this.#open(message, parts, flow, key, app, dialog);
     if (method === 'INVITE') dialog.inviteIn = true;
     this.#hand(request, message, '');
+  }
+
+  #acknowledges(dialog: Dialog, message: SipMessage): boolean {
+    const rack = parseRAck(message.get('rack') ?? '');
+    return rack !== undefined && dialog.reliable?.acknowledge(rack) === true;
+  }
+
+  /** A peer that came back on another connection, and proved again who it is, is answered there from now on. */
+  #followPeer(dialog: Dialog, flow: Flow): void {
+    const known = dialog.flow?.connection;
+    const now = flow.connection;
+    if (known === undefined || now === undefined || known === now || known.usable) return;
+    if (now.identity !== undefined && now.identity === known.identity) dialog.flow = flow;
   }
 
   /** A BYE before the answer ends the INVITE as a CANCEL would (section 15.1.2); only the caller may send it. */
@@ -244,7 +275,9 @@ export class Inbound {
     dialog: Dialog | undefined,
   ): ServerRequest {
     const { serverTransactions, requests, timers, sip, limits, telemetry } = this.#context;
-    const reply = replyFlow(flow, parts.via);
+    // RFC 3581 section 4 for who cannot ask for it, or does not know that it has to.
+    const natted = this.#context.peers.behindNat(flow);
+    const reply = natted ? flow : replyFlow(flow, parts.via);
     const transaction = new ServerTransaction(key, message.method === 'INVITE', reply, this.#deps);
     serverTransactions.set(key, transaction);
     const request: ServerRequest = {
@@ -264,6 +297,9 @@ export class Inbound {
       toTag: '',
       contact: parseAddrList(message.get('contact') ?? '')?.[0]?.uri,
       recordRoutes: message.all('record-route').flatMap(splitList),
+      symmetric: natted || flow.listener.transport === 'tls',
+      reliability: reliabilityOf(message),
+      reliable: undefined,
       dialog,
       lifetime: undefined,
     };

@@ -18,8 +18,16 @@ export interface AgentLimits {
   readonly setups: number;
   /** Dialogs, early and confirmed. */
   readonly dialogs: number;
-  /** SIP connections over TCP, both directions. */
+  /** SIP connections over TCP, both directions; as many again over TLS. */
   readonly tcpConnections: number;
+  /** Connections one address may have open to us, TCP and TLS each, those in their handshake included. */
+  readonly connectionsPerSource: number;
+  /** TLS handshakes under way, accepted ones. */
+  readonly tlsHandshakes: number;
+  /** An accepted TLS connection must have completed its handshake within this time. */
+  readonly tlsHandshakeMs: number;
+  /** How often the files of certificate and key are looked at for a change. */
+  readonly tlsReloadMs: number;
   /** A TCP connection without traffic is closed after this time. */
   readonly tcpIdleMs: number;
   /** A message begun on a TCP connection must be complete within this time. */
@@ -55,6 +63,10 @@ export const defaultLimits: AgentLimits = {
   setups: 10_000,
   dialogs: 50_000,
   tcpConnections: 1000,
+  connectionsPerSource: 100,
+  tlsHandshakes: 128,
+  tlsHandshakeMs: 5000,
+  tlsReloadMs: 30_000,
   tcpIdleMs: 600_000,
   tcpMessageMs: 32_000,
   tcpConnectMs: 5000,

@@ -13,7 +13,7 @@ import { newId, newTag } from './random.js';
 import { type NextHop, nextHop } from './resolve.js';
 import { decimal, isCallId, isToken, isUriText } from './scan.js';
 import { notified } from './subscribe.js';
-import { type Listener, ownContact } from './transport.js';
+import { contactFor, type Listener, ownContact } from './transport.js';
 import { parseAddrList, parseOneAddr, replaceLocalhost, schemeOf } from './uri.js';
 import { stamp } from './wire.js';
 
@@ -99,7 +99,7 @@ export class Outbound {
     }
     let extra = headerText(lines);
     if (withContact.has(message.method) && !message.has('contact'))
-      extra += `Contact: ${listener.contact}\r\n`;
+      extra += `Contact: ${contactFor(listener, message.uri)}\r\n`;
     if (message.body !== '' && !message.has('content-type')) {
       if (!message.body.startsWith('v=0')) return undefined;
       extra += 'Content-Type: application/sdp\r\n';
@@ -222,7 +222,7 @@ export class Outbound {
       return;
     }
     const way = this.#dialogRequests.way(dialog);
-    const extra = this.#extra(message, way?.listener ?? dialog.listener);
+    let extra = this.#extra(message, way?.listener ?? dialog.listener);
     if (way === undefined || extra === undefined) {
       app.refuse(
         id,
@@ -247,6 +247,11 @@ export class Outbound {
       this.#sent(app, id, txnId, launch.peer, launch.text);
       invite.start(launch);
       return;
+    }
+    if (method === 'PRACK' && dialog.lastRSeq !== undefined && message.body === '') {
+      // Which INVITE it was to is known best here: the library names the CSeq of its first try.
+      const rack = `RAck: ${dialog.lastRSeq} ${dialog.lastRSeqOf} INVITE\r\n`;
+      extra = extra.replace(/(^|\r\n)RAck:[^\r]*\r\n/i, '$1') + rack;
     }
     notified(this.#context, dialog, message);
     const request = new OutgoingRequest(this.#context, app, txnId, method, dialog.listener, dialog);

@@ -1,6 +1,12 @@
 import type { AppConnection, PendingInvite } from './app-connection.js';
 import type { Parts } from './check.js';
-import { ClientTransaction, type ClientUser, clientKey, type Failure } from './client-transaction.js';
+import {
+  ClientTransaction,
+  type ClientUser,
+  clientKey,
+  type Failure,
+  type Relaunch,
+} from './client-transaction.js';
 import type { Timer } from './clock.js';
 import { fabricated, type RequestHead, requestText, toBytes } from './compose.js';
 import { type Context, sendEvent } from './context.js';
@@ -15,6 +21,12 @@ import { parseAddrList } from './uri.js';
 const firstContact = (message: SipMessage): string | undefined =>
   parseAddrList(message.get('contact') ?? '')?.[0]?.uri;
 
+/** Early dialogs of one INVITE whose reliable responses are acknowledged besides those of the first. */
+const maxForks = 16;
+
+/** The library would acknowledge what has an RSeq, in the first dialog. */
+const withoutRSeq = (text: string): string => text.replace(/\r\nRSeq:[^\r]*/i, '');
+
 /** The route set of the caller: the Record-Route values of the response in reverse (RFC 3261 section 12.1.2). */
 const routeSet = (message: SipMessage): string[] =>
   message.all('record-route').flatMap(splitList).reverse().map(detach);
@@ -25,7 +37,7 @@ const routeSet = (message: SipMessage): string[] =>
  */
 export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite {
   readonly txnId: string;
-  readonly seq: number;
+  #seq: number;
   readonly #app: AppConnection;
   readonly #context: Context;
   readonly #dialogRequests: DialogRequests;
@@ -44,6 +56,8 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
   #answeredTag: string | undefined;
   #ack: { resend(): void } | undefined;
   #acked = false;
+  /** Early dialogs besides the first, by tag, with the last RSeq of each. */
+  readonly #forks = new Map<string, { readonly dialog: Dialog; last: number }>();
 
   constructor(
     context: Context,
@@ -56,7 +70,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     this.#dialogRequests = dialogRequests;
     this.#app = app;
     this.txnId = txnId;
-    this.seq = fields.seq;
+    this.#seq = fields.seq;
     this.#listener = fields.listener;
     this.#dialog = fields.dialog;
     this.#callId = detach(fields.callId);
@@ -66,6 +80,24 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
 
   get acked(): boolean {
     return this.#acked;
+  }
+
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** Nobody waits for a call that was cancelled. */
+  get wanted(): boolean {
+    return !this.#final && this.#cancel === undefined;
+  }
+
+  relaunched({ head, branch, transaction }: Relaunch): void {
+    this.#dropEarly();
+    if (this.#dialog?.confirmed === false) this.#dialog = undefined;
+    this.#head = head;
+    this.#branch = branch;
+    this.#seq = head.seq;
+    this.#transaction = transaction;
   }
 
   get id(): string {
@@ -104,18 +136,41 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     if (this.#cancel?.sent === false) this.#sendCancel();
     if (message.status === 100) return;
     const tag = parts.to.tag;
-    if (this.#dialog === undefined && tag !== undefined) this.#makeDialog(message, parts, tag);
+    if (this.#dialog === undefined && tag !== undefined) this.#makeDialog(message, parts, tag, flow);
     const rseq = decimal(message.get('rseq') ?? '');
-    const dialog = this.#dialog;
-    if (rseq !== undefined && dialog !== undefined && dialog.remoteTag === tag) {
-      // A reliable response comes again until the PRACK arrives (RFC 3262 section 4); the application sees it once.
-      if (dialog.lastRSeq !== undefined && rseq <= dialog.lastRSeq) return;
-      dialog.lastRSeq = rseq;
+    if (rseq === undefined || tag === undefined) {
+      this.#deliver(appText(message), flow);
+      return;
     }
+    const dialog = this.#dialog;
+    if (dialog?.remoteTag !== tag) {
+      this.#acknowledgeFork(message, parts, tag, rseq);
+      this.#deliver(withoutRSeq(appText(message)), flow);
+      return;
+    }
+    // A reliable response comes again until its PRACK arrives, and one that overtook another waits for it (RFC 3262
+    // section 4): the application sees each once, in order. A new INVITE begins to count anew.
+    const last = dialog.lastRSeqOf === this.seq ? dialog.lastRSeq : undefined;
+    if (last !== undefined && rseq !== last + 1) return;
+    dialog.lastRSeq = rseq;
+    dialog.lastRSeqOf = this.seq;
     this.#deliver(appText(message), flow);
   }
 
-  #makeDialog(message: SipMessage, parts: Parts, tag: string): Dialog {
+  /** The application knows the first early dialog only; a reliable response of another fork is acknowledged here. */
+  #acknowledgeFork(message: SipMessage, parts: Parts, tag: string, rseq: number): void {
+    let fork = this.#forks.get(tag);
+    if (fork === undefined) {
+      if (this.#forks.size >= maxForks) return;
+      fork = { dialog: this.#forkDialog(message, parts, tag), last: rseq - 1 };
+      this.#forks.set(detach(tag), fork);
+    }
+    if (rseq !== fork.last + 1) return;
+    fork.last = rseq;
+    this.#dialogRequests.prack(fork.dialog, `RAck: ${rseq} ${this.seq} INVITE\r\n`);
+  }
+
+  #makeDialog(message: SipMessage, parts: Parts, tag: string, flow: Flow): Dialog {
     const head = this.#head;
     const dialog = new Dialog({
       kind: 'invite',
@@ -133,6 +188,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
       owner: this.#app.open ? this.#app : undefined,
     });
     dialog.inviteOut = true;
+    if (flow.listener.transport === 'tls') dialog.flow = flow;
     this.#dialog = dialog;
     this.#context.dialogs.add(dialog);
     return dialog;
@@ -146,7 +202,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
       return;
     }
     this.#answeredTag = detach(tag);
-    const dialog = this.#dialog ?? this.#makeDialog(message, parts, tag);
+    const dialog = this.#dialog ?? this.#makeDialog(message, parts, tag, flow);
     if (!dialog.confirmed) {
       // The route set and the target are those of the 2xx, and so is the tag if an early fork had another one.
       dialog.remoteTag = this.#answeredTag;
@@ -191,7 +247,14 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
 
   /** Another 2xx of the same INVITE: the call is answered already, so this leg is ended at once (section 13.2.2.4). */
   #endFork(message: SipMessage, parts: Parts, tag: string): void {
-    const fork = new Dialog({
+    const fork = this.#forkDialog(message, parts, tag);
+    this.#context.telemetry.log({ kind: 'dialog-ended-by-agent', cause: 'fork' });
+    this.#dialogRequests.ack(fork, this.seq, '', '');
+    this.#dialogRequests.bye(fork);
+  }
+
+  #forkDialog(message: SipMessage, parts: Parts, tag: string): Dialog {
+    return new Dialog({
       kind: 'invite',
       role: 'uac',
       callId: this.#callId,
@@ -206,9 +269,6 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
       listener: this.#listener,
       owner: undefined,
     });
-    this.#context.telemetry.log({ kind: 'dialog-ended-by-agent', cause: 'fork' });
-    this.#dialogRequests.ack(fork, this.seq, '', '');
-    this.#dialogRequests.bye(fork);
   }
 
   #rejected(message: SipMessage, flow: Flow): void {

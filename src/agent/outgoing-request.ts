@@ -1,6 +1,6 @@
 import type { AppConnection } from './app-connection.js';
 import type { Parts } from './check.js';
-import type { ClientUser, Failure } from './client-transaction.js';
+import type { ClientUser, Failure, Relaunch } from './client-transaction.js';
 import { fabricated, type RequestHead } from './compose.js';
 import { type Context, sendEvent } from './context.js';
 import type { Dialog } from './dialog.js';
@@ -41,6 +41,10 @@ export class OutgoingRequest implements ClientUser {
   start(launch: Launch): void {
     this.#head = launch.head;
     launch.start();
+  }
+
+  relaunched({ head }: Relaunch): void {
+    this.#head = head;
   }
 
   response(message: SipMessage, _parts: Parts, flow: Flow): void {

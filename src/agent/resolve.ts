@@ -13,8 +13,9 @@ export interface NextHop {
 }
 
 /**
- * The next hop of a URI. RFC 3263 reduced: no NAPTR and SRV; `transport=tcp` is honoured, everything else is UDP,
- * whatever the size of the message. Undefined if the agent has no such transport (TLS) or the URI is not SIP.
+ * The next hop of a URI. RFC 3263 reduced: no NAPTR and SRV; `transport=tcp` and `transport=tls` are honoured, `sips:`
+ * is TLS whatever else it says (RFC 3261 section 26.2.2), everything else is UDP, whatever the size of the message.
+ * Undefined if the agent has no such transport or the URI is not SIP.
  */
 export function nextHop(uri: string): NextHop | undefined {
   const parsed = parseSipUri(uri);
@@ -22,10 +23,13 @@ export function nextHop(uri: string): NextHop | undefined {
 }
 
 function nextHopOf(uri: SipUri): NextHop | undefined {
-  if (uri.scheme === 'sips') return undefined;
-  const transport = uri.transport ?? 'udp';
-  if (transport !== 'udp' && transport !== 'tcp') return undefined;
-  return { transport, host: uri.maddr ?? uri.host, port: uri.port ?? 5060 };
+  const asked = uri.transport ?? (uri.scheme === 'sips' ? 'tls' : 'udp');
+  // "sips" over TCP means TLS over TCP (section 26.2.2); over UDP there is none.
+  const transport = uri.scheme === 'sips' && asked === 'tcp' ? 'tls' : asked;
+  if (transport !== 'udp' && transport !== 'tcp' && transport !== 'tls') return undefined;
+  if (uri.scheme === 'sips' && transport !== 'tls') return undefined;
+  const port = uri.port ?? (transport === 'tls' ? 5061 : 5060);
+  return { transport, host: uri.maddr ?? uri.host, port };
 }
 
 /** Resolves host names with a deadline and a bound on how many at once. */

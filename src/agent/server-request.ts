@@ -2,6 +2,7 @@ import type { AppConnection } from './app-connection.js';
 import type { Timer } from './clock.js';
 import type { ResponseHead } from './compose.js';
 import type { Dialog } from './dialog.js';
+import type { ReliableResponses } from './reliable.js';
 import type { ServerTransaction } from './server-transaction.js';
 import type { Flow } from './transport.js';
 
@@ -31,6 +32,12 @@ export interface ServerRequest {
   /** URI of the sender's Contact: the remote target of the dialog, if the request is accepted. */
   readonly contact: string | undefined;
   readonly recordRoutes: readonly string[];
+  /** Requests of its dialog go back the way this one came. */
+  readonly symmetric: boolean;
+  /** What the sender says of reliable provisional responses (RFC 3262). */
+  readonly reliability: 'unknown' | 'supported' | 'required';
+  /** Those that were sent to it. */
+  reliable: ReliableResponses | undefined;
   dialog: Dialog | undefined;
   /** Ends the request if the application never answers. */
   lifetime: Timer | undefined;

@@ -63,7 +63,7 @@ export class ServerTransaction {
   }
 
   get #reliable(): boolean {
-    return this.#flow.listener.transport === 'tcp';
+    return this.#flow.listener.transport !== 'udp';
   }
 
   /** Sends a response. Provisional ones and one final one; anything after the final one is ignored. */

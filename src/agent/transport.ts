@@ -1,8 +1,8 @@
 import { networkInterfaces } from 'node:os';
-import type { TcpConnection } from './tcp.js';
+import type { StreamConnection } from './streams.js';
 import { bracket, replaceLocalhost } from './uri.js';
 
-export type TransportName = 'udp' | 'tcp';
+export type TransportName = 'udp' | 'tcp' | 'tls';
 
 /** A bound SIP address. */
 export interface Listener {
@@ -22,8 +22,13 @@ export interface Flow {
   readonly listener: Listener;
   readonly address: string;
   readonly port: number;
-  /** The TCP connection, if there is one already. */
-  readonly connection: TcpConnection | undefined;
+  /** The connection, if there is one already. */
+  readonly connection: StreamConnection | undefined;
+  /**
+   * The name the other side was asked for by. A new TLS connection has to prove it (RFC 5922 section 7.2); without one
+   * none is made, for nobody could tell where it ended.
+   */
+  readonly host?: string;
 }
 
 /** Called once if the message could not be handed to the network. */
@@ -44,6 +49,10 @@ function firstExternal(ipv6: boolean): string {
   return ipv6 ? '::1' : '127.0.0.1';
 }
 
+/** The URI parameter of a transport; UDP is what a URI without one means. */
+const transportParam = (transport: TransportName): string =>
+  transport === 'udp' ? '' : `;transport=${transport}`;
+
 /** Describes a bound socket. A wildcard address is advertised as the first address that is not loopback. */
 export function describeListener(
   transport: TransportName,
@@ -55,10 +64,14 @@ export function describeListener(
   const wildcard = address === '0.0.0.0' || address === '::';
   const host = advertised ?? (wildcard ? firstExternal(ipv6) : address);
   const hostPort = `${bracket(host)}:${port}`;
-  const contact = `<sip:${hostPort}${transport === 'tcp' ? ';transport=tcp' : ''}>`;
+  const contact = `<sip:${hostPort}${transportParam(transport)}>`;
   return { transport, address, port, hostPort, contact, ipv6 };
 }
 
+/** The default Contact for a request to that URI: `sips:` asks for `sips:` (RFC 3261 section 12.1.1). */
+export const contactFor = (listener: Listener, uri: string): string =>
+  /^sips:/i.test(uri) ? `<sips:${listener.hostPort}>` : listener.contact;
+
 /** An application's Contact value with `localhost` replaced by the listener, so that the far end's requests reach it. */
 export const ownContact = (value: string, listener: Listener): string =>
-  replaceLocalhost(value, listener.hostPort, listener.transport === 'tcp' ? ';transport=tcp' : '');
+  replaceLocalhost(value, listener.hostPort, transportParam(listener.transport));

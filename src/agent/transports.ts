@@ -1,7 +1,9 @@
 import type { Timers } from './clock.js';
 import type { Telemetry } from './events.js';
 import type { AgentLimits } from './limits.js';
-import { Tcp } from './tcp.js';
+import type { Peers } from './peers.js';
+import { Streams } from './streams.js';
+import { Tls, type TlsOptions } from './tls.js';
 import type { Flow, Listener, NetworkSink, OnSendError, TransportName } from './transport.js';
 import { Reachability, UdpSocket } from './udp.js';
 import type { Via } from './via.js';
@@ -19,18 +21,38 @@ export interface SipAddress {
 export class Transports {
   readonly listeners: Listener[] = [];
   readonly reachability: Reachability;
-  readonly tcp: Tcp;
+  readonly tcp: Streams;
+  #tls: { readonly streams: Streams; readonly ends: Tls } | undefined;
   readonly #udp = new Map<Listener, UdpSocket>();
   readonly #limits: AgentLimits;
+  readonly #timers: Timers;
   readonly #telemetry: Telemetry;
   readonly #sink: NetworkSink;
 
   constructor(limits: AgentLimits, timers: Timers, telemetry: Telemetry, sink: NetworkSink) {
     this.#limits = limits;
+    this.#timers = timers;
     this.#telemetry = telemetry;
     this.#sink = sink;
     this.reachability = new Reachability(timers);
-    this.tcp = new Tcp(limits, timers, telemetry, sink);
+    this.tcp = new Streams(limits, timers, telemetry, sink, undefined);
+  }
+
+  /** Reads certificate and key; after it TLS addresses can be listened at. Rejects if they cannot be used. */
+  async openTls(options: TlsOptions, peers: Peers): Promise<void> {
+    const timers = this.#timers;
+    const ends = await Tls.open({ options, peers, limits: this.#limits, timers, telemetry: this.#telemetry });
+    const streams = new Streams(this.#limits, timers, this.#telemetry, this.#sink, ends);
+    this.#tls = { streams, ends };
+  }
+
+  get tlsConnections(): number {
+    return this.#tls?.streams.size ?? 0;
+  }
+
+  /** Reads certificate and key again; false if there is no TLS or the files are of no use. */
+  reloadTls(): Promise<boolean> {
+    return this.#tls?.ends.reload() ?? Promise.resolve(false);
   }
 
   async listen(address: SipAddress): Promise<void> {
@@ -42,10 +64,16 @@ export class Transports {
       listener = udp.listener;
       this.#udp.set(listener, udp);
     } else {
-      listener = await this.tcp.listen(address.host, address.port, address.advertised);
+      const streams = this.#streams(address.transport);
+      if (streams === undefined) throw new Error('agent: TLS without certificate and key');
+      listener = await streams.listen(address.host, address.port, address.advertised);
     }
     this.listeners.push(listener);
     this.#telemetry.log({ kind: 'listening', transport: address.transport, port: listener.port });
+  }
+
+  #streams(transport: TransportName): Streams | undefined {
+    return transport === 'tls' ? this.#tls?.streams : this.tcp;
   }
 
   /** The listener for a new request: of this transport, and of the same address family if the destination is a literal. */
@@ -68,19 +96,24 @@ export class Transports {
     }
     const connection = flow.connection?.usable
       ? flow.connection
-      : this.tcp.obtain(flow.listener, flow.address, flow.port);
+      : this.#streams(flow.listener.transport)?.obtain(flow.listener, flow.address, flow.port, flow.host);
     if (connection === undefined) onError?.('limit');
     else connection.write(data, onError);
   }
 
   async stop(): Promise<void> {
     this.reachability.stopAll();
-    await Promise.all([...[...this.#udp.values()].map((udp) => udp.close()), this.tcp.stop()]);
+    await Promise.all([
+      ...[...this.#udp.values()].map((udp) => udp.close()),
+      this.tcp.stop(),
+      this.#tls?.streams.stop(),
+    ]);
   }
 }
 
 /**
- * The way back for responses (RFC 3261 section 18.2.2, RFC 3581): the connection for TCP, for UDP the address the
+ * The way back for responses (RFC 3261 section 18.2.2, RFC 3581): the connection for TCP and TLS (over TLS no other
+ * one is made, since nothing says who would have to be at its end), for UDP the address the
  * request came from and the port it asked for. A maddr in the Via is not followed: it would let a sender aim responses
  * at third parties.
  */

@@ -7,10 +7,14 @@ export function stamp(date: Date): string {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}000`;
 }
 
-/** The receivedOn tokens, on new requests outside a dialog only. */
-export const receivedOn = (listener: Listener): string => {
+/**
+ * The receivedOn tokens, on new requests outside a dialog only. Behind them, where the protocol has its session token,
+ * stands the name of the peer that was proved: no header of a message can be taken for it.
+ */
+export const receivedOn = (listener: Listener, identity: string | undefined): string => {
   const colon = listener.hostPort.lastIndexOf(':');
-  return `${listener.hostPort.slice(0, colon)}|${listener.port}|`;
+  const known = identity === undefined ? '' : `${identity}|`;
+  return `${listener.hostPort.slice(0, colon)}|${listener.port}|${known}`;
 };
 
 /** Where a message came from or went, as the three tokens protocol, address and port. */

@@ -118,7 +118,9 @@ export const dial = async (run: CallRun, decision: Connectable): Promise<readonl
     run.feed({ type: 'answered' });
     // A called party that has gone already says so here, at once: before `answered` that would be a stray, and the
     // caller would be connected to nobody.
-    called.onGone(() => run.feed({ type: 'called-gone' }));
+    called.onGone((how) =>
+      run.feed(how === undefined ? { type: 'called-gone' } : { type: 'called-gone', how }),
+    );
     called.onOther((other) => meetOther(run, other));
     return [];
   } catch (error) {

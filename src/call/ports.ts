@@ -1,3 +1,4 @@
+import type { CallerGone } from '../core/call-state.js';
 import type { Connectable, Monitored, Private } from '../core/decision.js';
 import type { Ending } from '../core/ending.js';
 import type { CallerId, CallId, FacilityId, Leg, WallMs } from '../core/leg.js';
@@ -265,7 +266,7 @@ export interface CallerLeg extends SpokenLeg {
   readonly leg: Leg;
   readonly offer: Sdp;
   /** Calls back once when the caller cancels, hangs up, or its side fails, at any moment from now on. */
-  onGone(gone: (event: 'caller-cancelled' | 'caller-hung-up' | 'ack-missing') => void): void;
+  onGone(gone: (event: CallerGone) => void): void;
   /** Tells each other party this side names; one listener, which also hears of those named before it was there. */
   onOther(listener: (party: OtherParty) => void): void;
   ring(): void;
@@ -297,7 +298,8 @@ export interface Dialling {
 }
 
 export interface CalledLeg extends SpokenLeg {
-  onGone(gone: () => void): void;
+  /** `how` where it did not simply hang up. */
+  onGone(gone: (how?: 'session-expired') => void): void;
   /** As for the caller; what was said before the answer is told to `DialOptions.other`, where there is one. */
   onOther(listener: (party: OtherParty) => void): void;
   hangUp(ending: Ending): Promise<void>;

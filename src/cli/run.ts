@@ -97,11 +97,13 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
     await site.beat();
     const carrier = config.trunks.carriers[0];
     if (carrier === undefined) throw new CommandError('no-carrier', 'the configuration has no carrier trunk');
+    if (carrier.transport === 'tls')
+      throw new CommandError('no-carrier', 'the called party of --local speaks no TLS');
     const called = await createPhone({
       name: 'called-party',
       transport: carrier.transport,
       host: carrier.address,
-      port: carrier.port,
+      port: carrier.port ?? 5060,
       tone: 1000,
     });
     called.answerWith({ do: 'answer', ring: { afterMs: 100 }, afterMs: 1500 });

@@ -3,6 +3,7 @@ import { dirname, relative, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { checkDialPlan, type DialPlan } from '../core/number.js';
+import { checkPeers } from './check-peers.js';
 import { checkRetention } from './check-retention.js';
 import { type Config, configSchema } from './schema.js';
 
@@ -155,7 +156,7 @@ const problemsOf = (
 const isOfAnotherKind = (issue: z.core.$ZodIssue): boolean =>
   issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
 
-interface Crossed {
+export interface Crossed {
   readonly path: Path;
   readonly message: string;
 }
@@ -175,8 +176,14 @@ const crossCheck = (config: Config): Crossed[] => {
       problems.push({ path: ['facilities', name, 'timeZone'], message: 'is not a time zone' });
     }
   }
-  problems.push(...checkTrunks(config), ...checkNodes(config), ...checkHeads(config), ...checkVault(config));
-  problems.push(...checkRetention(config));
+  problems.push(
+    ...checkTrunks(config),
+    ...checkPeers(config),
+    ...checkNodes(config),
+    ...checkHeads(config),
+    ...checkVault(config),
+    ...checkRetention(config),
+  );
   return problems;
 };
 
@@ -225,6 +232,8 @@ const checkTrunks = (config: Config): Crossed[] => {
       if (!carriers.has(carrier))
         problems.push({ path: at('carriers', j), message: 'is not under trunks.carriers' });
     });
+    // One that proves who it is may share an address: its proof is what counts, and comes first.
+    if (trunk.tls !== undefined || trunk.digest !== undefined) return;
     trunk.addresses.forEach((one, j) => {
       const other = take(one, trunk.name, trunk.port);
       if (other !== null)
@@ -334,7 +343,7 @@ const absolute = (config: Config, folder: string): Config => {
   const path = (text: string): string => (text.startsWith('./') ? resolve(folder, text) : resolve(text));
   const maybe = (text: string | undefined): string | undefined =>
     text === undefined ? undefined : path(text);
-  const { agent } = config.sip;
+  const { agent, tls } = config.sip;
   const { heads } = config.journal;
   const { registry } = config;
   const { s3 } = config.recording.vault.store;
@@ -343,6 +352,12 @@ const absolute = (config: Config, folder: string): Config => {
     sip: {
       ...config.sip,
       agent: agent === 'embedded' ? agent : { ...agent, secretFile: path(agent.secretFile) },
+      tls: tls && {
+        ...tls,
+        certFile: path(tls.certFile),
+        keyFile: path(tls.keyFile),
+        caFile: maybe(tls.caFile),
+      },
     },
     lists: {
       ...config.lists,
@@ -350,6 +365,19 @@ const absolute = (config: Config, folder: string): Config => {
       snapshot: path(config.lists.snapshot),
       orders: path(config.lists.orders),
       redis: { ...config.lists.redis, passwordFile: maybe(config.lists.redis.passwordFile) },
+    },
+    trunks: {
+      facilities: config.trunks.facilities.map((trunk) => ({
+        ...trunk,
+        digest: trunk.digest && { ...trunk.digest, passwordFile: path(trunk.digest.passwordFile) },
+      })),
+      carriers: config.trunks.carriers.map((trunk) => ({
+        ...trunk,
+        credentials: trunk.credentials && {
+          ...trunk.credentials,
+          passwordFile: path(trunk.credentials.passwordFile),
+        },
+      })),
     },
     media: {
       ...config.media,

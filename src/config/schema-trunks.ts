@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SERVICE_CLASSES } from '../core/number.js';
-import { address, headerName, name, port, seconds, transport } from './shapes.js';
+import { address, digestText, headerName, hostName, name, path, port, seconds, transport } from './shapes.js';
 
 /** Headers the dialog, the media or the identity of a call hangs on: never copied from one leg to the other. */
 const neverCopied = new Set(
@@ -72,17 +72,65 @@ const keys = (whose: string) =>
       `How the ${whose} keys come, SIP INFO apart. \`events\`: as RTP events (RFC 4733); \`in-band\`: as tones in the sound; \`auto\`: as events where its side agrees to them, else as tones.`,
     );
 
+const sessionTimer = z
+  .strictObject({
+    seconds: z
+      .int()
+      .min(90)
+      .max(86_400)
+      .default(1800)
+      .describe(
+        'How long a call may go without a refresh: what is asked for, and the most that is agreed to.',
+      ),
+    minSeconds: z.int().min(90).max(86_400).default(90).describe('The least that is agreed to.'),
+  })
+  .optional()
+  .describe('Session timers (RFC 4028): a call whose far end answers no refresh is ended. Without it, none.');
+
 const facilityTrunk = z
   .strictObject({
     name: name.describe('Name of the trunk, for rows and metrics.'),
     facility: name.describe('The facility its calls belong to.'),
     addresses: z
       .array(address)
-      .min(1)
       .max(64)
-      .describe('Source addresses the trunk sends from. A packet from elsewhere is no call.'),
+      .default([])
+      .describe(
+        'Source addresses the trunk sends from. A packet from elsewhere is no call. May be left out where the trunk proves who it is, and holds beside that where it is given.',
+      ),
+    tls: z
+      .strictObject({
+        names: z
+          .array(hostName)
+          .max(16)
+          .default([])
+          .describe(
+            'Names of its certificate, any of them; an authority of `sip.tls.caFile` must vouch for it.',
+          ),
+        fingerprints: z
+          .array(z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits'))
+          .max(16)
+          .default([])
+          .describe('SHA-256 of its certificate, any of them. Such a certificate needs no authority.'),
+      })
+      .refine((tls) => tls.names.length + tls.fingerprints.length > 0, {
+        message: 'needs a name or a fingerprint',
+      })
+      .optional()
+      .describe('The client certificate it is known by. Only with `transports: [tls]`.'),
+    digest: z
+      .strictObject({
+        username: digestText.describe('Name it gives.'),
+        passwordFile: path.describe('File that holds its password, alone on its first line.'),
+      })
+      .optional()
+      .describe('The password it is asked for (Digest, SHA-256 or MD5). Its name must be nobody else’s.'),
     port: port.optional().describe('Source port, where the trunk always sends from one.'),
-    transports: z.array(transport).min(1).default(['udp', 'tcp']).describe('Transports it may use.'),
+    transports: z
+      .array(transport)
+      .min(1)
+      .default(['udp', 'tcp'])
+      .describe('Transports it may use: `udp`, `tcp`, `tls`.'),
     caller: z
       .strictObject({
         from: z
@@ -126,6 +174,11 @@ const facilityTrunk = z
       ),
     dialPlan: name.default('default').describe('Name of a plan under `dialPlans`.'),
     carriers: z.array(name).min(1).max(8).describe('Carrier trunks to try, in order.'),
+    nat: z
+      .boolean()
+      .optional()
+      .describe('It is behind a NAT: requests and responses go back to where its own came from (RFC 3581).'),
+    sessionTimer,
     presentedNumber: z
       .string()
       .regex(/^\+[1-9]\d{6,14}$/, 'must be an E.164 number with +')
@@ -143,6 +196,18 @@ const facilityTrunk = z
     message:
       'pin needs phoneHeader, or onePhone: true where the trunk is a single phone: else wrong PINs at one phone lock all',
   })
+  .refine((trunk) => trunk.addresses.length > 0 || trunk.tls !== undefined || trunk.digest !== undefined, {
+    path: ['addresses'],
+    message: 'a trunk is known by its addresses, by its certificate (tls) or by a password (digest)',
+  })
+  .refine((trunk) => trunk.tls === undefined || trunk.digest === undefined, {
+    path: ['digest'],
+    message: 'tls and digest exclude each other: a certificate is proof enough',
+  })
+  .refine((trunk) => trunk.tls === undefined || trunk.transports.every((one) => one === 'tls'), {
+    path: ['tls'],
+    message: 'a certificate proves nothing over another transport: transports must be [tls]',
+  })
   .refine((trunk) => !trunk.onePhone || trunk.phoneHeader === undefined, {
     path: ['onePhone'],
     message: 'onePhone and phoneHeader exclude each other',
@@ -153,9 +218,23 @@ const carrierTrunk = z
   .strictObject({
     name: name.describe('Name of the trunk.'),
     address: address.describe('Address to send to.'),
-    port: port.default(5060).describe('Port to send to.'),
-    transport: transport.default('udp').describe('`udp` or `tcp`.'),
+    port: port.optional().describe('Port to send to; without it 5060, or 5061 for `tls`.'),
+    transport: transport.default('udp').describe('`udp`, `tcp` or `tls`.'),
+    tls: z
+      .strictObject({
+        name: hostName.describe('Name its certificate must hold.'),
+      })
+      .optional()
+      .describe('Only with `transport: tls`. Without it the certificate must hold `address`.'),
     keys: keys('called parties’'),
+    credentials: z
+      .strictObject({
+        realm: digestText.describe('Realm of its challenges. Others are not answered.'),
+        username: digestText.describe('Name we give.'),
+        passwordFile: path.describe('File that holds our password, alone on its first line.'),
+      })
+      .optional()
+      .describe('What its challenges are answered with, at `address` and `port` alone.'),
     keepaliveSeconds: z
       .number()
       .min(0)
@@ -165,6 +244,13 @@ const carrierTrunk = z
     firstResponseSeconds: seconds(60)
       .default(15)
       .describe('How long to wait for a first ringing or final response before the next trunk is tried.'),
+    reliableProvisionals: z
+      .boolean()
+      .optional()
+      .describe(
+        'Tell the carrier that its ringing may be sent reliably (100rel, RFC 3262); it is acknowledged.',
+      ),
+    sessionTimer,
     copyHeaders: z
       .array(
         // One letter is a compact form (RFC 3261 section 7.3.3): another name for a header that may be in the set.
@@ -176,6 +262,10 @@ const carrierTrunk = z
       .max(32)
       .default([])
       .describe('Headers of the caller’s INVITE passed on to this carrier. Nothing else is.'),
+  })
+  .refine((trunk) => trunk.tls === undefined || trunk.transport === 'tls', {
+    path: ['tls'],
+    message: 'only with transport: tls',
   })
   .describe('A trunk calls go to.');
 

@@ -4,7 +4,7 @@ import { facility, policy } from './schema-policy.js';
 import { retention } from './schema-retention.js';
 import { store } from './schema-store.js';
 import { dialPlan, trunks } from './schema-trunks.js';
-import { address, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
+import { address, digestText, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
 
 /**
  * The one schema of the configuration file. Every object is strict: a key it does not know refuses to start, for a
@@ -65,9 +65,9 @@ const sip = z
     listen: z
       .array(
         z.strictObject({
-          transport: transport.describe('`udp` or `tcp`.'),
+          transport: transport.describe('`udp`, `tcp` or `tls`.'),
           address: address.describe('Local address to bind.'),
-          port: port.default(5060).describe('Local port to bind.'),
+          port: port.optional().describe('Local port to bind; without it 5060, or 5061 for `tls`.'),
         }),
       )
       .min(1)
@@ -79,6 +79,27 @@ const sip = z
       .describe(
         'Where the embedded agent listens. Without meaning for a drachtio-server, which has its own configuration.',
       ),
+    realm: digestText
+      .default('sallyport')
+      .describe('Realm in which trunks with `digest` are asked for their password.'),
+    tls: z
+      .strictObject({
+        certFile: path.describe(
+          'PEM file: our certificate, then those between it and its authority. Read again when it changes, and on SIGHUP.',
+        ),
+        keyFile: path.describe('PEM file: its private key. Readable by its owner alone.'),
+        caFile: path
+          .optional()
+          .describe(
+            'PEM file: the authorities that vouch for trunks. Without it, for carriers, those that come with Node.',
+          ),
+        requireClientCertificate: z
+          .boolean()
+          .default(true)
+          .describe('Close TLS connections that show no certificate of a trunk.'),
+      })
+      .optional()
+      .describe('TLS of the embedded agent, 1.2 and later. Needed where anything uses `tls`.'),
   })
   .describe('Signalling.');
 

@@ -16,7 +16,22 @@ export const address = z
 export const loopback = z.union([z.ipv4().regex(/^127\./, 'must be a loopback address'), z.literal('::1')]);
 export const headerName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be a header name');
 export const path = z.string().min(1).max(1024);
-export const transport = z.enum(['udp', 'tcp']);
+export const transport = z.enum(['udp', 'tcp', 'tls']);
+/** What may stand in a Digest without a doubt of how it is to be read. */
+export const digestText = z
+  .string()
+  .regex(
+    /^[\x21\x23-\x5b\x5d-\x7e]([\x20\x21\x23-\x5b\x5d-\x7e]{0,126}[\x21\x23-\x5b\x5d-\x7e])?$/,
+    'must be printable ASCII without quotes',
+  );
+/** A host name as a certificate tells it: RFC 5922 section 7.2 knows no wildcards. */
+export const hostName = z
+  .string()
+  .max(253)
+  .regex(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+    'must be a host name in lower case',
+  );
 
 const isRecipient = (text: string): boolean => {
   try {

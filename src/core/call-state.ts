@@ -127,6 +127,9 @@ export interface EndingState {
 /** What became of asking for the PIN once. The digits are in no event. */
 export type PinOutcome = 'known' | 'wrong' | 'incomplete' | 'locked' | 'unknown';
 
+/** How a caller left; `session-expired` is a caller whose equipment answers no more. */
+export type CallerGone = 'caller-cancelled' | 'caller-hung-up' | 'ack-missing' | 'session-expired';
+
 /** What happened, in the past tense: acknowledgements of effects, and news from outside. */
 export type CallEvent =
   | { readonly type: 'arrived' }
@@ -169,8 +172,8 @@ export type CallEvent =
   | { readonly type: 'say-failed'; readonly turn: number; readonly detail: string }
   | { readonly type: 'key-timeout'; readonly turn: number }
   // From outside, at any moment.
-  | { readonly type: 'caller-gone'; readonly how: 'caller-cancelled' | 'caller-hung-up' | 'ack-missing' }
-  | { readonly type: 'called-gone' }
+  | { readonly type: 'caller-gone'; readonly how: CallerGone }
+  | { readonly type: 'called-gone'; readonly how?: 'session-expired' }
   | { readonly type: 'ring-limit-reached' }
   | { readonly type: 'time-warning'; readonly left: 'minute' | 'ten-seconds' }
   | { readonly type: 'time-limit-reached' }

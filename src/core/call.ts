@@ -59,7 +59,9 @@ const fatal = (state: LiveState, event: CallEvent): Ending | null => {
     case 'caller-gone':
       if (isUp(state)) return ending(event.how === 'caller-cancelled' ? 'caller-hung-up' : event.how);
       // A caller in the lobby hangs up what it would otherwise have cancelled.
-      return ending(event.how === 'ack-missing' ? 'ack-missing' : 'caller-cancelled');
+      return ending(
+        event.how === 'ack-missing' || event.how === 'session-expired' ? event.how : 'caller-cancelled',
+      );
     case 'shutdown':
       return ending('shutdown');
     case 'agent-lost':
@@ -71,7 +73,7 @@ const fatal = (state: LiveState, event: CallEvent): Ending | null => {
     case 'recording-lost':
       return isRecorded(state) ? ending('recording-lost', event.detail) : null;
     case 'called-gone':
-      if (isUp(state)) return ending('called-hung-up');
+      if (isUp(state)) return ending(event.how ?? 'called-hung-up');
       // Before the called party is up this can only be a stray of an attempt that is over.
       return calledIsUp(state) ? ending('called-hung-up-early') : null;
     case 'time-limit-reached':

@@ -2,15 +2,19 @@ import type { CalledLeg, Emit, OtherParty, Sdp, SpokenLeg } from '../call/ports.
 import type { Ending } from '../core/ending.js';
 import type { Key } from '../core/key.js';
 import { LegDialog } from './leg-dialog.js';
+import type { Begun } from './leg-session.js';
 import type { OtherParties } from './other-parties.js';
 import { changedFrom, type Known, partiesOf, referred } from './other-party.js';
 import type { Timing } from './own-offer.js';
 import { reasonHeader } from './refusal.js';
+import type { SessionPolicy } from './session-timer.js';
 import type { InDialogRequest, SipDialog } from './sip-dialog.js';
 
 export interface CalledLegParts {
   readonly emit: Emit;
   readonly timing: Timing;
+  /** The session timer of its trunk, and what came of it in the answer. */
+  readonly session?: { readonly policy: SessionPolicy } & Begun;
   /** Who has been reported in this call already. */
   readonly others: OtherParties;
   readonly known: Known;
@@ -32,13 +36,14 @@ export class SipCalledLeg implements CalledLeg, SpokenLeg {
       party: 'called',
       emit: parts.emit,
       timing: parts.timing,
+      ...(parts.session === undefined ? {} : { session: parts.session.policy }),
       note: (request) => this.#note(request),
     });
-    this.inside.open(dialog, agreed);
+    this.inside.open(dialog, agreed, parts.session);
   }
 
-  onGone(gone: () => void): void {
-    this.#dialog.onBye(() => gone());
+  onGone(gone: (how?: 'session-expired') => void): void {
+    this.#dialog.onBye((reason) => gone(reason === 'session-expired' ? reason : undefined));
   }
 
   onOther(listener: (party: OtherParty) => void): void {

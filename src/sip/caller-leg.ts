@@ -8,6 +8,7 @@ import { OtherParties } from './other-parties.js';
 import { referred } from './other-party.js';
 import type { Timing } from './own-offer.js';
 import { reasonHeader, refusalHeaders } from './refusal.js';
+import { answerTimer, lists, type SessionPolicy, type TimerWords } from './session-timer.js';
 import { type IncomingInvite, SipError } from './sip-dialog.js';
 
 type Gone = Parameters<CallerLeg['onGone']>[0];
@@ -15,6 +16,8 @@ type Gone = Parameters<CallerLeg['onGone']>[0];
 export interface CallerLegParts {
   readonly emit: Emit;
   readonly timing: Timing;
+  /** The session timer of its trunk, and what its INVITE said of it. */
+  readonly session?: { readonly policy: SessionPolicy; readonly words: TimerWords };
   /** The plan of the facility's phones. */
   readonly plan: DialPlan;
   /** Whom the INVITE named besides, as a PBX does that forwards somebody else's call. */
@@ -29,6 +32,7 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
   readonly inside: LegDialog;
   readonly #invite: IncomingInvite;
   readonly #others: OtherParties;
+  readonly #session: CallerLegParts['session'];
   #bye: ((reason: string) => Promise<void>) | null = null;
   #goneAs: Parameters<Gone>[0] | null = null;
   readonly #gone: Gone[] = [];
@@ -39,10 +43,12 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
     this.#invite = invite;
     this.#others = new OtherParties(parts.emit);
     this.#others.report(parts.others);
+    this.#session = parts.session;
     this.inside = new LegDialog({
       party: 'caller',
       emit: parts.emit,
       timing: parts.timing,
+      ...(parts.session === undefined ? {} : { session: parts.session.policy }),
       note: (request) => {
         if (request.method === 'REFER') this.#others.report([referred(request, parts.plan)]);
       },
@@ -68,18 +74,28 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
   }
 
   ring(): void {
-    this.#invite.respond(180, 'Ringing', {});
+    // RFC 3262 section 3: who requires it gets every provisional response reliably.
+    const required = lists(this.#invite.header('Require'), '100rel');
+    this.#invite.respond(180, 'Ringing', required ? { Require: '100rel' } : {});
   }
 
   async connect(answer: Sdp): Promise<void> {
     if (this.#goneAs !== null) throw new SipError('cancelled', 487);
-    const dialog = await this.#invite.accept(answer, {}).catch((error: unknown) => {
+    const session = this.#session && answerTimer(this.#session.policy, this.#session.words);
+    const agreedOn = session?.state === 'agreed' ? session : null;
+    const headers = agreedOn === null ? {} : { ...agreedOn.headers, Supported: 'timer' };
+    const dialog = await this.#invite.accept(answer, headers).catch((error: unknown) => {
       if (error instanceof SipError && error.code === 'cancelled') this.#leave('caller-cancelled');
       throw error;
     });
     this.#bye = (reason) => dialog.bye({ Reason: reason });
-    this.inside.open(dialog, { heard: this.offer, told: answer });
-    dialog.onBye((reason) => this.#leave(reason === 'ack-timeout' ? 'ack-missing' : 'caller-hung-up'));
+    const allow = this.#invite.header('Allow');
+    const agreed = { heard: this.offer, told: answer };
+    this.inside.open(dialog, agreed, agreedOn === null ? undefined : { terms: agreedOn.terms, allow });
+    dialog.onBye((reason) => {
+      if (reason === 'session-expired') this.#leave(reason);
+      else this.#leave(reason === 'ack-timeout' ? 'ack-missing' : 'caller-hung-up');
+    });
   }
 
   async refuse(ending: Ending): Promise<void> {

@@ -9,11 +9,25 @@ import { OtherParties } from './other-parties.js';
 import { carrierPlan, type Known, partiesOf } from './other-party.js';
 import { maxRedirects, redirection } from './redirect.js';
 import { type Headers, reasonHeader } from './refusal.js';
+import { agreedTerms, raised, timerHeaders } from './session-timer.js';
 import { type Accepted, type OutgoingInvite, type Progress, SipError } from './sip-dialog.js';
 import { type CarrierTrunk, type FacilityTrunk, hostportOf } from './trunk.js';
 
 /** After a CANCEL the agent gives a final within 64*T1 = 32 s (RFC 3261 section 9.1); ours is the net below that. */
 const cancelBoundMs = 40_000;
+
+/** A far end that raises its least interval again and again is not worth a third try. */
+const maxRaises = 2;
+
+const nothing = (): undefined => undefined;
+
+/** The headers by which an INVITE is known for the one before it (RFC 4028 section 7.3: the same call, the next CSeq). */
+const sameCall = (header: (name: string) => string | undefined): Headers => {
+  const [callId, from, cseq] = [header('Call-ID'), header('From'), header('CSeq')];
+  const seq = Number(/^\d{1,9}/.exec(cseq ?? '')?.[0] ?? Number.NaN);
+  if (callId === undefined || from === undefined || Number.isNaN(seq)) return {};
+  return { 'Call-ID': callId, From: from, CSeq: `${seq + 1} INVITE` };
+};
 
 /** What one dialling is about. */
 interface Call {
@@ -30,8 +44,8 @@ interface Attempt {
   /** Final status, 0 where none came. */
   readonly status: number;
   readonly answered: Accepted | null;
-  /** The Contact of a response that redirects. */
-  readonly contact: string | undefined;
+  /** The headers of the final response, where one came. */
+  readonly header: (name: string) => string | undefined;
   readonly rang: boolean;
 }
 
@@ -79,7 +93,7 @@ export class DialRun {
     for (const carrier of carriers) {
       if (control.cancelled) return cancelled;
       const started = performance.now();
-      last = await this.#attempt(decision, carrier);
+      last = await this.#withTimer(decision, carrier);
       attempts.push({ trunk: carrier.name, status: last.status, ms: performance.now() - started });
       if (last.answered !== null) return this.#answered(last.answered, carrier);
       if (last.rang || !(last.status === 0 || triesNextTrunk(last.status))) break;
@@ -87,11 +101,13 @@ export class DialRun {
     return last ?? { state: 'failed', ending: { code: 'carrier-failed', detail: 'no-carrier' } };
   }
 
-  #answered({ dialog, answer }: Accepted, carrier: CarrierTrunk): DialOutcome {
+  #answered({ dialog, answer, header }: Accepted, carrier: CarrierTrunk): DialOutcome {
     const { emit, timing } = this.#parts;
     const agreed = { told: this.#call.anchor.offerForCalled, heard: answer };
-    const parts = { emit, timing, others: this.#others, known: this.#known };
-    const called = new SipCalledLeg(dialog, agreed, parts);
+    const known = { emit, timing, others: this.#others, known: this.#known };
+    const policy = carrier.sessionTimer;
+    const session = policy && { policy, terms: agreedTerms(policy, header), allow: header('Allow') };
+    const called = new SipCalledLeg(dialog, agreed, session === undefined ? known : { ...known, session });
     return { state: 'answered', called, answer, trunk: carrier.name };
   }
 
@@ -102,7 +118,7 @@ export class DialRun {
       this.#parts.emit({ event: 'sip-refused', method: 'INVITE', status: last.status, why: detail });
       return { state: 'failed', ending: { code: 'called-redirected', detail } };
     };
-    const found = redirection(last.status, last.contact, this.#known.plan, this.#decided);
+    const found = redirection(last.status, last.header('Contact'), this.#known.plan, this.#decided);
     if (found.state === 'loop') return refusal('redirect-loop');
     if (redirect === undefined) {
       this.#others.report([{ how: 'redirect', target: found.target }]);
@@ -127,12 +143,28 @@ export class DialRun {
     return numberKeyText(decision.key) === numberKeyText(target.key) && this.#call.anchor.pool === pool;
   }
 
+  /** One INVITE, and another one where only the session's interval was too short (RFC 4028 section 7.3). */
+  async #withTimer(decision: Connectable, carrier: CarrierTrunk): Promise<Attempt> {
+    let policy = carrier.sessionTimer;
+    let again: Headers = {};
+    for (let raises = 0; ; raises++) {
+      const timer = policy === undefined ? {} : timerHeaders(policy);
+      const tags = [policy && 'timer', carrier.reliableProvisionals && '100rel'].filter(Boolean);
+      const supported = tags.length === 0 ? {} : { Supported: tags.join(', ') };
+      const last = await this.#attempt(decision, carrier, { ...supported, ...timer, ...again });
+      const higher = last.status === 422 && policy !== undefined ? raised(policy, last.header) : null;
+      if (higher === null || raises >= maxRaises || this.#call.control.cancelled) return last;
+      policy = higher;
+      again = sameCall(last.header);
+    }
+  }
+
   /** One INVITE on one carrier trunk. The Request-URI is built from the canonical number, never copied. */
-  async #attempt(decision: Connectable, carrier: CarrierTrunk): Promise<Attempt> {
+  async #attempt(decision: Connectable, carrier: CarrierTrunk, more: Headers): Promise<Attempt> {
     const { anchor, trunk, control, options } = this.#call;
     const target = hostportOf(carrier);
     const uri = `sip:${toRequestUriUser(decision.key)}@${target};user=phone`;
-    const headers = { From: `<sip:${trunk.presentedNumber}@localhost>`, ...this.#copied(carrier) };
+    const headers = { From: `<sip:${trunk.presentedNumber}@localhost>`, ...this.#copied(carrier), ...more };
     let didRing = false;
     let responded = false;
     const firstResponse = new Deferred<'late'>();
@@ -164,7 +196,7 @@ export class DialRun {
         () => undefined,
       );
       if (!responded) this.#parts.carriers.failed(carrier, 'no-response');
-      return { status: 0, answered: null, contact: undefined, rang: didRing };
+      return { status: 0, answered: null, header: nothing, rang: didRing };
     } finally {
       clearTimeout(timer);
     }
@@ -174,10 +206,10 @@ export class DialRun {
     try {
       const answered = await invite.outcome;
       this.#heard({ status: 200, header: answered.header });
-      return { status: 200, answered, contact: undefined };
+      return { status: 200, answered, header: answered.header };
     } catch (error) {
-      if (!(error instanceof SipError)) return { status: 0, answered: null, contact: undefined };
-      return { status: error.status, answered: null, contact: error.header('Contact') };
+      if (!(error instanceof SipError)) return { status: 0, answered: null, header: nothing };
+      return { status: error.status, answered: null, header: error.header };
     }
   }
 

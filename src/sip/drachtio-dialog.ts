@@ -1,7 +1,7 @@
 import { asSipError, headerOf, plain, wrap } from './drachtio-messages.js';
 import type { SrfClient, SrfDialog } from './drachtio-types.js';
-import type { Headers } from './refusal.js';
-import type { InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
+import { type Headers, reasonHeader } from './refusal.js';
+import type { ByeReason, InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
 
 /** What a dialog needs of its connection to the agent. */
 export interface AgentLink {
@@ -18,20 +18,22 @@ const ackMs = 2000;
 
 /** A dialog of the library, mended. */
 export const sipDialog = (dialog: SrfDialog, link: AgentLink): SipDialog => {
-  let byeReason: 'bye' | 'ack-timeout' | 'other' | null = null;
-  const byes: ((reason: 'bye' | 'ack-timeout' | 'other') => void)[] = [];
+  let byeReason: ByeReason | null = null;
+  const byes: ((reason: ByeReason) => void)[] = [];
   let listener: ((request: InDialogRequest) => void) | null = null;
   // The library gives us the dialog in the same turn in which it may hand on the next frame: a key pressed then would
   // be lost before anybody can listen for it.
   const early: InDialogRequest[] = [];
   let unacknowledged = dialog.type === 'uas';
   const acks: (() => void)[] = [];
-  const gone = (reason: 'bye' | 'ack-timeout' | 'other'): void => {
+  const gone = (reason: ByeReason): void => {
     byeReason ??= reason;
     for (const bye of byes.splice(0)) bye(byeReason);
   };
   dialog.on('destroy', (_bye, reason) => {
     if (reason === undefined || reason === 'normal release') gone('bye');
+    // A drachtio-server watches over sessions by itself, and tells their end so.
+    else if (/session timer/i.test(reason)) gone('session-expired');
     else gone(/ack/i.test(reason) ? 'ack-timeout' : 'other');
   });
   // The library answers a re-INVITE by comparing SDP texts and throws where one has no body: we take all
@@ -80,11 +82,11 @@ export const sipDialog = (dialog: SrfDialog, link: AgentLink): SipDialog => {
           })
         : Promise.resolve(),
     bye: (headers) => (byeReason === null ? byeIn(dialog, link, headers) : Promise.resolve()),
-    giveUp: async () => {
+    giveUp: async (why) => {
       if (byeReason !== null) return;
       // Told first: the far end may answer the BYE no more than it answered before.
-      gone('other');
-      await byeIn(dialog, link, {});
+      gone(why ?? 'other');
+      await byeIn(dialog, link, why === undefined ? {} : { Reason: reasonHeader({ code: why }) });
     },
   };
 };

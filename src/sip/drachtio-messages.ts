@@ -54,6 +54,8 @@ export const sourceOf = (request: SrfRequest): Source => ({
   address: request.source_address,
   port: request.source_port,
   protocol: request.protocol,
+  // A header could be forged; this comes in the leader line, which is the agent's alone.
+  identity: request.sessionToken,
 });
 
 export const wrap = (request: SrfRequest, response: SrfResponse): InDialogRequest => {

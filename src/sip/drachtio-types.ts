@@ -18,6 +18,8 @@ export interface SrfRequest extends SrfMessage {
   readonly source_address: string;
   readonly source_port: number;
   readonly protocol: string;
+  /** The thirteenth token of the event: of our own agent, who the sender proved to be. */
+  readonly sessionToken?: string;
   on(event: 'cancel', listener: (cancel: SrfMessage) => void): void;
   on(event: 'response', listener: (response: SrfMessage, ack: () => void) => void): void;
   /** An UPDATE of the same Call-ID while this request of ours is open; unheard it is never answered. */

@@ -10,6 +10,7 @@ import {
   sourceOf,
 } from './drachtio-messages.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './drachtio-types.js';
+import { answerEarlyUpdate, ReliableAnswers } from './early.js';
 import type { Headers } from './refusal.js';
 import {
   type Accepted,
@@ -127,6 +128,7 @@ export class Drachtio {
     let cancelled = false;
     const cancels: (() => void)[] = [];
     // Attached in the same tick: a CANCEL without listener is lost for ever (facts: drachtio 11.1).
+    request.on('update', (update, response) => answerEarlyUpdate('their', update, response));
     request.on('cancel', () => {
       cancelled = true;
       for (const cancel of cancels.splice(0)) cancel();
@@ -182,6 +184,7 @@ export class Drachtio {
     progress: (said: Progress) => void,
   ): OutgoingInvite {
     let sent: SrfRequest | null = null;
+    const reliable = new ReliableAnswers();
     let cancelWith: Headers | null = null;
     const cancel = (headers: Headers): void => {
       cancelWith = headers;
@@ -201,14 +204,16 @@ export class Drachtio {
             cbRequest: (error, request) => {
               if (error !== null && error !== undefined) return;
               sent = request;
-              // The library itself answers an UPDATE of the early dialog.
-              request.on('update', (update) =>
-                progress({ status: 0, header: (name) => headerOf(update, name) }),
-              );
+              request.on('update', (update, response) => {
+                progress({ status: 0, header: (name) => headerOf(update, name) });
+                answerEarlyUpdate('our', update, response);
+              });
               if (cancelWith !== null) cancel(cancelWith);
             },
-            cbProvisional: (response) =>
-              progress({ status: response.status, header: (name) => headerOf(response, name) }),
+            cbProvisional: (response) => {
+              reliable.note(response);
+              progress({ status: response.status, header: (name) => headerOf(response, name) });
+            },
           },
           (error, dialog) => {
             this.#pending.delete(reject);
@@ -216,7 +221,8 @@ export class Drachtio {
             else {
               resolve({
                 dialog: sipDialog(dialog, this.#link),
-                answer: dialog.remote.sdp ?? '',
+                // RFC 3262 section 5: answered reliably before, it need not be answered again.
+                answer: dialog.remote.sdp || reliable.answerOf(dialog.res),
                 header: (name) => headerOf(dialog.res, name),
               });
             }

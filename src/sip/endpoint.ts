@@ -6,9 +6,10 @@ import { SipCallerLeg } from './caller-leg.js';
 import { CarrierStates } from './carrier-states.js';
 import { SipDialer } from './dialer.js';
 import { Drachtio } from './drachtio.js';
-import { legFromInvite } from './leg-from-invite.js';
+import { legFromInvite, unsupported } from './leg-from-invite.js';
 import { defaultTiming, type Timing } from './own-offer.js';
 import { refusalHeaders } from './refusal.js';
+import { answerTimer, timerWords } from './session-timer.js';
 import type { IncomingInvite } from './sip-dialog.js';
 import { SupervisorDialer, type SupervisorOptions } from './supervisor.js';
 import { type FacilityTrunk, type Source, type Trunk, TrunkTable } from './trunk.js';
@@ -113,7 +114,9 @@ export class SipEndpoint {
       const { status, phrase } = endingRow(ending.code);
       const headers: Record<string, string> = { ...refusalHeaders(ending) };
       // RFC 3261 section 8.2.2.3: 420 names what is not supported.
-      if (status === 420) headers.Unsupported = token(invite.header('Require') ?? '');
+      if (status === 420 && trunk?.kind === 'facility') {
+        headers.Unsupported = token(unsupported(invite, trunk).join(', '));
+      }
       invite.respond(status, phrase, headers);
       taker?.reject({ trunk: trunk?.name ?? null, source: invite.source.address, ending });
     };
@@ -132,9 +135,24 @@ export class SipEndpoint {
       turnAway(read.refused);
       return;
     }
-    this.#invites.set(read.leg, { invite, trunk });
     const { emit } = this.#options;
-    const parts = { emit, timing: this.#timing, plan: trunk.plan, others: read.others };
+    const policy = trunk.sessionTimer;
+    const words = policy === undefined ? undefined : timerWords((name) => invite.header(name));
+    if (words === null) {
+      turnAway({ code: 'request-malformed', detail: 'session-expires' });
+      return;
+    }
+    const session = policy === undefined || words === undefined ? undefined : { policy, words };
+    const answer = session && answerTimer(session.policy, session.words);
+    if (answer?.state === 'too-short') {
+      // No call yet: the caller's equipment asks again at once with what we tell it (RFC 4028 section 7.3).
+      emit({ event: 'sip-refused', method: 'INVITE', status: 422, why: 'session-interval' });
+      invite.respond(422, 'Session Interval Too Small', answer.headers);
+      return;
+    }
+    this.#invites.set(read.leg, { invite, trunk });
+    const known = { emit, timing: this.#timing, plan: trunk.plan, others: read.others };
+    const parts = session === undefined ? known : { ...known, session };
     taker.take(new SipCallerLeg(read.leg, read.offer, invite, parts));
   }
 }

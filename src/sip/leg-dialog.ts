@@ -2,12 +2,17 @@ import type { Emit, Party, Sdp } from '../call/ports.js';
 import type { Ending } from '../core/ending.js';
 import type { Key } from '../core/key.js';
 import { infoTypeOf, infoTypes, keyOfInfo, maxInfoBody } from './dtmf-info.js';
+import { type Begun, LegSession } from './leg-session.js';
 import { OwnOffer, type Timing } from './own-offer.js';
 import { type Headers, refusalHeaders } from './refusal.js';
 import { RequestRate } from './request-rate.js';
+import type { SessionPolicy } from './session-timer.js';
 import type { InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
 
 export const allow = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE';
+
+/** How long a refresh may take to be answered (64*T1, RFC 3261 section 17). */
+const refreshMs = 32_000;
 
 /** The last session descriptions agreed with one party: what it sent, and what we sent it. */
 export interface Agreed {
@@ -24,6 +29,8 @@ export interface PassOn {
 export interface LegDialogParts {
   readonly party: Party;
   readonly emit: Emit;
+  /** The session timer of its trunk, where it has one. */
+  readonly session?: SessionPolicy;
   /** Notes whom a request in the dialog names besides, before it is answered. */
   readonly note?: (request: InDialogRequest) => void;
   readonly timing: Timing;
@@ -38,6 +45,7 @@ export class LegDialog {
   readonly #parts: LegDialogParts;
   readonly #rate = new RequestRate();
   readonly #own: OwnOffer;
+  readonly #session: LegSession | null;
   #dialog: SipDialog | null = null;
   #agreed: Agreed = { heard: '', told: '' };
   #onKey: ((key: Key) => void) | null = null;
@@ -47,14 +55,31 @@ export class LegDialog {
     this.party = parts.party;
     this.#parts = parts;
     this.#own = new OwnOffer(parts.party, parts.timing);
+    this.#session =
+      parts.session === undefined
+        ? null
+        : new LegSession(parts.session, parts.timing.secondMs, {
+            busy: () => this.#own.busy,
+            agreed: () => this.#agreed,
+            ask: (method, body, headers) => this.#askWhenQuiet(method, body, headers),
+            gone: () => void this.#dialog?.giveUp('session-expired'),
+            refused: (why) => this.refused('session', 408, why),
+          });
   }
 
   /** The dialog is confirmed, with these descriptions. Its requests are answered from now on. */
-  open(dialog: SipDialog, agreed: Agreed): void {
+  open(dialog: SipDialog, agreed: Agreed, begun?: Begun): void {
     this.#dialog = dialog;
     this.#agreed = agreed;
     this.#own.open(dialog);
+    if (this.#session !== null && begun !== undefined) this.#session.begin(dialog, begun);
     dialog.onRequest((request) => this.#take(request));
+  }
+
+  /** Our own request, once no INVITE of ours waits for its ACK. */
+  async #askWhenQuiet(method: string, body: string, headers: Headers): Promise<SipReply | null> {
+    if (method === 'INVITE') await this.#dialog?.acknowledged();
+    return this.#own.ask(method, body, { ...headers }, refreshMs);
   }
 
   get isOpen(): boolean {
@@ -165,6 +190,8 @@ export class LegDialog {
     if (request.header('Replaces') !== undefined || request.header('Join') !== undefined) {
       return { status: 403, phrase: 'Forbidden', headers: transferRefused(), why: 'replaces' };
     }
+    const refused = this.#session?.taken(request) ?? null;
+    if (refused !== null) return refused;
     this.#parts.note?.(request);
     // Without a body it is a session refresh (RFC 4028 section 7.4) and ours to answer.
     if (request.method === 'UPDATE' && request.body === '') return ok;

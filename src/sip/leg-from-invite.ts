@@ -24,6 +24,15 @@ export type ReadInvite =
 
 const refuse = (code: Ending['code'], detail: string): ReadInvite => ({ refused: { code, detail } });
 
+/** The option tags an INVITE requires and we do not know on that trunk (RFC 3261 section 8.2.2.3). */
+export const unsupported = (invite: InviteFacts, trunk: FacilityTrunk): readonly string[] => {
+  const known = trunk.sessionTimer === undefined ? ['100rel'] : ['100rel', 'timer'];
+  return (invite.header('Require') ?? '')
+    .split(',')
+    .map((tag) => tag.trim())
+    .filter((tag) => tag !== '' && !known.includes(tag.toLowerCase()));
+};
+
 /** Longest body taken as an offer, in characters. */
 const maxOffer = 16_384;
 
@@ -50,8 +59,7 @@ const legOf = (
   now: WallMs,
   { dialled, claimsPrivate }: PrefixedDial,
 ): ReadInvite => {
-  const require = invite.header('Require');
-  if (require !== undefined && require.trim() !== '') return refuse('extension-required', 'require');
+  if (unsupported(invite, trunk).length > 0) return refuse('extension-required', 'require');
   // RFC 3891: taking over another dialog would join parties nobody decided on (I7).
   if (invite.header('Replaces') !== undefined || invite.header('Join') !== undefined) {
     return refuse('transfer-refused', 'replaces');

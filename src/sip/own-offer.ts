@@ -7,6 +7,8 @@ export interface Timing {
   readonly glareMs: (party: Party) => number;
   /** All tries of one re-INVITE together, in ms. */
   readonly reinviteMs: number;
+  /** A second of a session timer, in ms. */
+  readonly secondMs: number;
 }
 
 /**
@@ -16,7 +18,7 @@ export interface Timing {
 const glareMs = (party: Party): number =>
   party === 'called' ? 2100 + 10 * Math.floor(Math.random() * 191) : 10 * Math.floor(Math.random() * 201);
 
-export const defaultTiming: Timing = { glareMs, reinviteMs: 8000 };
+export const defaultTiming: Timing = { glareMs, reinviteMs: 8000, secondMs: 1000 };
 
 /** Tries after the first one that met with glare. */
 const retries = 2;

@@ -24,6 +24,9 @@ export interface Progress {
   header(name: string): string | undefined;
 }
 
+/** How a dialog ended that we did not end. */
+export type ByeReason = 'bye' | 'ack-timeout' | 'session-expired' | 'other';
+
 export interface InDialogRequest {
   readonly method: string;
   readonly body: string;
@@ -43,7 +46,7 @@ export interface SipReply {
 export interface SipDialog {
   /** `<Call-ID>;from-tag=<tag>`: names the dialog to the agent, also from another connection. */
   readonly id: string;
-  onBye(listener: (reason: 'bye' | 'ack-timeout' | 'other') => void): void;
+  onBye(listener: (reason: ByeReason) => void): void;
   onRequest(listener: (request: InDialogRequest) => void): void;
   request(method: string, options: { headers?: Headers; body?: string }): Promise<SipReply>;
   /**
@@ -53,8 +56,8 @@ export interface SipDialog {
   acknowledged(): Promise<void>;
   /** Never rejects. */
   bye(headers: Headers): Promise<void>;
-  /** BYE for a far end that does not know the dialog any more; the listeners of `onBye` are told. Never rejects. */
-  giveUp(): Promise<void>;
+  /** BYE for a far end that is taken for gone; the listeners of `onBye` are told why. Never rejects. */
+  giveUp(why?: 'session-expired'): Promise<void>;
 }
 
 export interface IncomingInvite extends InviteFacts {

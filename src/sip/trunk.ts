@@ -1,5 +1,6 @@
 import type { FacilityId, TrunkId } from '../core/leg.js';
 import type { DialPlan } from '../core/number.js';
+import type { SessionPolicy } from './session-timer.js';
 
 /** How a facility trunk says who calls. */
 export type CallerSource =
@@ -13,7 +14,9 @@ export interface FacilityTrunk {
   readonly kind: 'facility';
   readonly name: TrunkId;
   readonly facility: FacilityId;
-  /** Source addresses, and a port where the trunk always sends from one. */
+  /** It is known by what it proved to the agent (a certificate, a password), and not by its address alone. */
+  readonly proved?: boolean;
+  /** Source addresses, and a port where the trunk always sends from one. None: any, where the trunk proves itself. */
   readonly addresses: readonly string[];
   readonly port: number | null;
   readonly transports: readonly Transport[];
@@ -25,6 +28,8 @@ export interface FacilityTrunk {
   readonly privatePrefix?: string | null;
   /** Carrier trunks to try, in order. */
   readonly carriers: readonly TrunkId[];
+  /** Session timers of its calls (RFC 4028); none where it is not given. */
+  readonly sessionTimer?: SessionPolicy;
   /** What the called party sees: the facility's own number, never the caller's. */
   readonly presentedNumber: string;
 }
@@ -42,29 +47,50 @@ export interface CarrierTrunk {
   readonly firstResponseMs: number;
   /** Headers of the caller's INVITE that are passed on. Nothing else is. */
   readonly copyHeaders: readonly string[];
+  /** Its provisional responses may be reliable (RFC 3262). */
+  readonly reliableProvisionals?: boolean;
+  /** Session timers of its calls (RFC 4028); none where it is not given. */
+  readonly sessionTimer?: SessionPolicy;
 }
 
 /** `address:port` as a SIP URI holds it: IPv6 in brackets (RFC 3261 section 25.1, hostport). */
 export const hostportOf = ({ address, port }: CarrierTrunk): string =>
   `${address.includes(':') ? `[${address}]` : address}:${port}`;
 
-export type Transport = 'udp' | 'tcp';
+export type Transport = 'udp' | 'tcp' | 'tls';
 export type Trunk = FacilityTrunk | CarrierTrunk;
 
 export interface Source {
   readonly address: string;
   readonly port: number;
   readonly protocol: string;
+  /** The name of the trunk it proved to be to the agent, which no message can say of itself. */
+  readonly identity?: string | undefined;
 }
 
-/** Who a trunk is follows from where its packets come from, never from a header it sends (facts: reliability C6). */
+/** True if that is a transport, an address and a port the trunk may send from. */
+const sendsFrom = (trunk: FacilityTrunk, { address, port, protocol }: Source): boolean =>
+  trunk.transports.some((one) => one === protocol.toLowerCase()) &&
+  (trunk.addresses.length === 0 || trunk.addresses.includes(address)) &&
+  (trunk.port === null || trunk.port === port);
+
+/**
+ * Who a trunk is follows from where its packets come from or from what it proved to the agent, never from a header it
+ * sends (facts: reliability C6).
+ */
 export class TrunkTable {
   readonly #byAddress = new Map<string, Trunk[]>();
   readonly #carriers = new Map<string, CarrierTrunk>();
+  /** Those that prove who they are, by name: their address alone makes nobody one of them. */
+  readonly #proved = new Map<string, FacilityTrunk>();
 
   constructor(trunks: readonly Trunk[]) {
     for (const trunk of trunks) {
       if (trunk.kind === 'carrier') this.#carriers.set(trunk.name, trunk);
+      else if (trunk.proved === true) {
+        this.#proved.set(trunk.name, trunk);
+        continue;
+      }
       for (const address of trunk.kind === 'carrier' ? [trunk.address] : trunk.addresses) {
         const known = this.#byAddress.get(address);
         if (known === undefined) this.#byAddress.set(address, [trunk]);
@@ -75,13 +101,17 @@ export class TrunkTable {
 
   /** The trunk that sends from there; a trunk bound to a port wins over one that is not. */
   of(source: Source): Trunk | null {
+    const { identity } = source;
+    if (identity !== undefined) {
+      const proved = this.#proved.get(identity);
+      if (proved !== undefined) return sendsFrom(proved, source) ? proved : null;
+      const carrier = this.#carriers.get(identity);
+      if (carrier !== undefined) return carrier;
+    }
     const known = this.#byAddress.get(source.address) ?? [];
     const transport = source.protocol.toLowerCase();
     const fits = known.filter((trunk) =>
-      trunk.kind === 'carrier'
-        ? trunk.transport === transport
-        : trunk.transports.some((one) => one === transport) &&
-          (trunk.port === null || trunk.port === source.port),
+      trunk.kind === 'carrier' ? trunk.transport === transport : sendsFrom(trunk, source),
     );
     return fits.find((trunk) => trunk.kind === 'facility' && trunk.port !== null) ?? fits[0] ?? null;
   }

@@ -23,6 +23,12 @@ sip:
     - transport: tcp
       address: 127.0.0.2
       port: 5070
+  realm: phones.example.com
+  tls:
+    certFile: ./agent.crt
+    keyFile: ./agent.key
+    caFile: ./ca.crt
+    requireClientCertificate: false
 dialPlans:
   default:
     country: DE
@@ -93,6 +99,30 @@ trunks:
         - west
         - east
       presentedNumber: "+12125550100"
+      sessionTimer:
+        seconds: 900
+        minSeconds: 120
+    - name: north-pbx
+      facility: "north"
+      tls:
+        names:
+          - pbx.example.com
+        fingerprints:
+          - 0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0
+      transports:
+        - tls
+      carriers:
+        - "east"
+      presentedNumber: "+12125550101"
+    - name: south-pbx
+      facility: "north"
+      nat: true
+      digest:
+        username: south
+        passwordFile: ./south-password
+      carriers:
+        - "east"
+      presentedNumber: "+12125550102"
   carriers:
     - name: west
       address: 192.0.2.9
@@ -101,10 +131,21 @@ trunks:
       keys: in-band
       keepaliveSeconds: 20
       firstResponseSeconds: 4
+      reliableProvisionals: true
+      credentials:
+        realm: carrier.example.net
+        username: sallyport
+        passwordFile: ./carrier-password
+      sessionTimer:
+        seconds: 3600
+        minSeconds: 600
       copyHeaders:
         - X-Billing
     - name: east
       address: 192.0.2.10
+      transport: tls
+      tls:
+        name: sip.example.net
 lists:
   redis:
     host: redis.example.com
@@ -360,6 +401,9 @@ const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
 const freeKeys =
   /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.(vault\.(keys|facilities)|retention\.facilities))$/;
 
+// Each key is tried with many values, and each try reads the whole sample.
+t.setTimeout(300_000);
+
 t.test('the full sample is read as it stands', async (t) => {
   const config = parse(full);
   t.equal(config.controller.name, 'North-1');
@@ -467,7 +511,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
     const problems = problemsOf(String(document));
     // Pairs that go together are tested on their own.
     if (
-      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$/.test(
+      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.digest$|\.transports?$|facilities\[0\]\.addresses$/.test(
         text(path),
       )
     )
@@ -684,18 +728,74 @@ t.test('trunks that share an address are refused in whichever order they stand',
     const problems = problemsOf(withTrunks(trunk('a', a, ports[0]), trunk('b', a, ports[1])));
     t.same(
       problems.map((one) => one.key),
-      fine ? [] : ['trunks.facilities[2].addresses[0]'],
+      fine ? [] : ['trunks.facilities[4].addresses[0]'],
       name,
     );
   }
   const three = problemsOf(withTrunks(trunk('a', a, '5070'), trunk('b', a, '5071'), trunk('c', a, '5071')));
-  t.match(three, [{ key: 'trunks.facilities[3].addresses[0]', message: 'is an address of trunk b too' }]);
+  t.match(three, [{ key: 'trunks.facilities[5].addresses[0]', message: 'is an address of trunk b too' }]);
   t.equal(three.length, 1);
   t.equal(
     problemsOf(withTrunks(trunk('a', '192.0.2.9', '5070'))).length,
     1,
     'a carrier’s address, with a port',
   );
+});
+
+t.test('TLS and what trunks prove over it hang together', async (t) => {
+  const embedded = full.replace(/ {2}agent:\n( {4}.*\n)+/, '');
+  const withTls = embedded.replace('- transport: tcp\n', '- transport: tls\n');
+  const from = (text: string, what: RegExp | string, to: string): string => {
+    if (text.replace(what, to) === text) throw new Error(`nothing to change: ${what}`);
+    return text.replace(what, to);
+  };
+  t.same(problemsOf(withTls), []);
+  const told = (text: string): readonly string[] =>
+    problemsOf(text).map((one) => `${one.key}: ${one.message}`);
+  t.same(told(from(withTls, / {2}tls:\n( {4}.*\n)+/, '')), [
+    'sip.listen[0].transport: needs sip.tls',
+    'trunks.carriers[1].transport: needs sip.tls',
+    'trunks.facilities[1].transports: needs sip.tls',
+  ]);
+  t.match(told(embedded), [
+    /^trunks.carriers\[1\].transport: needs an address of transport tls/,
+    /^trunks.facilities\[1\].transports: needs an address of transport tls/,
+  ]);
+  t.match(told(from(withTls, '    caFile: ./ca.crt\n', '')), [/names need sip.tls.caFile/]);
+  const pbx = full.slice(full.indexOf('      tls:\n'), full.indexOf('      transports:\n        - tls'));
+  t.match(told(from(withTls, pbx, '')), [/^trunks.facilities\[1\].addresses: a trunk is known by/]);
+  t.match(told(from(withTls, pbx, '      addresses: [192.0.2.77]\n')), []);
+  const required = from(withTls, 'requireClientCertificate: false', 'requireClientCertificate: true');
+  t.match(told(from(required, pbx, '      addresses: [192.0.2.77]\n')), [/requireClientCertificate: false/]);
+  t.match(told(from(withTls, '        - tls\n', '        - tls\n        - udp\n')), [
+    /transports must be \[tls\]/,
+  ]);
+  t.match(told(from(withTls, '      transport: tls\n', '')), [/^trunks.carriers\[1\].tls: only with/]);
+  const twice = from(
+    withTls,
+    '          - pbx.example.com\n',
+    '          - pbx.example.com\n          - pbx.example.com\n',
+  );
+  t.match(told(twice), [/^trunks.facilities\[1\].tls.names\[1\]: is that of trunk north-pbx too/]);
+  const south = full.slice(
+    full.indexOf('    - name: south-pbx'),
+    full.indexOf('  carriers:\n    - name: west'),
+  );
+  t.match(told(from(withTls, south, `${south}${south.replace('south-pbx', 'other')}`)), [
+    /^trunks.facilities\[3\].digest.username: is that of trunk south-pbx too/,
+  ]);
+  t.match(
+    told(
+      from(withTls, '      digest:\n        username: south\n        passwordFile: ./south-password\n', ''),
+    ),
+    [/^trunks.facilities\[2\].addresses: a trunk is known by/],
+  );
+  for (const wrong of ['"*.example.com"', 'PBX.example.com', '""', 'a..b'])
+    t.equal(told(from(withTls, 'pbx.example.com', wrong)).length, 1, wrong);
+  t.match(told(from(withTls, 'minSeconds: 600', 'minSeconds: 4000')), [
+    /sessionTimer.minSeconds: is more than/,
+  ]);
+  t.equal(parse(withTls).sip.tls?.certFile, resolve('/srv/site/agent.crt'));
 });
 
 t.test('signed heads: all of it or none, and copies elsewhere', async (t) => {

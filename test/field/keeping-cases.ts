@@ -155,6 +155,7 @@ const optionsIn = (dir: string, identity: string): DecryptOptions => {
     out: join(dir, 'out'),
     readings: join(dir, 'readings'),
     journal: null,
+    custody: null,
   };
 };
 

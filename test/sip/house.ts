@@ -78,6 +78,8 @@ export const decisionFor = (
 
 export interface HouseOptions {
   readonly facility?: Partial<FacilityTrunk>;
+  /** Of every carrier trunk. */
+  readonly carrier?: Partial<CarrierTrunk>;
   readonly endpoint?: Partial<EndpointOptions>;
   readonly limits?: Partial<AgentLimits>;
   readonly t1Ms?: number;
@@ -114,7 +116,11 @@ export class House {
     };
     this.endpoint = new SipEndpoint({
       agent: { host: '127.0.0.1', port: agent.appPort, secret: 'test' },
-      trunks: [facility, this.trunk('west', this.carrier), this.trunk('east', this.second)],
+      trunks: [
+        facility,
+        { ...this.trunk('west', this.carrier), ...options.carrier },
+        { ...this.trunk('east', this.second), ...options.carrier },
+      ],
       clock: { wall: () => now, mono: () => performance.now() },
       emit: (event) => void this.events.push(event),
       newCallId: () => leg().callId,
@@ -239,6 +245,7 @@ export const openHouse = async (t: Test, options: HouseOptions = {}): Promise<Ho
   const agent = await startAgent({
     app: { host: '127.0.0.1', port: 0, secret: 'test' },
     sip: [{ transport: 'udp', host: '127.0.0.1', port: 0 }],
+    supported: ['timer', '100rel'],
     timers: { t1: t1Ms, t2: 8 * t1Ms, t4: 10 * t1Ms },
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });

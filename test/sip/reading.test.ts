@@ -257,7 +257,7 @@ t.test('what is no call is refused with its code', async (t) => {
   const withPhone = facilityTrunk({ phoneHeader: 'X-Phone' });
   type Case = readonly [string, Parameters<typeof invite>[0], FacilityTrunk | undefined, string, string];
   const cases: readonly Case[] = [
-    ['Require', { headers: { Require: '100rel' } }, undefined, 'extension-required', 'require'],
+    ['Require', { headers: { Require: '100rel, replaces' } }, undefined, 'extension-required', 'require'],
     ['Replaces', { headers: { Replaces: 'a;to-tag=b' } }, undefined, 'transfer-refused', 'replaces'],
     ['an empty Replaces', { headers: { Replaces: '' } }, undefined, 'transfer-refused', 'replaces'],
     ['Join', { headers: { Join: 'a' } }, undefined, 'transfer-refused', 'replaces'],
@@ -381,7 +381,7 @@ t.test('an emergency number is told as such, whatever else the INVITE lacks', as
   for (const [change, detail] of [
     [{ headers: { From: undefined } }, 'from-user'],
     [{ body: '' }, 'late-offer'],
-    [{ headers: { Require: '100rel' } }, 'require'],
+    [{ headers: { Require: 'replaces' } }, 'require'],
     [{ headers: { Contact: undefined } }, 'contact-missing'],
   ] as const) {
     t.same(readInvite(invite({ uri: 'sip:911@h', ...change })), {
@@ -468,6 +468,26 @@ t.test('a trunk is known by where its packets come from', async (t) => {
     table.carriers.map((one) => one.name),
     ['west', 'east'],
   );
+});
+
+t.test('a trunk that proves itself is known by that alone', async (t) => {
+  const table = new TrunkTable([
+    facilityTrunk({ name: 'plain' as TrunkId, addresses: ['192.0.2.1'], transports: ['udp', 'tls'] }),
+    facilityTrunk({ name: 'pbx' as TrunkId, addresses: [], transports: ['tls'], proved: true }),
+    facilityTrunk({ name: 'here' as TrunkId, addresses: ['192.0.2.2'], transports: ['tls'], proved: true }),
+    carrier({ name: 'west' as TrunkId, transport: 'tls' }),
+  ]);
+  const of = (address: string, protocol: string, identity?: string): string | null =>
+    table.of({ address, port: 40_000, protocol, identity })?.name ?? null;
+  t.equal(of('192.0.2.1', 'tls', 'pbx'), 'pbx', 'its proof goes before the address of another');
+  t.equal(of('198.51.100.1', 'tls', 'pbx'), 'pbx');
+  t.equal(of('198.51.100.1', 'udp', 'pbx'), null, 'by its transports alone');
+  t.equal(of('192.0.2.2', 'tls', 'here'), 'here');
+  t.equal(of('192.0.2.3', 'tls', 'here'), null, 'and its addresses, where it has some');
+  t.equal(of('192.0.2.2', 'tls'), null, 'without its proof it is nobody');
+  t.equal(of('192.0.2.1', 'tls'), 'plain');
+  t.equal(of('192.0.2.1', 'tls', 'plain'), 'plain', 'an identity nobody has says nothing');
+  t.equal(of('198.51.100.1', 'tls', 'west'), 'west', 'a carrier is a carrier still, and no caller');
 });
 
 t.test('the order of trunks in the file does not matter', async (t) => {

@@ -182,6 +182,7 @@ t.test('recordings list, show and decrypt read from the bucket', async (t) => {
       out,
       readings: place(),
       journal: null,
+      custody: null,
     },
     desk,
   );

@@ -3,6 +3,7 @@ import type { Timer, Timers } from './clock.js';
 import type { DropReason, Telemetry } from './events.js';
 import type { AgentLimits } from './limits.js';
 import { StreamFramer } from './stream-framer.js';
+import { plainAddress, type Tls } from './tls.js';
 import {
   describeListener,
   type Flow,
@@ -11,33 +12,40 @@ import {
   type OnSendError,
 } from './transport.js';
 
-interface TcpContext {
+interface StreamContext {
   readonly limits: AgentLimits;
   readonly timers: Timers;
   readonly telemetry: Telemetry;
   readonly sink: NetworkSink;
-  readonly connections: Set<TcpConnection>;
-  readonly byPeer: Map<string, TcpConnection>;
+  readonly connections: Set<StreamConnection>;
+  readonly byPeer: Map<string, StreamConnection>;
 }
 
-const peerKey = (address: string, port: number): string => `${address} ${port}`;
-
-/** Node shows IPv4 peers of a dual-stack socket as ::ffff:a.b.c.d; the mapped form must not get into messages. */
-const plainAddress = (address: string): string =>
-  address.startsWith('::ffff:') ? address.slice(7) : address;
+const peerKey = (address: string, port: number, host: string): string => `${address} ${port} ${host}`;
 
 const pong = Buffer.from('\r\n');
 
-/** One SIP connection over TCP, accepted or made by the agent. */
-export class TcpConnection {
+/** How a connection came to be: accepted, or made to somebody and not there yet. */
+type Origin =
+  | { readonly how: 'accepted'; readonly identity: string | undefined }
+  | { readonly how: 'made'; readonly established: 'connect' | 'secureConnect'; readonly host: string };
+
+/** One SIP connection over TCP or TLS. */
+export class StreamConnection {
   readonly address: string;
   readonly port: number;
+  /** The name of the peer it was proved to be (PeerRule), or undefined. */
+  readonly identity: string | undefined;
   readonly #socket: Socket;
-  readonly #context: TcpContext;
+  readonly #key: string | undefined;
+  readonly #context: StreamContext;
   readonly #framer: StreamFramer;
   readonly #flow: Flow;
   #state: 'connecting' | 'open' | 'closed';
   #waiting: OnSendError[] = [];
+  /** What waits for the other side to prove who it is: no byte of SIP goes to anybody before. */
+  #unsent: Buffer[] = [];
+  #unsentBytes = 0;
   #connectTimer: Timer | undefined;
   #messageTimer: Timer | undefined;
   #idleTimer: Timer | undefined;
@@ -48,15 +56,17 @@ export class TcpConnection {
     listener: Listener,
     address: string,
     port: number,
-    state: 'connecting' | 'open',
-    context: TcpContext,
+    origin: Origin,
+    context: StreamContext,
   ) {
     this.#socket = socket;
     this.#context = context;
-    this.#state = state;
+    this.#state = origin.how === 'accepted' ? 'open' : 'connecting';
+    this.identity = origin.how === 'accepted' ? origin.identity : undefined;
     this.address = address;
     this.port = port;
-    this.#flow = { listener, address, port, connection: this };
+    const flow = { listener, address, port, connection: this };
+    this.#flow = origin.how === 'made' && origin.host !== '' ? { ...flow, host: origin.host } : flow;
     this.#lastTraffic = context.timers.clock.now();
     this.#framer = new StreamFramer(context.limits.messageBytes, {
       message: (text) => {
@@ -73,29 +83,37 @@ export class TcpConnection {
       overflow: () => this.#close('too-large', false),
     });
     context.connections.add(this);
-    context.byPeer.set(peerKey(address, port), this);
-    this.#install();
+    // Who connected over TLS to us is no server we asked for: such a connection is found by its flow alone.
+    const key = origin.how === 'made' ? origin.host : listener.transport === 'tcp' ? '' : undefined;
+    this.#key = key === undefined ? undefined : peerKey(address, port, key);
+    if (this.#key !== undefined) context.byPeer.set(this.#key, this);
+    this.#install(origin);
   }
 
   get usable(): boolean {
     return this.#state !== 'closed';
   }
 
-  #install(): void {
+  #install(origin: Origin): void {
     const { limits, timers } = this.#context;
     this.#socket.setNoDelay(true);
     this.#socket.on('data', (chunk) => this.#receive(chunk));
     this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#fail(error.code ?? 'unknown'));
     this.#socket.on('close', () => this.#fail('closed'));
-    if (this.#state === 'connecting') {
+    if (origin.how === 'made') {
       this.#connectTimer = timers.start(limits.tcpConnectMs, () => this.#fail('timeout'));
-      this.#socket.on('connect', () => {
-        this.#connectTimer = timers.stop(this.#connectTimer);
-        if (this.#state === 'connecting') this.#state = 'open';
-        this.#waiting = [];
-      });
+      this.#socket.on(origin.established, () => this.#established());
     }
     this.#watchIdle(limits.tcpIdleMs);
+  }
+
+  #established(): void {
+    if (this.#state !== 'connecting') return;
+    this.#connectTimer = this.#context.timers.stop(this.#connectTimer);
+    this.#state = 'open';
+    this.#waiting = [];
+    for (const data of this.#unsent.splice(0)) this.#socket.write(data);
+    this.#unsentBytes = 0;
   }
 
   #watchIdle(ms: number): void {
@@ -127,14 +145,19 @@ export class TcpConnection {
       onError?.('closed');
       return;
     }
-    if (this.#socket.writableLength + data.length > limits.outboundBytes) {
+    if (this.#socket.writableLength + this.#unsentBytes + data.length > limits.outboundBytes) {
       this.#close('tcp-backpressure', false);
       onError?.('backpressure');
       return;
     }
     telemetry.sent++;
     this.#lastTraffic = timers.clock.now();
-    if (this.#state === 'connecting' && onError !== undefined) this.#waiting.push(onError);
+    if (this.#state === 'connecting') {
+      if (onError !== undefined) this.#waiting.push(onError);
+      this.#unsent.push(data);
+      this.#unsentBytes += data.length;
+      return;
+    }
     this.#socket.write(data);
   }
 
@@ -165,12 +188,13 @@ export class TcpConnection {
     const { connections, byPeer, timers, telemetry } = this.#context;
     this.#state = 'closed';
     this.#waiting = [];
+    this.#unsent = [];
+    this.#unsentBytes = 0;
     this.#connectTimer = timers.stop(this.#connectTimer);
     this.#messageTimer = timers.stop(this.#messageTimer);
     this.#idleTimer = timers.stop(this.#idleTimer);
     connections.delete(this);
-    const key = peerKey(this.address, this.port);
-    if (byPeer.get(key) === this) byPeer.delete(key);
+    if (this.#key !== undefined && byPeer.get(this.#key) === this) byPeer.delete(this.#key);
     telemetry.overload('tcp-connections', false);
   }
 
@@ -180,13 +204,24 @@ export class TcpConnection {
   }
 }
 
-/** All SIP over TCP of one agent: the listening sockets and the connections, which both directions share. */
-export class Tcp {
-  readonly #context: TcpContext;
+/** All SIP over TCP, or all over TLS, of one agent: the listening sockets and the connections of both directions. */
+export class Streams {
+  readonly #context: StreamContext;
   readonly #servers: Server[] = [];
+  /** Connections per address that were accepted, in their handshake or past it. */
+  readonly #perSource = new Map<string, number>();
+  /** Undefined where this is TCP. */
+  readonly #tls: Tls | undefined;
 
-  constructor(limits: AgentLimits, timers: Timers, telemetry: Telemetry, sink: NetworkSink) {
+  constructor(
+    limits: AgentLimits,
+    timers: Timers,
+    telemetry: Telemetry,
+    sink: NetworkSink,
+    tls: Tls | undefined,
+  ) {
     this.#context = { limits, timers, telemetry, sink, connections: new Set(), byPeer: new Map() };
+    this.#tls = tls;
   }
 
   get size(): number {
@@ -194,19 +229,12 @@ export class Tcp {
   }
 
   listen(host: string, port: number, advertised: string | undefined): Promise<Listener> {
-    const { limits, telemetry } = this.#context;
+    const { telemetry } = this.#context;
+    const transport = this.#tls === undefined ? 'tcp' : 'tls';
     let listener: Listener | undefined;
     const server = createServer((socket) => {
-      const { remoteAddress, remotePort } = socket;
-      if (listener === undefined || remoteAddress === undefined || remotePort === undefined) {
-        socket.destroy();
-      } else if (this.size >= limits.tcpConnections) {
-        telemetry.drop('tcp-limit');
-        telemetry.overload('tcp-connections', true);
-        socket.destroy();
-      } else {
-        new TcpConnection(socket, listener, plainAddress(remoteAddress), remotePort, 'open', this.#context);
-      }
+      if (listener === undefined) socket.destroy();
+      else this.#accept(socket, listener);
     });
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
@@ -214,34 +242,92 @@ export class Tcp {
       server.listen(port, host, () => {
         server.removeListener('error', reject);
         server.on('error', (error: NodeJS.ErrnoException) => {
-          telemetry.log({ kind: 'transport-error', transport: 'tcp', code: error.code ?? 'unknown' });
+          telemetry.log({ kind: 'transport-error', transport, code: error.code ?? 'unknown' });
         });
         const bound = server.address();
         if (bound === null || typeof bound === 'string') {
-          reject(new Error('agent: no TCP address'));
+          reject(new Error('agent: no stream address'));
           return;
         }
-        listener = describeListener('tcp', bound.address, bound.port, advertised);
+        listener = describeListener(transport, bound.address, bound.port, advertised);
         resolve(listener);
       });
     });
   }
 
-  /** The connection to a peer: the one that is there, or a new one; undefined over the bound. */
-  obtain(listener: Listener, address: string, port: number): TcpConnection | undefined {
+  #accept(socket: Socket, listener: Listener): void {
+    const { limits, telemetry } = this.#context;
+    const { remoteAddress, remotePort } = socket;
+    if (remoteAddress === undefined || remotePort === undefined) {
+      socket.destroy();
+      return;
+    }
+    const handshakes = this.#tls?.handshakes ?? 0;
+    if (this.size + handshakes >= limits.tcpConnections) {
+      telemetry.drop('tcp-limit');
+      telemetry.overload('tcp-connections', true);
+      socket.destroy();
+      return;
+    }
+    const address = plainAddress(remoteAddress);
+    const held = this.#perSource.get(address) ?? 0;
+    if (held >= limits.connectionsPerSource) {
+      telemetry.drop('tcp-source-limit');
+      socket.destroy();
+      return;
+    }
+    this.#perSource.set(address, held + 1);
+    socket.once('close', () => {
+      const left = (this.#perSource.get(address) ?? 1) - 1;
+      if (left === 0) this.#perSource.delete(address);
+      else this.#perSource.set(address, left);
+    });
+    const take = (stream: Socket, identity: string | undefined): void => {
+      new StreamConnection(
+        stream,
+        listener,
+        address,
+        remotePort,
+        { how: 'accepted', identity },
+        this.#context,
+      );
+    };
+    if (this.#tls === undefined) take(socket, undefined);
+    else this.#tls.accept(socket, take);
+  }
+
+  /**
+   * The connection to a peer: the one that is there, or a new one; undefined over the bound. Over TLS the peer has to
+   * prove that it is `host`, and only a connection on which it did is used again.
+   */
+  obtain(
+    listener: Listener,
+    address: string,
+    port: number,
+    host: string | undefined,
+  ): StreamConnection | undefined {
     const { byPeer, limits, telemetry } = this.#context;
-    const existing = byPeer.get(peerKey(address, port));
+    if (this.#tls !== undefined && host === undefined) return undefined;
+    const proved = this.#tls === undefined ? '' : (host ?? '');
+    const existing = byPeer.get(peerKey(address, port, proved));
     if (existing?.usable) return existing;
     if (this.size >= limits.tcpConnections) {
       telemetry.drop('tcp-limit');
       return undefined;
     }
     const wildcard = listener.address === '0.0.0.0' || listener.address === '::';
-    const socket = connect({ host: address, port, ...(wildcard ? {} : { localAddress: listener.address }) });
-    return new TcpConnection(socket, listener, address, port, 'connecting', this.#context);
+    const localAddress = wildcard ? undefined : listener.address;
+    const socket =
+      this.#tls === undefined
+        ? connect({ host: address, port, ...(localAddress === undefined ? {} : { localAddress }) })
+        : this.#tls.connect(proved, address, port, localAddress);
+    const established = this.#tls === undefined ? 'connect' : 'secureConnect';
+    const origin: Origin = { how: 'made', established, host: proved };
+    return new StreamConnection(socket, listener, address, port, origin, this.#context);
   }
 
   async stop(): Promise<void> {
+    this.#tls?.stop();
     for (const connection of [...this.#context.connections]) connection.stop();
     await Promise.all(
       this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),

@@ -1,0 +1,284 @@
+import { constants, X509Certificate } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import {
+  connect,
+  createSecureContext,
+  createServer,
+  type PeerCertificate,
+  type SecureContextOptions,
+  type Server,
+  type TLSSocket,
+} from 'node:tls';
+import { certificateNames, evidenceOf, namesHost } from './certificate.js';
+import type { Timer, Timers } from './clock.js';
+import type { Telemetry } from './events.js';
+import type { AgentLimits } from './limits.js';
+import type { Peers } from './peers.js';
+
+/** TLS of the agent: its own certificate, and whose it believes. */
+export interface TlsOptions {
+  /** PEM: our certificate, with the certificates between it and its authority. */
+  readonly certFile: string;
+  /** PEM: its private key. */
+  readonly keyFile: string;
+  /** PEM: the authorities that vouch for peers, both directions. Without it those Node comes with, outgoing only. */
+  readonly caFile?: string;
+  /** Close connections of clients that show no certificate of a peer (`peers`). */
+  readonly requireClientCertificate: boolean;
+  /** Servers whose certificate is of another name than the one they are asked for by. */
+  readonly servers?: readonly { readonly host: string; readonly port: number; readonly name: string }[];
+}
+
+/**
+ * Forward secrecy and authenticated encryption alone (RFC 9325 section 4.2). A peer that has nothing of it is no peer:
+ * there is no falling back.
+ */
+const ciphers = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
+/**
+ * No tickets: a resumed session would carry a client certificate that nobody looks at again, past its removal. No
+ * renegotiation: it would let a peer become another one on a connection that was judged.
+ */
+const secureOptions =
+  constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION;
+
+interface TlsContext {
+  readonly options: TlsOptions;
+  readonly peers: Peers;
+  readonly limits: AgentLimits;
+  readonly timers: Timers;
+  readonly telemetry: Telemetry;
+}
+
+/** The certificate and key in use, and the TLS ends made with them. */
+export class Tls {
+  readonly #context: TlsContext;
+  readonly #server: Server;
+  readonly #handshakes = new Map<Socket, { done(secure: TLSSocket, name: string | undefined): void }>();
+  #material: SecureContextOptions = {};
+  /** What the files were when they were read, to see a change. */
+  #seen = '';
+  #watch: Timer | undefined;
+  #stopped = false;
+
+  private constructor(context: TlsContext, material: SecureContextOptions, seen: string) {
+    this.#context = context;
+    this.#material = material;
+    this.#seen = seen;
+    // The handshake goes on without a good certificate, so that we decide who it is: a pinned one needs no authority.
+    const server = createServer({ ...material, requestCert: true, rejectUnauthorized: false });
+    this.#server = server;
+    server.on('secureConnection', (secure) => this.#accepted(secure));
+    server.on('tlsClientError', (_error, secure) => {
+      context.telemetry.drop('tls-handshake');
+      secure.destroy();
+    });
+    this.#watchFiles();
+  }
+
+  /** Reads certificate and key; rejects if they cannot be used. */
+  static async open(context: TlsContext): Promise<Tls> {
+    const { material, seen } = await readMaterial(context.options);
+    return new Tls(context, material, seen);
+  }
+
+  get handshakes(): number {
+    return this.#handshakes.size;
+  }
+
+  /**
+   * Reads the files again. New connections use what is read, those that are open stay as they are. Resolves with false,
+   * and the old ones in use, if the new files are of no use.
+   */
+  async reload(): Promise<boolean> {
+    const { telemetry, options } = this.#context;
+    try {
+      const { material, seen } = await readMaterial(options);
+      if (this.#stopped) return false;
+      this.#material = material;
+      this.#seen = seen;
+      this.#server.setSecureContext(material);
+      telemetry.log({ kind: 'tls-reloaded', ok: true, code: '' });
+      return true;
+    } catch (error) {
+      telemetry.log({ kind: 'tls-reloaded', ok: false, code: codeOf(error) });
+      return false;
+    }
+  }
+
+  #watchFiles(): void {
+    const { timers, limits, options } = this.#context;
+    this.#watch = timers.start(limits.tlsReloadMs, () => {
+      void lookOf(options).then(async (seen) => {
+        // A file that is away is being replaced: it is looked for again.
+        if (!this.#stopped && seen !== this.#seen && seen !== '') {
+          this.#seen = seen;
+          await this.reload();
+        }
+        if (!this.#stopped) this.#watchFiles();
+      });
+    });
+  }
+
+  /**
+   * Takes an accepted socket through its handshake. `done` gets the secure socket and the name of the peer its
+   * certificate is of, if of any; it is never called for a connection that is turned away.
+   */
+  accept(socket: Socket, done: (secure: TLSSocket, name: string | undefined) => void): void {
+    const { limits, timers, telemetry } = this.#context;
+    if (this.#handshakes.size >= limits.tlsHandshakes) {
+      telemetry.drop('tls-limit');
+      socket.destroy();
+      return;
+    }
+    const timer = timers.start(limits.tlsHandshakeMs, () => {
+      telemetry.drop('tls-handshake');
+      socket.destroy();
+    });
+    const over = (): void => {
+      timers.stop(timer);
+      this.#handshakes.delete(socket);
+    };
+    socket.on('error', () => undefined);
+    socket.once('close', over);
+    this.#handshakes.set(socket, {
+      done: (secure, name) => {
+        over();
+        done(secure, name);
+      },
+    });
+    this.#server.emit('connection', socket);
+  }
+
+  #accepted(secure: TLSSocket): void {
+    // The socket beneath is not told by any documented field; its port and address are, and no two open ones share them.
+    const handshake = [...this.#handshakes].find(
+      ([socket]) =>
+        socket.remotePort === secure.remotePort &&
+        socket.remoteAddress === secure.remoteAddress &&
+        socket.localPort === secure.localPort,
+    )?.[1];
+    const { options, peers, telemetry, timers } = this.#context;
+    secure.on('error', () => undefined);
+    const address = plainAddress(secure.remoteAddress ?? '');
+    if (handshake === undefined || address === '') {
+      secure.destroy();
+      return;
+    }
+    const certificate = secure.getPeerX509Certificate();
+    const name =
+      certificate === undefined
+        ? undefined
+        : peers.byCertificate(
+            evidenceOf(certificate, options.caFile !== undefined && secure.authorized, timers.clock.date()),
+            address,
+          );
+    if (name === undefined && options.requireClientCertificate) {
+      telemetry.drop('tls-no-certificate');
+      secure.destroy();
+      return;
+    }
+    handshake.done(secure, name);
+  }
+
+  /** Connects to a server that must prove to be `host`, or whoever is configured for that host and port. */
+  connect(host: string, address: string, port: number, localAddress: string | undefined): TLSSocket {
+    const name = this.#nameOf(host, port);
+    return connect({
+      ...this.#material,
+      host: address,
+      port,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      // RFC 6066 section 3: an address is no server name.
+      ...(/^[0-9.]+$|:/.test(name) ? {} : { servername: name }),
+      rejectUnauthorized: true,
+      checkServerIdentity: (_name: string, shown: PeerCertificate) => identityProblem(shown, name),
+    });
+  }
+
+  #nameOf(host: string, port: number): string {
+    const servers = this.#context.options.servers ?? [];
+    return servers.find((one) => one.host === host && one.port === port)?.name ?? host;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#watch = this.#context.timers.stop(this.#watch);
+    for (const socket of [...this.#handshakes.keys()]) socket.destroy();
+  }
+}
+
+/** Node shows IPv4 peers of a dual-stack socket as ::ffff:a.b.c.d; the mapped form must not get into messages. */
+export const plainAddress = (address: string): string =>
+  address.startsWith('::ffff:') ? address.slice(7) : address;
+
+/** RFC 5922 section 7.2 in the place of HTTP's rules, which would take a wildcard. */
+function identityProblem(shown: PeerCertificate, name: string): Error | undefined {
+  const certificate = new X509Certificate(shown.raw);
+  const names = certificateNames(certificate.subjectAltName, certificate.subject);
+  return namesHost(names, name) ? undefined : new Error('the certificate is of another name');
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unusable';
+
+const maxPemBytes = 1024 * 1024;
+
+async function readMaterial(
+  options: TlsOptions,
+): Promise<{ readonly material: SecureContextOptions; readonly seen: string }> {
+  const seen = await lookOf(options);
+  const [cert, key, ca] = await Promise.all(
+    filesOf(options).map(async (file) => {
+      const { size } = await stat(file);
+      if (size > maxPemBytes) throw new Error('agent: a PEM file is too large');
+      return readFile(file, 'utf8');
+    }),
+  );
+  if (cert === undefined || key === undefined) throw new Error('agent: certificate and key are needed');
+  const material: SecureContextOptions = {
+    cert,
+    key,
+    ...(ca === undefined ? {} : { ca }),
+    minVersion: 'TLSv1.2',
+    ciphers,
+    honorCipherOrder: true,
+    secureOptions,
+  };
+  // Made once to see that it works: a key of another certificate is found out here, before anything uses it.
+  createSecureContext(material);
+  if (new X509Certificate(cert).validTo === '') throw new Error('agent: the certificate cannot be read');
+  return { material, seen };
+}
+
+const filesOf = ({ certFile, keyFile, caFile }: TlsOptions): string[] => [
+  certFile,
+  keyFile,
+  ...(caFile === undefined ? [] : [caFile]),
+];
+
+/** What the files look like from outside; '' while one of them is away. */
+async function lookOf(options: TlsOptions): Promise<string> {
+  try {
+    const looks = await Promise.all(
+      filesOf(options).map(async (file) => {
+        const { mtimeMs, size, ino } = await stat(file);
+        return `${mtimeMs} ${size} ${ino}`;
+      }),
+    );
+    return looks.join('\n');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,62 @@
+import { execFileSync } from 'node:child_process';
+import { createHash, X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+
+export interface Pair {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly cert: string;
+  readonly key: string;
+  /** SHA-256 of the certificate, lower-case hex. */
+  readonly fingerprint: string;
+}
+
+/** Certificates made for one test by the openssl program, in a folder that goes with it. */
+export class Certificates {
+  readonly folder = mkdtempSync(join(tmpdir(), 'sallyport-certs-'));
+  readonly authority: Pair;
+  readonly #program = 'openssl';
+  #count = 0;
+
+  constructor(test: Test) {
+    test.teardown(() => rmSync(this.folder, { recursive: true, force: true }));
+    this.authority = this.#make('Test Authority', [], null);
+  }
+
+  #openssl(...args: string[]): void {
+    execFileSync(this.#program, args, { stdio: 'pipe' });
+  }
+
+  #make(subject: string, altNames: readonly string[], issuer: Pair | null): Pair {
+    const base = join(this.folder, `c${++this.#count}`);
+    const [certFile, keyFile, requestFile, extensionFile] = ['.crt', '.key', '.csr', '.ext'].map(
+      (end) => base + end,
+    ) as [string, string, string, string];
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile];
+    const subj = ['-subj', `/CN=${subject}`];
+    const names = altNames.length === 0 ? [] : ['-addext', `subjectAltName=${altNames.join(',')}`];
+    if (issuer === null) {
+      this.#openssl('req', '-x509', ...key, ...subj, ...names, '-days', '30', '-out', certFile);
+    } else {
+      writeFileSync(extensionFile, altNames.length === 0 ? '' : `subjectAltName=${altNames.join(',')}\n`);
+      this.#openssl('req', '-new', ...key, ...subj, '-out', requestFile);
+      const by = ['-CA', issuer.certFile, '-CAkey', issuer.keyFile, '-CAcreateserial', '-days', '30'];
+      this.#openssl('x509', '-req', '-in', requestFile, ...by, '-extfile', extensionFile, '-out', certFile);
+    }
+    const cert = readFileSync(certFile, 'utf8');
+    const fingerprint = createHash('sha256').update(new X509Certificate(cert).raw).digest('hex');
+    return { certFile, keyFile, cert, key: readFileSync(keyFile, 'utf8'), fingerprint };
+  }
+
+  /** By our authority; `altNames` as `DNS:a`, `URI:sip:b`, `IP:127.0.0.1`. */
+  issued(subject: string, ...altNames: string[]): Pair {
+    return this.#make(subject, altNames, this.authority);
+  }
+
+  selfSigned(subject: string, ...altNames: string[]): Pair {
+    return this.#make(subject, altNames, null);
+  }
+}
