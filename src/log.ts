@@ -29,6 +29,8 @@ const levels: Readonly<Record<AppEvent['event'], 'debug' | 'info' | 'warn' | 'er
   'agent-state': 'warn',
   'trunk-state': 'warn',
   'sip-refused': 'info',
+  canary: 'info',
+  'recording-state': 'warn',
   'controller-started': 'info',
   'controller-ready': 'info',
   'controller-stopping': 'info',
@@ -37,7 +39,7 @@ const levels: Readonly<Record<AppEvent['event'], 'debug' | 'info' | 'warn' | 'er
 
 /** A part that came back is news; only one that went is a warning. */
 const levelOf = (event: AppEvent): 'debug' | 'info' | 'warn' | 'error' => {
-  const back = 'state' in event && (event.state === 'up' || event.state === 'healthy');
+  const back = 'state' in event && (event.state === 'up' || event.state === 'healthy' || event.state === 'armed');
   return back ? 'info' : levels[event.event];
 };
 

@@ -14,6 +14,7 @@ import type { Journal as JournalFile } from './journal/log.js';
 import type { RedisLists } from './lists/redis-lists.js';
 import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
+import { canarySip, openCanaries, uncounted } from './open-canaries.js';
 import { openConfiguredJournal, openLists, openMedia } from './open-parts.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
 import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
@@ -23,6 +24,7 @@ import { SipEndpoint } from './sip/endpoint.js';
 import { remoteAgent, type SipListener, startAgentIfEmbedded } from './sip-agent.js';
 import { steadyClock } from './steady-clock.js';
 import { Supervision } from './supervision.js';
+import { makeIdentity } from './vault/age-keys.js';
 
 export type { SipListener } from './sip-agent.js';
 
@@ -107,7 +109,11 @@ const start = async (
   journalled = journalledEvents(rows);
 
   const { lists, orders, counters, callers } = await openLists(config, clock, emit, closers);
-  const { recorder, media } = await openMedia(config, clock, emit, rows, closers);
+  // The one key that opens anything recorded here, and that only where it was a test call: made now, and never kept.
+  const { identity } = makeIdentity();
+  const canaries = await openCanaries(config, { journal: rows, emit, clock, identity });
+  const heardBy = canaries === null ? null : identity.recipient;
+  const { recorder, media } = await openMedia(config, clock, emit, rows, closers, heardBy);
 
   const agent = await startAgentIfEmbedded(config, sipTimers, version);
   if (agent !== null) closers.push(() => agent.agent.stop());
@@ -129,10 +135,15 @@ const start = async (
       recorder,
       dialer: endpoint.dialer,
       bridge: endpoint.bridge,
-      surroundings: surroundingsOf(config, orders, steady),
+      surroundings: surroundingsOf(
+        config,
+        orders,
+        steady,
+        (facility) => canaries?.recording(facility) ?? 'armed',
+      ),
       prompts,
       callers,
-      counters,
+      counters: uncounted(counters, config),
       orders,
       policy: policyOf(config),
       clock,
@@ -156,8 +167,12 @@ const start = async (
     emit,
     clock,
     config,
+    canaries,
   });
-  supervised = (event) => supervision.observe(event);
+  supervised = (event) => {
+    supervision.observe(event);
+    canaries?.observe(event);
+  };
   const control = await startControl({
     path: config.control.socket,
     control: supervision,
@@ -177,6 +192,7 @@ const start = async (
   await rows.append('controller-started', startRow(config, version, prompts.version));
   await endpoint.start(taker);
   emit({ event: 'controller-started', version, node: config.controller.name });
+  await canaries?.start(canarySip(config, agent?.sip ?? []));
   return {
     controller: taker,
     lists,
@@ -187,6 +203,7 @@ const start = async (
     agentStats: () => agent?.agent.stats() ?? null,
     checks,
     stop: async (drainMs) => {
+      await canaries?.stop();
       await taker.stop(drainMs ?? config.controller.drainSeconds * 1000);
       // The parts go in the order they came, but the journal: its last row says that all else is closed.
       const [closeJournal, ...rest] = closers.splice(0);

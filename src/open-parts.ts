@@ -13,10 +13,11 @@ import { openOrders, type SharedOrders } from './lists/orders.js';
 import { createRedisLists, type RedisLists, type RedisListsOptions } from './lists/redis-lists.js';
 import { createMedia, type MediaPools } from './media/media.js';
 import { openVault } from './open-vault.js';
-import { redisOf } from './options.js';
+import { canaryLegOf, redisOf } from './options.js';
 import { ownPrompts } from './prompts/catalogue.js';
 import { createRecorder, type SpoolRecorder } from './recording/recorder.js';
 import { journalledAttestation } from './rows.js';
+import type { Recipient } from './vault/age-keys.js';
 
 /** The parts that take several lines of configuration to open. Each is pushed to `closers` once it is open. */
 
@@ -118,6 +119,7 @@ export const openMedia = async (
   emit: Emit,
   rows: Journal,
   closers: (() => unknown)[],
+  canary: Recipient | null = null,
 ): Promise<{ readonly recorder: SpoolRecorder; readonly media: MediaPools }> => {
   const recorder = createRecorder({
     // With its process, what the node's own user may write is judged too, and not only what we may.
@@ -133,7 +135,8 @@ export const openMedia = async (
             },
           ],
     ),
-    vault: await openVault(config),
+    vault: await openVault(config, canary),
+    isCanary: canaryLegOf(config),
     emit,
     clock,
     limits: {

@@ -1,6 +1,7 @@
+import { CANARY_KEY } from './config/check-canaries.js';
 import type { Config } from './config/schema.js';
 import type { RecordingVault } from './recording/vault-port.js';
-import { parseRecipient } from './vault/age-keys.js';
+import { parseRecipient, type Recipient } from './vault/age-keys.js';
 import { VaultError } from './vault/errors.js';
 import { readRecipientFile } from './vault/key-files.js';
 import { createLocalStore } from './vault/local-store.js';
@@ -15,9 +16,12 @@ export const storeOf = ({ recording }: Pick<Config, 'recording'>): Store =>
 
 /**
  * The vault, with every key read: one that is missing or malformed refuses to start, for it would be found out by the
- * first recording that nobody can open. Rejects with VaultError.
+ * first recording that nobody can open. `canary` opens test calls' recordings besides. Rejects with VaultError.
  */
-export const openVault = async (config: Pick<Config, 'recording'>): Promise<RecordingVault> => {
+export const openVault = async (
+  config: Pick<Config, 'recording'>,
+  canary: Recipient | null = null,
+): Promise<RecordingVault> => {
   const { keys, facilities, sealed } = config.recording.vault;
   const read = new Map<string, VaultKey>();
   for (const [id, { role, recipient: text, recipientFile }] of Object.entries(keys)) {
@@ -39,5 +43,8 @@ export const openVault = async (config: Pick<Config, 'recording'>): Promise<Reco
     store: storeOf(config),
     facilities: new Map(Object.entries(facilities).map(([name, ids]) => [name, named(ids)])),
     sealed: named(sealed),
+    ...(canary === null
+      ? {}
+      : { canary: { id: CANARY_KEY, role: 'canary' as const, recipient: canary } }),
   });
 };

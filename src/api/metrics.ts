@@ -63,6 +63,21 @@ export class Metrics {
     'where',
     'code',
   ]);
+  readonly #canaries = this.#counter(
+    'sallyport_canary_calls_total',
+    'Test calls, by facility, kind and outcome (passed, failed, unknown).',
+    ['facility', 'kind', 'outcome'],
+  );
+  readonly #canarySeconds = this.#histogram(
+    'sallyport_canary_call_seconds',
+    'Time a test call took with all that was looked at after it, by kind.',
+    ['kind'],
+  );
+  readonly #recordingArmed = this.#gauge(
+    'sallyport_canary_recording_armed',
+    '0 while failed test calls keep a facility from recording.',
+    ['facility'],
+  );
   readonly #recordings = this.#counter('sallyport_recordings_total', 'Recordings finished.', []);
   readonly #underWay: Gauge<string>;
 
@@ -135,6 +150,13 @@ export class Metrics {
         return;
       case 'call-effect-failed':
         this.#faults.inc({ where: event.effect, code: event.code });
+        return;
+      case 'canary':
+        this.#canaries.inc({ facility: event.facility, kind: event.kind, outcome: event.outcome });
+        this.#canarySeconds.observe({ kind: event.kind }, event.ms / 1000);
+        return;
+      case 'recording-state':
+        this.#recordingArmed.set({ facility: event.facility }, event.state === 'armed' ? 1 : 0);
         return;
       case 'recording-finished':
         this.#recordings.inc();

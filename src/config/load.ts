@@ -3,6 +3,7 @@ import { dirname, relative, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { checkDialPlan, type DialPlan } from '../core/number.js';
+import { checkCanaries } from './check-canaries.js';
 import { type Config, configSchema } from './schema.js';
 
 /** One thing wrong with a configuration file, with the place where it stands. */
@@ -175,6 +176,7 @@ const crossCheck = (config: Config): Crossed[] => {
     }
   }
   problems.push(...checkTrunks(config), ...checkNodes(config), ...checkHeads(config), ...checkVault(config));
+  problems.push(...checkCanaries(config));
   return problems;
 };
 
@@ -347,6 +349,9 @@ const absolute = (config: Config, folder: string): Config => {
     },
     prompts: { directory: maybe(config.prompts.directory) },
     control: { ...config.control, socket: path(config.control.socket) },
+    ...(config.canaries === undefined
+      ? {}
+      : { canaries: { ...config.canaries, state: path(config.canaries.state) } }),
     recording: {
       ...config.recording,
       directory: path(config.recording.directory),

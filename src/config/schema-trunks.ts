@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SERVICE_CLASSES } from '../core/number.js';
-import { address, headerName, name, port, seconds, transport } from './shapes.js';
+import { address, e164, headerName, name, port, seconds, transport } from './shapes.js';
 
 /** Headers the dialog, the media or the identity of a call hangs on: never copied from one leg to the other. */
 const neverCopied = new Set(
@@ -126,10 +126,7 @@ const facilityTrunk = z
       ),
     dialPlan: name.default('default').describe('Name of a plan under `dialPlans`.'),
     carriers: z.array(name).min(1).max(8).describe('Carrier trunks to try, in order.'),
-    presentedNumber: z
-      .string()
-      .regex(/^\+[1-9]\d{6,14}$/, 'must be an E.164 number with +')
-      .describe('The number the called party sees.'),
+    presentedNumber: e164.describe('The number the called party sees.'),
   })
   .refine(
     (trunk) => trunk.conversation === 'here' || (trunk.caller.from !== 'pin' && !trunk.offerPrivateCall),
@@ -165,6 +162,14 @@ const carrierTrunk = z
     firstResponseSeconds: seconds(60)
       .default(15)
       .describe('How long to wait for a first ringing or final response before the next trunk is tried.'),
+    only: z
+      .array(e164)
+      .min(1)
+      .max(1000)
+      .optional()
+      .describe(
+        'Takes calls to these numbers and to no other, and no other carrier takes one to them: for test calls (`canaries`).',
+      ),
     copyHeaders: z
       .array(
         // One letter is a compact form (RFC 3261 section 7.3.3): another name for a header that may be in the set.

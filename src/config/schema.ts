@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { canaries } from './schema-canaries.js';
 import { facility, policy } from './schema-policy.js';
 import { dialPlan, trunks } from './schema-trunks.js';
 import { address, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
@@ -380,6 +381,7 @@ export const configSchema = z.strictObject({
   recording,
   journal,
   policy,
+  canaries: canaries.optional(),
   control,
   http,
   log,

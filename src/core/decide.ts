@@ -177,6 +177,12 @@ const limits = (input: DecisionInput): Decision | null => {
   return excess === null ? null : overLimit(input, excess);
 };
 
+/** Written so that a value nobody knows disarms. */
+const disarmed = (input: DecisionInput): Decision | null =>
+  input.circumstances.recording === 'armed'
+    ? null
+    : refused(input, 'recording-disarmed', 'recording-disarmed');
+
 /** `privileged`: that the number is privileged all the same, for whoever asks what such a refusal hides. */
 const overLimit = (input: DecisionInput, excess: Excess, privileged?: Reason): Decision => {
   const over = ((): Refused => {
@@ -273,7 +279,13 @@ export const decisionTable: readonly DecisionRow[] = [
     outcome: 'refused',
     match: limits,
   },
-  { order: 10, question: 'Otherwise', outcome: 'monitored', match: otherwise },
+  {
+    order: 10,
+    question: 'Has a test call shown that recordings of this facility cannot be trusted?',
+    outcome: 'refused: try again',
+    match: disarmed,
+  },
+  { order: 11, question: 'Otherwise', outcome: 'monitored', match: otherwise },
 ];
 
 /** What each row said, in order, up to the one that decided: for `sallyport explain` and the console. */

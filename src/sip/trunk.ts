@@ -42,6 +42,8 @@ export interface CarrierTrunk {
   readonly firstResponseMs: number;
   /** Headers of the caller's INVITE that are passed on. Nothing else is. */
   readonly copyHeaders: readonly string[];
+  /** Takes calls to these numbers (E.164) and no others, and no other carrier takes one to them. */
+  readonly only?: readonly string[];
 }
 
 /** `address:port` as a SIP URI holds it: IPv6 in brackets (RFC 3261 section 25.1, hostport). */

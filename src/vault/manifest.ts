@@ -12,7 +12,7 @@ export interface StoredFile {
 /** A key a recording is encrypted to. Public: it tells which identity opens it. */
 export interface UsedKey {
   readonly id: string;
-  readonly role: 'facility' | 'escrow';
+  readonly role: 'facility' | 'escrow' | 'canary';
   readonly recipient: string;
 }
 
@@ -23,6 +23,8 @@ export interface Manifest {
   readonly createdAt: string;
   readonly receivedAt: string;
   readonly sealed: { readonly why: string; readonly at: string } | null;
+  /** A test call's recording: nobody's words, and no evidence worth keeping for long. */
+  readonly canary: boolean;
   readonly seconds: number;
   readonly complete: boolean;
   readonly keys: readonly UsedKey[];
@@ -57,7 +59,7 @@ const isFile = (callId: CallId, file: unknown): file is StoredFile =>
 const isKey = (key: unknown): key is UsedKey =>
   isRecord(key) &&
   isText(key.id) &&
-  (key.role === 'facility' || key.role === 'escrow') &&
+  (key.role === 'facility' || key.role === 'escrow' || key.role === 'canary') &&
   isText(key.recipient);
 
 const isSealed = (sealed: unknown): sealed is Manifest['sealed'] =>
@@ -84,5 +86,8 @@ export const readManifest = (bytes: Buffer | null, name: string): Manifest => {
   if (!Array.isArray(keys) || keys.length > MAX_KEYS || !keys.every(isKey)) throw wrong();
   if (!Array.isArray(files) || files.length === 0 || files.length > MAX_FILES) throw wrong();
   if (!files.every((file) => isFile(callId, file)) || !isText(details, MAX_MANIFEST)) throw wrong();
-  return { callId, facility, createdAt, receivedAt, sealed, seconds, complete, keys, files, details };
+  // Only a test call's recording may open with a key of this process.
+  const { canary = false } = value;
+  if (typeof canary !== 'boolean' || (!canary && keys.some(({ role }) => role === 'canary'))) throw wrong();
+  return { callId, facility, createdAt, receivedAt, sealed, canary, seconds, complete, keys, files, details };
 };

@@ -100,6 +100,7 @@ export const input = (change: Partial<DecisionInput> = {}): DecisionInput => ({
     lockdown: 'off',
     schedule: 'open',
     suspended: false,
+    recording: 'armed',
     usage: noUsage,
     text: false,
   },
