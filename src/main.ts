@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 import type { AgentStats, SipTimers } from './agent/agent.js';
+import type { CanaryView } from './api/control.js';
 import { startControl } from './api/control-server.js';
 import { type Check, startHealth } from './api/health.js';
 import { Metrics } from './api/metrics.js';
@@ -43,6 +44,8 @@ export interface Sallyport {
   /** Gauges and counters of the embedded agent; null with a drachtio-server. */
   readonly agentStats: () => AgentStats | null;
   readonly checks: () => readonly Check[];
+  /** What test calls have shown; empty where the configuration has none. */
+  readonly canaries: () => readonly CanaryView[];
   /** Drains, ends what is left, and closes every part. */
   stop(drainMs?: number): Promise<void>;
 }
@@ -202,6 +205,7 @@ const start = async (
     healthPort: health.port,
     agentStats: () => agent?.agent.stats() ?? null,
     checks,
+    canaries: () => canaries?.view() ?? [],
     stop: async (drainMs) => {
       await canaries?.stop();
       await taker.stop(drainMs ?? config.controller.drainSeconds * 1000);
