@@ -307,7 +307,9 @@ export class Calls {
     if (this.#canary(row)) {
       if (typeof callId !== 'string') return;
       this.#canaryOpen.delete(callId);
-      if (!row.abandoned && this.#phaseOf(row.at) === 'in') this.#totals.canaryCalls += 1;
+      if (!row.abandoned && this.#phaseOf(row.at) === 'in' && this.#isScope(facilityOf(row))) {
+        this.#totals.canaryCalls += 1;
+      }
       return;
     }
     if (typeof callId !== 'string') {

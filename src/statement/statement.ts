@@ -22,11 +22,6 @@ const notKept: readonly NotKept[] = [
     where:
       'each monitored call refused for it raised an alarm (spool-unusable); the moments in between are not kept by this version',
   },
-  {
-    what: 'Results of test calls to known privileged and ordinary numbers',
-    where:
-      'not kept by this version; that the lists answer correctly for a canary number of each class is a condition of being armed',
-  },
   { what: 'Reads of recordings and of sealed recordings', where: 'not kept by this version' },
   { what: 'How long recordings were kept, and their deletion', where: 'not kept by this version' },
   {
@@ -120,6 +115,7 @@ const statementOf = (
     outages: totals.outages.json(),
     attestation: totals.attestation.json(),
     orders: orders.json(period.from, period.to),
+    canaries: totals.canaries.json(calls.canaryCalls),
     alarms: totals.alarms.json(),
     otherParties: totals.otherParties.json(),
     decidedAgain: totals.decidedAgain.json(),

@@ -105,6 +105,13 @@ trunks:
         - X-Billing
     - name: east
       address: 192.0.2.10
+    - name: test
+      address: 192.0.2.30
+      keepaliveSeconds: 0
+      only:
+        - "+12125550181"
+        - "+12125550182"
+        - "+12125550183"
 lists:
   redis:
     host: redis.example.com
@@ -238,6 +245,26 @@ policy:
   onThreeWay: warn
   threeWayScore: 80
   lockdown: true
+canaries:
+  address: 192.0.2.20
+  carrier: test
+  sip:
+    address: 192.0.2.40
+    port: 5099
+  everyMinutes: 31
+  firstSeconds: 6
+  retrySeconds: 21
+  retries: 7
+  maxSilentHours: 6
+  state: ./canaries.json
+  facilities:
+    north:
+      trunk: north-phones
+      port: 5072
+      caller: tester
+      privileged: "+12125550181"
+      monitored: "+12125550182"
+      unlisted: "+12125550183"
 control:
   socket: ./control.sock
   supervisors:
@@ -291,6 +318,7 @@ const kinds = (path: Path): string =>
     .replace(/^(facilities\.<name>\.(?:units|phones))\.[^.]+/, '$1.<name>')
     .replace(/^(recording\.vault\.keys)\.[^.]+/, '$1.<name>')
     .replace(/^(recording\.vault\.facilities)\..*$/, '$1')
+    .replace(/^(canaries\.facilities)\.[^.]+/, '$1.<name>')
     .replace(/\.(services|speedDials)\..*$/, '.$1');
 
 /** Paths of every mapping and of every scalar value of the sample. */
@@ -315,7 +343,7 @@ const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
 })();
 
 const freeKeys =
-  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.vault\.(keys|facilities))$/;
+  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.vault\.(keys|facilities)|canaries\.facilities)$/;
 
 t.test('the full sample is read as it stands', async (t) => {
   const config = parse(full);
@@ -336,7 +364,9 @@ t.test('the reference names every key, each with its meaning', async (t) => {
   const inSample = new Set(places.keys.map(kinds));
   for (const one of inSample) {
     if (
-      !/^(dialPlans|facilities|facilities\.<name>\.(units|phones)|recording\.vault\.keys)\.<name>$/.test(one)
+      !/^(dialPlans|facilities|facilities\.<name>\.(units|phones)|recording\.vault\.keys|canaries\.facilities)\.<name>$/.test(
+        one,
+      )
     )
       t.ok(known.has(one), `${one} is in the reference`);
   }
