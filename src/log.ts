@@ -39,7 +39,8 @@ const levels: Readonly<Record<AppEvent['event'], 'debug' | 'info' | 'warn' | 'er
 
 /** A part that came back is news; only one that went is a warning. */
 const levelOf = (event: AppEvent): 'debug' | 'info' | 'warn' | 'error' => {
-  const back = 'state' in event && (event.state === 'up' || event.state === 'healthy' || event.state === 'armed');
+  const back =
+    'state' in event && (event.state === 'up' || event.state === 'healthy' || event.state === 'armed');
   return back ? 'info' : levels[event.event];
 };
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Canaries, type FacilityCanaries } from './canary/canaries.js';
-import { MenuEar } from './canary/menu-ear.js';
 import type { Clock, Emit, Journal } from './call/ports.js';
 import type { Counters } from './call/talk.js';
+import { Canaries, type FacilityCanaries } from './canary/canaries.js';
+import { MenuEar } from './canary/menu-ear.js';
 import type { Config } from './config/schema.js';
 import type { FacilityId, Leg } from './core/leg.js';
 import { languages } from './core/prompt.js';

@@ -43,8 +43,6 @@ export const openVault = async (
     store: storeOf(config),
     facilities: new Map(Object.entries(facilities).map(([name, ids]) => [name, named(ids)])),
     sealed: named(sealed),
-    ...(canary === null
-      ? {}
-      : { canary: { id: CANARY_KEY, role: 'canary' as const, recipient: canary } }),
+    ...(canary === null ? {} : { canary: { id: CANARY_KEY, role: 'canary' as const, recipient: canary } }),
   });
 };

@@ -3,7 +3,14 @@ import { readFileSync } from 'node:fs';
 import type { AppEvent } from './call/events.js';
 import type { Emit, Journal, JsonObject, Surroundings } from './call/ports.js';
 import type { Config } from './config/schema.js';
-import { type CallerId, canaryTrunk, type FacilityId, type Leg, type Origin, type TrunkId } from './core/leg.js';
+import {
+  type CallerId,
+  canaryTrunk,
+  type FacilityId,
+  type Leg,
+  type Origin,
+  type TrunkId,
+} from './core/leg.js';
 import type { DialPlan } from './core/number.js';
 import type { Policy, PolicyVersion } from './core/policy.js';
 import { schedulesAt } from './core/schedule.js';

@@ -153,7 +153,8 @@ export const alarmTexts = {
   'spool-unusable': 'The spool cannot take a recording.',
   'canary-failed': 'A test call did not come out as it must; nothing is recorded in its facility meanwhile.',
   'canary-unknown': 'Test calls of a facility cannot be made, however often they are tried.',
-  'canary-silent': 'No test calls of a facility have passed for too long; nothing is recorded there meanwhile.',
+  'canary-silent':
+    'No test calls of a facility have passed for too long; nothing is recorded there meanwhile.',
   'canary-state-unkept': 'Whether recording is disarmed could not be kept over a restart.',
 } as const;
 export type AlarmCode = keyof typeof alarmTexts;

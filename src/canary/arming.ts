@@ -71,7 +71,11 @@ export const whenSilent = (
     return { state: known, change: null, alarms: [] };
   }
   const after = disarmed(known, 'silent', now);
-  return { state: after, change: changeOf(known, after), alarms: [{ alarm: 'canary-silent', detail: 'silent' }] };
+  return {
+    state: after,
+    change: changeOf(known, after),
+    alarms: [{ alarm: 'canary-silent', detail: 'silent' }],
+  };
 };
 
 /**
@@ -86,7 +90,9 @@ export const afterSet = (
   jitter: number,
 ): Judged => {
   const everyMs = rules.everyMs * (1 + jitter / 10);
-  const kinds = new Set(results.filter(({ verdict }) => verdict.outcome === 'passed').map(({ kind }) => kind));
+  const kinds = new Set(
+    results.filter(({ verdict }) => verdict.outcome === 'passed').map(({ kind }) => kind),
+  );
   const failed = results.filter(({ verdict }) => verdict.outcome === 'failed');
   if (failed.length === 0 && kinds.size === 3 && results.length === 3) {
     const passed: FacilityState = {

@@ -5,8 +5,8 @@ import { createPhone, type Phone } from '../phones/sip-phone.js';
 import type { Identity } from '../vault/age-keys.js';
 import type { Store } from '../vault/store.js';
 import {
-  afterSet,
   type ArmingRules,
+  afterSet,
   type CanaryResult,
   cleared,
   disarmedAs,
@@ -148,7 +148,11 @@ export class Canaries {
   async start(sip: { readonly host: string; readonly port: number }): Promise<void> {
     this.#sip = sip;
     for (const facility of this.#facilities.values()) {
-      const { state, change, alarms } = whenSilent(facility.state, this.#options.rules, this.#options.clock.wall());
+      const { state, change, alarms } = whenSilent(
+        facility.state,
+        this.#options.rules,
+        this.#options.clock.wall(),
+      );
       facility.state = state;
       await this.#keep();
       if (change === null) this.#tell(facility);
@@ -320,7 +324,10 @@ export class Canaries {
   async #changed(
     facility: Facility,
     by: string,
-    alarms: readonly { readonly alarm: 'canary-failed' | 'canary-unknown' | 'canary-silent'; readonly detail: string }[],
+    alarms: readonly {
+      readonly alarm: 'canary-failed' | 'canary-unknown' | 'canary-silent';
+      readonly detail: string;
+    }[],
   ): Promise<void> {
     for (const one of alarms) this.#alarm(facility, one);
     this.#tell(facility);
@@ -342,7 +349,10 @@ export class Canaries {
 
   #alarm(
     { own }: Facility,
-    { alarm, detail }: { readonly alarm: 'canary-failed' | 'canary-unknown' | 'canary-silent'; readonly detail: string },
+    {
+      alarm,
+      detail,
+    }: { readonly alarm: 'canary-failed' | 'canary-unknown' | 'canary-silent'; readonly detail: string },
   ): void {
     this.#options.emit({ event: 'alarm', alarm, callId: null, detail: `${own.facility}: ${detail}` });
   }
@@ -376,5 +386,7 @@ const measuredOf = (facts: CanaryFacts): JsonObject => ({
   heard: { ...facts.heard },
   ended: facts.ended,
   ...(facts.disk === null ? {} : { disk: { ...facts.disk } }),
-  ...(facts.recording === null ? {} : { recording: JSON.parse(JSON.stringify(facts.recording)) as JsonObject }),
+  ...(facts.recording === null
+    ? {}
+    : { recording: JSON.parse(JSON.stringify(facts.recording)) as JsonObject }),
 });

@@ -55,7 +55,12 @@ const filesBelow = async (dir: string, found: Map<string, number>, depth = 0): P
 };
 
 /** Whether the bytes stand in the file, from a place on. One that is gone by now holds nothing. */
-const holds = async (path: string, from: number, needle: Buffer, budget: { left: number }): Promise<boolean> => {
+const holds = async (
+  path: string,
+  from: number,
+  needle: Buffer,
+  budget: { left: number },
+): Promise<boolean> => {
   const file = await open(path, 'r').catch((error: unknown) => {
     if (isGone(error)) return null;
     throw new Unreadable('spool-file');
@@ -92,7 +97,8 @@ const descriptorsOf = async (
   { name, pid, pidFile }: LookedNode,
   callId: string,
 ): Promise<{ readonly looked: number; readonly what: string[] }> => {
-  const known = pid ?? (pidFile === null ? null : Number.parseInt(await readFile(pidFile, 'utf8').catch(() => ''), 10));
+  const known =
+    pid ?? (pidFile === null ? null : Number.parseInt(await readFile(pidFile, 'utf8').catch(() => ''), 10));
   if (known === null || !Number.isSafeInteger(known)) return { looked: 0, what: [] };
   // Another user's process is not ours to look into: then its files alone were looked at, and the counts say so.
   const names = await readdir(`/proc/${known}/fd`).catch(() => []);

@@ -19,10 +19,16 @@ export const canaryCodes = {
   rung: ['failed', 'The call was refused, and the called phone rang all the same.'],
   'refused-otherwise': ['failed', 'The call was refused, but not because the number is on no list.'],
   'not-heard': ['failed', 'The two were connected, and one did not hear the other.'],
-  'left-on-disk': ['failed', 'Something of the privileged call lay in a spool, in the vault, or was held open.'],
+  'left-on-disk': [
+    'failed',
+    'Something of the privileged call lay in a spool, in the vault, or was held open.',
+  ],
   'recording-unproved': ['failed', 'The recording could not be proved, or stopped.'],
   'recording-missing': ['failed', 'There is no recording of the monitored call.'],
-  'recording-unreadable': ['failed', 'The recording cannot be decrypted, or is not the one its manifest names.'],
+  'recording-unreadable': [
+    'failed',
+    'The recording cannot be decrypted, or is not the one its manifest names.',
+  ],
   'recording-silent': ['failed', 'What was said cannot be heard in the recording.'],
   'channels-wrong': ['failed', 'A party is heard in the other’s channel of the recording.'],
 } as const;
@@ -104,5 +110,7 @@ const recordingCode = (recording: RecordingFinding | null): CanaryCode => {
   const { channels, left, right } = recording;
   if (left.called > STRAY_MS || right.caller > STRAY_MS) return 'channels-wrong';
   // Written so that what was not measured is not heard.
-  return channels === 2 && left.caller >= HEARD_MS && right.called >= HEARD_MS ? 'passed' : 'recording-silent';
+  return channels === 2 && left.caller >= HEARD_MS && right.called >= HEARD_MS
+    ? 'passed'
+    : 'recording-silent';
 };

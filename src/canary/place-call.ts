@@ -6,7 +6,13 @@ import type { Phone } from '../phones/sip-phone.js';
 import { PACKET_SAMPLES, toneSamples } from '../phones/tone.js';
 import type { CallWatch } from './call-watch.js';
 import type { DiskLook, Snapshot } from './disk-look.js';
-import { type CanaryFacts, type CanaryKind, type DiskFinding, noFacts, type RecordingFinding } from './facts.js';
+import {
+  type CanaryFacts,
+  type CanaryKind,
+  type DiskFinding,
+  noFacts,
+  type RecordingFinding,
+} from './facts.js';
 import type { MenuEar } from './menu-ear.js';
 import type { Tones } from './recording-look.js';
 
@@ -94,9 +100,7 @@ const hostOf = (host: string): string => (host.includes(':') ? `[${host}]` : hos
 
 const accepting = async ({ ear, called }: CallKit, nth: number, watch: CallWatch): Promise<void> => {
   if (ear === null) return;
-  const call = await called
-    .incomingCall({ nth: nth + 1, deadlineMs: CONNECT_MS })
-    .catch(() => null);
+  const call = await called.incomingCall({ nth: nth + 1, deadlineMs: CONNECT_MS }).catch(() => null);
   if (call !== null) await ear.accept(call, () => !watch.connected && !watch.isOver);
 };
 

@@ -38,7 +38,8 @@ export const readStates = async (
     const isNew = (error as NodeJS.ErrnoException).code === 'ENOENT';
     return all(() => (isNew ? freshState(now) : disarmedAs('state-unreadable', now)));
   }
-  const states = isRecord(kept) && kept.format === FORMAT && isRecord(kept.facilities) ? kept.facilities : null;
+  const states =
+    isRecord(kept) && kept.format === FORMAT && isRecord(kept.facilities) ? kept.facilities : null;
   return all((facility) => {
     if (states === null) return disarmedAs('state-unreadable', now);
     if (!Object.hasOwn(states, facility)) return freshState(now);
@@ -48,12 +49,17 @@ export const readStates = async (
 };
 
 /** Replaces the file: after a crash either the old or the new one is there, whole. */
-export const writeStates = async (path: string, states: ReadonlyMap<string, FacilityState>): Promise<void> => {
+export const writeStates = async (
+  path: string,
+  states: ReadonlyMap<string, FacilityState>,
+): Promise<void> => {
   await mkdir(dirname(path), { recursive: true });
   const beside = `${path}.tmp`;
   const file = await open(beside, 'w', 0o600);
   try {
-    await file.writeFile(`${JSON.stringify({ format: FORMAT, facilities: Object.fromEntries(states) }, null, 2)}\n`);
+    await file.writeFile(
+      `${JSON.stringify({ format: FORMAT, facilities: Object.fromEntries(states) }, null, 2)}\n`,
+    );
     await file.sync();
   } finally {
     await file.close();

@@ -12,7 +12,8 @@ const viewsOf = async (socket: string): Promise<readonly CanaryView[]> => {
   return canaries;
 };
 
-const localTime = (iso: string | null): string => (iso === null ? 'never' : plain(iso).replace(/\.\d+Z$/, 'Z'));
+const localTime = (iso: string | null): string =>
+  iso === null ? 'never' : plain(iso).replace(/\.\d+Z$/, 'Z');
 
 const nextOf = ({ running, nextAt }: CanaryView): string => (running ? 'now' : localTime(nextAt));
 
@@ -20,7 +21,9 @@ const textOf = (views: readonly CanaryView[]): string =>
   views
     .flatMap((view) => [
       `facility ${plain(view.facility)}: recording is ${
-        view.recording === 'armed' ? 'armed' : `DISARMED since ${localTime(view.since)} (${plain(view.why ?? 'unknown')})`
+        view.recording === 'armed'
+          ? 'armed'
+          : `DISARMED since ${localTime(view.since)} (${plain(view.why ?? 'unknown')})`
       }`,
       `  passed ${localTime(view.passedAt)}, next ${nextOf(view)}`,
       ...(view.last.length === 0
@@ -67,12 +70,18 @@ export const canaryRun = async (facility: string | null, desk: Desk): Promise<vo
     const views = (await viewsOf(desk.socket)).filter(isWanted);
     if (views.every((view) => !view.running && view.sets > (before.get(view.facility)?.sets ?? 0))) {
       show(desk, views);
-      const bad = views.filter(({ last }) => last.length !== 3 || last.some(({ outcome }) => outcome !== 'passed'));
+      const bad = views.filter(
+        ({ last }) => last.length !== 3 || last.some(({ outcome }) => outcome !== 'passed'),
+      );
       if (bad.length === 0) return;
       throw new CommandError('canary-not-passed', `not all test calls passed in ${bad.length} facilities`, 1);
     }
     if (performance.now() > deadline) {
-      throw new CommandError('canary-not-over', 'the test calls are not over; see sallyport canary status', 1);
+      throw new CommandError(
+        'canary-not-over',
+        'the test calls are not over; see sallyport canary status',
+        1,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

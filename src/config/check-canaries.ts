@@ -74,7 +74,8 @@ const checkSection = (config: Config, canaries: Canaries): Found[] => {
         problems.push({ path, message: `is not in \`only\` of the carrier ${carrier.name}` });
       }
       const presented = config.trunks.facilities.find((one) => one.presentedNumber === number);
-      if (presented !== undefined) problems.push({ path, message: `is presented by trunk ${presented.name}` });
+      if (presented !== undefined)
+        problems.push({ path, message: `is presented by trunk ${presented.name}` });
     }
   }
   carrier?.only?.forEach((number, i) => {

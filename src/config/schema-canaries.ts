@@ -22,7 +22,9 @@ export const canaries = z
     address: address.describe(
       'Address of this host they are made from. A packet from there and `port` is the facility’s test call, so no trunk may have it.',
     ),
-    carrier: name.describe('The carrier trunk they go to: an address of this host, `only` for their numbers.'),
+    carrier: name.describe(
+      'The carrier trunk they go to: an address of this host, `only` for their numbers.',
+    ),
     sip: z
       .strictObject({
         address: address.describe('Address.'),

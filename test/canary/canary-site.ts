@@ -53,7 +53,11 @@ export const withCanaries = (config: Config): Config => ({
 });
 
 export const openCanarySite = (t: Test, options: SiteOptions = {}): Promise<Site> =>
-  openSite(t, { lists: canaryLists, ...options, config: (config) => (options.config ?? withCanaries)(config) });
+  openSite(t, {
+    lists: canaryLists,
+    ...options,
+    config: (config) => (options.config ?? withCanaries)(config),
+  });
 
 type CanaryEvent = Extract<AppEvent, { event: 'canary' }>;
 

@@ -31,7 +31,12 @@ const armedAt = async (epoch: number): Promise<void> => {
 };
 
 /** Whether an ordinary monitored call is made, and how it ends where not. */
-const monitoredCall = async (): Promise<{ verdict: string; ending: string; callId: string; reason: string }> => {
+const monitoredCall = async (): Promise<{
+  verdict: string;
+  ending: string;
+  callId: string;
+  reason: string;
+}> => {
   const before = site.callIds().length;
   const call = await site.call(numbers.allowed);
   const isUp = await call.answered({ deadlineMs: 20_000 }).then(
@@ -48,7 +53,10 @@ const monitoredCall = async (): Promise<{ verdict: string; ending: string; callI
   const { verdict, ending, reasons } = await site.cdr(callId);
   return { verdict, ending, callId, reason: reasons[0].code };
 };
-const isDisarmed = async (t: typeof import('tap').default | import('tap').Test, why: string): Promise<void> => {
+const isDisarmed = async (
+  t: typeof import('tap').default | import('tap').Test,
+  why: string,
+): Promise<void> => {
   t.match(await monitoredCall(), {
     verdict: 'refused',
     ending: 'recording-disarmed',

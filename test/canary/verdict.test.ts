@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import {
-  afterSet,
   type ArmingRules,
+  afterSet,
   type CanaryResult,
   cleared,
   type FacilityState,
@@ -74,11 +74,27 @@ t.test('what each test call showed', async (t) => {
     ['monitored', { ...monitored, ...refused('not-allowed') }, 'refused'],
     ['monitored', { ...monitored, decided: privileged.decided }, 'made-private'],
     ['monitored', { ...monitored, recording: null }, 'recording-missing'],
-    ['monitored', { ...monitored, recording: { state: 'missing', code: 'no-manifest' } }, 'recording-missing'],
-    ['monitored', { ...monitored, recording: { state: 'unreadable', code: 'age-cut' } }, 'recording-unreadable'],
-    ['monitored', { ...monitored, recording: { ...heard, left: { caller: 0, called: 0 } } }, 'recording-silent'],
+    [
+      'monitored',
+      { ...monitored, recording: { state: 'missing', code: 'no-manifest' } },
+      'recording-missing',
+    ],
+    [
+      'monitored',
+      { ...monitored, recording: { state: 'unreadable', code: 'age-cut' } },
+      'recording-unreadable',
+    ],
+    [
+      'monitored',
+      { ...monitored, recording: { ...heard, left: { caller: 0, called: 0 } } },
+      'recording-silent',
+    ],
     ['monitored', { ...monitored, recording: { ...heard, channels: 1 } }, 'recording-silent'],
-    ['monitored', { ...monitored, recording: { ...heard, left: heard.right, right: heard.left } }, 'channels-wrong'],
+    [
+      'monitored',
+      { ...monitored, recording: { ...heard, left: heard.right, right: heard.left } },
+      'channels-wrong',
+    ],
     ['monitored', { ...monitored, connected: false, ended: 'recording-unproved' }, 'recording-unproved'],
     ['monitored', { ...monitored, ended: 'recording-lost' }, 'recording-unproved'],
     ['monitored', { ...monitored, connected: false, ended: 'shutdown' }, 'part-unavailable'],
@@ -96,7 +112,9 @@ t.test('what each test call showed', async (t) => {
   for (const [kind, facts, code] of cases) t.equal(judge(kind, facts).code, code, `${kind}: ${code}`);
   const never = new Set<CanaryCode>(['row-unkept']);
   t.same(
-    Object.keys(canaryCodes).filter((code) => !never.has(code as CanaryCode) && !cases.some(([, , c]) => c === code)),
+    Object.keys(canaryCodes).filter(
+      (code) => !never.has(code as CanaryCode) && !cases.some(([, , c]) => c === code),
+    ),
     [],
     'every code is one of these cases',
   );
@@ -111,7 +129,12 @@ const passing = set('passed', 'passed', 'passed');
 t.test('a set of test calls arms, disarms, or is tried again', async (t) => {
   const start = freshState(at(0));
   const good = afterSet(start, passing, rules, at(1000), 0);
-  t.match(good, { state: { recording: 'armed', passedAt: 1000, missed: 0 }, change: null, alarms: [], nextMs: rules.everyMs });
+  t.match(good, {
+    state: { recording: 'armed', passedAt: 1000, missed: 0 },
+    change: null,
+    alarms: [],
+    nextMs: rules.everyMs,
+  });
   t.equal(afterSet(start, passing, rules, at(0), 1).nextMs, 1.1 * rules.everyMs, 'give or take a tenth');
   t.equal(afterSet(start, passing, rules, at(0), -1).nextMs, 0.9 * rules.everyMs);
 
@@ -121,11 +144,27 @@ t.test('a set of test calls arms, disarms, or is tried again', async (t) => {
     change: 'disarmed',
     nextMs: rules.retryMs,
   });
-  t.same(bad.alarms.map(({ alarm }) => alarm), ['canary-failed', 'canary-failed'], 'an alarm each');
-  for (const some of [passing.slice(0, 2), set('passed', 'passed', 'turned-away'), [...passing.slice(0, 2), ...passing.slice(0, 1)], []]) {
-    t.equal(afterSet(bad.state, some, rules, at(3000), 0).state.recording, 'disarmed', 'less than a full set arms nothing');
+  t.same(
+    bad.alarms.map(({ alarm }) => alarm),
+    ['canary-failed', 'canary-failed'],
+    'an alarm each',
+  );
+  for (const some of [
+    passing.slice(0, 2),
+    set('passed', 'passed', 'turned-away'),
+    [...passing.slice(0, 2), ...passing.slice(0, 1)],
+    [],
+  ]) {
+    t.equal(
+      afterSet(bad.state, some, rules, at(3000), 0).state.recording,
+      'disarmed',
+      'less than a full set arms nothing',
+    );
   }
-  t.match(afterSet(bad.state, passing, rules, at(4000), 0), { state: { recording: 'armed', why: null, since: 4000 }, change: 'armed' });
+  t.match(afterSet(bad.state, passing, rules, at(4000), 0), {
+    state: { recording: 'armed', why: null, since: 4000 },
+    change: 'armed',
+  });
   t.match(cleared(bad.state, at(5000)), { recording: 'armed', countedFrom: 5000, missed: 0, passedAt: 1000 });
 });
 
@@ -146,14 +185,24 @@ t.test('what cannot be made is tried a few times, told, and disarms in the end',
   t.same(waits.slice(0, 5), [60_000, 60_000, 60_000, 3_600_000, 3_600_000], 'soon again, three times');
   t.equal(alarms[0], 'canary-unknown');
   t.equal(alarms.at(-1), 'canary-silent');
-  t.ok(disarmedAt !== null && disarmedAt > rules.maxSilentMs && disarmedAt <= rules.maxSilentMs + rules.everyMs);
+  t.ok(
+    disarmedAt !== null && disarmedAt > rules.maxSilentMs && disarmedAt <= rules.maxSilentMs + rules.everyMs,
+  );
   t.equal(state.why, 'silent');
 
   const passed = afterSet(freshState(at(0)), passing, rules, at(0), 0).state;
   t.equal(whenSilent(passed, rules, at(rules.maxSilentMs)).change, null);
-  t.equal(whenSilent(passed, rules, at(rules.maxSilentMs + 1)).change, 'disarmed', 'also found at the next start');
+  t.equal(
+    whenSilent(passed, rules, at(rules.maxSilentMs + 1)).change,
+    'disarmed',
+    'also found at the next start',
+  );
   t.equal(whenSilent(passed, rules, at(Number.NaN)).change, 'disarmed', 'a time nobody knows is no time');
-  t.equal(whenSilent({ ...passed, countedFrom: at(1e9) }, rules, at(5)).state.countedFrom, 5, 'a clock set back');
+  t.equal(
+    whenSilent({ ...passed, countedFrom: at(1e9) }, rules, at(5)).state.countedFrom,
+    5,
+    'a clock set back',
+  );
 });
 
 t.test('only three that passed, or an operator, ever arm', async (t) => {
@@ -171,7 +220,8 @@ t.test('only three that passed, or an operator, ever arm', async (t) => {
           arms += 1;
           if (!isFull) throw new Error('armed by less than a full set');
         }
-        if (codes.some((one) => canaryCodes[one][0] === 'failed') && state.recording !== 'disarmed') throw new Error('armed');
+        if (codes.some((one) => canaryCodes[one][0] === 'failed') && state.recording !== 'disarmed')
+          throw new Error('armed');
         if (!isFull && state.passedAt !== before.passedAt) throw new Error('counted as passed');
       });
     }),
@@ -189,9 +239,18 @@ t.test('what is kept over a restart', async (t) => {
   await writeStates(path, new Map([['north', bad]]));
   t.same((await readStates(path, ['north', 'south'], at(11))).get('north'), bad);
   t.match((await readStates(path, ['north', 'south'], at(11))).get('south'), { recording: 'armed' });
-  for (const text of ['', '{', '[]', '{"format":"other"}', readFileSync(path, 'utf8').replace('"disarmed"', '"other"')]) {
+  for (const text of [
+    '',
+    '{',
+    '[]',
+    '{"format":"other"}',
+    readFileSync(path, 'utf8').replace('"disarmed"', '"other"'),
+  ]) {
     writeFileSync(path, text);
-    t.match((await readStates(path, ['north'], at(11))).get('north'), { recording: 'disarmed', why: 'state-unreadable' });
+    t.match((await readStates(path, ['north'], at(11))).get('north'), {
+      recording: 'disarmed',
+      why: 'state-unreadable',
+    });
   }
 });
 
@@ -223,7 +282,10 @@ t.test('what lies on a disk is found by its name and by its sound', async (t) =>
   t.equal(await state(), 'clean');
   t.equal((await disk.look(null, callId, [sound], now)).state, 'unreadable');
   t.equal((await disk.look(before, null, [sound], now)).state, 'unreadable');
-  const gone = new DiskLook({ nodes: [{ ...node, spool: join(spool, 'gone') }], store: { list: async () => [] } });
+  const gone = new DiskLook({
+    nodes: [{ ...node, spool: join(spool, 'gone') }],
+    store: { list: async () => [] },
+  });
   t.equal(await gone.snapshot(), null);
   t.equal((await gone.look(before, callId, [sound], now)).state, 'unreadable');
 });
