@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Metrics } from '../api/metrics.js';
+import { canaryCodes } from '../canary/judge.js';
 import { alarmCodes, alarmTexts } from '../call/events.js';
 import { configReference } from '../config/reference.js';
 import { decisionTable } from '../core/decide.js';
@@ -97,6 +98,10 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
       String(called),
       String(caller),
     ]),
+  ),
+  'canary-codes': table(
+    ['code', 'outcome', 'meaning'],
+    Object.entries(canaryCodes).map(([code, [outcome, text]]) => [`\`${code}\``, outcome, text]),
   ),
   'vault-codes': table(
     ['code', 'meaning'],
