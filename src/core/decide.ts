@@ -275,17 +275,12 @@ export const decisionTable: readonly DecisionRow[] = [
   },
   {
     order: 9,
-    question: 'Does a schedule, a suspension, the number of calls or their frequency forbid it now?',
+    question:
+      'Does a schedule, a suspension, the number of calls, their frequency or a failed test call forbid it now?',
     outcome: 'refused',
-    match: limits,
+    match: (input) => limits(input) ?? disarmed(input),
   },
-  {
-    order: 10,
-    question: 'Has a test call shown that recordings of this facility cannot be trusted?',
-    outcome: 'refused: try again',
-    match: disarmed,
-  },
-  { order: 11, question: 'Otherwise', outcome: 'monitored', match: otherwise },
+  { order: 10, question: 'Otherwise', outcome: 'monitored', match: otherwise },
 ];
 
 /** What each row said, in order, up to the one that decided: for `sallyport explain` and the console. */

@@ -229,7 +229,7 @@ t.test('the CDR of a monitored call splits its time, and counts no tear-down as 
     t.match(world.rows[0], {
       kind: 'decision',
       body: {
-        row: 11,
+        row: 10,
         verdict: 'monitored',
         decidedAt: /^\d{4}-\d\d-\d\dT.*Z$/,
         claimsPrivate: false,

@@ -159,6 +159,7 @@ export const everyRefusal = (): readonly Refused[] => {
     refused(circumstances({ usage: usageOf(1) })),
     refused(used({ recent: 100 })),
     refused({ ...used({ idleMs: 1 }), policy: cooling }),
+    refused(circumstances({ recording: 'disarmed' })),
   ];
 };
 export const aPrivateOf = (as: PrivilegedClass): Private =>
