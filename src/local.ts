@@ -266,6 +266,9 @@ const overlaid = (
       ...(node.spool === undefined ? {} : { spool: node.spool }),
     })),
   },
+  ...(config.canaries === undefined
+    ? {}
+    : { canaries: { ...config.canaries, state: join(dir, 'canaries.json') } }),
   recording: {
     ...config.recording,
     directory: join(dir, 'recordings'),

@@ -33,6 +33,8 @@ const levels: Readonly<Record<AppEvent['event'], 'debug' | 'info' | 'warn' | 'er
   'trunk-state': 'warn',
   'sip-refused': 'info',
   'retention-state': 'warn',
+  canary: 'info',
+  'recording-state': 'warn',
   'controller-started': 'info',
   'controller-ready': 'info',
   'controller-stopping': 'info',
@@ -42,7 +44,11 @@ const levels: Readonly<Record<AppEvent['event'], 'debug' | 'info' | 'warn' | 'er
 /** A part that came back is news; only one that went is a warning. */
 const levelOf = (event: AppEvent): 'debug' | 'info' | 'warn' | 'error' => {
   const back =
-    'state' in event && (event.state === 'up' || event.state === 'healthy' || event.state === 'kept-up');
+    'state' in event &&
+    (event.state === 'up' ||
+      event.state === 'healthy' ||
+      event.state === 'kept-up' ||
+      event.state === 'armed');
   return back ? 'info' : levels[event.event];
 };
 

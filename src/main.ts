@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 import type { AgentStats, SipTimers } from './agent/agent.js';
+import type { CanaryView } from './api/control.js';
 import { startControl } from './api/control-server.js';
 import { type Check, startHealth } from './api/health.js';
 import { Metrics } from './api/metrics.js';
@@ -15,6 +16,7 @@ import type { Journal as JournalFile } from './journal/log.js';
 import type { RedisLists } from './lists/redis-lists.js';
 import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
+import { canarySip, openCanaries, uncounted } from './open-canaries.js';
 import { openConfiguredJournal, openLists, openMedia, watchExpiry } from './open-parts.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
 import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
@@ -26,6 +28,7 @@ import { remoteAgent, type SipListener, startAgentIfEmbedded } from './sip-agent
 import { steadyClock } from './steady-clock.js';
 import { Supervision } from './supervision.js';
 import { type Seen, watchUsable } from './usable.js';
+import { makeIdentity } from './vault/age-keys.js';
 
 export type { SipListener } from './sip-agent.js';
 
@@ -44,6 +47,8 @@ export interface Sallyport {
   /** Gauges and counters of the embedded agent; null with a drachtio-server. */
   readonly agentStats: () => AgentStats | null;
   readonly checks: () => readonly Check[];
+  /** What test calls have shown; empty where the configuration has none. */
+  readonly canaries: () => readonly CanaryView[];
   /** Drains, ends what is left, and closes every part. */
   stop(drainMs?: number): Promise<void>;
 }
@@ -110,7 +115,11 @@ const start = async (
   journalled = journalledEvents(rows);
 
   const { lists, orders, counters, callers } = await openLists(config, clock, emit, closers);
-  const { recorder, media } = await openMedia(config, clock, emit, rows, closers);
+  // The one key that opens anything recorded here, and that only where it was a test call: made now, and never kept.
+  const { identity } = makeIdentity();
+  const canaries = await openCanaries(config, { journal: rows, emit, clock, identity });
+  const heardBy = canaries === null ? null : identity.recipient;
+  const { recorder, media } = await openMedia(config, clock, emit, rows, closers, heardBy);
 
   const agent = await startAgentIfEmbedded(config, sipTimers, version);
   if (agent !== null) closers.push(() => agent.stop());
@@ -132,10 +141,15 @@ const start = async (
       recorder,
       dialer: endpoint.dialer,
       bridge: endpoint.bridge,
-      surroundings: surroundingsOf(config, orders, steady),
+      surroundings: surroundingsOf(
+        config,
+        orders,
+        steady,
+        (facility) => canaries?.recording(facility) ?? 'armed',
+      ),
       prompts,
       callers,
-      counters,
+      counters: uncounted(counters, config),
       orders,
       policy: policyOf(config),
       clock,
@@ -159,8 +173,12 @@ const start = async (
     emit,
     clock,
     config,
+    canaries,
   });
-  supervised = (event) => supervision.observe(event);
+  supervised = (event) => {
+    supervision.observe(event);
+    canaries?.observe(event);
+  };
   const control = await startControl({
     path: config.control.socket,
     control: supervision,
@@ -185,6 +203,7 @@ const start = async (
   emit({ event: 'controller-started', version, node: config.controller.name });
   const usable = watchUsable({ look: () => partsSeen(lists, recorder), journal: rows, clock });
   closers.push(() => usable.stop());
+  await canaries?.start(canarySip(config, agent?.sip ?? []));
   return {
     controller: taker,
     lists,
@@ -194,7 +213,9 @@ const start = async (
     healthPort: health.port,
     agentStats: () => agent?.agent.stats() ?? null,
     checks,
+    canaries: () => canaries?.view() ?? [],
     stop: async (drainMs) => {
+      await canaries?.stop();
       await taker.stop(drainMs ?? config.controller.drainSeconds * 1000);
       // The parts go in the order they came, but the journal: its last row says that all else is closed.
       const [closeJournal, ...rest] = closers.splice(0);

@@ -15,10 +15,11 @@ import { openOrders, type SharedOrders } from './lists/orders.js';
 import { createRedisLists, type RedisLists, type RedisListsOptions } from './lists/redis-lists.js';
 import { createMedia, type MediaPools } from './media/media.js';
 import { openVault } from './open-vault.js';
-import { redisOf } from './options.js';
+import { canaryLegOf, redisOf } from './options.js';
 import { ownPrompts } from './prompts/catalogue.js';
 import { createRecorder, type SpoolRecorder } from './recording/recorder.js';
 import { journalledAttestation } from './rows.js';
+import type { Recipient } from './vault/age-keys.js';
 
 /** The parts that take several lines of configuration to open. Each is pushed to `closers` once it is open. */
 
@@ -126,8 +127,9 @@ export const openMedia = async (
   emit: Emit,
   rows: Journal,
   closers: (() => unknown)[],
+  canary: Recipient | null = null,
 ): Promise<{ readonly recorder: SpoolRecorder; readonly media: MediaPools }> => {
-  const { vault, close } = await openVault(config, emit);
+  const { vault, close } = await openVault(config, emit, canary);
   closers.push(close);
   const recorder = createRecorder({
     // With its process, what the node's own user may write is judged too, and not only what we may.
@@ -144,6 +146,7 @@ export const openMedia = async (
           ],
     ),
     vault,
+    isCanary: canaryLegOf(config),
     emit,
     clock,
     limits: {

@@ -1,7 +1,8 @@
 import type { Emit } from './call/ports.js';
+import { CANARY_KEY } from './config/check-canaries.js';
 import type { Config } from './config/schema.js';
 import type { RecordingVault } from './recording/vault-port.js';
-import { parseRecipient } from './vault/age-keys.js';
+import { parseRecipient, type Recipient } from './vault/age-keys.js';
 import { VaultError } from './vault/errors.js';
 import { readRecipientFile } from './vault/key-files.js';
 import { createLocalStore } from './vault/local-store.js';
@@ -116,10 +117,16 @@ export const vaultKeysOf = async (config: Pick<Config, 'recording'>): Promise<Va
 
 /**
  * The vault, with every key read: one that is missing or malformed refuses to start, for it would be found out by the
- * first recording that nobody can open. Rejects with VaultError.
+ * first recording that nobody can open. `canary` opens test calls' recordings besides. Rejects with VaultError.
  */
-export const openVault = async (config: Pick<Config, 'recording'>, emit: Emit): Promise<OpenVault> => {
+export const openVault = async (
+  config: Pick<Config, 'recording'>,
+  emit: Emit,
+  canary: Recipient | null = null,
+): Promise<OpenVault> => {
   const keys = await vaultKeysOf(config);
   const { store, close } = await openStore(config, emit);
-  return { vault: createVault({ store, ...keys }), close };
+  const hears =
+    canary === null ? {} : { canary: { id: CANARY_KEY, role: 'canary' as const, recipient: canary } };
+  return { vault: createVault({ store, ...keys, ...hears }), close };
 };

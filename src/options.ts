@@ -3,7 +3,14 @@ import { readFileSync } from 'node:fs';
 import type { AppEvent } from './call/events.js';
 import type { Emit, Journal, JsonObject, Surroundings } from './call/ports.js';
 import type { Config } from './config/schema.js';
-import type { CallerId, FacilityId, Origin, TrunkId } from './core/leg.js';
+import {
+  type CallerId,
+  canaryTrunk,
+  type FacilityId,
+  type Leg,
+  type Origin,
+  type TrunkId,
+} from './core/leg.js';
 import type { DialPlan } from './core/number.js';
 import type { Policy, PolicyVersion } from './core/policy.js';
 import { schedulesAt } from './core/schedule.js';
@@ -47,8 +54,42 @@ const limitsOf = ({ coolDownSeconds, ...rest }: Config['policy']['limits']['moni
   coolDownMs: coolDownSeconds * 1000,
 });
 
+type FacilityTrunkConfig = Config['trunks']['facilities'][number];
+
+/**
+ * The facilities' trunks, and those their test calls come by. Such a trunk is the one it stands for in all but where
+ * its calls come from and go to, and that nobody keys a PIN in there: nothing behind this function knows the difference.
+ */
+export const facilityTrunksOf = ({ trunks, canaries }: Config): readonly FacilityTrunkConfig[] => [
+  ...trunks.facilities,
+  ...Object.entries(canaries?.facilities ?? {}).flatMap(([facility, own]) => {
+    const like = trunks.facilities.find(({ name }) => name === own.trunk);
+    if (canaries === undefined || like === undefined) return [];
+    const { caller } = like;
+    return [
+      {
+        ...like,
+        name: canaryTrunk(facility),
+        addresses: [canaries.address],
+        port: own.port,
+        transports: ['udp' as const],
+        caller: caller.from === 'pin' ? { from: 'from-user' as const } : caller,
+        carriers: [canaries.carrier],
+      },
+    ];
+  }),
+];
+
+/** Whether a leg is a test call's: by where it came from, and by who it says that it is. */
+export const canaryLegOf =
+  ({ canaries }: Config) =>
+  ({ origin, caller }: Pick<Leg, 'origin' | 'caller'>): boolean =>
+    origin.trunk === canaryTrunk(origin.facility) &&
+    caller !== null &&
+    canaries?.facilities[origin.facility]?.caller === caller;
+
 export const trunksOf = (config: Config): readonly Trunk[] => [
-  ...config.trunks.facilities.map((trunk): Trunk => {
+  ...facilityTrunksOf(config).map((trunk): Trunk => {
     const { caller } = trunk;
     return {
       kind: 'facility',
@@ -81,6 +122,7 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       copyHeaders: trunk.copyHeaders,
       reliableProvisionals: trunk.reliableProvisionals === true,
       ...(trunk.sessionTimer === undefined ? {} : { sessionTimer: trunk.sessionTimer }),
+      ...(trunk.only === undefined ? {} : { only: trunk.only }),
     }),
   ),
 ];
@@ -100,23 +142,38 @@ export interface Standing {
   lockdown(origin: Origin): 'off' | 'on' | 'unknown';
   suspended(caller: CallerId): boolean | 'unknown';
 }
+
+/** Whether recordings of a facility can be trusted, as far as its test calls have shown. */
+export type RecordingState = (facility: FacilityId) => 'armed' | 'disarmed';
 const nothingStands: Standing = { lockdown: () => 'off', suspended: () => false };
 
 export const surroundingsOf = (
   config: Config,
   orders: Standing = nothingStands,
   steady: () => boolean = () => true,
+  recording: RecordingState = () => 'armed',
 ): Surroundings => {
+  const isCanary = canaryLegOf(config);
   const suspended = new Map(
     Object.entries(config.facilities).map(([name, facility]) => [name, new Set(facility.suspendedCallers)]),
   );
-  const trunks = new Map(config.trunks.facilities.map((trunk) => [trunk.name, trunk]));
+  const trunks = new Map(facilityTrunksOf(config).map((trunk) => [trunk.name, trunk]));
   const keysOf = new Map(config.trunks.carriers.map((trunk) => [trunk.name, trunk.keys]));
   return {
     of: ({ origin, caller }, now) => {
       const facility = config.facilities[origin.facility];
       if (facility === undefined) {
-        return { lockdown: 'unknown', schedule: 'unknown', suspended: true, text: false };
+        return {
+          lockdown: 'unknown',
+          schedule: 'unknown',
+          suspended: true,
+          recording: 'disarmed',
+          text: false,
+        };
+      }
+      // Hours, lockdowns and suspensions are about people. And who proves that recording works again must get through.
+      if (isCanary({ origin, caller })) {
+        return { lockdown: 'off', schedule: 'open', suspended: false, recording: 'armed', text: false };
       }
       const unit = origin.unit === null ? undefined : facility.units[origin.unit];
       const phone = origin.phone === null ? undefined : facility.phones[origin.phone];
@@ -134,6 +191,7 @@ export const surroundingsOf = (
         suspended:
           caller !== null &&
           (suspended.get(origin.facility)?.has(caller) === true || orders.suspended(caller) !== false),
+        recording: recording(origin.facility),
         text: phone?.textTelephone === true,
       };
     },

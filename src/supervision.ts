@@ -1,5 +1,6 @@
 import type {
   CallersChange,
+  CanaryView,
   Control,
   ControlOutcome,
   FollowedEvent,
@@ -15,11 +16,12 @@ import type { AppEvent } from './call/events.js';
 import { listenIn } from './call/listen-in.js';
 import type { Clock, Emit, Journal, JsonObject } from './call/ports.js';
 import type { Locked, Order, OrderGiven } from './call/talk.js';
+import type { Canaries } from './canary/canaries.js';
 import type { Config } from './config/schema.js';
-import { type CallId, parseCallerId } from './core/leg.js';
+import { type CallId, type FacilityId, parseCallerId } from './core/leg.js';
 import { numberKeyText, parseListed } from './core/number.js';
 import type { SharedOrders } from './lists/orders.js';
-import { planOf } from './options.js';
+import { facilityTrunksOf, planOf } from './options.js';
 import type { SupervisorDialer } from './sip/supervisor.js';
 
 interface SupervisionParts {
@@ -30,10 +32,15 @@ interface SupervisionParts {
   readonly emit: Emit;
   readonly clock: Clock;
   readonly config: Config;
+  /** Null where the configuration has no test calls. */
+  readonly canaries: Canaries | null;
 }
 
 const refused = (code: string, message: string): ControlOutcome => ({ ok: false, code, message });
 const done = (note: string | null = null): ControlOutcome => ({ ok: true, note });
+
+const noCanaries = refused('no-canaries', 'the configuration has no test calls (canaries)');
+const canaryUnknown = refused('facility-unknown', 'there are no test calls of this facility');
 
 const privateCall = refused(
   'call-private',
@@ -52,7 +59,7 @@ export class Supervision implements Control {
 
   constructor(parts: SupervisionParts) {
     this.#parts = parts;
-    const facilities = new Map(parts.config.trunks.facilities.map(({ name, facility }) => [name, facility]));
+    const facilities = new Map(facilityTrunksOf(parts.config).map(({ name, facility }) => [name, facility]));
     this.#followed = new FollowedCalls({
       facilityOf: (trunk) => facilities.get(trunk) ?? 'unknown',
       clock: parts.clock,
@@ -144,6 +151,29 @@ export class Supervision implements Control {
 
   noteCallers(change: CallersChange, by: string, why: string | null): Promise<ControlOutcome> {
     return this.#journalled('callers', null, by, { why, ...change }, async () => done());
+  }
+
+  canaries(): readonly CanaryView[] {
+    return this.#parts.canaries?.view() ?? [];
+  }
+
+  async runCanaries(facility: FacilityId | null): Promise<ControlOutcome> {
+    const { canaries } = this.#parts;
+    if (canaries === null) return noCanaries;
+    return canaries.runNow(facility) ? done('test calls are being made') : canaryUnknown;
+  }
+
+  async clearCanary(facility: FacilityId, by: string, why: string): Promise<ControlOutcome> {
+    const { canaries } = this.#parts;
+    if (canaries === null) return noCanaries;
+    if (!canaries.has(facility)) return canaryUnknown;
+    if (canaries.recording(facility) === 'armed') {
+      return refused('nothing-stands', 'recording is armed in this facility');
+    }
+    return this.#journalled('canary-clear', null, by, { why, facility }, async () => {
+      await canaries.clear(facility, by);
+      return done('test calls go on; the next that fails disarms it again');
+    });
   }
 
   orders(): readonly OrderView[] {

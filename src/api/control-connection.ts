@@ -169,6 +169,9 @@ export class ControlConnection {
       case 'orders':
         this.#look(id, command.command, () => ({ orders: this.#options.control.orders() }));
         return;
+      case 'canaries':
+        this.#look(id, command.command, () => ({ canaries: this.#options.control.canaries() }));
+        return;
       case 'follow':
         this.#follow(id);
         return;

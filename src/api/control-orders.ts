@@ -3,7 +3,7 @@ import type { Control, ControlOutcome } from './control.js';
 import type { ControlCommand } from './control-request.js';
 
 /** A command that changes something, as opposed to one that only looks. */
-export type Order = Exclude<ControlCommand, { command: 'calls' | 'follow' | 'orders' }>;
+export type Order = Exclude<ControlCommand, { command: 'calls' | 'follow' | 'orders' | 'canaries' }>;
 
 /** The outcome of an order, with the call's whole id where it was about a call. */
 export type OrderOutcome = ControlOutcome & { readonly callId: string | null };
@@ -12,6 +12,7 @@ export type OrderOutcome = ControlOutcome & { readonly callId: string | null };
 export const carryOut = async (control: Control, order: Order): Promise<OrderOutcome> => {
   if (order.command === 'callers')
     return noCall(await control.noteCallers(order.change, order.by, order.why));
+  if (order.command === 'canary-run') return noCall(await control.runCanaries(order.facility));
   const { by, why } = order;
   switch (order.command) {
     case 'end':
@@ -27,6 +28,8 @@ export const carryOut = async (control: Control, order: Order): Promise<OrderOut
       return noCall(await control.suspend(order.caller, order.state, by, why));
     case 'review':
       return noCall(await control.review(order.number, order.verdict, by, why));
+    case 'canary-clear':
+      return noCall(await control.clearCanary(order.facility, by, why));
     default: {
       const never: never = order;
       return never;

@@ -20,6 +20,10 @@ export type ControlCommand =
   | { readonly command: 'calls' }
   | { readonly command: 'follow' }
   | { readonly command: 'orders' }
+  | { readonly command: 'canaries' }
+  /** Null: of every facility. */
+  | { readonly command: 'canary-run'; readonly facility: FacilityId | null }
+  | ({ readonly command: 'canary-clear'; readonly facility: FacilityId } & Signed)
   | ({ readonly command: 'end'; readonly call: string; readonly block: boolean } & Signed)
   | ({ readonly command: 'listen'; readonly call: string; readonly to: string } & Signed)
   | ({ readonly command: 'lockdown'; readonly place: LockedPlace; readonly state: OnOff } & Signed)
@@ -138,6 +142,7 @@ const commandOf = (fields: Fields): ControlCommand => {
     case 'calls':
     case 'follow':
     case 'orders':
+    case 'canaries':
       only(fields);
       return { command };
     case 'end': {
@@ -158,6 +163,12 @@ const commandOf = (fields: Fields): ControlCommand => {
     case 'review':
       only(fields, 'number', 'verdict', 'by', 'why');
       return { command, ...reviewed(fields), ...signed(fields) };
+    case 'canary-run':
+      only(fields, 'facility');
+      return { command, facility: (fields.facility ?? null) === null ? null : facilityOf(fields) };
+    case 'canary-clear':
+      only(fields, 'facility', 'by', 'why');
+      return { command, facility: facilityOf(fields), ...signed(fields) };
     case 'callers': {
       only(fields, 'change', 'facility', 'caller', 'callers', 'by', 'why');
       const { why = null } = fields;
@@ -192,6 +203,12 @@ const phoneOf = ({ to }: Fields): string => {
     'to-invalid',
     'the phone to ring is a SIP URI such as sip:desk1@10.0.0.5:5060;transport=udp',
   );
+};
+
+const facilityOf = ({ facility }: Fields): FacilityId => {
+  const parsed = typeof facility === 'string' ? parseFacilityId(facility) : null;
+  if (parsed !== null) return parsed;
+  throw new Refused('place-invalid', 'a facility is named as the configuration names it');
 };
 
 const stateOf = ({ state }: Fields): OnOff => {

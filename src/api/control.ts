@@ -27,6 +27,33 @@ export interface Control {
   review(numberText: string, verdict: 'clear', by: string, why: string): Promise<ControlOutcome>;
   /** Only journals that callers are about to be changed; who asked makes the change once this is done. */
   noteCallers(change: CallersChange, by: string, why: string | null): Promise<ControlOutcome>;
+  /** What test calls have shown, by facility. */
+  canaries(): readonly CanaryView[];
+  /** Begins the test calls of a facility, or of all (null), and resolves at once. */
+  runCanaries(facility: FacilityId | null): Promise<ControlOutcome>;
+  /** Arms recording although no test calls have passed since they failed. */
+  clearCanary(facility: FacilityId, by: string, why: string): Promise<ControlOutcome>;
+}
+
+/** What is known of a facility's test calls: no number, no caller. Times are RFC 3339, UTC. */
+export interface CanaryView {
+  readonly facility: string;
+  readonly recording: 'armed' | 'disarmed';
+  readonly why: string | null;
+  readonly since: string;
+  readonly passedAt: string | null;
+  readonly nextAt: string | null;
+  readonly running: boolean;
+  /** Sets made since this controller's start. */
+  readonly sets: number;
+  readonly last: readonly {
+    readonly kind: string;
+    readonly outcome: 'passed' | 'failed' | 'unknown';
+    readonly code: string;
+    readonly callId: string | null;
+    readonly ms: number;
+    readonly at: string;
+  }[];
 }
 
 /** A change of callers or their PINs, as far as it may be told: no number, no PIN. */

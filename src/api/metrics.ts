@@ -63,6 +63,21 @@ export class Metrics {
     'where',
     'code',
   ]);
+  readonly #canaries = this.#counter(
+    'sallyport_canary_calls_total',
+    'Test calls, by facility, kind and outcome (passed, failed, unknown).',
+    ['facility', 'kind', 'outcome'],
+  );
+  readonly #canarySeconds = this.#histogram(
+    'sallyport_canary_call_seconds',
+    'Time a test call took with all that was looked at after it, by kind.',
+    ['kind'],
+  );
+  readonly #recordingArmed = this.#gauge(
+    'sallyport_canary_recording_armed',
+    '0 while failed test calls keep a facility from recording.',
+    ['facility'],
+  );
   readonly #recordings = this.#counter('sallyport_recordings_total', 'Recordings finished.', []);
   readonly #retention = this.#gauge(
     'sallyport_retention_overdue',
@@ -171,6 +186,13 @@ export class Metrics {
         return;
       case 'journal-heads':
         this.#heads.set({ part: event.part }, event.state === 'healthy' ? 1 : 0);
+        return;
+      case 'canary':
+        this.#canaries.inc({ facility: event.facility, kind: event.kind, outcome: event.outcome });
+        this.#canarySeconds.observe({ kind: event.kind }, event.ms / 1000);
+        return;
+      case 'recording-state':
+        this.#recordingArmed.set({ facility: event.facility }, event.state === 'armed' ? 1 : 0);
         return;
       case 'recording-finished':
         this.#recordings.inc();

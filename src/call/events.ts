@@ -1,6 +1,6 @@
 import type { Verdict } from '../core/decision.js';
 import type { EndingCode } from '../core/ending.js';
-import type { CallId } from '../core/leg.js';
+import type { CallId, FacilityId } from '../core/leg.js';
 import type { UnknownWhy } from '../core/lists.js';
 import type { ReasonCode } from '../core/reason.js';
 
@@ -87,7 +87,7 @@ export type AppEvent =
   | {
       readonly event: 'supervision';
       readonly callId: CallId | null;
-      readonly use: 'end' | 'listen' | 'lockdown' | 'suspension' | 'review' | 'callers';
+      readonly use: 'end' | 'listen' | 'lockdown' | 'suspension' | 'review' | 'callers' | 'canary-clear';
       readonly outcome: string;
     }
   // alarms: someone must look now
@@ -155,6 +155,22 @@ export type AppEvent =
   | { readonly event: 'sip-refused'; readonly method: string; readonly status: number; readonly why: string }
   // custody
   | { readonly event: 'retention-state'; readonly state: 'kept-up' | 'overdue'; readonly why: string | null }
+  // test calls
+  | {
+      readonly event: 'canary';
+      readonly facility: FacilityId;
+      readonly kind: 'privileged' | 'monitored' | 'unlisted';
+      readonly callId: CallId | null;
+      readonly outcome: 'passed' | 'failed' | 'unknown';
+      readonly code: string;
+      readonly ms: number;
+    }
+  | {
+      readonly event: 'recording-state';
+      readonly facility: FacilityId;
+      readonly state: 'armed' | 'disarmed';
+      readonly why: string;
+    }
   // process
   | { readonly event: 'controller-started'; readonly version: string; readonly node: string }
   | { readonly event: 'controller-ready'; readonly ready: boolean; readonly why: string }
@@ -191,6 +207,11 @@ export const alarmTexts = {
     'The storage service holds another object under the name of a recording: ours was put aside on this host.',
   'heads-unsigned': 'The journal grew, and for three times the configured time no head was signed.',
   'heads-unshipped': 'Heads and segments of the journal do not reach their second place.',
+  'canary-failed': 'A test call did not come out as it must; nothing is recorded in its facility meanwhile.',
+  'canary-unknown': 'Test calls of a facility cannot be made, however often they are tried.',
+  'canary-silent':
+    'No test calls of a facility have passed for too long; nothing is recorded there meanwhile.',
+  'canary-state-unkept': 'Whether recording is disarmed could not be kept over a restart.',
 } as const;
 export type AlarmCode = keyof typeof alarmTexts;
 export const alarmCodes = Object.keys(alarmTexts) as AlarmCode[];

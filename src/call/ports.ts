@@ -353,6 +353,8 @@ export interface Surroundings {
     readonly lockdown: 'off' | 'on' | 'unknown';
     readonly schedule: 'open' | 'closed' | 'unknown';
     readonly suspended: boolean;
+    /** `disarmed`: a test call has shown that recordings of this facility cannot be trusted. */
+    readonly recording: 'armed' | 'disarmed';
     /** The phone is a text telephone. */
     readonly text: boolean;
   };

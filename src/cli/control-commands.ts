@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { Argument, type Command } from 'commander';
 import { maxByLength, maxWhyLength, minPrefixLength } from '../api/control-request.js';
 import type { Config } from '../config/schema.js';
+import { canaryClear, canaryRun, canaryStatus } from './canary.js';
 import {
   type Desk,
   endCall,
@@ -123,6 +124,23 @@ export const addControlCommands = (program: Command, calls: Command, shared: Sha
     .description('clear a number: take back claims that hold it for review, and its called party’s block')
     .argument('<number>', 'the number, as it would be dialled')
     .action((number: string, flags: OrderFlags) => reviewNumber(number, signatureOf(flags), deskOf(flags)));
+  const canary = program
+    .command('canary')
+    .description('test calls that prove that private calls leave nothing and monitored ones are recorded');
+  looking(canary.command('status'))
+    .description('show what the last test calls showed, and whether recording is armed')
+    .action((flags: Flags) => canaryStatus(deskOf(flags)));
+  looking(canary.command('run'))
+    .description('make the test calls now, and wait for what comes of them')
+    .argument('[facility]', 'only those of this facility')
+    .action((facility: string | undefined, flags: Flags) => canaryRun(facility ?? null, deskOf(flags)));
+  ordering(canary.command('clear'))
+    .description('arm recording although no test calls have passed since they failed')
+    .argument('<facility>', 'the facility, as the configuration names it')
+    .action((facility: string, flags: OrderFlags) =>
+      canaryClear(facility, signatureOf(flags), deskOf(flags)),
+    );
+
   looking(program.command('orders'))
     .description('show what stands by order: lockdowns, suspensions, numbers held for review or blocked')
     .action((flags: Flags) => showOrders(deskOf(flags)));

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Metrics } from '../api/metrics.js';
 import { alarmCodes, alarmTexts } from '../call/events.js';
+import { canaryCodes } from '../canary/judge.js';
 import { configReference } from '../config/reference.js';
 import { decisionTable } from '../core/decide.js';
 import { type EndingCode, endingCodes, endings } from '../core/ending.js';
@@ -105,6 +106,10 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
   'registry-codes': table(
     ['code', 'meaning'],
     Object.entries(registryErrors).map(([code, text]) => [`\`${code}\``, text]),
+  ),
+  'canary-codes': table(
+    ['code', 'outcome', 'meaning'],
+    Object.entries(canaryCodes).map(([code, [outcome, text]]) => [`\`${code}\``, outcome, text]),
   ),
   'vault-codes': table(
     ['code', 'meaning'],

@@ -66,7 +66,7 @@ const of = (
     leg: { ...leg, ...change },
     trunkEnabled: true,
     answers: { ...lists, ...answers },
-    circumstances: { lockdown, schedule: 'open', suspended: false, usage, text: false },
+    circumstances: { lockdown, schedule: 'open', suspended: false, recording: 'armed', usage, text: false },
     policy,
     now,
   });

@@ -3,6 +3,7 @@ import { dirname, relative, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { checkDialPlan, type DialPlan } from '../core/number.js';
+import { checkCanaries } from './check-canaries.js';
 import { checkPeers } from './check-peers.js';
 import { checkRetention } from './check-retention.js';
 import { type Config, configSchema } from './schema.js';
@@ -184,6 +185,8 @@ const crossCheck = (config: Config): Crossed[] => {
     ...checkVault(config),
     ...checkRetention(config),
   );
+  // Test calls are held against trunks and plans, which must be sound for that to say anything.
+  if (problems.length === 0) problems.push(...checkCanaries(config));
   return problems;
 };
 
@@ -389,6 +392,9 @@ const absolute = (config: Config, folder: string): Config => {
     },
     prompts: { directory: maybe(config.prompts.directory) },
     control: { ...config.control, socket: path(config.control.socket) },
+    ...(config.canaries === undefined
+      ? {}
+      : { canaries: { ...config.canaries, state: path(config.canaries.state) } }),
     recording: {
       ...config.recording,
       directory: path(config.recording.directory),

@@ -1,6 +1,17 @@
 import { z } from 'zod';
 import { SERVICE_CLASSES } from '../core/number.js';
-import { address, digestText, headerName, hostName, name, path, port, seconds, transport } from './shapes.js';
+import {
+  address,
+  digestText,
+  e164,
+  headerName,
+  hostName,
+  name,
+  path,
+  port,
+  seconds,
+  transport,
+} from './shapes.js';
 
 /** Headers the dialog, the media or the identity of a call hangs on: never copied from one leg to the other. */
 const neverCopied = new Set(
@@ -179,10 +190,7 @@ const facilityTrunk = z
       .optional()
       .describe('It is behind a NAT: requests and responses go back to where its own came from (RFC 3581).'),
     sessionTimer,
-    presentedNumber: z
-      .string()
-      .regex(/^\+[1-9]\d{6,14}$/, 'must be an E.164 number with +')
-      .describe('The number the called party sees.'),
+    presentedNumber: e164.describe('The number the called party sees.'),
   })
   .refine(
     (trunk) => trunk.conversation === 'here' || (trunk.caller.from !== 'pin' && !trunk.offerPrivateCall),
@@ -251,6 +259,14 @@ const carrierTrunk = z
         'Tell the carrier that its ringing may be sent reliably (100rel, RFC 3262); it is acknowledged.',
       ),
     sessionTimer,
+    only: z
+      .array(e164)
+      .min(1)
+      .max(1000)
+      .optional()
+      .describe(
+        'Takes calls to these numbers and to no other, and no other carrier takes one to them: for test calls (`canaries`).',
+      ),
     copyHeaders: z
       .array(
         // One letter is a compact form (RFC 3261 section 7.3.3): another name for a header that may be in the set.

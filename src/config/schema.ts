@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { canaries } from './schema-canaries.js';
 import { custody } from './schema-custody.js';
 import { facility, policy } from './schema-policy.js';
 import { retention } from './schema-retention.js';
@@ -432,6 +433,7 @@ export const configSchema = z.strictObject({
   journal,
   registry: registry.optional(),
   policy,
+  canaries: canaries.optional(),
   control,
   http,
   log,

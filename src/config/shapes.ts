@@ -14,6 +14,7 @@ export const address = z
   .union([z.ipv4(), z.ipv6()], 'must be an IPv4 or IPv6 address')
   .refine(isCanonical, 'an IPv6 address must be written in its shortest form, in lower case');
 export const loopback = z.union([z.ipv4().regex(/^127\./, 'must be a loopback address'), z.literal('::1')]);
+export const e164 = z.string().regex(/^\+[1-9]\d{6,14}$/, 'must be an E.164 number with +');
 export const headerName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be a header name');
 export const path = z.string().min(1).max(1024);
 export const transport = z.enum(['udp', 'tcp', 'tls']);

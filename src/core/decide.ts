@@ -177,6 +177,12 @@ const limits = (input: DecisionInput): Decision | null => {
   return excess === null ? null : overLimit(input, excess);
 };
 
+/** Written so that a value nobody knows disarms. */
+const disarmed = (input: DecisionInput): Decision | null =>
+  input.circumstances.recording === 'armed'
+    ? null
+    : refused(input, 'recording-disarmed', 'recording-disarmed');
+
 /** `privileged`: that the number is privileged all the same, for whoever asks what such a refusal hides. */
 const overLimit = (input: DecisionInput, excess: Excess, privileged?: Reason): Decision => {
   const over = ((): Refused => {
@@ -269,9 +275,10 @@ export const decisionTable: readonly DecisionRow[] = [
   },
   {
     order: 9,
-    question: 'Does a schedule, a suspension, the number of calls or their frequency forbid it now?',
+    question:
+      'Does a schedule, a suspension, the number of calls, their frequency or a failed test call forbid it now?',
     outcome: 'refused',
-    match: limits,
+    match: (input) => limits(input) ?? disarmed(input),
   },
   { order: 10, question: 'Otherwise', outcome: 'monitored', match: otherwise },
 ];

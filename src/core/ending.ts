@@ -77,6 +77,7 @@ export const endings = {
   blocked: row(603, 'Decline', 21, 'refused', 'policy'),
   'not-allowed': row(403, 'Forbidden', 21, 'refused', 'policy'),
   'caller-suspended': row(403, 'Forbidden', 21, 'refused', 'policy'),
+  'recording-disarmed': row(503, 'Service Unavailable', 47, 'refused', 'ours', true),
   'not-now': row(480, 'Temporarily Unavailable', 21, 'refused', 'policy'),
   'too-many-calls': row(486, 'Busy Here', 17, 'refused', 'policy'),
   'too-often': row(480, 'Temporarily Unavailable', 21, 'refused', 'policy'),

@@ -58,6 +58,7 @@ export const farewells: Readonly<Record<EndingCode, Farewell>> = {
   blocked: both('over-blocked'),
   'not-allowed': caller('refused-not-allowed'),
   'caller-suspended': both('over-blocked'),
+  'recording-disarmed': caller('refused-unavailable'),
   'not-now': caller('refused-not-now'),
   'too-many-calls': caller('refused-too-many'),
   'too-often': caller('refused-too-many'),

@@ -23,9 +23,18 @@ export const parseCallId = (text: string): CallId | null =>
 export const parseCallerId = (text: string): CallerId | null =>
   callerIdShape.test(text) ? (text as CallerId) : null;
 export const parseTrunkId = (text: string): TrunkId | null =>
-  nameShape.test(text) ? (text as TrunkId) : null;
+  nameShape.test(text.startsWith(canaryPrefix) ? text.slice(canaryPrefix.length) : text)
+    ? (text as TrunkId)
+    : null;
 export const parseFacilityId = (text: string): FacilityId | null =>
   nameShape.test(text) ? (text as FacilityId) : null;
+
+/** No name of the configuration holds a dot, so nothing but a facility's test calls can come by such a trunk. */
+const canaryPrefix = 'canary.';
+/** The trunk a facility's test calls (canaries) come by: like its own, and known by another address. */
+export const canaryTrunk = (facility: string): TrunkId => `${canaryPrefix}${facility}` as TrunkId;
+export const isCanaryTrunk = (trunk: unknown): boolean =>
+  typeof trunk === 'string' && trunk.startsWith(canaryPrefix);
 
 /** Where a call comes from: everything below the facility is optional, most trunks know only the facility. */
 export interface Origin {

@@ -60,6 +60,8 @@ export interface Circumstances {
   readonly lockdown: 'off' | 'on' | 'unknown';
   readonly schedule: 'open' | 'closed' | 'unknown';
   readonly suspended: boolean;
+  /** `disarmed`: a test call has shown that recordings of this facility cannot be trusted. */
+  readonly recording: 'armed' | 'disarmed';
   readonly usage: Usage;
   /** The phone is a text telephone, or the call carries text. */
   readonly text: boolean;

@@ -27,6 +27,7 @@ export const reasonTexts = {
   'too-many-calls': 'The caller, the number or the phone is already in as many calls as allowed.',
   'too-often': 'The caller, the number or the phone had as many calls as allowed in this time.',
   'cool-down': 'The caller’s last call ended too short a time ago.',
+  'recording-disarmed': 'A test call has failed: nothing is recorded here until it passes again.',
   undecided: 'No row of the table matched; refused is the default.',
   'allowed-by-caller-list': 'The number is on the caller’s own list.',
   'allowed-by-facility-list': 'The number is on the facility’s list.',

@@ -27,6 +27,8 @@ export interface EndedRecording {
   readonly countedBefore: number | null;
   /** Why what was recorded goes to the sealed ones (I5); null for an ordinary recording. */
   readonly sealed: string | null;
+  /** As in VaultEntry. */
+  readonly canary?: boolean;
 }
 
 export interface FinishBounds {

@@ -1,5 +1,6 @@
 import type { Clock, Emit, SpoolFinding } from '../call/ports.js';
 import type { SpokenRecorder } from '../call/talk.js';
+import type { Leg } from '../core/leg.js';
 import type { Leftover, LeftRecording } from './recover.js';
 import type { SpoolOptions } from './spool.js';
 import type { RecordingVault } from './vault-port.js';
@@ -51,6 +52,8 @@ export interface RecorderOptions {
   /** Where finished recordings go, encrypted. */
   readonly vault: RecordingVault;
   readonly emit: Emit;
+  /** Whether a leg is a test call's. Without it none is. */
+  readonly isCanary?: (leg: Leg) => boolean;
   readonly clock?: Clock;
   readonly limits?: Partial<RecordingLimits>;
 }

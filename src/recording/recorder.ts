@@ -208,6 +208,7 @@ class Recording implements SpoolRecorder {
         totals: sealed === null ? totals : null,
         countedBefore,
         sealed,
+        canary: this.#options.isCanary?.(leg) === true,
       });
     } finally {
       this.#running.delete(callId);

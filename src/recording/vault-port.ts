@@ -24,6 +24,8 @@ export interface VaultEntry {
   readonly receivedAt: WallMs;
   /** Why it goes to the sealed ones, encrypted to escrow keys alone; null for an ordinary recording. */
   readonly sealed: string | null;
+  /** A test call's: the controller must be able to hear its recording. Never of a call between people. */
+  readonly canary?: boolean;
 }
 
 /** The files of one recording in the making. */

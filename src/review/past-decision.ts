@@ -192,6 +192,8 @@ const circumstancesOf = (value: unknown): Circumstances => {
     lockdown: oneOf(body.lockdown, 'off', 'on', 'unknown'),
     schedule: oneOf(body.schedule, 'open', 'closed', 'unknown'),
     suspended: typeof body.suspended === 'boolean' ? body.suspended : unreadable(),
+    // Written before there were test calls: nothing could disarm then.
+    recording: body.recording === undefined ? 'armed' : oneOf(body.recording, 'armed', 'disarmed'),
     usage: usageOf(body.usage),
     text: body.text === true,
   };

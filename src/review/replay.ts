@@ -123,6 +123,8 @@ const circumstancesOf = (past: PastDecision, candidate: Candidate, now: WallMs):
       if (then.schedule === 'unknown') return 'unknown';
       return at(candidate, null, { ...nowhere, ...take(past.place) }).schedule;
     },
+    // Shown by calls of that time, and no configuration's to choose.
+    recording: then.recording,
     get suspended() {
       const caller = take(past.caller);
       if (at(candidate, caller).suspended) return true;

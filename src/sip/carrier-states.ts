@@ -45,9 +45,15 @@ export class CarrierStates {
     if (carrier.keepaliveSeconds > 0) this.#set(carrier, false, why);
   }
 
-  /** The named trunks in their order, those that are down last: a wrong guess costs a delay, never a call. */
-  inOrder(names: readonly TrunkId[]): readonly CarrierTrunk[] {
-    const known = names.flatMap((name) => this.#table.carrier(name) ?? []);
+  /**
+   * Of the named trunks, those that may take a call to this number, in their order, those that are down last: a wrong
+   * guess costs a delay, never a call. A number that is some carrier's alone goes to no other, whoever dials it.
+   */
+  inOrder(names: readonly TrunkId[], number: string): readonly CarrierTrunk[] {
+    const isReserved = this.#table.carriers.some(({ only }) => only?.includes(number) === true);
+    const known = names
+      .flatMap((name) => this.#table.carrier(name) ?? [])
+      .filter(({ only }) => (only === undefined ? !isReserved : only.includes(number)));
     return [
       ...known.filter((one) => !this.#down.has(one.name)),
       ...known.filter((one) => this.#down.has(one.name)),

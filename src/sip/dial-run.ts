@@ -35,7 +35,6 @@ interface Call {
   readonly anchor: Anchor;
   readonly options: DialOptions;
   readonly trunk: FacilityTrunk;
-  readonly carriers: readonly CarrierTrunk[];
   readonly attempts: DialAttempt[];
   readonly control: DialControl;
 }
@@ -88,7 +87,9 @@ export class DialRun {
 
   /** Tries the carriers in order: the answer, or the last attempt where nobody did. */
   async #onCarriers(decision: Connectable): Promise<DialOutcome | Attempt> {
-    const { carriers, control, attempts } = this.#call;
+    const { trunk, control, attempts } = this.#call;
+    // Asked for each number: where one may go says nothing about the one it is redirected to.
+    const carriers = this.#parts.carriers.inOrder(trunk.carriers, decision.key.e164);
     let last: Attempt | null = null;
     for (const carrier of carriers) {
       if (control.cancelled) return cancelled;

@@ -46,11 +46,8 @@ export class SipDialer implements Dialer {
     control: DialControl,
   ): Promise<DialOutcome> {
     const trunk = this.#parts.trunkOf(leg);
-    const carriers = trunk === null ? [] : this.#parts.carriers.inOrder(trunk.carriers);
-    if (trunk === null || carriers.length === 0) {
-      return { state: 'failed', ending: { code: 'carrier-failed', detail: 'no-carrier' } };
-    }
-    const call = { leg, anchor, options, trunk, carriers, attempts, control };
+    if (trunk === null) return { state: 'failed', ending: { code: 'carrier-failed', detail: 'no-carrier' } };
+    const call = { leg, anchor, options, trunk, attempts, control };
     return new DialRun(this.#parts, call, decision).outcome();
   }
 }

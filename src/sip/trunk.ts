@@ -51,6 +51,8 @@ export interface CarrierTrunk {
   readonly reliableProvisionals?: boolean;
   /** Session timers of its calls (RFC 4028); none where it is not given. */
   readonly sessionTimer?: SessionPolicy;
+  /** Takes calls to these numbers (E.164) and no others, and no other carrier takes one to them. */
+  readonly only?: readonly string[];
 }
 
 /** `address:port` as a SIP URI holds it: IPv6 in brackets (RFC 3261 section 25.1, hostport). */

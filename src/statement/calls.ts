@@ -1,3 +1,4 @@
+import { isCanaryTrunk } from '../core/leg.js';
 import { callIdOf, codeWord, configured, countOf, digestOf, fieldsOf } from './guard.js';
 import type { NodeRow } from './read-node.js';
 import { Listed, type Listing, type Place, Table, Tally } from './tally.js';
@@ -67,6 +68,8 @@ export class CallTotals {
   readonly incidentKinds = new Tally();
   readonly withoutRecord = new Tally();
   readonly threeWay = new Tally();
+  /** Test calls: not among the calls above. */
+  canaryCalls = 0;
   readonly epochs = new Map<number, Epoch>();
   uncounted = 0;
   reduced = 0;
@@ -213,6 +216,7 @@ interface Open {
 /** More calls than a controller can have under way (configuration: 20,000), with room for what a crash left. */
 const MAX_OPEN = 200_000;
 const DAY_MS = 86_400_000;
+const MAX_CANARIES = 10_000;
 
 /** One controller's calls, row by row: one call, one CDR. */
 export class Calls {
@@ -223,6 +227,8 @@ export class Calls {
   readonly #open = new Map<string, Open>();
   /** CDRs that were written too late for whoever wrote them, and may have been written again. */
   readonly #late = new Map<string, NodeRow>();
+  /** Test calls under way: few, for a facility makes one at a time. */
+  readonly #canaryOpen = new Set<string>();
   /** Calls a controller left without a CDR when it ended, with the row that says so. */
   readonly #lost = new Map<string, { readonly open: Open; readonly row: NodeRow }>();
 
@@ -249,6 +255,20 @@ export class Calls {
     return typeof callId === 'string' ? (this.#open.get(callId) ?? null) : null;
   }
 
+  isCanary(callId: unknown): boolean {
+    return typeof callId === 'string' && this.#canaryOpen.has(callId);
+  }
+
+  /** A call the controller made to itself is nobody's call. Its trunk tells: no configured one can be called so. */
+  #canary({ body: { trunk, callId } }: NodeRow): boolean {
+    if (!isCanaryTrunk(trunk)) return false;
+    if (typeof callId === 'string') this.#canaryOpen.add(callId);
+    // What a crash left open is forgotten one by one.
+    const [oldest] = this.#canaryOpen;
+    if (this.#canaryOpen.size > MAX_CANARIES && oldest !== undefined) this.#canaryOpen.delete(oldest);
+    return true;
+  }
+
   end(periodEnd: string): void {
     for (const row of this.#late.values()) this.#count(row);
     for (const { open, row } of this.#lost.values()) this.#unended(open, row);
@@ -262,6 +282,7 @@ export class Calls {
   }
 
   #decision(row: NodeRow): void {
+    if (this.#canary(row)) return;
     const { callId, again, other, verdict, caller } = row.body;
     // Decisions about another party and decisions made anew belong to a call that is open already.
     if (typeof callId !== 'string' || again !== undefined || other !== undefined) return;
@@ -283,6 +304,14 @@ export class Calls {
 
   #cdr(row: NodeRow): void {
     const { callId } = row.body;
+    if (this.#canary(row)) {
+      if (typeof callId !== 'string') return;
+      this.#canaryOpen.delete(callId);
+      if (!row.abandoned && this.#phaseOf(row.at) === 'in' && this.#isScope(facilityOf(row))) {
+        this.#totals.canaryCalls += 1;
+      }
+      return;
+    }
     if (typeof callId !== 'string') {
       this.#rejection(row);
       return;

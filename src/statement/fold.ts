@@ -1,5 +1,6 @@
 import { bucketsOf } from './buckets.js';
 import { Calls, CallTotals } from './calls.js';
+import { CanaryTotals } from './canaries.js';
 import { accountOf, codeWord, configured, countOf, digestOf, fieldsOf, versionOf } from './guard.js';
 import type { ControllerPart, HeadPart, StartPart, TakenPart } from './model.js';
 import { Orders, OrderTotals } from './orders.js';
@@ -25,6 +26,8 @@ const interpreted: ReadonlySet<string> = new Set([
   'claim',
   'answer',
   'supervision',
+  'canary',
+  'recording-state',
   'alarm',
   'other-party',
   'three-way-suspected',
@@ -46,6 +49,7 @@ export class Totals {
   readonly calls = new CallTotals();
   readonly orders = new OrderTotals();
   readonly outages = new OutageTotals();
+  readonly canaries = new CanaryTotals();
   readonly attestation = new Table();
   readonly alarms = new Tally();
   readonly otherParties = new Tally();
@@ -154,7 +158,9 @@ export class NodeFold implements NodeReader {
     if (!interpreted.has(kind)) totals.notInterpreted.add(codeWord(kind));
     switch (kind) {
       case 'armed':
-        if (!row.abandoned && this.#isOfScope(body.callId)) totals.armings += 1;
+        if (!row.abandoned && !this.#calls.isCanary(body.callId) && this.#isOfScope(body.callId)) {
+          totals.armings += 1;
+        }
         return;
       case 'alarm':
         if (body.callId === null || this.#isOfScope(body.callId)) totals.alarms.add(codeWord(body.alarm));
@@ -169,6 +175,10 @@ export class NodeFold implements NodeReader {
         return;
       case 'attestation':
         totals.attestation.add(`${configured(body.node) ?? 'unreadable'}`, codeWord(body.verdict));
+        return;
+      case 'canary':
+      case 'recording-state':
+        if (!row.abandoned) totals.canaries.take(row, this.#scope.facility);
         return;
       case 'lists-armed':
         this.#taken(row);

@@ -1,4 +1,5 @@
 import type { Incident } from './calls.js';
+import type { CanariesJson } from './canaries.js';
 import type { CustodyJson } from './custody.js';
 import type { OrdersJson } from './orders.js';
 import type { OutagesJson } from './outages.js';
@@ -43,6 +44,7 @@ export interface Statement {
   readonly outages: OutagesJson;
   readonly attestation: Readonly<Record<string, Counts>>;
   readonly orders: OrdersJson;
+  readonly canaries: CanariesJson;
   readonly alarms: Counts;
   readonly otherParties: Counts;
   readonly decidedAgain: Counts;

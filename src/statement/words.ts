@@ -50,6 +50,7 @@ const endingTexts: Readonly<Record<EndingCode, string>> = {
   blocked: 'The number is blocked.',
   'not-allowed': 'The number is on no list of the caller.',
   'caller-suspended': 'The caller’s calls are suspended.',
+  'recording-disarmed': 'A test call had failed, so nothing was recorded there.',
   'not-now': 'Calls are not allowed at this hour.',
   'too-many-calls': 'As many calls as allowed were under way.',
   'too-often': 'As many calls as allowed had been made.',
@@ -130,6 +131,7 @@ export const useTexts: Readonly<Record<string, string>> = {
   lockdown: 'Lockdown',
   suspension: 'Suspend a caller',
   review: 'Review of a claim or block',
+  'canary-clear': 'Arm recording although test calls failed',
 };
 
 const sayIn = (texts: Readonly<Record<string, string>>, code: string): string =>

@@ -12,7 +12,7 @@ export interface StoredFile {
 /** A key a recording is encrypted to. Public: it tells which identity opens it. */
 export interface UsedKey {
   readonly id: string;
-  readonly role: 'facility' | 'escrow';
+  readonly role: 'facility' | 'escrow' | 'canary';
   readonly recipient: string;
 }
 
@@ -49,6 +49,8 @@ export interface Manifest {
   readonly sealed: SealedBecause | null;
   /** Null where the files are encrypted once. */
   readonly inner: Inner | null;
+  /** A test call's recording: nobody's words, and no evidence worth keeping for long. */
+  readonly canary: boolean;
   readonly seconds: number;
   readonly complete: boolean;
   readonly keys: readonly UsedKey[];
@@ -88,7 +90,7 @@ const isFile = (callId: CallId, file: unknown, endings: RegExp): file is StoredF
 const isKey = (key: unknown): key is UsedKey =>
   isRecord(key) &&
   isText(key.id) &&
-  (key.role === 'facility' || key.role === 'escrow') &&
+  (key.role === 'facility' || key.role === 'escrow' || key.role === 'canary') &&
   isText(key.recipient);
 
 const isBecause = (lists: unknown): boolean =>
@@ -140,5 +142,21 @@ export const readManifest = (bytes: Buffer | null, name: string): Manifest => {
   if (!isKeys(keys) || !isFiles(callId, files, STORED) || !isText(details, MAX_MANIFEST)) throw wrong();
   // Only what is sealed is encrypted twice.
   if (!isInner(callId, inner) || (inner !== null && sealed === null)) throw wrong();
-  return { callId, facility, createdAt, receivedAt, sealed, inner, seconds, complete, keys, files, details };
+  // Only a test call's recording may open with a key of this process.
+  const { canary = false } = value;
+  if (typeof canary !== 'boolean' || (!canary && keys.some(({ role }) => role === 'canary'))) throw wrong();
+  return {
+    callId,
+    facility,
+    createdAt,
+    receivedAt,
+    sealed,
+    inner,
+    canary,
+    seconds,
+    complete,
+    keys,
+    files,
+    details,
+  };
 };

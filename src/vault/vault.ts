@@ -14,7 +14,7 @@ import { readWhole, type Settled, type Staged, type Store } from './store.js';
 export interface VaultKey {
   readonly id: string;
   /** `escrow` keys open sealed recordings; those of a facility open its own ordinary ones. */
-  readonly role: 'facility' | 'escrow';
+  readonly role: 'facility' | 'escrow' | 'canary';
   readonly recipient: Recipient;
 }
 
@@ -24,6 +24,8 @@ export interface VaultOptions {
   readonly facilities: ReadonlyMap<string, readonly VaultKey[]>;
   /** What sealed recordings are encrypted to, whatever their facility. */
   readonly sealed: readonly VaultKey[];
+  /** What test calls' ordinary recordings are encrypted to besides: its other half lives in this process alone. */
+  readonly canary?: VaultKey;
 }
 
 /** Folder of the sealed recordings within that of the ordinary ones, filed by day as they are. */
@@ -133,7 +135,7 @@ class Draft implements VaultDraft {
   }
 
   #content(open: JsonObject, closed: JsonObject, files: readonly StoredFile[], now: WallMs): JsonObject {
-    const { callId, facility, receivedAt, sealed } = this.#entry;
+    const { callId, facility, receivedAt, sealed, canary } = this.#entry;
     const at = new Date(now).toISOString();
     const plain = Object.fromEntries(this.#files.map((file) => [file.kind, file.plain()]));
     const details = Buffer.from(JSON.stringify({ callId, ...closed, plain }));
@@ -144,6 +146,7 @@ class Draft implements VaultDraft {
       receivedAt: new Date(receivedAt).toISOString(),
       createdAt: at,
       ...(sealed === null ? {} : { sealed: { why: sealed, at } }),
+      ...(canary === true ? { canary: true } : {}),
       ...open,
       keys: this.#keys.map(({ id, role, recipient }) => ({ id, role, recipient: recipient.text })),
       files: files.map((file) => ({ ...file })),
@@ -181,11 +184,13 @@ class Vault implements RecordingVault {
   readonly #store: Store;
   readonly #facilities: ReadonlyMap<string, readonly VaultKey[]>;
   readonly #sealed: readonly VaultKey[];
+  readonly #canary: VaultKey | null;
 
-  constructor({ store, facilities, sealed }: VaultOptions) {
+  constructor({ store, facilities, sealed, canary }: VaultOptions) {
     this.#store = store;
     this.#facilities = facilities;
     this.#sealed = sealed;
+    this.#canary = canary ?? null;
   }
 
   keysOf(facility: FacilityId): readonly string[] | null {
@@ -210,12 +215,14 @@ class Vault implements RecordingVault {
   }
 
   async begin(entry: VaultEntry): Promise<VaultDraft> {
-    const keys = entry.sealed === null ? this.#facilities.get(entry.facility) : this.#sealed;
-    if (keys === undefined || keys.length === 0) throw new VaultError('no-recording-key');
+    const own = entry.sealed === null ? this.#facilities.get(entry.facility) : this.#sealed;
+    if (own === undefined || own.length === 0) throw new VaultError('no-recording-key');
     const name = `${folderOf(entry)}/${entry.callId}`;
     if (await this.#isThere(`${name}.json`)) throw new VaultError('recording-exists');
     // An interrupted commit leaves files without a manifest: they are no recording yet.
     for (const kind of kinds) await this.#store.remove(`${name}.${kind}.age`).catch(unlessUnasked);
+    const hears = entry.canary === true && entry.sealed === null;
+    const keys = hears && this.#canary !== null ? [...own, this.#canary] : own;
     return new Draft(this.#store, entry, keys);
   }
 

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Control, ControlOutcome, FollowedEvent, OrderView } from '../../src/api/control.js';
+import type { CanaryView, Control, ControlOutcome, FollowedEvent, OrderView } from '../../src/api/control.js';
 import type { CallView } from '../../src/call/controller.js';
 import type { FacilityId } from '../../src/core/leg.js';
 
@@ -55,6 +55,19 @@ export class FakeControl implements Control {
   readonly told: unknown[][] = [];
   readonly followers = new Set<(event: FollowedEvent) => void>();
   answer: () => Promise<ControlOutcome> = async () => ({ ok: true, note: null });
+
+  canaryView: CanaryView[] = [];
+  canaries(): readonly CanaryView[] {
+    return this.canaryView;
+  }
+  runCanaries(facility: FacilityId | null): Promise<ControlOutcome> {
+    this.told.push(['canary-run', facility]);
+    return this.answer();
+  }
+  clearCanary(facility: FacilityId, by: string, why: string): Promise<ControlOutcome> {
+    this.told.push(['canary-clear', facility, by, why]);
+    return this.answer();
+  }
 
   calls(): readonly CallView[] {
     return this.view;

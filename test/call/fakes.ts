@@ -361,11 +361,13 @@ export class World {
     lockdown: 'off' | 'on' | 'unknown';
     schedule: 'open' | 'closed';
     suspended: boolean;
+    recording: 'armed' | 'disarmed';
     text: boolean;
   } = {
     lockdown: 'off',
     schedule: 'open',
     suspended: false,
+    recording: 'armed',
     text: false,
   };
   readiness: { readonly ready: true } | { readonly ready: false; readonly code: string } = { ready: true };

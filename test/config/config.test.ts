@@ -146,6 +146,13 @@ trunks:
       transport: tls
       tls:
         name: sip.example.net
+    - name: test
+      address: 192.0.2.30
+      keepaliveSeconds: 0
+      only:
+        - "+12125550181"
+        - "+12125550182"
+        - "+12125550183"
 lists:
   redis:
     host: redis.example.com
@@ -322,6 +329,26 @@ policy:
   onThreeWay: warn
   threeWayScore: 80
   lockdown: true
+canaries:
+  address: 192.0.2.20
+  carrier: test
+  sip:
+    address: 192.0.2.40
+    port: 5099
+  everyMinutes: 31
+  firstSeconds: 6
+  retrySeconds: 21
+  retries: 7
+  maxSilentHours: 6
+  state: ./canaries.json
+  facilities:
+    north:
+      trunk: north-phones
+      port: 5072
+      caller: tester
+      privileged: "+12125550181"
+      monitored: "+12125550182"
+      unlisted: "+12125550183"
 control:
   socket: ./control.sock
   supervisors:
@@ -375,6 +402,7 @@ const kinds = (path: Path): string =>
     .replace(/^(facilities\.<name>\.(?:units|phones))\.[^.]+/, '$1.<name>')
     .replace(/^(recording\.(?:vault\.keys|retention\.facilities))\.[^.]+/, '$1.<name>')
     .replace(/^(recording\.vault\.facilities)\..*$/, '$1')
+    .replace(/^(canaries\.facilities)\.[^.]+/, '$1.<name>')
     .replace(/\.(services|speedDials)\..*$/, '.$1');
 
 /** Paths of every mapping and of every scalar value of the sample. */
@@ -399,7 +427,7 @@ const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
 })();
 
 const freeKeys =
-  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.(vault\.(keys|facilities)|retention\.facilities))$/;
+  /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.(vault\.(keys|facilities)|retention\.facilities)|canaries\.facilities)$/;
 
 // Each key is tried with many values, and each try reads the whole sample.
 t.setTimeout(300_000);
@@ -423,7 +451,7 @@ t.test('the reference names every key, each with its meaning', async (t) => {
   const inSample = new Set(places.keys.map(kinds));
   for (const one of inSample) {
     if (
-      !/^(dialPlans|facilities|facilities\.<name>\.(units|phones)|recording\.(vault\.keys|retention\.facilities))\.<name>$/.test(
+      !/^(dialPlans|facilities|facilities\.<name>\.(units|phones)|recording\.(vault\.keys|retention\.facilities)|canaries\.facilities)\.<name>$/.test(
         one,
       )
     )
@@ -511,7 +539,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
     const problems = problemsOf(String(document));
     // Pairs that go together are tested on their own.
     if (
-      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.digest$|\.transports?$|facilities\[0\]\.addresses$/.test(
+      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^trunks\.carriers\[2\]\.(keepaliveSeconds|only)$|^canaries\.sip$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.digest$|\.transports?$|facilities\[0\]\.addresses$/.test(
         text(path),
       )
     )
@@ -528,7 +556,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
       const value = at(parse(String(document)), path);
       const wanted: unknown = JSON.parse(key.fallback);
       const isPath =
-        /directory|snapshot|orders|socket|readings|^registry\.journal/i.test(key.key) &&
+        /directory|snapshot|orders|socket|readings|canaries\.state|^registry\.journal/i.test(key.key) &&
         typeof wanted === 'string';
       // A group's default is what its keys' defaults make of it.
       if (typeof wanted === 'object' && !Array.isArray(wanted)) t.match(value, wanted, text(path));
@@ -586,6 +614,13 @@ t.test('a trunk that asks for a PIN tells its phones apart, or is one', async (t
     const config = parse(change(fromCallerToPhone, pinTrunk(phone).replace('§', '')));
     t.match(config.trunks.facilities[0], { caller: { from: 'pin' }, onePhone });
   }
+});
+
+t.test('the id of the key of test calls is nobody else’s', async (t) => {
+  t.match(
+    problemsOf(full.replaceAll('north-1', 'canary')).map(({ key, message }) => `${key} ${message}`),
+    [/^recording\.vault\.keys\.canary is the id of the key of test calls/],
+  );
 });
 
 t.test('what is wrong is told with its line, column and key', async (t) => {
@@ -653,6 +688,51 @@ t.test('what is wrong is told with its line, column and key', async (t) => {
     ['port: 2224', 'port: 2223', 'media.nodes[1].ng', /another node/],
     ['port: 9901', 'port: 9900', 'media.nodes[1].cli', /another node/],
     ['pool: private\n', '§pool: both\n', 'media.nodes[1].pool', /recorded.*private/],
+    // Test calls.
+    ['address: 192.0.2.20', '§address: 192.0.2.9', 'canaries.address', 'is an address of trunk west'],
+    ['address: 192.0.2.20', '§address: 192.0.2.1', 'canaries.address', 'is an address of trunk north-phones'],
+    ['address: 192.0.2.20', '§address: 198.51.100.1', 'canaries.address', /none of media.peerNetworks/],
+    [
+      'address: 192.0.2.30',
+      '§address: 198.51.100.1',
+      'trunks.carriers[2].address',
+      /none of media.peerNetworks/,
+    ],
+    ['carrier: test', '§carrier: best', 'canaries.carrier', 'is not under trunks.carriers'],
+    [
+      '- east\n      pres',
+      '- §test\n      pres',
+      'trunks.facilities[0].carriers[1]',
+      /no other call goes there/,
+    ],
+    ['      keepaliveSeconds: 0\n', '', 'trunks.carriers[2].keepaliveSeconds', /must be 0/],
+    [
+      '      only:\n',
+      '      transport: tcp\n      only:\n',
+      'trunks.carriers[2].transport',
+      'test calls use udp',
+    ],
+    [
+      '- "+12125550183"\n',
+      '- "+12125550183"\n        - §"+12125550184"\n',
+      'trunks.carriers[2].only[3]',
+      /no test call/,
+    ],
+    [
+      '        - "+12125550183"\n',
+      '',
+      'canaries.facilities.north.unlisted',
+      /not in `only` of the carrier test/,
+    ],
+    ['unlisted: "+12125550183"', '§unlisted: "2125550183"', 'canaries.facilities.north.unlisted', /E.164/],
+    [
+      'trunk: north-phones',
+      '§trunk: west',
+      'canaries.facilities.north.trunk',
+      'is not under trunks.facilities',
+    ],
+    ['caller: tester', '§caller: "the tester"', 'canaries.facilities.north.caller', /caller’s id/],
+    ['  sip:\n    address: 192.0.2.40\n    port: 5099\n', '', 'canaries', /needs `sip`/],
     // Time, numbers, headers.
     ['America/New_York', 'America/Nowhere', 'facilities.north.timeZone', 'is not a time zone'],
     ['America/New_York', '""', 'facilities.north.timeZone', 'is not a time zone'],

@@ -100,6 +100,7 @@ export const input = (change: Partial<DecisionInput> = {}): DecisionInput => ({
     lockdown: 'off',
     schedule: 'open',
     suspended: false,
+    recording: 'armed',
     usage: noUsage,
     text: false,
   },
@@ -158,6 +159,7 @@ export const everyRefusal = (): readonly Refused[] => {
     refused(circumstances({ usage: usageOf(1) })),
     refused(used({ recent: 100 })),
     refused({ ...used({ idleMs: 1 }), policy: cooling }),
+    refused(circumstances({ recording: 'disarmed' })),
   ];
 };
 export const aPrivateOf = (as: PrivilegedClass): Private =>

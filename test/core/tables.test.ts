@@ -65,6 +65,7 @@ t.test('a new decision on a call in progress', async (t) => {
     'too-many-calls': ['-', '-'],
     'too-often': ['-', '-'],
     'cool-down': ['-', '-'],
+    'recording-disarmed': ['-', '-'],
   };
   const got = (current: Connectable, again: Decision): string => {
     const outcome = againOutcome(current, again);
@@ -106,6 +107,7 @@ t.test('another party', async (t) => {
     'too-many-calls': ['flag', 'flag'],
     'too-often': ['flag', 'flag'],
     'cool-down': ['flag', 'flag'],
+    'recording-disarmed': ['flag', 'flag'],
   };
   for (const target of refusals) {
     t.same(

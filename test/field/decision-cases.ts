@@ -109,6 +109,7 @@ const privilegedInput: fc.Arbitrary<DecisionInput> = fc
         schedule: is.schedule as 'open',
         suspended: is.suspended,
         usage: usageOf(is.calls),
+        recording: 'armed',
         text: is.text,
       },
       policy: policy({

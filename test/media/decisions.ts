@@ -63,6 +63,7 @@ const decideWith = (callId: CallId, privileged: ListAnswers['privileged']) =>
       lockdown: 'off',
       schedule: 'open',
       suspended: false,
+      recording: 'armed',
       usage: noUsage,
       text: false,
     },

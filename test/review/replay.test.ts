@@ -228,7 +228,14 @@ t.test('what is no decision is said to be unreadable', async (t) => {
     how: 'dialled',
     leg: fc.sample(calls, { numRuns: 1, seed: 1 })[0]?.leg as PastCall['leg'],
     standing: { pending: false, block: false, lost: 'nothing' },
-    circumstances: { lockdown: 'off', schedule: 'open', suspended: false, usage: noUsage, text: false },
+    circumstances: {
+      lockdown: 'off',
+      schedule: 'open',
+      suspended: false,
+      recording: 'armed',
+      usage: noUsage,
+      text: false,
+    },
     current: aMonitored(),
   };
   const [lists] = fc.sample(anyLists, { numRuns: 1, seed: 1 });
@@ -271,7 +278,14 @@ t.test('a whole journal: who asked, what became of it, and what is counted where
     how,
     leg: leg({ callId: `c${letter.repeat(26)}` as CallId, dialled: dialledNumber(number) }),
     standing: { pending: false, block: false, lost: 'nothing' },
-    circumstances: { lockdown: 'off', schedule: 'open', suspended: false, usage: noUsage, text: false },
+    circumstances: {
+      lockdown: 'off',
+      schedule: 'open',
+      suspended: false,
+      recording: 'armed',
+      usage: noUsage,
+      text: false,
+    },
     current: aMonitored(),
   });
   const decision = (...asked: Parameters<typeof call>): Row => {
@@ -342,7 +356,14 @@ t.test('what no longer is open is forgotten, not waited for', async (t) => {
     how: 'dialled',
     leg: leg({ dialled: dialledNumber('+12125550111') }),
     standing: { pending: false, block: false, lost: 'nothing' },
-    circumstances: { lockdown: 'off', schedule: 'open', suspended: false, usage: noUsage, text: false },
+    circumstances: {
+      lockdown: 'off',
+      schedule: 'open',
+      suspended: false,
+      recording: 'armed',
+      usage: noUsage,
+      text: false,
+    },
     current: aMonitored(),
   };
   const row = rowOf(one, inputOf(one, open));

@@ -206,6 +206,7 @@ export const anyCall = (current: readonly Decision[]): fc.Arbitrary<PastCall> =>
       lockdown: fc.constantFrom('off', 'off', 'off', 'off', 'off', 'off', 'on', 'unknown'),
       schedule: fc.constantFrom('open', 'open', 'open', 'open', 'open', 'closed', 'unknown'),
       suspended: fc.constantFrom(false, false, false, true),
+      recording: fc.constantFrom('armed' as const, 'armed' as const, 'armed' as const, 'disarmed' as const),
       usage: anyUsage,
       text: fc.boolean(),
     }),

@@ -74,6 +74,33 @@ const lanesOf = ({ outages, period }: Statement): readonly Lane[] => {
   return [...lanes].slice(0, MOST_LANES).map(([name, spans]) => ({ name, spans }));
 };
 
+const testCalls = (sheet: Sheet, { canaries }: Statement): void => {
+  sheet.subheading('Test calls');
+  sheet.text(
+    `Controllers made ${number(canaries.calls)} calls to themselves, which are counted nowhere else. One to a privileged number must be private and leave nothing on any disk; one to an ordinary number must leave a recording in which both are heard; one to a number on no list must be refused. Where one does not come out so, nothing is recorded in the facility until all three pass, or somebody orders otherwise.`,
+  );
+  for (const [facility, counts] of Object.entries(canaries.results)) {
+    countTable(sheet, `Test calls of ${facility}`, counts, (name) => name, 'There was none.');
+  }
+  listTable(
+    sheet,
+    [
+      { title: 'When', width: 0.24 },
+      { title: 'Facility', width: 0.2 },
+      { title: 'What', width: 0.36 },
+      { title: 'Controller and row', width: 0.2 },
+    ],
+    canaries.listed,
+    ({ at, facility, kind, outcome, code, node, seq }) => [
+      time(at, true),
+      facility,
+      `${kind}: ${outcome} (${code})`,
+      `${node} ${seq}`,
+    ],
+    'Every test call passed, or there was none.',
+  );
+};
+
 export const outagesChapter = (sheet: Sheet, statement: Statement): void => {
   const { outages, period, alarms, attestation } = statement;
   sheet.heading('4  Outages and alarms', 230);
@@ -102,6 +129,7 @@ export const outagesChapter = (sheet: Sheet, statement: Statement): void => {
   restarts(sheet, statement);
   sheet.subheading('Each outage');
   listTable(sheet, outageColumns, outages.listed, outageRow(period.from), 'There was none.');
+  testCalls(sheet, statement);
   sheet.subheading('Alarms');
   countTable(sheet, 'Alarm', alarms, (code) => `${alarmText(code)} (${code})`, 'There was none.');
   sheet.subheading('Looks at the media servers');
