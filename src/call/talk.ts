@@ -7,6 +7,7 @@ import type { Clip, Language } from '../core/prompt.js';
 import type { Usage } from '../core/usage.js';
 import type {
   Armed,
+  JsonObject,
   Party,
   PrivateAnchor,
   RecordedAnchor,
@@ -226,6 +227,8 @@ export interface Place {
   connected(): void;
   /** Idempotent, never rejects. */
   leave(): Promise<void>;
+  /** What a later run of the controller needs to give it back. */
+  readonly trace?: JsonObject;
 }
 
 export interface Counters {

@@ -1,4 +1,4 @@
-import type { CallerLeg, Emit, OtherParty, Sdp, SpokenLeg } from '../call/ports.js';
+import type { CallerLeg, Emit, JsonObject, OtherParty, Sdp, SpokenLeg } from '../call/ports.js';
 import { type Ending, endingRow } from '../core/ending.js';
 import type { Key } from '../core/key.js';
 import type { Leg } from '../core/leg.js';
@@ -29,6 +29,7 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
   readonly inside: LegDialog;
   readonly #invite: IncomingInvite;
   readonly #others: OtherParties;
+  #trace: JsonObject | null = null;
   #bye: ((reason: string) => Promise<void>) | null = null;
   #goneAs: Parameters<Gone>[0] | null = null;
   readonly #gone: Gone[] = [];
@@ -77,6 +78,7 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
       if (error instanceof SipError && error.code === 'cancelled') this.#leave('caller-cancelled');
       throw error;
     });
+    this.#trace = dialog.trace;
     this.#bye = (reason) => dialog.bye({ Reason: reason });
     this.inside.open(dialog, { heard: this.offer, told: answer });
     dialog.onBye((reason) => this.#leave(reason === 'ack-timeout' ? 'ack-missing' : 'caller-hung-up'));
@@ -89,6 +91,10 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
 
   async hangUp(ending: Ending): Promise<void> {
     await this.#bye?.(reasonHeader(ending));
+  }
+
+  trace(): JsonObject | null {
+    return this.#trace;
   }
 
   #leave(how: Parameters<Gone>[0]): void {

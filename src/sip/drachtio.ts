@@ -1,4 +1,5 @@
 import Srf from 'drachtio-srf';
+import type { JsonObject } from '../call/ports.js';
 import { type AgentLink, sipDialog } from './drachtio-dialog.js';
 import {
   asSipError,
@@ -19,6 +20,7 @@ import {
   type SipDialog,
   SipError,
 } from './sip-dialog.js';
+import { endLeftDialog, endLeftInvite, type Told, traceOfInvite } from './trace.js';
 import type { Source } from './trunk.js';
 
 export interface DrachtioOptions {
@@ -180,6 +182,7 @@ export class Drachtio {
     uri: string,
     options: { proxy: string; sdp: string; headers: Headers },
     progress: (said: Progress) => void,
+    started: (trace: JsonObject) => void = () => undefined,
   ): OutgoingInvite {
     let sent: SrfRequest | null = null;
     let cancelWith: Headers | null = null;
@@ -201,6 +204,7 @@ export class Drachtio {
             cbRequest: (error, request) => {
               if (error !== null && error !== undefined) return;
               sent = request;
+              started(traceOfInvite(request, options.proxy));
               // The library itself answers an UPDATE of the early dialog.
               request.on('update', (update) =>
                 progress({ status: 0, header: (name) => headerOf(update, name) }),
@@ -251,6 +255,17 @@ export class Drachtio {
         done(0);
       }
     });
+  }
+
+  /** Ends a dialog, or an INVITE without a final response, that an earlier run left. Never rejects. */
+  async endLeft(
+    what: 'dialog' | 'invite',
+    trace: JsonObject,
+    reason: string,
+    deadlineMs: number,
+  ): Promise<Told> {
+    const end = what === 'dialog' ? endLeftDialog : endLeftInvite;
+    return end(this.#srf, trace, reason, deadlineMs);
   }
 
   /** Dialogs outlive a connection: their BYE takes the one that is there (facts: drachtio 4). */
