@@ -15,6 +15,7 @@ import type { RedisLists } from './lists/redis-lists.js';
 import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
 import { openConfiguredJournal, openLists, openMedia } from './open-parts.js';
+import { closeLeftCalls, readLeftCalls } from './open-recovery.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
 import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
 import { fromRoot } from './root.js';
@@ -106,6 +107,8 @@ const start = async (
   const rows = observed(journal, emit);
   journalled = journalledEvents(rows);
 
+  const left = await readLeftCalls(config, journal, emit);
+  closers.push(() => left.ledger.close());
   const { lists, orders, counters, callers } = await openLists(config, clock, emit, closers);
   const { recorder, media } = await openMedia(config, clock, emit, rows, closers);
 
@@ -125,6 +128,7 @@ const start = async (
     {
       lists,
       journal: rows,
+      ledger: left.ledger,
       media,
       recorder,
       dialer: endpoint.dialer,
@@ -164,7 +168,7 @@ const start = async (
     onFault: (command) => emit({ event: 'fault', where: 'control', code: command }),
   });
   closers.push(() => control.close());
-  const checks = (): readonly Check[] => checksOf({ endpoint, lists, media, journal });
+  const checks = (): readonly Check[] => checksOf({ endpoint, lists, media, journal, controller: taker });
   const health = await startHealth({
     host: config.http.address,
     port: config.http.port,
@@ -175,7 +179,12 @@ const start = async (
   });
   closers.push(() => health.close());
   await rows.append('controller-started', startRow(config, version, prompts.version));
+  if (left.unfinished.length > 0) taker.hold('recovering');
   await endpoint.start(taker);
+  closers.push(
+    await closeLeftCalls(left, { config, media, recorder, endpoint, counters, rows, clock, emit }),
+  );
+  taker.hold(null);
   emit({ event: 'controller-started', version, node: config.controller.name });
   return {
     controller: taker,
@@ -202,9 +211,10 @@ interface Parts {
   readonly lists: RedisLists;
   readonly media: MediaPools;
   readonly journal: JournalFile;
+  readonly controller: Controller;
 }
 
-const checksOf = ({ endpoint, lists, media, journal }: Parts): readonly Check[] => {
+const checksOf = ({ endpoint, lists, media, journal, controller }: Parts): readonly Check[] => {
   const armed = lists.armed();
   const { ready } = media.status();
   const journalHealth = journal.healthy();
@@ -222,5 +232,6 @@ const checksOf = ({ endpoint, lists, media, journal }: Parts): readonly Check[] 
       why: ready.recorded ? 'a node is attested' : 'no node is usable',
     },
     { name: 'journal', ok: journalHealth.ok, why: journalHealth.reason },
+    { name: 'recovery', ok: controller.held === null, why: controller.held ?? 'nothing is left to end' },
   ];
 };

@@ -99,7 +99,8 @@ export const cancelOrphan = (
   const first = route === undefined ? undefined : parseAddrList(route)?.[0]?.uri;
   const hop = nextHop(proxy !== '' ? proxy : (first ?? message.uri));
   const listener = hop === undefined ? undefined : context.transports.choose(hop.transport, hop.host);
-  if (branch === undefined || from === undefined || to === undefined || callId === undefined) return undefined;
+  if (branch === undefined || from === undefined || to === undefined || callId === undefined)
+    return undefined;
   if (seq === undefined || hop === undefined || listener === undefined) return undefined;
   const head: RequestHead = {
     uri: detach(message.uri),

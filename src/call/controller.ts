@@ -85,6 +85,10 @@ export class Controller {
     this.#held = why;
   }
 
+  get held(): string | null {
+    return this.#held;
+  }
+
   take(caller: CallerLeg): void {
     const { leg } = caller;
     this.#parts.emit({ event: 'call-arrived', callId: leg.callId, trunk: leg.origin.trunk });

@@ -125,7 +125,10 @@ export const journalDecision = async (run: CallRun, decision: Decision): Promise
     const append = parts.journal.append('decision', evidence);
     // The row of a call that becomes private is no part of the delay before it was up.
     if (run.becoming !== null) await withDeadline('journal-decision', parts.bounds.journalMs, append);
-    else noteDown(run, 'decided', { seq: (await timed(run, 'journal-decision', parts.bounds.journalMs, append)).seq });
+    else
+      noteDown(run, 'decided', {
+        seq: (await timed(run, 'journal-decision', parts.bounds.journalMs, append)).seq,
+      });
     return { type: 'decision-journalled' };
   } catch (error) {
     alarm(run, 'journal-unhealthy', codeOf(error));

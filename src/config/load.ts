@@ -326,6 +326,7 @@ const absolute = (config: Config, folder: string): Config => {
   const { heads } = config.journal;
   return {
     ...config,
+    controller: { ...config.controller, ledger: maybe(config.controller.ledger) },
     sip: {
       ...config.sip,
       agent: agent === 'embedded' ? agent : { ...agent, secretFile: path(agent.secretFile) },

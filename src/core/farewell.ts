@@ -25,6 +25,7 @@ export const farewells: Readonly<Record<EndingCode, Farewell>> = {
   'node-lost': silent,
   'agent-lost': silent,
   'ack-missing': silent,
+  'controller-crashed': silent,
   shutdown: both('over-technical'),
   'caller-cancelled': silent,
   'called-busy': caller('called-busy'),

@@ -1,4 +1,4 @@
-import type { Clock, Emit } from '../call/ports.js';
+import type { Clock, Emit, JsonObject } from '../call/ports.js';
 import type { Counters, Place, Usage, Used } from '../call/talk.js';
 import type { Leg } from '../core/leg.js';
 import { type NumberKey, numberKeyText } from '../core/number.js';
@@ -27,6 +27,11 @@ export interface CountersOptions {
 export interface SharedCounters extends Counters {
   /** Places held by this process, and messages Redis has not taken yet. */
   held(): { readonly places: number; readonly unsent: number; readonly subjects: number };
+  /**
+   * Gives a place back that an earlier run of this controller took: `trace` is that of the `Place`. False where Redis
+   * did not take it; then its lease ends by itself. Never rejects.
+   */
+  giveBack(trace: JsonObject, wasConnected: boolean): Promise<boolean>;
   /** Renews all leases now. Never rejects. */
   renew(): Promise<void>;
   close(): Promise<void>;
@@ -94,6 +99,10 @@ class OpenPlace implements Place {
     this.callId = callId;
     this.member = member;
     this.subjects = subjects;
+  }
+
+  get trace(): JsonObject {
+    return { member: this.member, names: this.names };
   }
 
   get names(): readonly string[] {
@@ -211,6 +220,17 @@ class RedisCounters implements SharedCounters {
     this.#own.leave(place.names, place, now, wasConnected);
     const untilMono = now + (wasConnected ? memoryMs : this.#options.leaseMs);
     await this.#send({ op: 'leave', place, wasConnected, mono: now, untilMono });
+  }
+
+  async giveBack({ member, names }: JsonObject, wasConnected: boolean): Promise<boolean> {
+    if (typeof member !== 'string' || !Array.isArray(names) || names.length === 0) return false;
+    const subjects = (names as readonly unknown[]).filter((name) => typeof name === 'string');
+    try {
+      await this.#run('leave', 0, subjects, [member, wasConnected ? '1' : '0']);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   // ---- what Redis must get

@@ -62,7 +62,8 @@ const text = (trace: JsonObject, name: string): string => {
   return typeof value === 'string' && !/[\r\n\0]/.test(value) ? value : '';
 };
 
-const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value);
+const isNumber = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value);
 
 const noDialog = (error: unknown): boolean =>
   typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENODIALOG';
@@ -144,5 +145,7 @@ export const endLeftInvite = (
       proxy: text(trace, 'proxy'),
       headers,
     };
-    srf._app.client.request(sending, (error) => done(error === null || error === undefined ? 'told' : 'unsent'));
+    srf._app.client.request(sending, (error) =>
+      done(error === null || error === undefined ? 'told' : 'unsent'),
+    );
   });
