@@ -157,12 +157,18 @@ class RedisCounters implements SharedCounters {
 
   // ---- one call
 
-  async enter(leg: Leg, key: NumberKey, kind: Kind): Promise<Place> {
+  async enter(
+    leg: Leg,
+    key: NumberKey,
+    kind: Kind,
+    taking?: (trace: JsonObject) => void,
+  ): Promise<Place> {
     const { clock } = this.#options;
     const { callId } = leg;
     const subjects = subjectsOf(leg, key, kind);
     this.#entered += 1;
     const place = new OpenPlace(this, callId, `${callId}:${this.#entered.toString(36)}`, subjects);
+    taking?.(place.trace);
     const now = clock.mono();
     const own = subjects.map(({ name }) => this.#own.read(name, callId, now));
     // Here first, whatever Redis says: from now on the place is renewed, so a late answer finds it held.
