@@ -68,9 +68,7 @@ const takePlace = async (run: CallRun, answers: ListAnswers, now: WallMs): Promi
   const kind = countedAs(answers, now);
   const counted = isHotline(answers, now) || dialled.kind === 'hotline' ? nobodys(leg) : leg;
   const give = (place: Place): void => void givenBack(run, place);
-  const entering = parts.counters.enter(counted, dialled.key, kind, (trace) =>
-    noteDown(run, 'place', trace),
-  );
+  const entering = parts.counters.enter(counted, dialled.key, kind, (trace) => noteDown(run, 'place', trace));
   const place = await withDeadline('look-up-and-decide', parts.bounds.lookUpMs, entering, give);
   // A place that comes when the call has ended would be taken for ever.
   if (run.state.phase === 'ended') give(place);

@@ -157,12 +157,7 @@ class RedisCounters implements SharedCounters {
 
   // ---- one call
 
-  async enter(
-    leg: Leg,
-    key: NumberKey,
-    kind: Kind,
-    taking?: (trace: JsonObject) => void,
-  ): Promise<Place> {
+  async enter(leg: Leg, key: NumberKey, kind: Kind, taking?: (trace: JsonObject) => void): Promise<Place> {
     const { clock } = this.#options;
     const { callId } = leg;
     const subjects = subjectsOf(leg, key, kind);

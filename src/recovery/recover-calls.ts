@@ -20,6 +20,7 @@ export interface RecoveryParts {
       readonly sealed?: string;
     }): Promise<SpoolFinding>;
     abandon(callId: CallId): Promise<SpoolFinding>;
+    verifyAbsence(callId: CallId): Promise<SpoolFinding>;
   };
   readonly sip: {
     endLeft(
@@ -154,7 +155,13 @@ export class CallRecovery {
       if (becamePrivate) sealed = finding;
       else spool = finding;
     }
-    spool ??= await this.#finding(call, this.#parts.recorder.abandon(callId));
+    if (spool === null) {
+      const { recorder } = this.#parts;
+      // What a private call has on a disk, or one that could not be sealed, is an alarm; it is not made to disappear.
+      const removable = call.decision?.verdict === 'monitored' && sealed === null;
+      const looking = removable ? recorder.abandon(callId) : recorder.verifyAbsence(callId);
+      spool = await this.#finding(call, looking);
+    }
     return { told, mediaLeft, spool, sealed, lastSeen: this.#parts.lastSeen };
   }
 

@@ -195,7 +195,11 @@ class Run {
       (one) => one.invite.request.headers.get(callHeader.toLowerCase()) === as,
     );
     if (out.established && incoming !== undefined) {
-      await Promise.race([pause(talkMs), out.ended({ deadlineMs: 20_000 }), incoming.ended({ deadlineMs: 20_000 })]);
+      await Promise.race([
+        pause(talkMs),
+        out.ended({ deadlineMs: 20_000 }),
+        incoming.ended({ deadlineMs: 20_000 }),
+      ]);
       call.heard = {
         caller: heardMs(incoming.audio.samples(), tones.caller),
         called: heardMs(out.audio.samples(), tones.called),
@@ -268,7 +272,8 @@ const judgeRecordings = (t: Test, site: Site, placed: Iterable<Placed>, cdrs: re
     const found = sealed ?? spool;
     const state = `${verdict} ${found?.state} ${found?.code ?? ''}`.trim();
     if (both) counts[state] = (counts[state] ?? 0) + 1;
-    if (verdict === 'private' && spool?.state !== 'nothing-found') wrong.push(`${as}: ${JSON.stringify(spool)}`);
+    if (verdict === 'private' && spool?.state !== 'nothing-found')
+      wrong.push(`${as}: ${JSON.stringify(spool)}`);
     if (typeof found?.file === 'string') {
       const folder = sealed === undefined ? 'recordings' : 'recordings/sealed';
       const path = found.file.startsWith('/') ? found.file : join(site.dir, folder, found.file);
@@ -276,9 +281,12 @@ const judgeRecordings = (t: Test, site: Site, placed: Iterable<Placed>, cdrs: re
       const [left = new Int16Array(), right = new Int16Array()] = channels;
       const [mine, theirs] = [heardMs(left, tones.caller), heardMs(right, tones.called)];
       if (both && (mine < 100 || theirs < 100)) {
-        wrong.push(`${as} (${ending}): ${mine} and ${theirs} ms are in its recording, ${JSON.stringify(heard)} were heard`);
+        wrong.push(
+          `${as} (${ending}): ${mine} and ${theirs} ms are in its recording, ${JSON.stringify(heard)} were heard`,
+        );
       }
-      if (heardMs(left, tones.called) + heardMs(right, tones.caller) > 0) wrong.push(`${as}: channels are mixed up`);
+      if (heardMs(left, tones.called) + heardMs(right, tones.caller) > 0)
+        wrong.push(`${as}: channels are mixed up`);
     } else if (both && verdict === 'monitored' && found?.state !== 'recording-missing') {
       wrong.push(`${as} (${ending}): no recording, and nothing says so: ${JSON.stringify(found)}`);
     }
@@ -286,7 +294,10 @@ const judgeRecordings = (t: Test, site: Site, placed: Iterable<Placed>, cdrs: re
   t.comment(`calls that were heard, and what is left of them: ${JSON.stringify(counts)}`);
   t.same(wrong, [], 'each recording is there and right, or its CDR says that it is not');
   const kept = (counts['monitored recording-finished'] ?? 0) + (counts['monitored recording-sealed'] ?? 0);
-  const monitored = Object.entries(counts).reduce((sum, [of, n]) => sum + (of.startsWith('monitored') ? n : 0), 0);
+  const monitored = Object.entries(counts).reduce(
+    (sum, [of, n]) => sum + (of.startsWith('monitored') ? n : 0),
+    0,
+  );
   t.ok(monitored >= calls / 10, `${monitored} monitored calls were heard`);
   t.ok(kept >= 0.7 * monitored, `${kept} of them can be heard again`);
 };
@@ -330,7 +341,9 @@ t.test('nothing of a call lies in plain, wherever the controller and the nodes a
   await run.all().finally(() => clearInterval(looking));
   // Once more, with nothing else under way: all that is left has been left by then.
   await run.killController();
-  t.comment(`${calls} calls in ${Math.round(performance.now() - began)} ms; killed: ${run.killed.join(', ')}`);
+  t.comment(
+    `${calls} calls in ${Math.round(performance.now() - began)} ms; killed: ${run.killed.join(', ')}`,
+  );
   const cdrsOfAll = async () => {
     const { decided, cdrs } = decisionsAndCdrs(await site.rows());
     const without = decided.filter(({ body }) => !cdrs.some((one) => one.body.callId === body.callId));

@@ -23,16 +23,47 @@ export class Processes {
     return this.#port;
   }
 
-  async start() {
+  /** Starts it and kills it so long after, wherever it is by then. */
+  async startAndKill(ms: number): Promise<void> {
+    const { child, exited } = await this.#spawn(null);
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    child.kill('SIGKILL');
+    await exited;
+  }
+
+  /** `other`: a second controller beside it, by another name and with a journal of its own. */
+  async start(other: string | null = null) {
+    const { child, exited, http, sip } = await this.#spawn(other);
+    await ready(child, http.port);
+    if (other === null) this.#site.callThrough({ host: sip.address, port: sip.port });
+    const children = childrenOf(child.pid ?? 0);
+    return {
+      child,
+      exited,
+      childrenLeft: () => children.filter((pid) => childIsThere(pid)),
+    };
+  }
+
+  async #spawn(other: string | null) {
     const { config, dir } = this.#site;
-    const sip = { transport: 'udp' as const, address: '127.0.0.1', port: await this.#sipPort() };
+    const port = other === null ? await this.#sipPort() : await freeUdpPort('127.0.0.1');
+    const sip = { transport: 'udp' as const, address: '127.0.0.1', port };
     const http = { address: '127.0.0.1', port: await freeTcpPort('127.0.0.1') };
-    const file = join(dir, 'sallyport.yaml');
+    const file = join(dir, `${other ?? 'sallyport'}.yaml`);
     const controller = { ...config.controller, drainSeconds: 0 };
+    const { heads, ...journal } = config.journal;
+    const own =
+      other === null
+        ? {}
+        : {
+            controller: { ...controller, name: other },
+            journal: { ...journal, directory: join(dir, `journal-of-${other}`) },
+            control: { ...config.control, socket: join(dir, `${other}.sock`) },
+          };
     // JSON is YAML.
     writeFileSync(
       file,
-      JSON.stringify({ ...config, controller, sip: { agent: 'embedded', listen: [sip] }, http }),
+      JSON.stringify({ ...config, controller, sip: { agent: 'embedded', listen: [sip] }, http, ...own }),
     );
     const child = spawn(
       process.execPath,
@@ -45,14 +76,7 @@ export class Processes {
     const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
       child.once('exit', (code, signal) => resolve({ code, signal })),
     );
-    await ready(child, http.port);
-    this.#site.callThrough({ host: sip.address, port: sip.port });
-    const children = childrenOf(child.pid ?? 0);
-    return {
-      child,
-      exited,
-      childrenLeft: () => children.filter((pid) => childIsThere(pid)),
-    };
+    return { child, exited, http, sip };
   }
 }
 
