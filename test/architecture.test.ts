@@ -49,6 +49,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   journal: (target) => target.startsWith('journal/'),
   review: (target) => /^(core|review)\//.test(target),
   statement: (target) => /^(core|journal|statement)\//.test(target) || target === 'call/events.ts',
+  recovery: (target) => /^(core|recovery)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   vault: (target) =>
     /^(core|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
