@@ -42,7 +42,7 @@ export const readLeftCalls = async (config: Config, journal: JournalFile, emit: 
   for (const callId of closed) ledger.over(callId);
   // With nothing to close, whatever is behind us need not be read again.
   if (unfinished.length === 0) ledger.settled();
-  return { ledger, unfinished, lastSeen: ledger.lastWrite };
+  return { ledger, unfinished, lastSeen: ledger.lastSeen };
 };
 
 export interface RecoveryNeeds {

@@ -9,6 +9,8 @@ export interface LedgerHead {
   readonly node: string;
   /** Rows of the journal up to here hold no unfinished call but those of this ledger. */
   readonly through: number;
+  /** When the run that left the calls was last seen to work, in ms since the epoch, where that was not this file's own. */
+  readonly seen?: number;
 }
 
 /** What was noted of one call. */
@@ -39,8 +41,7 @@ const format = 1;
 /** More calls than a controller takes (configuration: 20,000). */
 const maxCalls = 50_000;
 
-export const headLine = ({ node, through }: LedgerHead): string =>
-  `${JSON.stringify({ ledger: format, node, through })}\n`;
+export const headLine = (head: LedgerHead): string => `${JSON.stringify({ ledger: format, ...head })}\n`;
 
 export const noteLine = (callId: CallId, what: LedgerNote, fact: JsonObject): string =>
   `${JSON.stringify({ call: callId, what, fact })}\n`;
@@ -62,8 +63,9 @@ const parsed = (line: string): Readonly<Record<string, unknown>> | null => {
 const headOf = (line: string, node: string): LedgerHead | null => {
   const value = parsed(line);
   if (value?.ledger !== format || value.node !== node) return null;
-  const { through } = value;
-  return typeof through === 'number' && Number.isSafeInteger(through) ? { node, through } : null;
+  const { through, seen } = value;
+  if (typeof through !== 'number' || !Number.isSafeInteger(through)) return null;
+  return typeof seen === 'number' && Number.isFinite(seen) ? { node, through, seen } : { node, through };
 };
 
 /** Reads a whole ledger. What is not of this node is read as nothing: another controller's calls are not ours to end. */

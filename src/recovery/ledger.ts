@@ -22,8 +22,11 @@ import { headLine, type Notes, noteLine, overLine, type ReadLedger, readLedgerTe
 export interface OpenLedger extends Ledger {
   /** What was there when it was opened. */
   readonly found: ReadLedger;
-  /** When the last run wrote to it for the last time, in ms since the epoch; null where there was none. */
-  readonly lastWrite: number | null;
+  /**
+   * When the run that left the calls was last seen to work, in ms since the epoch; null where there was none. A run that
+   * ended before it had closed them is not that one.
+   */
+  readonly lastSeen: number | null;
   /** No call of an earlier run is unfinished any more: the journal need not be read again up to its present end. */
   settled(): void;
   close(): void;
@@ -46,7 +49,7 @@ const defaultSlack = 262_144;
 
 class LedgerFile implements OpenLedger {
   readonly found: ReadLedger;
-  readonly lastWrite: number | null;
+  readonly lastSeen: number | null;
   readonly #options: LedgerOptions;
   /** The lines of each call that is not over, for the file's next version. */
   readonly #live = new Map<CallId, Map<LedgerNote, string>>();
@@ -56,11 +59,11 @@ class LedgerFile implements OpenLedger {
   #failing = false;
   #isSettled = false;
 
-  constructor(options: LedgerOptions, fd: number, found: ReadLedger, lastWrite: number | null) {
+  constructor(options: LedgerOptions, fd: number, found: ReadLedger, lastSeen: number | null) {
     this.#options = options;
     this.#fd = fd;
     this.found = found;
-    this.lastWrite = lastWrite;
+    this.lastSeen = lastSeen;
     this.#bytes = fstatSync(fd).size;
     // Calls of the run before are kept until each has its CDR, through as many restarts as that takes.
     for (const [callId, notes] of found.calls) {
@@ -105,7 +108,8 @@ class LedgerFile implements OpenLedger {
     const next = `${file}.new`;
     const fd = openSync(next, 'w', 0o600);
     try {
-      const lines = [headLine({ node, through })];
+      const seen = this.#isSettled || this.lastSeen === null ? {} : { seen: this.lastSeen };
+      const lines = [headLine({ node, through, ...seen })];
       for (const notes of this.#live.values()) lines.push(...notes.values());
       const bytes = Buffer.from(lines.join(''));
       writeAll(fd, bytes);
@@ -192,7 +196,7 @@ export const openLedger = (options: LedgerOptions): OpenLedger => {
   mkdirSync(dirname(file), { recursive: true });
   const { text, lastWrite } = contentOf(file);
   const found = readLedgerText(text, node);
-  const ledger = new LedgerFile(options, openSync(file, 'a', 0o600), found, lastWrite);
+  const ledger = new LedgerFile(options, openSync(file, 'a', 0o600), found, found.head?.seen ?? lastWrite);
   // The calls that are found in the journal alone are not in it yet: its head moves on once they are closed.
   ledger.rewrite();
   return ledger;

@@ -20,6 +20,10 @@ import {
 } from './kit.js';
 import { Processes } from './processes.js';
 
+/** A minute and a half on a machine that has nothing else to do. */
+const longest = 400_000;
+t.setTimeout(longest);
+
 const open = '+16465550190';
 const lists: ListWords = { ...defaultLists, allow: { '*': [open] } };
 const answers = { do: 'answer', ring: {}, afterMs: 20 } as const;
@@ -47,7 +51,7 @@ const placesIn = async (site: Site): Promise<readonly string[]> => {
   return keys;
 };
 
-t.test('kill -9 of the controller at each step of a call', async (t) => {
+t.test('kill -9 of the controller at each step of a call', { timeout: longest }, async (t) => {
   const site = await openSite(t, { patience: 'usual', config: paired, lists, controller: false });
   site.called.answerWith(answers);
   const nodes = new Nodes(t, site);

@@ -12,6 +12,10 @@ import { callHeader, Dice, Nodes, paired, redisClient, withPidFiles } from './ki
 import { Processes } from './processes.js';
 import { ToneScan } from './tone-scan.js';
 
+/** A minute and a half on a machine that has nothing else to do. */
+const longest = 400_000;
+t.setTimeout(longest);
+
 /** How much there is of everything; each call is some hundred milliseconds to some seconds long. */
 const calls = Number(process.env.SALLYPORT_LEAK_CALLS ?? 300);
 const atOnce = 20;
@@ -302,103 +306,107 @@ const judgeRecordings = (t: Test, site: Site, placed: Iterable<Placed>, cdrs: re
   t.ok(kept >= 0.7 * monitored, `${kept} of them can be heard again`);
 };
 
-t.test('nothing of a call lies in plain, wherever the controller and the nodes are killed', async (t) => {
-  const dice = new Dice(t);
-  const site = await openSite(t, {
-    patience: 'usual',
-    config: (config) =>
-      paired({
-        ...config,
-        media: { ...config.media, attestSeconds: 1 },
-        recording: { ...config.recording, growthSeconds: 1 },
-        policy: { ...config.policy, onBecomingPrivate: 'move' },
-      }),
-    overlay: withPidFiles,
-    lists: words([]),
-    local: { nodes: { recorded: 2, private: 2 }, portCount: 512, heartbeatMs: 500 },
-    controller: false,
-    keepAudioMs: 4000,
-    t1Ms: 200,
-  });
-  const nodes = new Nodes(t, site);
-  const processes = new Processes(t, site);
-  const spools = site.local.recorded.flatMap(({ spool }) => spool ?? []);
-  const all = Array.from({ length: calls }, (_, i) => tonesOf(i));
-  const scan = new ToneScan(all.flatMap(({ caller, called }) => [caller, called]));
-  await t.test('the scan can find', async (t) => provesItself(t, site, scan));
+t.test(
+  'nothing of a call lies in plain, wherever the controller and the nodes are killed',
+  { timeout: longest },
+  async (t) => {
+    const dice = new Dice(t);
+    const site = await openSite(t, {
+      patience: 'usual',
+      config: (config) =>
+        paired({
+          ...config,
+          media: { ...config.media, attestSeconds: 1 },
+          recording: { ...config.recording, growthSeconds: 1 },
+          policy: { ...config.policy, onBecomingPrivate: 'move' },
+        }),
+      overlay: withPidFiles,
+      lists: words([]),
+      local: { nodes: { recorded: 2, private: 2 }, portCount: 512, heartbeatMs: 500 },
+      controller: false,
+      keepAudioMs: 4000,
+      t1Ms: 200,
+    });
+    const nodes = new Nodes(t, site);
+    const processes = new Processes(t, site);
+    const spools = site.local.recorded.flatMap(({ spool }) => spool ?? []);
+    const all = Array.from({ length: calls }, (_, i) => tonesOf(i));
+    const scan = new ToneScan(all.flatMap(({ caller, called }) => [caller, called]));
+    await t.test('the scan can find', async (t) => provesItself(t, site, scan));
 
-  const run = new Run(site, nodes, dice, processes, await processes.start());
-  let seenInSpool = 0;
-  const looking = setInterval(() => {
-    // What lies in the spools while calls are up is theirs, in plain: the patterns are those of the calls.
-    try {
-      seenInSpool += scan.folders(spools, 1).length;
-    } catch {
-      // A file that went while it was read.
-    }
-  }, 500);
-  const began = performance.now();
-  await run.all().finally(() => clearInterval(looking));
-  // Once more, with nothing else under way: all that is left has been left by then.
-  await run.killController();
-  t.comment(
-    `${calls} calls in ${Math.round(performance.now() - began)} ms; killed: ${run.killed.join(', ')}`,
-  );
-  const cdrsOfAll = async () => {
-    const { decided, cdrs } = decisionsAndCdrs(await site.rows());
-    const without = decided.filter(({ body }) => !cdrs.some((one) => one.body.callId === body.callId));
-    return { decided, cdrs, without };
-  };
-  const end = performance.now() + 60_000;
-  while ((await cdrsOfAll()).without.length > 0 && performance.now() < end) await pause(200);
-  await nodes.untilEmpty();
-  const redis = redisClient(site);
-  const places = await redis.keys('*use:places:*');
-  await redis.quit();
-  run.controller.child.kill('SIGTERM');
-  t.same(await run.controller.exited, { code: 0, signal: null }, 'the last controller ends');
-  t.same(run.controller.childrenLeft(), [], 'with all its children');
-
-  const { decided, cdrs, without } = await cdrsOfAll();
-  t.same(
-    without.map(({ body }) => `${body.caller} ${body.callId}`),
-    [],
-    `each of ${decided.length} decisions has its CDR`,
-  );
-  const ids = cdrs.map(({ body }) => body.callId);
-  t.same(
-    ids.filter((id, i) => ids.indexOf(id) !== i),
-    [],
-    'and no call has two',
-  );
-  const crashed = cdrs.filter(({ body }) => body.ending === 'controller-crashed');
-  t.comment(`${crashed.length} CDRs were written by a successor; told: ${JSON.stringify(toldOf(crashed))}`);
-  t.ok(crashed.length > 0, 'calls were up when the controller was killed');
-  t.same(places, [], 'no call is counted as under way');
-  const journal = await verifyJournal(site.config.journal.directory);
-  t.ok(journal.ok, `the journal verifies: ${JSON.stringify(journal.problems)}`);
-  judgeRecordings(t, site, run.placed.values(), cdrs);
-  t.ok(seenInSpool > 0, 'while calls were up, the scan saw them in the spools');
-
-  await t.test('every byte that is left', async (t) => {
-    scan.bytes = scan.files = 0;
-    const found = scan.folders([site.dir, ...spools]);
-    t.comment(`${scan.files} files of ${scan.bytes} bytes`);
-    t.same(
-      found.map(({ file, offset, form, tone }) => `${form} of ${tone} Hz at ${offset} in ${file}`),
-      [],
-      'no sound of any call lies anywhere in plain',
+    const run = new Run(site, nodes, dice, processes, await processes.start());
+    let seenInSpool = 0;
+    const looking = setInterval(() => {
+      // What lies in the spools while calls are up is theirs, in plain: the patterns are those of the calls.
+      try {
+        seenInSpool += scan.folders(spools, 1).length;
+      } catch {
+        // A file that went while it was read.
+      }
+    }, 500);
+    const began = performance.now();
+    await run.all().finally(() => clearInterval(looking));
+    // Once more, with nothing else under way: all that is left has been left by then.
+    await run.killController();
+    t.comment(
+      `${calls} calls in ${Math.round(performance.now() - began)} ms; killed: ${run.killed.join(', ')}`,
     );
-    t.ok(scan.files > 50 && scan.bytes > 1_000_000, 'and there was something to look through');
-    for (const spool of spools) {
+    const cdrsOfAll = async () => {
+      const { decided, cdrs } = decisionsAndCdrs(await site.rows());
+      const without = decided.filter(({ body }) => !cdrs.some((one) => one.body.callId === body.callId));
+      return { decided, cdrs, without };
+    };
+    const end = performance.now() + 60_000;
+    while ((await cdrsOfAll()).without.length > 0 && performance.now() < end) await pause(200);
+    await nodes.untilEmpty();
+    const redis = redisClient(site);
+    const places = await redis.keys('*use:places:*');
+    await redis.quit();
+    run.controller.child.kill('SIGTERM');
+    t.same(await run.controller.exited, { code: 0, signal: null }, 'the last controller ends');
+    t.same(run.controller.childrenLeft(), [], 'with all its children');
+
+    const { decided, cdrs, without } = await cdrsOfAll();
+    t.same(
+      without.map(({ body }) => `${body.caller} ${body.callId}`),
+      [],
+      `each of ${decided.length} decisions has its CDR`,
+    );
+    const ids = cdrs.map(({ body }) => body.callId);
+    t.same(
+      ids.filter((id, i) => ids.indexOf(id) !== i),
+      [],
+      'and no call has two',
+    );
+    const crashed = cdrs.filter(({ body }) => body.ending === 'controller-crashed');
+    t.comment(`${crashed.length} CDRs were written by a successor; told: ${JSON.stringify(toldOf(crashed))}`);
+    t.ok(crashed.length > 0, 'calls were up when the controller was killed');
+    t.same(places, [], 'no call is counted as under way');
+    const journal = await verifyJournal(site.config.journal.directory);
+    t.ok(journal.ok, `the journal verifies: ${JSON.stringify(journal.problems)}`);
+    judgeRecordings(t, site, run.placed.values(), cdrs);
+    t.ok(seenInSpool > 0, 'while calls were up, the scan saw them in the spools');
+
+    await t.test('every byte that is left', async (t) => {
+      scan.bytes = scan.files = 0;
+      const found = scan.folders([site.dir, ...spools]);
+      t.comment(`${scan.files} files of ${scan.bytes} bytes`);
       t.same(
-        readdirSync(spool, { recursive: true }).filter((name) => /c[a-z2-7]{26}/.test(String(name))),
+        found.map(({ file, offset, form, tone }) => `${form} of ${tone} Hz at ${offset} in ${file}`),
         [],
-        'no spool has a file of a call',
+        'no sound of any call lies anywhere in plain',
       );
-    }
-  });
-});
+      t.ok(scan.files > 50 && scan.bytes > 1_000_000, 'and there was something to look through');
+      for (const spool of spools) {
+        t.same(
+          readdirSync(spool, { recursive: true }).filter((name) => /c[a-z2-7]{26}/.test(String(name))),
+          [],
+          'no spool has a file of a call',
+        );
+      }
+    });
+  },
+);
 
 const toldOf = (crashed: readonly Row[]): Record<string, number> => {
   const counts: Record<string, number> = {};

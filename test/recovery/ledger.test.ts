@@ -41,7 +41,13 @@ t.test('what is noted is there for the next run, without a close', async (t) => 
   t.same([...found.calls], [[id(1), { arrived: { at: 1 }, node: { node: 'y' } }]]);
   t.same(found.head, { node: 'a', through: 7 });
   // And for the one after that, whose predecessor closed nothing.
-  t.same([...opened(t, { dir }).ledger.found.calls.keys()], [id(1)]);
+  const second = opened(t, { dir }).ledger;
+  const third = opened(t, { dir }).ledger;
+  t.same([...third.found.calls.keys()], [id(1)]);
+  t.equal(third.lastSeen, second.lastSeen, 'who left the call was seen no later for that');
+  third.over(id(1));
+  third.settled();
+  t.equal(opened(t, { dir }).ledger.found.head?.seen, undefined);
 });
 
 t.test('a line that was cut short, damage, and another controller’s ledger', async (t) => {
