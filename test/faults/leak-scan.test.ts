@@ -62,6 +62,8 @@ class Run {
   readonly #dice: Dice;
   readonly #processes: Processes;
   #controller: Awaited<ReturnType<Processes['start']>>;
+  /** Resolved while there is a controller: nobody picks a phone up where there is no dial tone. */
+  #up = Promise.resolve();
   #done = 0;
   readonly #waiting = new Set<() => void>();
 
@@ -148,8 +150,13 @@ class Run {
   async killController(): Promise<void> {
     this.killed.push('controller');
     this.#controller.child.kill('SIGKILL');
+    let isUp = (): void => undefined;
+    this.#up = new Promise((resolve) => {
+      isUp = resolve;
+    });
     await this.#controller.exited;
     this.#controller = await this.#processes.start();
+    isUp();
   }
 
   async #killNode(): Promise<void> {
@@ -189,6 +196,7 @@ class Run {
     const byCaller = this.#dice.next() < 0.5;
     const call: Placed = { as, kind, tones, policy, heard: { caller: 0, called: 0 } };
     this.placed.set(as, call);
+    await this.#up;
     const out = await this.#site.call(this.#numberFor(kind), {
       as,
       tone: tones.caller,
@@ -284,7 +292,9 @@ const judgeRecordings = (t: Test, site: Site, placed: Iterable<Placed>, cdrs: re
       const { channels } = readWav(site.opened(path));
       const [left = new Int16Array(), right = new Int16Array()] = channels;
       const [mine, theirs] = [heardMs(left, tones.caller), heardMs(right, tones.called)];
-      if (both && (mine < 100 || theirs < 100)) {
+      // A node that was killed takes its last 4 KiB with it, and the CDR says so.
+      const isCut = ending === 'node-lost' || found.damage !== null || found.missingPackets > 0;
+      if (both && !isCut && (mine < 100 || theirs < 100)) {
         wrong.push(
           `${as} (${ending}): ${mine} and ${theirs} ms are in its recording, ${JSON.stringify(heard)} were heard`,
         );
@@ -335,6 +345,7 @@ t.test(
     await t.test('the scan can find', async (t) => provesItself(t, site, scan));
 
     const run = new Run(site, nodes, dice, processes, await processes.start());
+    const fdsBefore = Math.max(...nodes.all.map(({ pid }) => fdsOf(pid) ?? 0));
     let seenInSpool = 0;
     const looking = setInterval(() => {
       // What lies in the spools while calls are up is theirs, in plain: the patterns are those of the calls.
@@ -356,9 +367,10 @@ t.test(
       const without = decided.filter(({ body }) => !cdrs.some((one) => one.body.callId === body.callId));
       return { decided, cdrs, without };
     };
-    const end = performance.now() + 60_000;
+    const end = performance.now() + 120_000;
     while ((await cdrsOfAll()).without.length > 0 && performance.now() < end) await pause(200);
     await nodes.untilEmpty();
+    await untilClosed(t, nodes, fdsBefore);
     const redis = redisClient(site);
     const places = await redis.keys('*use:places:*');
     await redis.quit();
@@ -407,6 +419,26 @@ t.test(
     });
   },
 );
+
+/** File descriptors a process holds; null where this user may not look. */
+const fdsOf = (pid: number): number | null => {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    return null;
+  }
+};
+
+/** A call's four ports are four descriptors of its node: those of all calls are closed again. */
+const untilClosed = async (t: Test, nodes: Nodes, before: number): Promise<void> => {
+  const end = performance.now() + 30_000;
+  const held = () => nodes.all.map(({ pid }) => fdsOf(pid) ?? 0);
+  while (Math.max(...held()) > before + 3 && performance.now() < end) await pause(100);
+  t.ok(
+    Math.max(...held()) <= before + 3,
+    `the nodes hold ${held().join(', ')} descriptors, and held ${before}`,
+  );
+};
 
 const toldOf = (crashed: readonly Row[]): Record<string, number> => {
   const counts: Record<string, number> = {};

@@ -98,7 +98,7 @@ const ready = async (child: ChildProcess, port: number): Promise<void> => {
   child.stderr?.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-4000);
   });
-  const end = performance.now() + 20_000;
+  const end = performance.now() + 90_000;
   for (;;) {
     if (child.exitCode !== null) throw new Error(`it ended: ${said}`);
     const response = await fetch(`http://127.0.0.1:${port}/ready`).catch(() => null);
