@@ -28,8 +28,8 @@ export interface SharedCounters extends Counters {
   /** Places held by this process, and messages Redis has not taken yet. */
   held(): { readonly places: number; readonly unsent: number; readonly subjects: number };
   /**
-   * Gives a place back that an earlier run of this controller took: `trace` is that of the `Place`. False where Redis
-   * did not take it; then its lease ends by itself. Never rejects.
+   * Gives a place back that an earlier run of this controller took: `trace` is what `enter` told. False where it
+   * is none. Never rejects.
    */
   giveBack(trace: JsonObject, wasConnected: boolean): Promise<boolean>;
   /** Renews all leases now. Never rejects. */
@@ -225,13 +225,14 @@ class RedisCounters implements SharedCounters {
 
   async giveBack({ member, names }: JsonObject, wasConnected: boolean): Promise<boolean> {
     if (typeof member !== 'string' || !Array.isArray(names) || names.length === 0) return false;
-    const subjects = (names as readonly unknown[]).filter((name) => typeof name === 'string');
-    try {
-      await this.#run('leave', 0, subjects, [member, wasConnected ? '1' : '0']);
-      return true;
-    } catch {
-      return false;
-    }
+    const texts = (names as readonly unknown[]).filter((name) => typeof name === 'string');
+    const subjects = texts.map((name) => ({ what: 'number', name }) as const);
+    const place = new OpenPlace(this, '', member, subjects);
+    const mono = this.#options.clock.mono();
+    // As every leaving: what Redis does not take at once is sent again, for as long as the lease may last.
+    const untilMono = mono + this.#options.leaseMs;
+    await this.#send({ op: 'leave', place, wasConnected, mono, untilMono });
+    return true;
   }
 
   // ---- what Redis must get
