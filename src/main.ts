@@ -18,6 +18,7 @@ import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
 import { canarySip, openCanaries, uncounted } from './open-canaries.js';
 import { openConfiguredJournal, openLists, openMedia, watchExpiry } from './open-parts.js';
+import { closeLeftCalls, readLeftCalls } from './open-recovery.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
 import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
 import type { SpoolRecorder } from './recording/recorder-options.js';
@@ -114,6 +115,8 @@ const start = async (
   const rows = observed(journal, emit);
   journalled = journalledEvents(rows);
 
+  const left = await readLeftCalls(config, journal, emit);
+  closers.push(() => left.ledger.close());
   const { lists, orders, counters, callers } = await openLists(config, clock, emit, closers);
   // The one key that opens anything recorded here, and that only where it was a test call: made now, and never kept.
   const { identity } = makeIdentity();
@@ -137,6 +140,7 @@ const start = async (
     {
       lists,
       journal: rows,
+      ledger: left.ledger,
       media,
       recorder,
       dialer: endpoint.dialer,
@@ -186,7 +190,7 @@ const start = async (
   });
   closers.push(() => control.close());
   closers.push(watchCustody(config.custody, emit));
-  const checks = (): readonly Check[] => checksOf({ endpoint, lists, media, journal });
+  const checks = (): readonly Check[] => checksOf({ endpoint, lists, media, journal, controller: taker });
   const health = await startHealth({
     host: config.http.address,
     port: config.http.port,
@@ -199,7 +203,12 @@ const start = async (
   const retention = await watchExpiry(config, clock, emit);
   closers.push(() => retention?.close());
   await rows.append('controller-started', startRow(config, version, prompts.version));
+  if (left.unfinished.length > 0) taker.hold('recovering');
   await endpoint.start(taker);
+  closers.push(
+    await closeLeftCalls(left, { config, media, recorder, endpoint, counters, rows, clock, emit }),
+  );
+  taker.hold(null);
   emit({ event: 'controller-started', version, node: config.controller.name });
   const usable = watchUsable({ look: () => partsSeen(lists, recorder), journal: rows, clock });
   closers.push(() => usable.stop());
@@ -242,9 +251,10 @@ interface Parts {
   readonly lists: RedisLists;
   readonly media: MediaPools;
   readonly journal: JournalFile;
+  readonly controller: Controller;
 }
 
-const checksOf = ({ endpoint, lists, media, journal }: Parts): readonly Check[] => {
+const checksOf = ({ endpoint, lists, media, journal, controller }: Parts): readonly Check[] => {
   const armed = lists.armed();
   const { ready } = media.status();
   const journalHealth = journal.healthy();
@@ -262,5 +272,6 @@ const checksOf = ({ endpoint, lists, media, journal }: Parts): readonly Check[] 
       why: ready.recorded ? 'a node is attested' : 'no node is usable',
     },
     { name: 'journal', ok: journalHealth.ok, why: journalHealth.reason },
+    { name: 'recovery', ok: controller.held === null, why: controller.held ?? 'nothing is left to end' },
   ];
 };

@@ -54,6 +54,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   review: (target) => /^(core|review)\//.test(target),
   statement: (target) => /^(core|durable|journal|statement)\//.test(target) || target === 'call/events.ts',
   evidence: (target) => /^(evidence|journal)\//.test(target),
+  recovery: (target) => /^(core|recovery)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   registry: (target) => /^(core|registry)\//.test(target),
   vault: (target) =>

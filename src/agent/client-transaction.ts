@@ -85,6 +85,18 @@ export class ClientTransaction {
     this.#deps.send(request, flow, () => this.fail('transport'));
   }
 
+  /**
+   * Takes up an INVITE that an earlier run of the agent sent and that is being cancelled: nothing is sent, and a final
+   * response is waited for no longer than 64*T1 (section 9.1).
+   */
+  resume(flow: Flow): void {
+    if (this.#state !== 'waiting') return;
+    this.#state = 'proceeding';
+    this.#flow = flow;
+    const { sip, timers } = this.#deps;
+    this.#deadline = timers.start(64 * sip.t1, () => this.fail('timeout'));
+  }
+
   #retransmitAfter(ms: number): void {
     const { sip, timers } = this.#deps;
     this.#retransmit = timers.start(ms, () => {

@@ -1,3 +1,4 @@
+import { cancelOrphan } from './adopt.js';
 import type { Answers } from './answers.js';
 import type { AppConnection, AppMessage } from './app-connection.js';
 import { headerText } from './compose.js';
@@ -27,6 +28,7 @@ const ownHeaders = new Set([
   'max-forwards',
   'content-length',
   'record-route',
+  'route',
 ]);
 
 /** Requests that carry a Contact because they make a dialog or move its target. */
@@ -73,7 +75,7 @@ export class Outbound {
     const [txnId = '', id = '', proxy = ''] = frame.tokens;
     switch (message.method) {
       case 'CANCEL':
-        this.#cancel(app, frame.id, txnId, message);
+        this.#cancel(app, frame.id, txnId, proxy, message);
         return;
       case 'ACK':
         this.#ack(app, frame.id, id, message);
@@ -281,15 +283,21 @@ export class Outbound {
     this.#sent(app, id, newId(), '||', text);
   }
 
-  #cancel(app: AppConnection, id: string, txnId: string, message: SipMessage): void {
+  #cancel(app: AppConnection, id: string, txnId: string, proxy: string, message: SipMessage): void {
     const invite = this.#context.invites.get(txnId);
-    if (invite === undefined) {
-      app.refuse(id, 'unable to cancel unknown transaction id');
-      return;
-    }
     // Only the reason of a CANCEL is the application's (RFC 3326); the rest is the INVITE's.
     const reasons = message.headers.filter((line) => line.name === 'reason' || line.name === 'x-reason');
     const extra = headerText(reasons);
+    if (invite === undefined) {
+      // An INVITE of an earlier run: the application has kept what a CANCEL must repeat.
+      const orphan = message.has('via') && !this.#full(app, id, 0);
+      const sent = orphan
+        ? cancelOrphan(this.#context, this.#dialogRequests, message, proxy, extra)
+        : undefined;
+      if (sent !== undefined) this.#sent(app, id, newId(), '||', sent);
+      else app.refuse(id, 'unable to cancel unknown transaction id');
+      return;
+    }
     const text = invite.cancelText(extra);
     this.#sent(app, id, newId(), '||', text);
     invite.cancel(extra);

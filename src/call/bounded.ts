@@ -2,6 +2,7 @@ import type { Effect } from '../core/call.js';
 import type { CallRun } from './call-run.js';
 import { codeOf, withDeadline } from './deadline.js';
 import type { AlarmCode } from './events.js';
+import type { JsonObject, LedgerNote } from './ports.js';
 
 /** Runs one step under its bound and notes when it was done, for the CDR's delays. */
 export const timed = async <T>(
@@ -21,6 +22,10 @@ export const failed = (run: CallRun, effect: Effect['type'], error: unknown): st
   run.parts.emit({ event: 'call-effect-failed', callId: run.callId, effect, code });
   return code;
 };
+
+/** Where a killed controller's successor finds it. */
+export const noteDown = (run: CallRun, what: LedgerNote, fact: JsonObject): void =>
+  run.parts.ledger.note(run.callId, what, fact);
 
 export const alarm = (run: CallRun, alarm: AlarmCode, detail: string): void =>
   run.parts.emit({ event: 'alarm', alarm, callId: run.callId, detail });

@@ -3,7 +3,8 @@ import type { Connectable, Decision, Monitored } from '../core/decision.js';
 import type { Ending } from '../core/ending.js';
 import type { Key } from '../core/key.js';
 import type { Leg } from '../core/leg.js';
-import { type CallRecord, cdrRow, connectedMs, newRecord, type OtherNoted } from './cdr.js';
+import { noteDown } from './bounded.js';
+import { arrivedFact, type CallRecord, cdrRow, connectedMs, newRecord, type OtherNoted } from './cdr.js';
 import { codeOf } from './deadline.js';
 import { brokenDown, carryOut } from './effects.js';
 import { leavePlace } from './effects-decide.js';
@@ -143,6 +144,7 @@ export class CallRun {
   }
 
   start(): void {
+    noteDown(this, 'arrived', arrivedFact(this.caller.leg, this.record.conversation.held));
     if (this.#faultAtStart !== null) this.feed({ type: 'fault', detail: this.#faultAtStart });
     try {
       this.caller.onGone((how) => this.feed({ type: 'caller-gone', how }));
@@ -262,6 +264,7 @@ export class CallRun {
     if (result.next.phase !== before) {
       if (result.next.phase === 'ending' || result.next.phase === 'parting') {
         this.record.times.ended ??= this.elapsed();
+        if ('ending' in result.next) noteDown(this, 'ending', { code: result.next.ending.code });
       }
       emit({ event: 'call-phase', callId: this.callId, phase: result.next.phase, ms: this.elapsed() });
     }

@@ -76,6 +76,13 @@ const decisionJson = (decision: Decision): JsonObject => ({
   ...(decision.verdict === 'refused' ? { ending: decision.ending } : {}),
 });
 
+/** A call as the ledger knows it before its decision, and what its CDR would say had it ended there. */
+export const arrivedFact = (leg: Leg, held: 'here' | 'elsewhere'): JsonObject => ({
+  at: leg.receivedAt,
+  held,
+  leg: legJson(leg, null),
+});
+
 type Lists = Pick<ListAnswers, 'privileged' | 'snapshot' | 'pending' | 'block' | 'allow'>;
 
 /**

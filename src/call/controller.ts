@@ -1,10 +1,11 @@
 import { type Ending, endingRow } from '../core/ending.js';
+import type { CallId } from '../core/leg.js';
 import { CallRun } from './call-run.js';
 import { isoTime, reducedCdr } from './cdr.js';
 import { ClaimBound } from './claim-bound.js';
 import { codeOf, DeadlineError, withDeadline } from './deadline.js';
 import { type CallBounds, type CallParts, defaultBounds } from './parts.js';
-import type { CallerLeg, JsonObject } from './ports.js';
+import { type CallerLeg, type JsonObject, type Ledger, noLedger } from './ports.js';
 
 export interface ControllerOptions {
   /** Most calls under way at once; beyond it new calls are refused as overloaded. */
@@ -43,7 +44,7 @@ interface Unwritten {
 /** Codes with which the journal refuses a row for what it is: trying it again is no use. */
 const hopeless = new Set(['row-invalid', 'row-too-large']);
 
-type Given = Omit<CallParts, 'bounds' | 'claims' | 'unwritten'>;
+type Given = Omit<CallParts, 'bounds' | 'claims' | 'unwritten' | 'ledger'> & { readonly ledger?: Ledger };
 
 /** Every call of this process: takes new ones, knows those under way, ends them all at a shutdown. */
 export class Controller {
@@ -54,6 +55,7 @@ export class Controller {
   #writing: Promise<void> | null = null;
   #retry: NodeJS.Timeout | null = null;
   #accepting = true;
+  #held: string | null = null;
   #stopped = false;
   #rejections = { second: 0, written: 0, counted: 0 };
   readonly #idle: (() => void)[] = [];
@@ -61,6 +63,7 @@ export class Controller {
   constructor(given: Given, options: ControllerOptions) {
     this.#options = options;
     this.#parts = {
+      ledger: noLedger,
       ...given,
       claims: new ClaimBound(),
       bounds: { ...defaultBounds, ...options.bounds },
@@ -71,9 +74,19 @@ export class Controller {
   /** Why a new call cannot be taken now, or null. Asked before a leg is made, so that refusing is cheap. */
   refusal(): Ending | null {
     if (!this.#accepting) return { code: 'shutdown', detail: 'draining' };
+    if (this.#held !== null) return { code: 'overloaded', detail: this.#held };
     if (this.#calls.size >= this.#options.maxCalls) return { code: 'overloaded', detail: 'calls' };
     if (this.#unwritten.length > 0) return { code: 'journal-unavailable', detail: 'cdr-backlog' };
     return null;
+  }
+
+  /** Takes no call for the reason given, until it is called with null. */
+  hold(why: string | null): void {
+    this.#held = why;
+  }
+
+  get held(): string | null {
+    return this.#held;
   }
 
   take(caller: CallerLeg): void {
@@ -255,6 +268,7 @@ export class Controller {
     try {
       kept.pending ??= journal.append('cdr', kept.cdr);
       await withDeadline('write-cdr', bounds.journalMs, kept.pending);
+      if (typeof kept.cdr.callId === 'string') this.#parts.ledger.over(kept.cdr.callId as CallId);
       return null;
     } catch (error) {
       if (!(error instanceof DeadlineError)) kept.pending = null;

@@ -1,7 +1,7 @@
 import type { CallEvent } from '../core/call.js';
 import type { Connectable, Monitored, Private } from '../core/decision.js';
 import type { Ending } from '../core/ending.js';
-import { alarm, closing, failed, timed } from './bounded.js';
+import { alarm, closing, failed, noteDown, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { codeOf, withDeadline } from './deadline.js';
 import { listen, stopListening } from './hear.js';
@@ -30,6 +30,7 @@ export const anchor = async (run: CallRun, decision: Connectable): Promise<CallE
     made.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
     run.record.node = made.node;
     run.cameTo(made.node);
+    noteDown(run, 'node', { node: made.node });
     return { type: 'anchored' };
   } catch (error) {
     failed(run, 'anchor', error);
@@ -72,6 +73,7 @@ export const greetCaller = async (run: CallRun): Promise<CallEvent> => {
       const late = (): void =>
         void closing(run, 'hang-up-caller', () => caller.hangUp({ code: 'internal-error' }));
       await timed(run, 'greet-caller', bounds.connectMs, caller.connect(answer), late);
+      noteCaller(run);
       run.answerForCaller = answer;
       run.record.answered = true;
     } else if (lobby !== null) {
@@ -99,6 +101,8 @@ export const dial = async (run: CallRun, decision: Connectable): Promise<readonl
     const outcome = await dialled(run, decision);
     if (outcome.state === 'failed') return [{ type: 'dial-failed', ending: outcome.ending }];
     const { called } = outcome;
+    const trace = called.trace?.() ?? null;
+    if (trace !== null) noteDown(run, 'called', { trace, trunk: outcome.trunk });
     answerRedirect(run, null);
     if (run.dialAbandoned) {
       await closing(run, 'hang-up-called', () => called.hangUp({ code: 'called-no-answer' }));
@@ -143,6 +147,7 @@ const dialled = (run: CallRun, decision: Connectable): Promise<DialOutcome> => {
       run.record.times.rang ??= run.elapsed();
       run.feed({ type: 'rang' });
     },
+    sent: (trace) => noteDown(run, 'dialling', { trace }),
     other: (other) => meetOther(run, other),
     redirect: (other) => meetRedirect(run, other),
   });
@@ -252,6 +257,12 @@ const tellOfText = async (
   }
 };
 
+/** The caller has its 200: from now on it must be told the end by a BYE. */
+export const noteCaller = (run: CallRun): void => {
+  const trace = run.caller.trace?.() ?? null;
+  if (trace !== null) noteDown(run, 'caller', { trace });
+};
+
 export const connectCaller = async (run: CallRun): Promise<CallEvent> => {
   const { answerForCaller } = run;
   if (answerForCaller === null) return { type: 'caller-connect-failed', detail: 'no-answer' };
@@ -261,6 +272,7 @@ export const connectCaller = async (run: CallRun): Promise<CallEvent> => {
       void closing(run, 'hang-up-caller', () => run.caller.hangUp({ code: 'internal-error' }));
     const work = run.caller.connect(answerForCaller);
     await timed(run, 'connect-caller', run.parts.bounds.connectMs, work, late);
+    noteCaller(run);
     run.record.answered = true;
     return { type: 'caller-connected' };
   } catch (error) {
@@ -275,6 +287,7 @@ export const openMedia = async (run: CallRun): Promise<CallEvent> => {
     stopListening(run);
     run.joined = run.parts.bridge.join(caller, called, anchor);
     run.mayHaveFlowed = true;
+    noteDown(run, 'opened', { at: run.parts.clock.wall() });
     await timed(run, 'open-media', run.parts.bounds.connectMs, anchor.open());
     run.place?.connected();
     return { type: 'media-opened' };

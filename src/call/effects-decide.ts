@@ -4,7 +4,7 @@ import type { Decision } from '../core/decision.js';
 import type { Leg, WallMs } from '../core/leg.js';
 import { allUnknown, type ListAnswers } from '../core/lists.js';
 import { noUsage, type Usage } from '../core/usage.js';
-import { alarm, failed, timed } from './bounded.js';
+import { alarm, failed, noteDown, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { decisionRow } from './cdr.js';
 import { codeOf, withDeadline } from './deadline.js';
@@ -68,7 +68,7 @@ const takePlace = async (run: CallRun, answers: ListAnswers, now: WallMs): Promi
   const kind = countedAs(answers, now);
   const counted = isHotline(answers, now) || dialled.kind === 'hotline' ? nobodys(leg) : leg;
   const give = (place: Place): void => void givenBack(run, place);
-  const entering = parts.counters.enter(counted, dialled.key, kind);
+  const entering = parts.counters.enter(counted, dialled.key, kind, (trace) => noteDown(run, 'place', trace));
   const place = await withDeadline('look-up-and-decide', parts.bounds.lookUpMs, entering, give);
   // A place that comes when the call has ended would be taken for ever.
   if (run.state.phase === 'ended') give(place);
@@ -122,7 +122,10 @@ export const journalDecision = async (run: CallRun, decision: Decision): Promise
     const append = parts.journal.append('decision', evidence);
     // The row of a call that becomes private is no part of the delay before it was up.
     if (run.becoming !== null) await withDeadline('journal-decision', parts.bounds.journalMs, append);
-    else await timed(run, 'journal-decision', parts.bounds.journalMs, append);
+    else
+      noteDown(run, 'decided', {
+        seq: (await timed(run, 'journal-decision', parts.bounds.journalMs, append)).seq,
+      });
     return { type: 'decision-journalled' };
   } catch (error) {
     alarm(run, 'journal-unhealthy', codeOf(error));

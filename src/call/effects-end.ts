@@ -124,6 +124,7 @@ export const writeCdr = async (run: CallRun, ending: Ending): Promise<CallEvent>
     cdr = run.cdr(ending);
     append = parts.journal.append('cdr', cdr);
     await withDeadline('write-cdr', parts.bounds.journalMs, append);
+    parts.ledger.over(run.callId);
   } catch (error) {
     failed(run, 'write-cdr', error);
     parts.unwritten(cdr ?? run.cdr(ending), error instanceof DeadlineError ? append : null);

@@ -1,6 +1,6 @@
 import type { CallEvent } from '../core/call.js';
 import type { Private } from '../core/decision.js';
-import { alarm, closing, failed, timed } from './bounded.js';
+import { alarm, closing, failed, noteDown, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { codeOf, withDeadline } from './deadline.js';
 import { endEars } from './listen-in.js';
@@ -56,6 +56,7 @@ export const moveMedia = async (run: CallRun, decision: Private): Promise<CallEv
     run.anchor = made;
     run.record.node = made.node;
     run.cameTo(made.node);
+    noteDown(run, 'node', { node: made.node });
   } catch (error) {
     if (made !== null) release(made);
     failed(run, 'move-media', error);

@@ -3,6 +3,7 @@ import type { PromptId } from '../core/prompt.js';
 import { closing, failed, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { withDeadline } from './deadline.js';
+import { noteCaller } from './effects-connect.js';
 import { listen } from './hear.js';
 import { PinPad } from './pin-pad.js';
 import { speak } from './speak.js';
@@ -28,6 +29,7 @@ export const receiveCaller = async (run: CallRun): Promise<CallEvent> => {
     const late = (): void =>
       void closing(run, 'hang-up-caller', () => run.caller.hangUp({ code: 'internal-error' }));
     await timed(run, 'receive-caller', bounds.connectMs, run.caller.connect(answer), late);
+    noteCaller(run);
     run.answerForCaller = answer;
     run.lobby = lobby;
     run.record.answered = true;

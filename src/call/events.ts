@@ -192,6 +192,8 @@ export const alarmTexts = {
     'A call became private and its recording could not be seen to stop; the call was ended.',
   'claims-too-many': 'A caller claims more numbers private than one caller may hold up for all others.',
   'order-unkept': 'A block, a claim or a protection asked for in a call could not be kept.',
+  'controller-crashed':
+    'An earlier run of this controller ended without ending its calls. They have been closed, and each has its CDR.',
   'spool-unusable': 'The spool cannot take a recording.',
   'retention-overdue':
     'Recordings are due to be removed, or no round of expiry has been complete, for longer than configured.',

@@ -3,7 +3,7 @@ import { explainAgain } from '../core/decide.js';
 import { privilegedIn } from '../core/decision.js';
 import { isKillSwitch } from '../core/farewell.js';
 import type { Leg } from '../core/leg.js';
-import { failed } from './bounded.js';
+import { failed, noteDown } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { againRow } from './cdr.js';
 import { emitDecided, inputOf } from './effects-decide.js';
@@ -37,6 +37,7 @@ const changes = async (run: CallRun, leg: Leg): Promise<boolean> => {
     // The two may have been heard: what was recorded of them belongs to no ordinary recording any more.
     if (outcome.does === 'become-private' && run.mayHaveFlowed && current.verdict === 'monitored') {
       run.becoming = current;
+      noteDown(run, 'sealing', {});
       run.record.decision = outcome.decision;
     }
     // The step has it journalled once the recording has stopped; nothing may come before that.

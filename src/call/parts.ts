@@ -1,6 +1,16 @@
 import type { Policy } from '../core/policy.js';
 import type { ClaimBound } from './claim-bound.js';
-import type { Bridge, Clock, Dialer, Emit, Journal, JsonObject, Lists, Surroundings } from './ports.js';
+import type {
+  Bridge,
+  Clock,
+  Dialer,
+  Emit,
+  Journal,
+  JsonObject,
+  Ledger,
+  Lists,
+  Surroundings,
+} from './ports.js';
 import type { Callers, Counters, Orders, Prompts, SpokenMedia, SpokenRecorder } from './talk.js';
 
 /** Upper bounds of the controller's own, in ms: each is above the adapter's bound, as the second net under it. */
@@ -50,6 +60,7 @@ export const defaultBounds: CallBounds = {
 export interface CallParts {
   readonly lists: Lists;
   readonly journal: Journal;
+  readonly ledger: Ledger;
   readonly media: SpokenMedia;
   readonly recorder: SpokenRecorder;
   readonly dialer: Dialer;

@@ -63,6 +63,33 @@ export interface FollowedRows {
   end(): void;
 }
 
+// ---- ledger
+
+/** What is noted of a call while it lives. A later note of one kind takes the place of the earlier one. */
+export type LedgerNote =
+  | 'arrived'
+  | 'place'
+  | 'decided'
+  | 'node'
+  | 'caller'
+  | 'dialling'
+  | 'called'
+  | 'opened'
+  | 'sealing'
+  | 'ending';
+
+/**
+ * What a later run of the controller needs to close the calls of this one, should it be killed. It is no evidence: a
+ * note survives the process, not the machine, and nothing waits for it. Never throws.
+ */
+export interface Ledger {
+  note(callId: CallId, what: LedgerNote, fact: JsonObject): void;
+  /** The call's CDR is durable: what was noted of it is forgotten. */
+  over(callId: CallId): void;
+}
+
+export const noLedger: Ledger = { note: () => undefined, over: () => undefined };
+
 // ---- media
 
 export type Party = 'caller' | 'called';
@@ -276,6 +303,8 @@ export interface CallerLeg extends SpokenLeg {
   refuse(ending: Ending): Promise<void>;
   /** Sends BYE. Never rejects. */
   hangUp(ending: Ending): Promise<void>;
+  /** Its dialog as the ledger keeps it; null while there is none. */
+  trace?(): JsonObject | null;
 }
 
 export type DialOutcome =
@@ -303,11 +332,15 @@ export interface CalledLeg extends SpokenLeg {
   /** As for the caller; what was said before the answer is told to `DialOptions.other`, where there is one. */
   onOther(listener: (party: OtherParty) => void): void;
   hangUp(ending: Ending): Promise<void>;
+  /** Its dialog as the ledger keeps it. */
+  trace?(): JsonObject | null;
 }
 
 export interface DialOptions {
   /** Called for each first 180/183 of an attempt. */
   readonly rang: () => void;
+  /** Told each INVITE that was sent, as the ledger keeps it, and null once it has a final response. */
+  readonly sent?: (trace: JsonObject | null) => void;
   /** Told each other party the called side names before its answer, and until `CalledLeg.onOther` is set. */
   readonly other?: (party: OtherParty) => void;
   /**

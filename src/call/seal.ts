@@ -1,4 +1,4 @@
-import { alarm, failed } from './bounded.js';
+import { alarm, failed, noteDown } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { codeOf, withDeadline } from './deadline.js';
 import type { SpoolFinding } from './ports.js';
@@ -13,6 +13,7 @@ export const recordNoMore = async (run: CallRun, ms: number): Promise<void> => {
   const { armed, decided } = run;
   if (armed === null || run.becoming !== null || decided?.verdict !== 'monitored') return;
   run.becoming = decided;
+  noteDown(run, 'sealing', {});
   run.mayStillRecord = true;
   await Promise.race([stopped(run, armed), new Promise<void>((resolve) => void run.after(ms, resolve))]);
 };

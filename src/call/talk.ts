@@ -232,8 +232,16 @@ export interface Place {
 }
 
 export interface Counters {
-  /** Takes the place first and tells what was there before it, so that two calls cannot both be the last. Never rejects. */
-  enter(leg: Leg, key: NumberKey, kind: 'monitored' | 'private'): Promise<Place>;
+  /**
+   * Takes the place first and tells what was there before it, so that two calls cannot both be the last. `taking` is told
+   * before that what a later run of the controller needs to give it back. Never rejects.
+   */
+  enter(
+    leg: Leg,
+    key: NumberKey,
+    kind: 'monitored' | 'private',
+    taking?: (trace: JsonObject) => void,
+  ): Promise<Place>;
 }
 
 // ---- orders

@@ -352,6 +352,7 @@ const absolute = (config: Config, folder: string): Config => {
   const { s3 } = config.recording.vault.store;
   return {
     ...config,
+    controller: { ...config.controller, ledger: maybe(config.controller.ledger) },
     sip: {
       ...config.sip,
       agent: agent === 'embedded' ? agent : { ...agent, secretFile: path(agent.secretFile) },

@@ -28,6 +28,11 @@ const controller = z
       .max(20_000)
       .default(500)
       .describe('Most calls under way at once; more are refused with 503.'),
+    ledger: path
+      .optional()
+      .describe(
+        'Folder of the ledger of calls under way, from which a killed controller’s successor closes them. It need not outlive the machine. Default: `ledger` beside the journal.',
+      ),
     drainSeconds: z
       .number()
       .min(0)

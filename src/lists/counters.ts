@@ -1,4 +1,4 @@
-import type { Clock, Emit } from '../call/ports.js';
+import type { Clock, Emit, JsonObject } from '../call/ports.js';
 import type { Counters, Place, Usage, Used } from '../call/talk.js';
 import type { Leg } from '../core/leg.js';
 import { type NumberKey, numberKeyText } from '../core/number.js';
@@ -27,6 +27,11 @@ export interface CountersOptions {
 export interface SharedCounters extends Counters {
   /** Places held by this process, and messages Redis has not taken yet. */
   held(): { readonly places: number; readonly unsent: number; readonly subjects: number };
+  /**
+   * Gives a place back that an earlier run of this controller took: `trace` is what `enter` told. False where it
+   * is none. Never rejects.
+   */
+  giveBack(trace: JsonObject, wasConnected: boolean): Promise<boolean>;
   /** Renews all leases now. Never rejects. */
   renew(): Promise<void>;
   close(): Promise<void>;
@@ -96,6 +101,10 @@ class OpenPlace implements Place {
     this.subjects = subjects;
   }
 
+  get trace(): JsonObject {
+    return { member: this.member, names: this.names };
+  }
+
   get names(): readonly string[] {
     return this.subjects.map(({ name }) => name);
   }
@@ -148,12 +157,13 @@ class RedisCounters implements SharedCounters {
 
   // ---- one call
 
-  async enter(leg: Leg, key: NumberKey, kind: Kind): Promise<Place> {
+  async enter(leg: Leg, key: NumberKey, kind: Kind, taking?: (trace: JsonObject) => void): Promise<Place> {
     const { clock } = this.#options;
     const { callId } = leg;
     const subjects = subjectsOf(leg, key, kind);
     this.#entered += 1;
     const place = new OpenPlace(this, callId, `${callId}:${this.#entered.toString(36)}`, subjects);
+    taking?.(place.trace);
     const now = clock.mono();
     const own = subjects.map(({ name }) => this.#own.read(name, callId, now));
     // Here first, whatever Redis says: from now on the place is renewed, so a late answer finds it held.
@@ -211,6 +221,18 @@ class RedisCounters implements SharedCounters {
     this.#own.leave(place.names, place, now, wasConnected);
     const untilMono = now + (wasConnected ? memoryMs : this.#options.leaseMs);
     await this.#send({ op: 'leave', place, wasConnected, mono: now, untilMono });
+  }
+
+  async giveBack({ member, names }: JsonObject, wasConnected: boolean): Promise<boolean> {
+    if (typeof member !== 'string' || !Array.isArray(names) || names.length === 0) return false;
+    const texts = (names as readonly unknown[]).filter((name) => typeof name === 'string');
+    const subjects = texts.map((name) => ({ what: 'number', name }) as const);
+    const place = new OpenPlace(this, '', member, subjects);
+    const mono = this.#options.clock.mono();
+    // As every leaving: what Redis does not take at once is sent again, for as long as the lease may last.
+    const untilMono = mono + this.#options.leaseMs;
+    await this.#send({ op: 'leave', place, wasConnected, mono, untilMono });
+    return true;
   }
 
   // ---- what Redis must get

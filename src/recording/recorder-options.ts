@@ -1,6 +1,6 @@
 import type { Clock, Emit, SpoolFinding } from '../call/ports.js';
 import type { SpokenRecorder } from '../call/talk.js';
-import type { Leg } from '../core/leg.js';
+import type { CallId, Leg } from '../core/leg.js';
 import type { Leftover, LeftRecording } from './recover.js';
 import type { SpoolOptions } from './spool.js';
 import type { RecordingVault } from './vault-port.js';
@@ -72,6 +72,10 @@ export interface SpoolRecorder extends SpokenRecorder {
   leftovers(): Promise<readonly Leftover[]>;
   /** Finishes a recording that an earlier run of the controller left, from what the journal kept of it. */
   recover(left: LeftRecording): Promise<SpoolFinding>;
+  /**
+   * Removes what an earlier run began to record of a call that never came about, and looks for anything left of it.
+   */
+  abandon(callId: CallId): Promise<SpoolFinding>;
   /** Stops watching. Recordings being finished go on to their end. */
   close(): void;
 }

@@ -15,6 +15,7 @@ import { lookForCall } from './absence.js';
 import { ArmedCall, type Begun } from './armed-call.js';
 import { type EndedRecording, type Finished, finishRecording, summaryOf } from './finish.js';
 import { Gate } from './gate.js';
+import { nodeIsDone, stemOf } from './node-files.js';
 import { freshPcapOf, pcapsOf, proveRecording } from './proof.js';
 import {
   defaultLimits,
@@ -227,12 +228,25 @@ class Recording implements SpoolRecorder {
     }
     const ended = endedFrom(left, spool, await pidOf(spool));
     if (ended === null) return missing('proof-unusable', { node: left.node });
-    return this.#finish(ended);
+    // Waited for here, not in a place of those that are being finished: after a crash there may be very many.
+    const { file, nodePid } = ended;
+    const { settleMs } = this.#limits;
+    await nodeIsDone(stemOf(file.path), file.path, spool.dir, nodePid, null, settleMs);
+    return this.#finish(ended, 0);
   }
 
-  async #finish(ended: EndedRecording): Promise<SpoolFinding> {
+  async abandon(callId: CallId): Promise<SpoolFinding> {
+    for (const spool of this.#options.spools) {
+      this.#unproved.add(callId, spool);
+      await this.#unproved.remove(callId);
+      this.#unproved.drop(callId);
+    }
+    return this.verifyAbsence(callId);
+  }
+
+  async #finish(ended: EndedRecording, settleMs = this.#limits.settleMs): Promise<SpoolFinding> {
     const { callId, node } = ended;
-    const { settleMs, maxSeconds } = this.#limits;
+    const { maxSeconds } = this.#limits;
     const bounds = { settleMs, maxSeconds, now: () => this.#clock.wall() };
     try {
       const done = await this.#gate.run(() => finishRecording(ended, this.#options.vault, bounds));

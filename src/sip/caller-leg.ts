@@ -1,4 +1,4 @@
-import type { CallerLeg, Emit, OtherParty, Sdp, SpokenLeg } from '../call/ports.js';
+import type { CallerLeg, Emit, JsonObject, OtherParty, Sdp, SpokenLeg } from '../call/ports.js';
 import { type Ending, endingRow } from '../core/ending.js';
 import type { Key } from '../core/key.js';
 import type { Leg } from '../core/leg.js';
@@ -33,6 +33,7 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
   readonly #invite: IncomingInvite;
   readonly #others: OtherParties;
   readonly #session: CallerLegParts['session'];
+  #trace: JsonObject | null = null;
   #bye: ((reason: string) => Promise<void>) | null = null;
   #goneAs: Parameters<Gone>[0] | null = null;
   readonly #gone: Gone[] = [];
@@ -88,6 +89,7 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
       if (error instanceof SipError && error.code === 'cancelled') this.#leave('caller-cancelled');
       throw error;
     });
+    this.#trace = dialog.trace;
     this.#bye = (reason) => dialog.bye({ Reason: reason });
     const allow = this.#invite.header('Allow');
     const agreed = { heard: this.offer, told: answer };
@@ -105,6 +107,10 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
 
   async hangUp(ending: Ending): Promise<void> {
     await this.#bye?.(reasonHeader(ending));
+  }
+
+  trace(): JsonObject | null {
+    return this.#trace;
   }
 
   #leave(how: Parameters<Gone>[0]): void {

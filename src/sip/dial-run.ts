@@ -183,6 +183,7 @@ export class DialRun {
           options.rang();
         }
       },
+      (trace) => options.sent?.(trace),
     );
     control.current(invite);
     try {
@@ -206,9 +207,11 @@ export class DialRun {
   async #settle(invite: OutgoingInvite): Promise<Omit<Attempt, 'rang'>> {
     try {
       const answered = await invite.outcome;
+      // Not said to be over: the dialog it became is noted next, and until then this says whom to tell.
       this.#heard({ status: 200, header: answered.header });
       return { status: 200, answered, header: answered.header };
     } catch (error) {
+      this.#call.options.sent?.(null);
       if (!(error instanceof SipError)) return { status: 0, answered: null, header: nothing };
       return { status: error.status, answered: null, header: error.header };
     }

@@ -2,6 +2,7 @@ import { asSipError, headerOf, plain, wrap } from './drachtio-messages.js';
 import type { SrfClient, SrfDialog } from './drachtio-types.js';
 import { type Headers, reasonHeader } from './refusal.js';
 import type { ByeReason, InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
+import { traceOfDialog } from './trace.js';
 
 /** What a dialog needs of its connection to the agent. */
 export interface AgentLink {
@@ -62,6 +63,7 @@ export const sipDialog = (dialog: SrfDialog, link: AgentLink): SipDialog => {
   };
   return {
     id: dialog.id,
+    trace: traceOfDialog(dialog),
     onBye: (listener) => {
       if (byeReason !== null) listener(byeReason);
       else byes.push(listener);

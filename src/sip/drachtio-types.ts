@@ -20,6 +20,8 @@ export interface SrfRequest extends SrfMessage {
   readonly protocol: string;
   /** The thirteenth token of the event: of our own agent, who the sender proved to be. */
   readonly sessionToken?: string;
+  /** What the agent calls the transaction. */
+  readonly stackTxnId: string;
   on(event: 'cancel', listener: (cancel: SrfMessage) => void): void;
   on(event: 'response', listener: (response: SrfMessage, ack: () => void) => void): void;
   /** An UPDATE of the same Call-ID while this request of ours is open; unheard it is never answered. */
@@ -42,9 +44,12 @@ export interface SrfDialog {
   readonly socket: { readonly destroyed: boolean };
   readonly agent: SrfClient;
   readonly type: 'uas' | 'uac';
+  /** The INVITE that made it. */
+  readonly req: SrfMessage;
+  readonly sip: { readonly callId: string; readonly localTag: string; readonly remoteTag: string };
   /** The response that made it: of the far end where we called. */
   readonly res: SrfMessage;
-  readonly remote: { readonly sdp: string };
+  readonly remote: { readonly sdp: string; readonly uri: string };
   readonly local: { sdp: string };
   handle(request: SrfRequest, response: SrfResponse): void;
   on(event: 'destroy', listener: (bye: SrfMessage, reason: string | undefined) => void): void;
@@ -55,7 +60,10 @@ export interface SrfClient {
   request(
     options: {
       method: string;
-      stackDialogId: string;
+      stackDialogId?: string;
+      stackTxnId?: string;
+      uri?: string;
+      proxy?: string;
       headers?: Record<string, string>;
       body?: string;
       _socket?: SrfDialog['socket'];

@@ -1,4 +1,5 @@
 import Srf from 'drachtio-srf';
+import type { JsonObject } from '../call/ports.js';
 import { type AgentLink, sipDialog } from './drachtio-dialog.js';
 import {
   asSipError,
@@ -20,6 +21,7 @@ import {
   type SipDialog,
   SipError,
 } from './sip-dialog.js';
+import { endLeftDialog, endLeftInvite, type Told, traceOfInvite } from './trace.js';
 import type { Source } from './trunk.js';
 
 export interface DrachtioOptions {
@@ -182,6 +184,7 @@ export class Drachtio {
     uri: string,
     options: { proxy: string; sdp: string; headers: Headers },
     progress: (said: Progress) => void,
+    started: (trace: JsonObject) => void = () => undefined,
   ): OutgoingInvite {
     let sent: SrfRequest | null = null;
     const reliable = new ReliableAnswers();
@@ -204,6 +207,7 @@ export class Drachtio {
             cbRequest: (error, request) => {
               if (error !== null && error !== undefined) return;
               sent = request;
+              started(traceOfInvite(request, options.proxy));
               request.on('update', (update, response) => {
                 progress({ status: 0, header: (name) => headerOf(update, name) });
                 answerEarlyUpdate('our', update, response);
@@ -257,6 +261,17 @@ export class Drachtio {
         done(0);
       }
     });
+  }
+
+  /** Ends a dialog, or an INVITE without a final response, that an earlier run left. Never rejects. */
+  async endLeft(
+    what: 'dialog' | 'invite',
+    trace: JsonObject,
+    reason: string,
+    deadlineMs: number,
+  ): Promise<Told> {
+    const end = what === 'dialog' ? endLeftDialog : endLeftInvite;
+    return end(this.#srf, trace, reason, deadlineMs);
   }
 
   /** Dialogs outlive a connection: their BYE takes the one that is there (facts: drachtio 4). */

@@ -1,4 +1,4 @@
-import type { CallerLeg, Clock, Emit } from '../call/ports.js';
+import type { CallerLeg, Clock, Emit, JsonObject } from '../call/ports.js';
 import { type Ending, endingRow } from '../core/ending.js';
 import type { CallId, Leg } from '../core/leg.js';
 import { SipBridge } from './bridge.js';
@@ -8,10 +8,11 @@ import { SipDialer } from './dialer.js';
 import { Drachtio } from './drachtio.js';
 import { legFromInvite, unsupported } from './leg-from-invite.js';
 import { defaultTiming, type Timing } from './own-offer.js';
-import { refusalHeaders } from './refusal.js';
+import { reasonHeader, refusalHeaders } from './refusal.js';
 import { answerTimer, timerWords } from './session-timer.js';
 import type { IncomingInvite } from './sip-dialog.js';
 import { SupervisorDialer, type SupervisorOptions } from './supervisor.js';
+import type { Told } from './trace.js';
 import { type FacilityTrunk, type Source, type Trunk, TrunkTable } from './trunk.js';
 
 /** What the SIP side needs of the controller of calls. */
@@ -87,6 +88,14 @@ export class SipEndpoint {
     this.#taker = taker;
     await this.#drachtio.connect(deadlineMs);
     this.carriers.start(this.#drachtio);
+  }
+
+  /**
+   * Tells one side of a call that an earlier run of the controller left: a BYE in its dialog, or a CANCEL where it was
+   * still ringing. Never rejects; gives up after `deadlineMs`.
+   */
+  endLeft(what: 'dialog' | 'invite', trace: JsonObject, ending: Ending, deadlineMs: number): Promise<Told> {
+    return this.#drachtio.endLeft(what, trace, reasonHeader(ending), deadlineMs);
   }
 
   get up(): boolean {

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../call/ports.js';
 import type { InviteFacts } from './leg-from-invite.js';
 import type { Headers } from './refusal.js';
 import type { Source } from './trunk.js';
@@ -46,6 +47,8 @@ export interface SipReply {
 export interface SipDialog {
   /** `<Call-ID>;from-tag=<tag>`: names the dialog to the agent, also from another connection. */
   readonly id: string;
+  /** What a later run needs to end it. */
+  readonly trace: JsonObject | null;
   onBye(listener: (reason: ByeReason) => void): void;
   onRequest(listener: (request: InDialogRequest) => void): void;
   request(method: string, options: { headers?: Headers; body?: string }): Promise<SipReply>;

@@ -31,6 +31,7 @@ const interpreted: ReadonlySet<string> = new Set([
   'alarm',
   'other-party',
   'three-way-suspected',
+  'calls-recovered',
   'segment',
   'opened',
   'repaired',

@@ -18,6 +18,7 @@ const endingTexts: Readonly<Record<EndingCode, string>> = {
   'agent-lost': 'The SIP agent failed, so the call was ended.',
   'ack-missing': 'The caller’s equipment did not confirm the connection.',
   'session-expired': 'A party’s equipment no longer answered, so the call was ended.',
+  'controller-crashed': 'The controller failed; the one that followed it ended the call.',
   shutdown: 'The controller was being stopped.',
   'caller-cancelled': 'The caller hung up before an answer.',
   'called-busy': 'The called number was busy.',

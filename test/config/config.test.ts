@@ -12,6 +12,7 @@ const full = `
 controller:
   name: North-1
   maxCalls: 200
+  ledger: /run/sallyport/ledger
   drainSeconds: 5
   maxUnwrittenCdrs: 10
 sip:

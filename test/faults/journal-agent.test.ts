@@ -1,17 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { startAgent } from '../../src/agent/agent.js';
 import { verifyJournal } from '../../src/journal/verify.js';
-import { fromRoot } from '../../src/root.js';
-import { freeTcpPort, freeUdpPort } from '../../src/stack/free-ports.js';
 import { defaultLists, type ListWords, numbers, openSite, type Site } from '../site/site.js';
 import { Cut } from './cut.js';
 import {
   bothTold,
   callIdOf,
-  callsOn,
   cdrOf,
   connect,
   dial,
@@ -25,6 +21,7 @@ import {
   smallDisk,
   type Up,
 } from './kit.js';
+import { Processes } from './processes.js';
 
 const open = '+16465550190';
 const lists: ListWords = { ...defaultLists, allow: { '*': [open] } };
@@ -259,28 +256,44 @@ t.test('the real process is terminated, and killed, with calls up', async (t) =>
     running.child.kill('SIGKILL');
     t.equal((await running.exited).signal, 'SIGKILL');
     await verifies(t, site);
+    const told = [monitored, privileged].map((call) => bothTold(call));
     const again = await processes.start();
     const m3 = await up('m3', open);
     const p3 = await up('p3', numbers.attorney);
     await m3.out.hangUp();
     await p3.out.hangUp();
     await Promise.all([m3.in.ended(), p3.in.ended()]);
-    // What a killed controller leaves behind is stated in the README's limits. These turn red when a successor
-    // cleans up after it, and are then to be turned round.
-    const left = (await Promise.all(nodes.all.map((node) => callsOn(node)))).flat();
-    const spool = readdirSync(join(site.local.recorded[0]?.spool ?? '', 'pcaps'));
-    t.same(
-      ids.filter((id) => !left.includes(id)),
-      [],
-      'limit: media of the killed calls goes on',
-    );
-    t.ok(
-      spool.some((name) => ids.some((id) => name.startsWith(id))),
-      'limit: so does the recording',
-    );
-    t.notOk(monitored.out.ending ?? privileged.out.ending, 'limit: the parties are not told');
-    t.equal((await rowsOf(site, 'm2', 'cdr')).length, 0, 'limit: the killed calls have no CDR');
+    for (const one of await Promise.all(told)) isTold(t, one, 'controller-crashed');
+    await nodes.untilEmpty();
+    const rowOf = async (as: string) => {
+      for (;;) {
+        const [row, second] = await rowsOf(site, as, 'cdr');
+        t.equal(second, undefined, `${as} has one CDR`);
+        if (row !== undefined) return row.body;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+    t.match(await rowOf('m2'), {
+      verdict: 'monitored',
+      ending: 'controller-crashed',
+      fault: 'ours',
+      recovered: true,
+      told: { caller: 'told', called: 'told' },
+      mediaLeft: [],
+      spool: { state: 'recording-finished' },
+    });
+    t.match(await rowOf('p2'), {
+      verdict: 'private',
+      ending: 'controller-crashed',
+      recovered: true,
+      spool: { state: 'nothing-found' },
+    });
     t.same(site.watch.named(ids[1] ?? 'none'), [], 'the private call is in no file, also so');
+    const plain = readdirSync(join(site.local.recorded[0]?.spool ?? '', 'pcaps'));
+    t.notOk(
+      plain.some((name) => ids.some((id) => name.startsWith(id))),
+      'nothing of them is left in plain',
+    );
     again.child.kill('SIGTERM');
     t.same(await again.exited, { code: 0, signal: null });
     for (const as of ['m3', 'p3']) t.equal((await rowsOf(site, as, 'cdr')).length, 1, as);
@@ -297,76 +310,5 @@ const fillLastPage = async (site: Site): Promise<void> => {
       () => false,
     );
     if (!fits) return;
-  }
-};
-
-/** The controller as its own process, as `sallyport run` starts it. */
-class Processes {
-  readonly #t: Test;
-  readonly #site: Site;
-
-  constructor(t: Test, site: Site) {
-    this.#t = t;
-    this.#site = site;
-  }
-
-  async start() {
-    const { config, dir } = this.#site;
-    const sip = { transport: 'udp' as const, address: '127.0.0.1', port: await freeUdpPort('127.0.0.1') };
-    const http = { address: '127.0.0.1', port: await freeTcpPort('127.0.0.1') };
-    const file = join(dir, 'sallyport.yaml');
-    const controller = { ...config.controller, drainSeconds: 0 };
-    // JSON is YAML.
-    writeFileSync(
-      file,
-      JSON.stringify({ ...config, controller, sip: { agent: 'embedded', listen: [sip] }, http }),
-    );
-    const child = spawn(
-      process.execPath,
-      [fromRoot('dist', 'src', 'cli', 'main.js'), 'run', '--config', file],
-      {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    );
-    this.#t.teardown(() => child.kill('SIGKILL'));
-    const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
-      child.once('exit', (code, signal) => resolve({ code, signal })),
-    );
-    await ready(child, http.port);
-    this.#site.callThrough({ host: sip.address, port: sip.port });
-    const children = childrenOf(child.pid ?? 0);
-    return {
-      child,
-      exited,
-      childrenLeft: () => children.filter((pid) => childIsThere(pid)),
-    };
-  }
-}
-
-const childrenOf = (pid: number): readonly number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-
-const childIsThere = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-/** Waits until `/ready` says so. */
-const ready = async (child: ChildProcess, port: number): Promise<void> => {
-  let said = '';
-  child.stderr?.on('data', (chunk: Buffer) => {
-    said = (said + chunk.toString()).slice(-4000);
-  });
-  const end = performance.now() + 20_000;
-  for (;;) {
-    if (child.exitCode !== null) throw new Error(`it ended: ${said}`);
-    const response = await fetch(`http://127.0.0.1:${port}/ready`).catch(() => null);
-    if (response?.status === 200) return;
-    if (performance.now() > end) throw new Error(`not ready: ${await response?.text()} ${said}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 };

@@ -65,6 +65,7 @@ t.test('media nodes die and freeze under calls', async (t) => {
     await Promise.all([m2, p1, p2].map((call) => hearBoth(call)));
     const cdr = await cdrOf(site, 'm1');
     t.match(cdr, { verdict: 'monitored', ending: 'node-lost', node: home, fault: 'ours' });
+    await site.event('node-state', (event) => event.node === home && event.state === 'down');
     t.equal(
       cdr.spool.state,
       'recording-finished',
@@ -75,9 +76,17 @@ t.test('media nodes die and freeze under calls', async (t) => {
   });
 
   await t.test('the node comes back and takes calls again', async (t) => {
+    const died = await callIdOf(site, 'm1');
+    const ofIt = () =>
+      readdirSync(nodes.get(home).spool ?? '', { recursive: true }).filter((name) =>
+        String(name).includes(died),
+      );
+    t.same(ofIt(), [], 'what it wrote of the call it lost is in the vault, and not in plain any more');
     await nodes.restart(home);
     await nodes.until(home, true);
+    t.same(await callsOn(nodes.get(home)), [], 'no call resumes');
     const cdr = await finish(site, await connect(site, open, 'm4'));
+    t.same(ofIt(), [], 'nor does its recording');
     t.match(cdr, { node: home, spool: { state: 'recording-finished' } });
   });
 
