@@ -19,6 +19,7 @@ import { VaultError } from '../vault/errors.js';
 import { custodyJournalDir, withCustodyJournal } from './custody-journal.js';
 import { CommandError, columns, type Terminal } from './output.js';
 import { publisherKeysOf } from './publisher-keys.js';
+import { runRetention } from './retention.js';
 
 export interface CustodyFlags {
   /** Journals besides that of the configuration and those it names. */
@@ -33,6 +34,7 @@ export const custodyExits = { blind: 2, found: 3 } as const;
 
 const FOLLOW_SECONDS = 2;
 const DAY_SECONDS = 86_400;
+const EXPIRY_SECONDS = 60;
 /** How long lists that could not be proved are left alone. */
 const RELIST_MS = 30_000;
 
@@ -185,6 +187,16 @@ const firstFull = (last: string | null): number => {
   return since >= 0 && since < DAY_SECONDS ? DAY_SECONDS - since : 0;
 };
 
+/** `expiry`: what is due goes, where anything is configured to. A round that refuses has its own alarm in the controller. */
+const expire = async (
+  config: Config,
+  journals: readonly string[],
+): Promise<Readonly<Record<string, number>>> => {
+  const report = await runRetention(config, 'custody', journals);
+  if (report === null) return {};
+  return { removed: report.counts.removed, ...(report.code === null ? {} : { [report.code]: 1 }) };
+};
+
 /** `follow`: a change of the lists before anything else, then what came into the journals. */
 const continuous = (reconciler: Reconciler, source: PrivilegedSource): (() => Promise<Report>) => {
   let matched: string | null = null;
@@ -248,6 +260,13 @@ export const custodyRun = async (
         everySeconds: DAY_SECONDS,
         firstAfterSeconds: firstFull(await reconciler.lastFullRound()),
         run: async () => (await reconciler.full(meanwhile)).counts,
+      },
+      // After what must be sealed was, and never in its stead.
+      {
+        name: 'expiry',
+        everySeconds: DAY_SECONDS,
+        firstAfterSeconds: EXPIRY_SECONDS,
+        run: () => expire(config, opened.parts.journals),
       },
     ];
     await keepRounds(

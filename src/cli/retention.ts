@@ -34,7 +34,7 @@ export const roundPartsOf = (config: Config, journals?: readonly string[]): Roun
   return {
     store: storeOf(config),
     rules,
-    journals: journals ?? [config.journal.directory],
+    journals: journals ?? [config.journal.directory, ...config.custody.journals],
     custody: {
       dir: custodyJournalDir(config),
       withJournal: (use) => withCustodyJournal(config, use),

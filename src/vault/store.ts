@@ -25,7 +25,10 @@ export interface Store {
   /** Gives settled objects their names and returns when that is durable. Rejects with `recording-exists`: none is ever replaced. */
   commit(staged: readonly Staged[]): Promise<void>;
   has(name: string): Promise<boolean>;
-  /** Removes what an interrupted commit left: only ever objects without a manifest. */
+  /**
+   * Removes an object for good; nothing happens where there is none. What an interrupted commit left, what was sealed under
+   * another name, what expired under a tombstone: each has said so durably before.
+   */
   remove(name: string): Promise<void>;
   /** Rejects with `recording-unknown` where there is none. */
   read(name: string): AsyncIterable<Buffer>;
