@@ -1,4 +1,4 @@
-import type { Crossed } from './load.js';
+import type { Crossed } from './check.js';
 import type { Config } from './schema.js';
 
 /** What has to be there besides for trunks that are known, or are to be reached, by what they prove. */

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { canaries } from './schema-canaries.js';
 import { custody } from './schema-custody.js';
+import { journal, registry } from './schema-journal.js';
 import { facility, policy } from './schema-policy.js';
-import { retention } from './schema-retention.js';
-import { store } from './schema-store.js';
+import { recording } from './schema-recording.js';
 import { dialPlan, trunks } from './schema-trunks.js';
-import { address, digestText, loopback, name, path, port, recipient, seconds, transport } from './shapes.js';
+import { address, digestText, loopback, name, path, port, seconds, transport } from './shapes.js';
 
 /**
  * The one schema of the configuration file. Every object is strict: a key it does not know refuses to start, for a
@@ -220,146 +220,6 @@ const media = z
     attestSeconds: seconds(300).default(5).describe('How often each node is attested.'),
   })
   .describe('Media servers, in two pools that never mix.');
-
-const keyIds = z.array(name).min(1).max(16);
-
-const vault = z
-  .strictObject({
-    keys: z
-      .record(
-        name,
-        z
-          .strictObject({
-            role: z
-              .enum(['facility', 'escrow'])
-              .describe(
-                '`facility`: opens ordinary recordings; `escrow`: opens sealed ones, and ordinary ones of facilities that name it.',
-              ),
-            recipient: recipient.optional().describe('The public key: `age1…`.'),
-            recipientFile: path
-              .optional()
-              .describe('File that holds the public key, in the place of `recipient`.'),
-          })
-          .refine((key) => (key.recipient === undefined) !== (key.recipientFile === undefined), {
-            message: 'needs a recipient or a recipientFile, and not both',
-          }),
-      )
-      .default({})
-      .describe(
-        'Public keys (age, X25519) by key id. A new key gets a new id; recordings name the ids they are encrypted to. The private halves never come near the controller.',
-      ),
-    facilities: z
-      .record(name, keyIds)
-      .default({})
-      .describe('Ids of the keys the ordinary recordings of each facility are encrypted to.'),
-    sealed: z
-      .array(name)
-      .max(16)
-      .default([])
-      .describe('Ids of the escrow keys sealed recordings are encrypted to, whatever their facility.'),
-    minFreeMegabytes: z
-      .number()
-      .min(0)
-      .max(1e9)
-      .default(100)
-      .describe(
-        'Free space `directory`, or the staging folder, must have before a monitored call is dialled.',
-      ),
-    store,
-    readings: path
-      .default('var/readings')
-      .describe('Journal of who decrypted which recording and why. A journal of its own, by the same rules.'),
-  })
-  .prefault({})
-  .describe(
-    'What recordings are encrypted to, and where. Without a key for a facility nothing is recorded there.',
-  );
-
-const recording = z
-  .strictObject({
-    directory: path
-      .default('var/recordings')
-      .describe('Where finished recordings are kept, encrypted. Sealed ones are in `sealed/`.'),
-    vault,
-    spool: z
-      .enum(['memory', 'any'])
-      .default('memory')
-      .describe(
-        '`memory`: a spool, where recordings in the making lie in plain, must be a tmpfs, or no call is recorded there; `any`: also on a disk, where they can be found after they were removed.',
-      ),
-    minFreeMegabytes: z
-      .number()
-      .min(0)
-      .max(1e6)
-      .default(100)
-      .describe('Free space a spool must have before a monitored call is dialled.'),
-    proveMs: z
-      .int()
-      .min(50)
-      .max(4000)
-      .default(1000)
-      .describe(
-        'How long a look at a spool, and proving a recording, may each take before the call is refused, in ms.',
-      ),
-    growthSeconds: seconds(60)
-      .default(5)
-      .describe('How often a recording must be seen to grow while packets arrive.'),
-    retention: retention.optional(),
-  })
-  .prefault({})
-  .describe('Recordings of monitored calls.');
-
-const heads = z
-  .strictObject({
-    keyFile: path.describe(
-      'Private key (PEM, Ed25519) that signs: `sallyport journal keygen`. Readable by its owner alone.',
-    ),
-    everySeconds: seconds(3600)
-      .default(60)
-      .describe('How often a journal that grew is signed. What is after the last head can be rewritten.'),
-    ship: path
-      .optional()
-      .describe(
-        'A directory on another disk or machine, there already, to which heads and closed segments are copied.',
-      ),
-  })
-  .describe('Signed tree heads. Without them the journal can be rewritten by whoever can write its files.');
-
-const journal = z
-  .strictObject({
-    directory: path.default('var/journal').describe('Where the journal is kept.'),
-    deadlineMs: z
-      .int()
-      .min(10)
-      .max(10_000)
-      .default(1000)
-      .describe('How long a row may take to be durable before the call is refused, in ms.'),
-    heads: heads.optional(),
-  })
-  .prefault({})
-  .describe('The durable, hash-chained journal.');
-
-const registry = z
-  .strictObject({
-    host: z.string().min(1).max(255).default('127.0.0.1').describe('Host of the PostgreSQL server.'),
-    port: z.int().min(1).max(65535).default(5432).describe('Its port.'),
-    database: z.string().min(1).max(63).default('sallyport').describe('The database.'),
-    user: z.string().min(1).max(63).default('sallyport').describe('The role that connects.'),
-    passwordFile: path.optional().describe('File that holds the role’s password. Without it none is sent.'),
-    publisherKey: path.describe(
-      'Private key (PEM, Ed25519) publications are signed with: `sallyport lists keygen`.',
-    ),
-    journal: path
-      .default('var/registry')
-      .describe('Journal of who proposed, approved and published what. A journal of its own.'),
-    removalHours: z
-      .number()
-      .min(1)
-      .max(720)
-      .default(24)
-      .describe('How long a change waits, after its last approval, that takes protection from a number.'),
-  })
-  .describe('The registry of the lists. The controller never asks it: calls go on without.');
 
 const http = z
   .strictObject({

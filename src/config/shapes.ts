@@ -46,3 +46,6 @@ const isRecipient = (text: string): boolean => {
 export const recipient = z
   .string()
   .refine(isRecipient, 'must be an age recipient (age1…), whole and well typed');
+
+/** Where a value stands in the configuration. */
+export type Path = readonly PropertyKey[];
