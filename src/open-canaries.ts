@@ -100,9 +100,9 @@ export const canarySip = (
 export const uncounted = (counters: Counters, config: Config): Counters => {
   const isCanary = canaryLegOf(config);
   return {
-    enter: (leg: Leg, key, kind) =>
+    enter: (leg: Leg, key, kind, taking) =>
       isCanary(leg)
         ? Promise.resolve({ usage: noUsage, connected: () => undefined, leave: async () => undefined })
-        : counters.enter(leg, key, kind),
+        : counters.enter(leg, key, kind, taking),
   };
 };

@@ -98,9 +98,12 @@ export const placeCall = async (wanted: Wanted, kit: CallKit, watch: CallWatch):
 
 const hostOf = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
-const accepting = async ({ ear, called }: CallKit, nth: number, watch: CallWatch): Promise<void> => {
+const accepting = async ({ ear, called, stop }: CallKit, nth: number, watch: CallWatch): Promise<void> => {
   if (ear === null) return;
-  const call = await called.incomingCall({ nth: nth + 1, deadlineMs: CONNECT_MS }).catch(() => null);
+  const rang = called.incomingCall({ nth: nth + 1, deadlineMs: CONNECT_MS }).catch(() => null);
+  // A call that is refused rings nobody: then there is nobody to wait for.
+  const over = watch.until(() => watch.connected || watch.isOver, CONNECT_MS, stop).then(() => null);
+  const call = await Promise.race([rang, over]);
   if (call !== null) await ear.accept(call, () => !watch.connected && !watch.isOver);
 };
 

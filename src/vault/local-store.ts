@@ -6,7 +6,7 @@ import { Beside, sweepParts } from '../durable/files.js';
 import { makeFolders, statOf, syncFolder } from '../durable/folders.js';
 import { vaultError } from './disk-error.js';
 import { VaultError, type VaultErrorCode } from './errors.js';
-import { checkName, type Settled, type Staged, type Store } from './store.js';
+import { checkListed, checkName, type Settled, type Staged, type Store } from './store.js';
 
 export interface LocalStoreOptions {
   readonly dir: string;
@@ -105,12 +105,12 @@ class LocalStore implements Store {
   }
 
   async has(name: string): Promise<boolean> {
-    checkName(name);
+    checkListed(name);
     return (await statOf(this.locate(name)).catch(rethrown)) !== null;
   }
 
   async remove(name: string): Promise<void> {
-    checkName(name);
+    checkListed(name);
     await this.#onlyFolders(dirname(name));
     const path = this.locate(name);
     try {
@@ -123,7 +123,7 @@ class LocalStore implements Store {
   }
 
   async *read(name: string): AsyncGenerator<Buffer, void, undefined> {
-    checkName(name);
+    checkListed(name);
     await this.#onlyFolders(dirname(name));
     const file = await open(this.locate(name), constants.O_RDONLY | constants.O_NOFOLLOW).catch(
       (error: NodeJS.ErrnoException) => {

@@ -4,7 +4,7 @@ import { Delivery, PROBE_FOLDER } from './s3-delivery.js';
 import { isOfTheService } from './s3-errors.js';
 import { Health } from './s3-health.js';
 import { Outbox, stemOf } from './s3-outbox.js';
-import { checkName, type Staged, type Store } from './store.js';
+import { checkListed, checkName, type Staged, type Store } from './store.js';
 
 export interface S3StoreOptions extends BucketOptions {
   /** What comes before every name: empty, or with a slash at its end. */
@@ -360,7 +360,7 @@ class BucketStore implements S3Store {
   }
 
   #key(name: string): string {
-    checkName(name);
+    checkListed(name);
     return this.#options.prefix + name;
   }
 

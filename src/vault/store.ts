@@ -47,10 +47,27 @@ export interface Store {
 const NAME = /^[a-z0-9][a-z0-9._-]*(?:\/[a-z0-9][a-z0-9._-]*)*$/;
 const MAX_NAME = 512;
 
-/** Throws VaultError `name-malformed` for what could lead out of the vault, or is filed under other names elsewhere. */
+/** Throws VaultError `name-malformed` for names none of ours has: they could lead out of the vault, or be others elsewhere. */
 export const checkName = (name: string): void => {
   if (name.length > MAX_NAME || !NAME.test(name) || name.includes('..'))
     throw new VaultError('name-malformed');
+};
+
+const MAX_PART = 255;
+
+/**
+ * Throws VaultError `name-malformed` for what could lead out of the vault. Whatever else lies in there, under a name of
+ * anybody's making, can be looked for, read and put aside.
+ */
+export const checkListed = (name: string): void => {
+  const parts = name.split('/');
+  const leadsOut = (part: string): boolean =>
+    part === '' ||
+    part === '.' ||
+    part === '..' ||
+    part.includes('\u0000') ||
+    Buffer.byteLength(part) > MAX_PART;
+  if (name.length > MAX_NAME || parts.some(leadsOut)) throw new VaultError('name-malformed');
 };
 
 /** An object's bytes where they are at most so many; null where there are more. */

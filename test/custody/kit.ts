@@ -1,4 +1,14 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CallId, FacilityId, WallMs } from '../../src/core/leg.js';
@@ -193,6 +203,17 @@ export class House {
 
   sealed({ began }: MadeCall): string {
     return join(this.vaultDir, 'sealed', dayOf(began));
+  }
+
+  /** What is in the making is no living process's any more, as after the death of the one that made it. */
+  died(): void {
+    const files = readdirSync(this.vaultDir, { recursive: true, withFileTypes: true });
+    for (const { name, parentPath } of files) {
+      const left = /^(\..+\.)[0-9a-f]{16}(\.part)$/.exec(name);
+      if (left === null) continue;
+      const other = `${left[1]}${randomBytes(8).toString('hex')}${left[2]}`;
+      renameSync(join(parentPath, name), join(parentPath, other));
+    }
   }
 
   namesOf(folder: string, { callId }: MadeCall): string[] {

@@ -188,6 +188,7 @@ t.test('wherever sealing is cut, nothing is lost, and the next run ends it', asy
       () => true,
       () => false,
     );
+    house.died();
     const sealedWhole = existsSync(join(house.sealed(call), `${call.callId}.json`));
     if (sealedWhole) t.ok(house.wavUnderSeal(call).equals(call.wav), `cut at ${cut}: whole under the seal`);
     else {

@@ -168,6 +168,12 @@ const judged: ReadonlySet<string> = new Set([
   'sip.listen',
   // Whether a called party that was told of the recording also presses a key: it asks for more, never for less.
   'policy.acceptance.monitored',
+  // How an address of the storage service is written.
+  'recording.vault.store.s3.forcePathStyle',
+  // How many recordings one round of expiry may remove: it makes none.
+  'recording.retention.guard.recordings',
+  // The number a test call is to be recorded at; that it is privileged fails the test.
+  'canaries.facilities.<name>.monitored',
 ]);
 const speaksOfRecording = /record|monitor|listen|tap(?!e)|fork|siprec|wiretap/i;
 const speaksOfExceptions = /overrid|overrul|hide|hidden|bypass|exempt|force|anyway|insecure|unsafe/i;

@@ -305,7 +305,7 @@ export const fastGuards: readonly Guard[] = [
   {
     test: 'where there is no key to encrypt it to, nothing is kept at all',
     guard: 'no key, no recording',
-    edits: [edit('src/vault/vault.js', 'if (keys === undefined || keys.length === 0)', 'if (false)')],
+    edits: [edit('src/vault/vault.js', 'if (own === undefined || own.length === 0)', 'if (false)')],
   },
   {
     test: 'who listens, and why, is durable before a byte of the recording is read',

@@ -146,7 +146,7 @@ export const storeContract = async (t: Test, open: () => Promise<StorePlace>): P
 
   await t.test('names that lead elsewhere', async (t) => {
     const { store } = await open();
-    const hostile = [
+    const leadingOut = [
       '',
       '/',
       '/etc/passwd',
@@ -155,18 +155,12 @@ export const storeContract = async (t: Test, open: () => Promise<StorePlace>): P
       '2026/../../x.json',
       '2026//x.json',
       '2026/./x.json',
-      '2026/.hidden',
       '2026/x.json/',
-      'A.json',
-      'x y.json',
       'x\u0000.json',
-      'x\n.json',
-      'x\\y.json',
-      'ü.json',
-      '%2e%2e/x.json',
       'a'.repeat(600),
     ];
-    for (const name of hostile) {
+    const odd = ['2026/.hidden', 'A.json', 'x y.json', 'x\n.json', 'x\\y.json', 'ü.json', '%2e%2e/x.json'];
+    for (const name of leadingOut) {
       const told = { code: 'name-malformed' };
       await t.rejects(store.stage(name, 0o600), told, JSON.stringify(name));
       await t.rejects(store.has(name), told);
@@ -176,6 +170,13 @@ export const storeContract = async (t: Test, open: () => Promise<StorePlace>): P
         await t.rejects(store.list(name), told);
         await t.rejects(store.folders(name), told);
       }
+    }
+    // None of ours has such a name; a stranger's file may, and is looked for, read and removed like any other.
+    for (const name of odd) {
+      await t.rejects(store.stage(name, 0o600), { code: 'name-malformed' }, JSON.stringify(name));
+      t.equal(await store.has(name), false);
+      await t.rejects(whole(store, name), { code: 'recording-unknown' });
+      await store.remove(name);
     }
     t.same(await store.list(''), []);
   });
