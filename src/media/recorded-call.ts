@@ -48,11 +48,11 @@ export class RecordedCall extends AnchoredCall<RecordedNode> implements SpokenRe
   async record(decision: Monitored): Promise<RecordingClaim> {
     mustBeMonitored(decision);
     return this.together(async () => {
-      const { offerer, answer } = this.agreed();
-      if (this.reoffered) throw new MediaError('node-error', 'offer-pending');
+      const { offerer, answer } = this.exchange.agreed();
+      if (this.exchange.reoffered) throw new MediaError('node-error', 'offer-pending');
       this.#beginRecording();
       const { sdp, path } = await this.home.answerAndRecord(this.callId, otherParty(offerer), answer);
-      this.checkPort(offerer, sdp);
+      this.exchange.checkPort(offerer, sdp);
       return this.#claim(path);
     });
   }
@@ -73,7 +73,7 @@ export class RecordedCall extends AnchoredCall<RecordedNode> implements SpokenRe
   async listen(decision: Monitored): Promise<Ear> {
     mustBeMonitored(decision);
     return this.inTurn(async () => {
-      this.agreed();
+      this.exchange.agreed();
       if (this.#recording === 'stopped') throw new MediaError('node-error', 'recording-stopped');
       const tag = earTags.find((each) => !this.#taps.has(each));
       if (tag === undefined) throw new MediaError('node-error', 'too-many-ears');
@@ -116,7 +116,7 @@ export class RecordedCall extends AnchoredCall<RecordedNode> implements SpokenRe
   }
 
   #claim(path: string | null): RecordingClaim {
-    const { ports } = this;
+    const { ports } = this.exchange;
     return { answerForCaller: this.#answerForCaller, path, nodePid: this.home.pid, ports };
   }
 }
