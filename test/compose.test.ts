@@ -62,6 +62,7 @@ t.test('docker-compose.yml is sound', async (t) => {
   const { services } = parsed;
   t.same(Object.keys(services).sort(), [
     'controller',
+    'custody',
     'drachtio',
     'redis',
     'rtpengine-private',
@@ -96,6 +97,9 @@ t.test('docker-compose.yml is sound', async (t) => {
     );
     t.match(node, { cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
   }
+  const { controller, custody } = services;
+  t.same(custody?.build, controller?.build, 'custody is the same program');
+  t.notOk(custody?.secrets?.includes('journal_key'), 'and cannot sign the controller’s journal');
   t.match(services.drachtio?.command?.join(' '), /--disable-nat-detection/);
   t.match(parsed.volumes.spool?.driver_opts, { type: 'tmpfs' }, 'recordings in the making lie in memory');
 });
@@ -118,7 +122,12 @@ t.test('the configuration of the compose file fits its services', async (t) => {
   t.match(key, /^\/run\/secrets\//, 'the key that signs the journal is a secret');
   t.match(text, new RegExp(`secrets: \\[.*${basename(key)}`), 'which the controller has');
   t.match(text, new RegExp(`\\n {2}${basename(key)}:\\n {4}file: \\./secrets/`));
-  for (const path of [config.lists.orders, config.lists.snapshot, config.control.socket]) {
+  for (const path of [
+    config.lists.orders,
+    config.lists.snapshot,
+    config.control.socket,
+    config.custody.status,
+  ]) {
     t.match(path, /^\/var\/lib\/sallyport\/[a-z.]+$/, 'state lies in the state volume');
   }
   t.match(
