@@ -1,6 +1,7 @@
 import { dirname, join, resolve } from 'node:path';
 import type { Clock, Emit, Journal } from './call/ports.js';
 import type { Config } from './config/schema.js';
+import type { CallId } from './core/leg.js';
 import type { Journal as JournalFile } from './journal/log.js';
 import { readJournal } from './journal/read.js';
 import type { SharedCounters } from './lists/counters.js';
@@ -20,6 +21,8 @@ const stopMs = 10_000;
 export interface LeftCalls {
   readonly ledger: OpenLedger;
   readonly unfinished: readonly Unfinished[];
+  /** Calls that have their CDR, and may have a place in the counts yet. */
+  readonly closed: readonly CallId[];
   readonly lastSeen: number | null;
 }
 
@@ -39,10 +42,9 @@ export const readLeftCalls = async (config: Config, journal: JournalFile, emit: 
   const unclosed = new Unclosed(ledger.found);
   for await (const row of readJournal(directory, { kinds: kindsRead, fromSeq })) unclosed.take(row);
   const { unfinished, closed } = unclosed.end();
-  for (const callId of closed) ledger.over(callId);
   // With nothing to close, whatever is behind us need not be read again.
   if (unfinished.length === 0) ledger.settled();
-  return { ledger, unfinished, lastSeen: ledger.lastSeen };
+  return { ledger, unfinished, closed, lastSeen: ledger.lastSeen };
 };
 
 export interface RecoveryNeeds {
@@ -56,14 +58,23 @@ export interface RecoveryNeeds {
   readonly emit: Emit;
 }
 
+/** Calls whose controller was killed between their CDR and their leaving the counts. */
+const giveBack = async ({ ledger, closed }: LeftCalls, counters: SharedCounters): Promise<void> => {
+  for (const callId of closed) {
+    const notes = ledger.found.calls.get(callId);
+    if (notes?.place !== undefined)
+      await counters.giveBack(notes.place, notes.opened !== undefined).catch(() => false);
+    ledger.over(callId);
+  }
+};
+
 /**
  * Closes the calls an earlier run left, once the agent is connected. Resolves when both sides of each were told, or
  * after a bound; the recordings and the CDRs follow. Gives what stops it.
  */
-export const closeLeftCalls = async (
-  { ledger, unfinished, lastSeen }: LeftCalls,
-  needs: RecoveryNeeds,
-): Promise<() => Promise<void>> => {
+export const closeLeftCalls = async (left: LeftCalls, needs: RecoveryNeeds): Promise<() => Promise<void>> => {
+  const { ledger, unfinished, lastSeen } = left;
+  void giveBack(left, needs.counters);
   if (unfinished.length === 0) return async () => undefined;
   const { config, media, recorder, endpoint, counters, rows, clock, emit } = needs;
   const nodes = config.media.nodes.map(({ name }) => name);

@@ -3,6 +3,7 @@ import type { Ending } from '../core/ending.js';
 import { alarm, closing, failed, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { DeadlineError, withDeadline } from './deadline.js';
+import { leavePlace } from './effects-decide.js';
 import { stopListening } from './hear.js';
 import { endEars } from './listen-in.js';
 import type { JsonObject, SpoolFinding } from './ports.js';
@@ -124,6 +125,8 @@ export const writeCdr = async (run: CallRun, ending: Ending): Promise<CallEvent>
     cdr = run.cdr(ending);
     append = parts.journal.append('cdr', cdr);
     await withDeadline('write-cdr', parts.bounds.journalMs, append);
+    // Whoever follows a controller that is killed here finds the CDR, and what is still to be given back.
+    await leavePlace(run);
     parts.ledger.over(run.callId);
   } catch (error) {
     failed(run, 'write-cdr', error);
