@@ -389,6 +389,14 @@ export class World {
             ),
         },
         journal: this.#journal(),
+        ledger: {
+          note: () => undefined,
+          // What is forgotten is given back by nobody who comes after us.
+          over: (callId) => {
+            const held = this.#places.some((place) => place.of.callId === callId && place.left === 0);
+            if (held) this.violation(`${callId} is over and has a place in the counts`);
+          },
+        },
         media: {
           anchorLobby: (callId) => this.act('anchor lobby', callId, () => lobbyAnchor(this, callId)),
           anchorPrivate: (callId) => this.act('anchor private', callId, () => privateAnchor(this, callId)),
