@@ -140,6 +140,8 @@ export const startPostgres = async (options: PostgresOptions): Promise<RunningPo
   const port = options.port ?? (await freeTcpPort(host));
   const settings = [
     ...[`listen_addresses=${host}`, 'unix_socket_directories=', 'timezone=UTC', 'log_timezone=UTC'],
+    // In its own folder, not in /dev/shm: a server that is killed leaves nothing elsewhere.
+    'dynamic_shared_memory_type=mmap',
     ...['shared_buffers=64MB', 'max_connections=40', 'logging_collector=off'],
     ...(options.settings ?? []),
   ];
