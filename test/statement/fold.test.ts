@@ -46,7 +46,7 @@ class Told {
     this.#journal ??= await openJournal({
       dir: this.dir,
       nodeId: this.#node,
-      appendDeadlineMs: 60_000,
+      appendDeadlineMs: 10_000,
       clock: { wallMs: () => this.#at, monoUs: () => Math.round(performance.now() * 1000) },
       fs: this.#disk.disk,
       ...this.#more,
