@@ -2,11 +2,12 @@ import { bucketsOf } from './buckets.js';
 import { Calls, CallTotals } from './calls.js';
 import { CanaryTotals } from './canaries.js';
 import { accountOf, codeWord, configured, countOf, digestOf, fieldsOf, versionOf } from './guard.js';
-import type { ControllerPart, HeadPart, StartPart, TakenPart } from './model.js';
+import type { ControllerPart, StartPart, TakenPart } from './model.js';
 import { Orders, OrderTotals } from './orders.js';
 import { Outages, OutageTotals, outageRowKinds } from './outages.js';
 import type { Period } from './period.js';
 import type { NodeReader, NodeRow } from './read-node.js';
+import { Stretch } from './stretch.js';
 import { Listed, Table, Tally } from './tally.js';
 
 /** What a statement is about, apart from the journals. */
@@ -70,24 +71,18 @@ type Phase = 'before' | 'in' | 'after';
  * file and no other controller, so that the same rows lead to the same statement wherever and whenever it is made.
  */
 export class NodeFold implements NodeReader {
-  readonly #node: string;
   readonly #scope: Scope;
   readonly #totals: Totals;
   readonly #calls: Calls;
   readonly #orders: Orders;
   readonly #outages: Outages;
   readonly #callsFrom: string;
-  #rows = 0;
-  #first: HeadPart | null = null;
-  #last: HeadPart | null = null;
-  #before: string | null = null;
-  #begins: string | null = null;
-  #clockWentBack = 0;
+  readonly #stretch: Stretch;
   #startBefore: NodeRow | null = null;
 
   constructor(node: string, scope: Scope, totals: Totals) {
     const { period, facility, words } = scope;
-    this.#node = node;
+    this.#stretch = new Stretch(node);
     this.#scope = scope;
     this.#totals = totals;
     this.#callsFrom = new Date(Date.parse(period.from) - CALLS_BEFORE_MS).toISOString();
@@ -123,15 +118,7 @@ export class NodeFold implements NodeReader {
     this.#outages.end();
     this.#calls.end(period.to);
     if (this.#startBefore !== null) this.#totals.starts.add(this.#started(this.#startBefore, true));
-    return {
-      node: this.#node,
-      rows: this.#rows,
-      first: this.#first,
-      last: this.#last,
-      before: this.#before,
-      begins: this.#begins,
-      clockWentBack: this.#clockWentBack,
-    };
+    return this.#stretch.json();
   }
 
   #phase(at: string): Phase {
@@ -139,21 +126,10 @@ export class NodeFold implements NodeReader {
     return at < this.#scope.period.to ? 'in' : 'after';
   }
 
-  #head({ seq, hash, at, prev }: NodeRow): void {
-    this.#rows += 1;
-    if (this.#first === null) {
-      this.#first = { seq, hash, at };
-      this.#before = prev;
-      if (seq === 1) this.#begins = at;
-    }
-    if (this.#last !== null && at < this.#last.at) this.#clockWentBack += 1;
-    this.#last = { seq, hash, at };
-  }
-
   #count(row: NodeRow): void {
     const { kind, body } = row;
     const totals = this.#totals;
-    this.#head(row);
+    this.#stretch.take(row);
     totals.kinds.add(kind);
     if (row.abandoned) totals.abandoned += 1;
     if (!interpreted.has(kind)) totals.notInterpreted.add(codeWord(kind));

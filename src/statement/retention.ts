@@ -1,7 +1,8 @@
 import { codeWord, configured, fieldsOf } from './guard.js';
-import type { ControllerPart, HeadPart } from './model.js';
+import type { ControllerPart } from './model.js';
 import type { Period } from './period.js';
 import type { NodeReader, NodeRow } from './read-node.js';
+import { Stretch } from './stretch.js';
 import { type Counts, Tally } from './tally.js';
 
 /** What journals of custody tell of the expiry of recordings: counts of the period. */
@@ -67,21 +68,15 @@ export class RetentionTotals {
 
 /** One journal of custody, row by row. What stands in it names callers and numbers; nothing but codes is taken. */
 export class RetentionFold implements NodeReader {
-  readonly #node: string;
   readonly #period: Period;
   readonly #facility: string | null;
   readonly #totals: RetentionTotals;
   readonly #open = new Map<string, Stone>();
   readonly #holds = new Set<string>();
-  #rows = 0;
-  #first: HeadPart | null = null;
-  #last: HeadPart | null = null;
-  #before: string | null = null;
-  #begins: string | null = null;
-  #clockWentBack = 0;
+  readonly #stretch: Stretch;
 
   constructor(node: string, period: Period, facility: string | null, totals: RetentionTotals) {
-    this.#node = node;
+    this.#stretch = new Stretch(node);
     this.#period = period;
     this.#facility = facility;
     this.#totals = totals;
@@ -92,33 +87,14 @@ export class RetentionFold implements NodeReader {
   readonly take = (row: NodeRow): void => {
     if (row.at >= this.#period.to) return;
     const inPeriod = row.at >= this.#period.from;
-    if (inPeriod) this.#head(row);
+    if (inPeriod) this.#stretch.take(row);
     if (!row.abandoned) this.#row(row, inPeriod);
   };
 
   end(): void {
     this.#totals.begun += this.#open.size;
     this.#totals.inForce += this.#holds.size;
-    this.#totals.journals.push({
-      node: this.#node,
-      rows: this.#rows,
-      first: this.#first,
-      last: this.#last,
-      before: this.#before,
-      begins: this.#begins,
-      clockWentBack: this.#clockWentBack,
-    });
-  }
-
-  #head({ seq, hash, at, prev }: NodeRow): void {
-    this.#rows += 1;
-    if (this.#first === null) {
-      this.#first = { seq, hash, at };
-      this.#before = prev;
-      if (seq === 1) this.#begins = at;
-    }
-    if (this.#last !== null && at < this.#last.at) this.#clockWentBack += 1;
-    this.#last = { seq, hash, at };
+    this.#totals.journals.push(this.#stretch.json());
   }
 
   #row({ kind, body }: NodeRow, inPeriod: boolean): void {
