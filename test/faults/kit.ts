@@ -93,7 +93,7 @@ export const incomingOf = async (site: Site, as: string): Promise<IncomingCall> 
 export const dial = (site: Site, number: string, as: string): Promise<OutgoingCall> =>
   site.call(number, { as, headers: { [callHeader]: as } });
 
-export const hearBoth = async (call: Up, deadlineMs = 5000): Promise<void> => {
+export const hearBoth = async (call: Up, deadlineMs = 60_000): Promise<void> => {
   await Promise.all([
     call.out.audio.untilHears(tones.called, { deadlineMs }),
     call.in.audio.untilHears(tones.caller, { deadlineMs }),
@@ -105,7 +105,7 @@ export const answered = async (
   site: Site,
   out: OutgoingCall,
   as: string,
-  deadlineMs = 15_000,
+  deadlineMs = 30_000,
 ): Promise<void> => {
   try {
     await out.answered({ deadlineMs });
@@ -162,7 +162,7 @@ export interface Refusal {
 /** Places a call that must be refused, and gives what the caller was told and what the CDR says. */
 export const refusedCall = async (site: Site, number: string, as: string): Promise<Refusal> => {
   const out = await dial(site, number, as);
-  const final = await out.failed({ deadlineMs: 10_000 });
+  const final = await out.failed({ deadlineMs: 30_000 });
   const cdr = await cdrOf(site, as);
   return {
     status: final.status,
@@ -180,7 +180,7 @@ export const finish = async (site: Site, call: Up): Promise<Row['body']> => {
 };
 
 /** Both phones were told with a BYE, and so is what it says why. */
-export const bothTold = async (call: Up, deadlineMs = 10_000): Promise<readonly [string, string]> => {
+export const bothTold = async (call: Up, deadlineMs = 60_000): Promise<readonly [string, string]> => {
   const [out, incoming] = await Promise.all([call.out.ended({ deadlineMs }), call.in.ended({ deadlineMs })]);
   return [
     `${out.by} ${out.how} ${out.reason ?? ''}`,
@@ -255,7 +255,7 @@ export class Nodes {
   }
 
   /** Waits until no node has any call. */
-  async untilEmpty(names: readonly string[] = this.names, deadlineMs = 20_000): Promise<void> {
+  async untilEmpty(names: readonly string[] = this.names, deadlineMs = 60_000): Promise<void> {
     const end = performance.now() + deadlineMs;
     for (const name of names) {
       for (;;) {
@@ -267,7 +267,7 @@ export class Nodes {
   }
 
   /** Waits until the controller holds the node for usable, or not. */
-  async until(name: string, usable: boolean, deadlineMs = 20_000): Promise<void> {
+  async until(name: string, usable: boolean, deadlineMs = 60_000): Promise<void> {
     const look = () => this.#site.sallyport.media.status().nodes.find((one) => one.name === name);
     await this.#site.until(
       `${name} is ${usable ? 'usable' : 'out of use'}`,
