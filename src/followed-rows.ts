@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { FollowedRows, JsonObject } from './call/ports.js';
+import type { FollowedRows, JsonObject, PastRow } from './call/ports.js';
 import type { CallId } from './core/leg.js';
 import { canonicalJson } from './journal/canonical.js';
 
@@ -33,17 +33,18 @@ class Followed implements FollowedRows {
   }
 
   wrote(row: Promise<Place>): void {
-    this.#await(row, null, ({ seq, hash }) => {
-      if (this.#rows.length < MAX_NAMED) this.#rows.push({ seq, hash });
-      else this.#more += 1;
-    });
+    this.#await(row, null, (place) => this.#own(place));
   }
 
   attested(node: string, row: Promise<Place>): void {
-    this.#await(row, node, ({ seq, hash }) => {
-      if (this.#nodeRows.length < MAX_NODE_ROWS) this.#nodeRows.push({ node, seq, hash });
-      else this.#more += 1;
-    });
+    this.#await(row, node, (place) => this.#ofNode(node, place));
+  }
+
+  knew(rows: readonly PastRow[]): void {
+    for (const { node, ...place } of rows) {
+      if (node === null) this.#own(place);
+      else this.#ofNode(node, place);
+    }
   }
 
   async settled(ms: number, nodes: readonly string[]): Promise<void> {
@@ -79,6 +80,18 @@ class Followed implements FollowedRows {
 
   end(): void {
     this.#done();
+  }
+
+  #own({ seq, hash }: Place): void {
+    if (this.#rows.some((row) => row.seq === seq)) return;
+    if (this.#rows.length < MAX_NAMED) this.#rows.push({ seq, hash });
+    else this.#more += 1;
+  }
+
+  #ofNode(node: string, { seq, hash }: Place): void {
+    if (this.#nodeRows.some((row) => row.seq === seq)) return;
+    if (this.#nodeRows.length < MAX_NODE_ROWS) this.#nodeRows.push({ node, seq, hash });
+    else this.#more += 1;
   }
 
   /** A row that was refused is not in the journal; one whose answer came too late is, with a mark that it does not count. */

@@ -6,9 +6,11 @@ import type { Journal as JournalFile } from './journal/log.js';
 import { readJournal } from './journal/read.js';
 import type { SharedCounters } from './lists/counters.js';
 import type { MediaPools } from './media/media.js';
+import { readPastRows } from './past-rows.js';
 import type { SpoolRecorder } from './recording/recorder.js';
 import { type OpenLedger, openLedger } from './recovery/ledger.js';
-import { CallRecovery, countsOf } from './recovery/recover-calls.js';
+import { nodeOf } from './recovery/left-cdr.js';
+import { CallRecovery, countsOf, type RecoveryParts } from './recovery/recover-calls.js';
 import { firstRowToRead, kindsRead, Unclosed, type Unfinished } from './recovery/unfinished.js';
 import type { SipEndpoint } from './sip/endpoint.js';
 
@@ -24,6 +26,8 @@ export interface LeftCalls {
   /** Calls that have their CDR, and may have a place in the counts yet. */
   readonly closed: readonly CallId[];
   readonly lastSeen: number | null;
+  /** The rows of the journal that may be about them. */
+  readonly written: { readonly from: number; readonly through: number };
 }
 
 /** Only while the journal is open: its lock says that no other process is this controller. */
@@ -44,7 +48,8 @@ export const readLeftCalls = async (config: Config, journal: JournalFile, emit: 
   const { unfinished, closed } = unclosed.end();
   // With nothing to close, whatever is behind us need not be read again.
   if (unfinished.length === 0) ledger.settled();
-  return { ledger, unfinished, closed, lastSeen: ledger.lastSeen };
+  const written = { from: fromSeq, through: through() };
+  return { ledger, unfinished, closed, lastSeen: ledger.lastSeen, written };
 };
 
 export interface RecoveryNeeds {
@@ -73,13 +78,17 @@ const giveBack = async ({ ledger, closed }: LeftCalls, counters: SharedCounters)
  * after a bound; the recordings and the CDRs follow. Gives what stops it.
  */
 export const closeLeftCalls = async (left: LeftCalls, needs: RecoveryNeeds): Promise<() => Promise<void>> => {
-  const { ledger, unfinished, lastSeen } = left;
+  const { ledger, unfinished, lastSeen, written } = left;
   void giveBack(left, needs.counters);
   if (unfinished.length === 0) return async () => undefined;
   const { config, media, recorder, endpoint, counters, rows, clock, emit } = needs;
   const nodes = config.media.nodes.map(({ name }) => name);
   const parts = { nodes, media, recorder, sip: endpoint, counters, journal: rows, ledger, clock, emit };
-  const recovery = new CallRecovery(unfinished, { ...parts, lastSeen });
+  const pastRows: RecoveryParts['pastRows'] = (calls) => {
+    const sought = calls.map((call) => ({ callId: call.callId, nodes: [nodeOf(call) ?? []].flat() }));
+    return readPastRows(config.journal.directory, written, sought);
+  };
+  const recovery = new CallRecovery(unfinished, { ...parts, lastSeen, pastRows });
   const began = performance.now();
   const ended = recovery.end();
   const closing = ended

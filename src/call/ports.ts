@@ -51,6 +51,14 @@ export interface Journal {
   follow?(callId: CallId): FollowedRows;
 }
 
+/** A row that stands in the journal already. */
+export interface PastRow {
+  /** The media node it attests; null for a row of the call's own. */
+  readonly node: string | null;
+  readonly seq: number;
+  readonly hash: string;
+}
+
 /** The rows of one call so far: the CDR names them, so that none of them can be left out of its evidence. */
 export interface FollowedRows {
   /**
@@ -58,6 +66,8 @@ export interface FollowedRows {
    * on, whose attestations belong to it.
    */
   settled(ms: number, nodes: readonly string[]): Promise<void>;
+  /** Rows that an earlier run of this controller wrote: of a call that it left. */
+  knew(rows: readonly PastRow[]): void;
   /** What the CDR says of them. */
   named(nodes: readonly string[]): JsonObject;
   end(): void;

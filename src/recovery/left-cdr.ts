@@ -10,6 +10,8 @@ export interface Closed {
   readonly mediaLeft: readonly string[];
   readonly spool: JsonObject | null;
   readonly sealed: JsonObject | null;
+  /** Which rows of the journal are the call's; null where nobody followed them. */
+  readonly rows: JsonObject | null;
   /** When its controller was last seen to work, in ms since the epoch; null where nobody knows. */
   readonly lastSeen: number | null;
 }
@@ -41,6 +43,12 @@ const iso = (ms: number | null): string | null => (ms === null ? null : new Date
 /** The decision a call went by when its controller ended. */
 export const decisionOf = ({ decision, becamePrivate }: Unfinished): JsonObject | null =>
   becamePrivate ?? decision;
+
+/** The media node a call is known to have been on. */
+export const nodeOf = ({ proof, notes }: Unfinished): string | null => {
+  const node = proof?.node ?? notes?.node?.node;
+  return typeof node === 'string' ? node : null;
+};
 
 export const verdictOf = (call: Unfinished): 'monitored' | 'private' | 'refused' | 'undecided' => {
   const verdict = decisionOf(call)?.verdict;
@@ -95,11 +103,12 @@ export const leftCdr = (call: Unfinished, closed: Closed): JsonObject => {
     arrivedAt: iso(arrived),
     durationMs: arrived === null || lastSeen === null ? 0 : Math.max(0, Math.round(lastSeen - arrived)),
     connectedMs: heardMs(call, closed),
-    node: proof?.node ?? notes?.node?.node ?? null,
+    node: nodeOf(call),
     carrier: notes?.called?.trunk ?? null,
     armed: proof,
     spool,
     ...(sealed === null ? {} : { sealed }),
+    ...(closed.rows === null ? {} : { rows: closed.rows }),
     recovered: true,
     told: { ...told },
     mediaLeft: [...mediaLeft],

@@ -1,8 +1,17 @@
-import type { Clock, Emit, Journal, JsonObject, Ledger, SpoolFinding } from '../call/ports.js';
+import type {
+  Clock,
+  Emit,
+  FollowedRows,
+  Journal,
+  JsonObject,
+  Ledger,
+  PastRow,
+  SpoolFinding,
+} from '../call/ports.js';
 import type { Ending } from '../core/ending.js';
 import type { CallId, WallMs } from '../core/leg.js';
 import { inParallel } from './in-parallel.js';
-import { arrivedAt, type Closed, decisionOf, heardMs, leftCdr, verdictOf } from './left-cdr.js';
+import { arrivedAt, type Closed, decisionOf, heardMs, leftCdr, nodeOf, verdictOf } from './left-cdr.js';
 import type { Unfinished } from './unfinished.js';
 
 /** The roles that closing an earlier run's calls needs filled. */
@@ -35,6 +44,8 @@ export interface RecoveryParts {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly emit: Emit;
+  /** What the earlier run wrote of these calls; empty where that cannot be read. */
+  pastRows(calls: readonly Unfinished[]): Promise<ReadonlyMap<CallId, readonly PastRow[]>>;
   /** When the earlier run was last seen to work, in ms since the epoch. */
   readonly lastSeen: number | null;
 }
@@ -45,6 +56,8 @@ const tellMs = 2000;
 const atOnce = 256;
 /** Recordings looked at at a time; the recorder itself makes no more than two. */
 const recordingsAtOnce = 64;
+/** The longest that a CDR waits for rows of its call that are on their way to the disk. */
+const rowsMs = 1000;
 const retryMs = 500;
 const maxTries = 20;
 
@@ -60,6 +73,7 @@ export class CallRecovery {
   readonly #calls: readonly Unfinished[];
   readonly #parts: RecoveryParts;
   readonly #urgent = new Map<CallId, Pick<Closed, 'told' | 'mediaLeft'>>();
+  readonly #followed = new Map<CallId, FollowedRows>();
   #stopped = false;
   #recordings = Promise.resolve(0);
 
@@ -74,7 +88,11 @@ export class CallRecovery {
    */
   async end(): Promise<void> {
     if (this.#calls.length === 0) return;
-    const { emit } = this.#parts;
+    const { emit, journal } = this.#parts;
+    for (const { callId } of this.#calls) {
+      const followed = journal.follow?.(callId);
+      if (followed !== undefined) this.#followed.set(callId, followed);
+    }
     emit({
       event: 'alarm',
       alarm: 'controller-crashed',
@@ -130,12 +148,27 @@ export class CallRecovery {
 
   async #close(): Promise<number> {
     let written = 0;
+    await this.#nameRows();
     await inParallel(this.#calls, recordingsAtOnce, async (call) => {
       if (this.#stopped) return;
       const closed = await this.#record(call);
       if (await this.#write(call, closed)) written += 1;
     });
     return written;
+  }
+
+  /** Rows that cannot be read are not named, and whoever asks for the call's evidence is told so. */
+  async #nameRows(): Promise<void> {
+    const past = await quietly(this.#parts.pastRows(this.#calls), null);
+    for (const [callId, followed] of this.#followed) {
+      const rows = past?.get(callId);
+      if (rows !== undefined) {
+        followed.knew(rows);
+      } else {
+        followed.end();
+        this.#followed.delete(callId);
+      }
+    }
   }
 
   /** What there is of a recording is finished, or sealed, or removed; and where none may be, none is looked for in vain. */
@@ -162,7 +195,7 @@ export class CallRecovery {
       const looking = removable ? recorder.abandon(callId) : recorder.verifyAbsence(callId);
       spool = await this.#finding(call, looking);
     }
-    return { told, mediaLeft, spool, sealed, lastSeen: this.#parts.lastSeen };
+    return { told, mediaLeft, spool, sealed, rows: null, lastSeen: this.#parts.lastSeen };
   }
 
   #recover(call: Unfinished, proof: JsonObject, becamePrivate: boolean): Promise<SpoolFinding> {
@@ -217,11 +250,17 @@ export class CallRecovery {
   async #write(call: Unfinished, closed: Closed): Promise<boolean> {
     const { journal, ledger, emit } = this.#parts;
     const { callId } = call;
-    const row = leftCdr(call, closed);
+    const followed = this.#followed.get(callId);
+    const node = nodeOf(call);
+    const nodes = node === null ? [] : [node];
+    await followed?.settled(rowsMs, nodes);
     for (let tried = 0; tried < maxTries && !this.#stopped; tried++) {
       try {
-        await journal.append('cdr', row);
+        // Named in the same moment as the CDR is given to the journal: no row of the call comes between the two.
+        const rows = followed?.named(nodes) ?? null;
+        await journal.append('cdr', leftCdr(call, { ...closed, rows }));
         ledger.over(callId);
+        followed?.end();
         const verdict = verdictOf(call);
         const connectedMs = heardMs(call, closed);
         emit({ event: 'call-ended', callId, verdict, ending: crashed.code, detail: null, connectedMs });

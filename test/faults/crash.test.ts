@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -125,6 +126,23 @@ t.test('kill -9 of the controller at each step of a call', { timeout: longest },
     t.ok(cdr.connectedMs > 100, 'how long they heard each other, as far as it is known');
     t.ok(existsSync(cdr.spool.file) || existsSync(join(site.config.recording.directory, cdr.spool.file)));
     const priv = await recovered(site, 'p1');
+    for (const [id = 'none', one] of [
+      [ids[0], cdr],
+      [ids[1], priv],
+    ]) {
+      // With the journal's own hashes: what the earlier run wrote, and what was written while it was recovered.
+      const rows = await site.rows();
+      const own = rows.filter((row) => row.body.callId === id && row.kind !== 'cdr');
+      t.same(
+        one.rows.own,
+        own.map(({ seq }) => seq),
+        'the CDR names each row of its call',
+      );
+      t.ok(one.rows.nodes[one.node].length > 0, 'and the attestation of its node that was in force');
+      const named = [...one.rows.own, ...one.rows.nodes[one.node]].sort((a, b) => a - b);
+      const places = named.map((seq) => [seq, rows.find((row) => row.seq === seq)?.hash ?? 'none']);
+      t.equal(one.rows.sha256, createHash('sha256').update(canonicalJson(places)).digest('hex'));
+    }
     t.match(priv, { verdict: 'private', class: 'attorney', spool: { state: 'nothing-found' } });
     t.same(site.watch.named(ids[1] ?? 'none'), []);
     await nodes.untilEmpty();

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
 import t from 'tap';
 import type { AppEvent } from '../../src/call/events.js';
 import type { JsonObject, SpoolFinding } from '../../src/call/ports.js';
 import type { CallId, WallMs } from '../../src/core/leg.js';
+import { RowsOfCalls } from '../../src/followed-rows.js';
+import { canonicalJson } from '../../src/journal/canonical.js';
 import type { Notes } from '../../src/recovery/ledger-lines.js';
 import { CallRecovery, type RecoveryParts } from '../../src/recovery/recover-calls.js';
 import type { Unfinished } from '../../src/recovery/unfinished.js';
@@ -87,6 +90,7 @@ const house = (over: Partial<RecoveryParts> = {}) => {
     clock: { wall: () => 9 as WallMs, mono: () => performance.now() },
     emit: (event) => events.push(event),
     lastSeen: 5000,
+    pastRows: async () => new Map(),
     ...over,
   };
   return { did, rows, events, parts };
@@ -245,4 +249,52 @@ t.test(
 t.test('with nothing to close nobody is told anything', async (t) => {
   const { events, did } = await run([]);
   t.same([events, did], [[], []]);
+});
+
+t.test('the CDR names the rows that the earlier run wrote, and those written since', async (t) => {
+  const rows = new RowsOfCalls();
+  let seq = 10;
+  const written: JsonObject[] = [];
+  const journal: RecoveryParts['journal'] = {
+    follow: (id) => rows.follow(id),
+    append: async (kind, body) => {
+      seq += 1;
+      const row = { seq, hash: `hash ${seq}` };
+      rows.wrote(kind, body, Promise.resolve(row));
+      if (kind === 'cdr') written.push(body);
+      return row;
+    },
+  };
+  const past = [
+    { node: null, seq: 3, hash: 'hash 3' },
+    { node: null, seq: 5, hash: 'hash 5' },
+    { node: 'recorded-1', seq: 2, hash: 'hash 2' },
+  ];
+  const one = call({ notes: { ...arrived, node: { node: 'recorded-1' } } });
+  await run([one], {
+    journal,
+    // What comes while the old rows are read belongs to the call as well, and is counted once.
+    pastRows: async () => {
+      const late = await journal.append('note', { callId });
+      await journal.append('attestation', { node: 'recorded-1' });
+      return new Map([[callId, [...past, { node: null, ...late }]]]);
+    },
+  });
+  const named = [2, 3, 5, 11, 12].map((at) => [at, `hash ${at}`]);
+  t.match(written, [
+    {
+      rows: {
+        own: [3, 5, 11],
+        nodes: { 'recorded-1': [2, 12] },
+        sha256: createHash('sha256').update(canonicalJson(named)).digest('hex'),
+        waiting: 0,
+        more: 0,
+      },
+    },
+  ]);
+  const unread = await run([one], {
+    pastRows: () => Promise.reject(new Error('no disk')),
+  });
+  t.equal(unread.rows.length, 1);
+  t.notOk('rows' in (unread.rows[0] ?? {}), 'rows nobody could read are not said to be all');
 });

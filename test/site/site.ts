@@ -110,6 +110,7 @@ export interface SiteOptions {
 
 export interface Row {
   readonly seq: number;
+  readonly hash: string;
   readonly kind: string;
   // biome-ignore lint/suspicious/noExplicitAny: tests look into rows of every kind.
   readonly body: any;
