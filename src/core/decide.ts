@@ -50,6 +50,10 @@ const refused = (
 const reason = (code: ReasonCode, detail?: string): Reason =>
   detail === undefined ? { code } : { code, detail };
 
+/** What nobody foresaw is refused: `never` is for the compiler, which cannot see what comes from a journal. */
+const undecided = (input: DecisionInput, _unforeseen?: never): Refused =>
+  refused(input, 'internal-error', 'undecided');
+
 const trunk = (input: DecisionInput): Decision | null =>
   input.trunkEnabled ? null : refused(input, 'trunk-unknown', 'trunk-unknown');
 
@@ -65,10 +69,8 @@ const dialled = (input: DecisionInput): Decision | null => {
       return refused(input, 'service-barred', 'service-code', what.service);
     case 'unparseable':
       return refused(input, 'number-unparseable', 'number-unparseable', what.reason);
-    default: {
-      const never: never = what;
-      return never;
-    }
+    default:
+      return undecided(input, what);
   }
 };
 
@@ -141,10 +143,8 @@ const lockdown = (input: DecisionInput): Decision | null => {
       return refused(input, 'lockdown', 'lockdown');
     case 'unknown':
       return refused(input, 'lockdown', 'lockdown-unknown');
-    default: {
-      const never: never = input.circumstances.lockdown;
-      return never;
-    }
+    default:
+      return undecided(input, input.circumstances.lockdown);
   }
 };
 
@@ -193,10 +193,8 @@ const overLimit = (input: DecisionInput, excess: Excess, privileged?: Reason): D
         return refused(input, 'too-often', 'too-often', excess.subject);
       case 'cool-down':
         return refused(input, 'too-often', 'cool-down', excess.subject);
-      default: {
-        const never: never = excess;
-        return never;
-      }
+      default:
+        return undecided(input, excess);
     }
   })();
   return privileged === undefined
@@ -298,7 +296,7 @@ export const explain = (input: DecisionInput): Explanation => {
     const decision = row.match(input);
     if (decision !== null) return { decision, row: row.order };
   }
-  return { decision: refused(input, 'internal-error', 'undecided'), row: 0 };
+  return { decision: undecided(input), row: 0 };
 };
 
 /**

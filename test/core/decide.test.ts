@@ -16,8 +16,10 @@ import { endingCodes, endingOfStatus, endings } from '../../src/core/ending.js';
 import type { WallMs } from '../../src/core/leg.js';
 import {
   type Answer,
+  allUnknown,
   type BlockEntry,
   type EntryId,
+  inForce,
   type ListAnswers,
   type PrivilegedClass,
   type PrivilegedEntry,
@@ -344,4 +346,206 @@ t.test('a kill switch and a suspension hold for a call in progress whatever the 
   t.equal(again({ lockdown: 'on' }, answers({ snapshot: listed(privilegedEntry()) })), 'private');
   t.equal(again({ suspended: true, lockdown: 'on' }, answers()), 'lockdown');
   t.equal(again({}, answers()), 'monitored');
+});
+
+t.test('the whole of a decision, not its first word alone', async (t) => {
+  const lockdown = (word: string): Circumstances => ({
+    ...input().circumstances,
+    lockdown: word as Circumstances['lockdown'],
+  });
+  const used = (change: Partial<Used>): Circumstances => ({
+    ...input().circumstances,
+    usage: { ...noUsage, caller: { concurrent: 0, recent: 0, idleMs: null, ...change } },
+  });
+  const blockedUntil = (expires: WallMs): Answer<BlockEntry> =>
+    listed({ id: 'b1' as EntryId, cause: 'facility', expires });
+  const table: readonly [string, Partial<DecisionInput>, string, readonly object[]][] = [
+    [
+      'without a clock',
+      { now: Number.NaN as WallMs },
+      'lists-unavailable',
+      [{ code: 'lists-unknown', detail: 'clock' }],
+    ],
+    [
+      'no epoch',
+      { answers: answers({ epoch: null }) },
+      'lists-unavailable',
+      [{ code: 'lists-unknown', detail: 'no-epoch' }],
+    ],
+    [
+      'stale',
+      { answers: answers({ heartbeatAgeMs: 999_999 }) },
+      'lists-unavailable',
+      [{ code: 'lists-unknown', detail: 'stale' }],
+    ],
+    [
+      'a block for a time',
+      { answers: answers({ block: blockedUntil((now + 1) as WallMs) }) },
+      'blocked',
+      [{ code: 'blocked', detail: 'facility' }],
+    ],
+    ['lockdown', { circumstances: lockdown('on') }, 'lockdown', [{ code: 'lockdown' }]],
+    [
+      'too many',
+      { circumstances: used({ concurrent: 99 }) },
+      'too-many-calls',
+      [{ code: 'too-many-calls', detail: 'caller' }],
+    ],
+    [
+      'too often',
+      { circumstances: used({ recent: 9_999_999 }) },
+      'too-often',
+      [{ code: 'too-often', detail: 'caller' }],
+    ],
+    [
+      'what nobody foresaw: a dialled number',
+      { leg: leg({ dialled: { kind: 'other' } as unknown as Dialled }) },
+      'internal-error',
+      [{ code: 'undecided' }],
+    ],
+    [
+      'what nobody foresaw: a state of lockdown',
+      { circumstances: lockdown('perhaps') },
+      'internal-error',
+      [{ code: 'undecided' }],
+    ],
+  ];
+  for (const [name, change, ending, reasons] of table) {
+    const given = input(change);
+    const decision = decide(given);
+    t.equal(decision.verdict, 'refused', name);
+    // As the journal keeps it: a key without a value is not the same as no key.
+    t.equal(JSON.stringify(decision.reasons), JSON.stringify(reasons), name);
+    for (const one of decision.reasons) t.equal(Object.hasOwn(one, 'detail'), one.detail !== undefined, name);
+    if (decision.verdict === 'refused') t.equal(decision.ending, ending, name);
+    t.equal(decision.epoch, given.answers.epoch, name);
+    t.equal(decision.policy, given.policy.version, name);
+  }
+  const cool = policy();
+  const rules = policy({
+    limits: { ...cool.limits, monitored: { ...cool.limits.monitored, coolDownMs: 1000 } },
+  });
+  t.match(decide(input({ policy: rules, circumstances: used({ idleMs: 0 }) })), {
+    ending: 'too-often',
+    reasons: [{ code: 'cool-down', detail: 'caller' }],
+  });
+  const ofExtension = privilegedEntry({ match: 'main-number-of-extension' });
+  const privately = { code: 'privileged-listed', detail: 'attorney' };
+  for (const [entry, reasons] of [
+    [privilegedEntry(), [privately]],
+    [ofExtension, [privately, { code: 'privileged-main-number' }]],
+  ] as const) {
+    t.strictSame(decide(input({ answers: answers({ privileged: listed(entry) }) })), {
+      verdict: 'private',
+      key: key(),
+      class: 'attorney',
+      reasons,
+      epoch: answers().epoch,
+      policy: policy().version,
+    });
+  }
+  t.strictSame(decide(input()), {
+    verdict: 'monitored',
+    key: key(),
+    reasons: [{ code: 'allowed-by-caller-list' }],
+    epoch: answers().epoch,
+    policy: policy().version,
+  });
+});
+
+t.test('each row by itself connects nothing that the rows before it refuse', async (t) => {
+  const row = (order: number) => (given: DecisionInput) =>
+    decisionTable.find((one) => one.order === order)?.match(given);
+  const emergency = leg({ dialled: { kind: 'emergency', code: '911' } });
+  const privileged = answers({ privileged: listed(privilegedEntry()) });
+  t.equal(row(3)(input({ leg: emergency, answers: privileged })), null, 'no number, nothing private');
+  t.equal(row(10)(input({ leg: emergency })), null, 'no number, nothing monitored');
+  t.equal(row(10)(input({ answers: answers({ allow: absent }) })), null, 'not on a list');
+  t.equal(row(10)(input({ answers: answers({ allow: unknown('unknown:timeout') }) })), null, 'nobody knows');
+  t.equal(row(10)(input())?.verdict, 'monitored');
+});
+
+t.test('lists that change while they are read connect nothing', async (t) => {
+  let asked = 0;
+  const allow = {
+    ...listed(allowEntry),
+    get state() {
+      asked += 1;
+      return asked <= 2 ? 'listed' : 'absent';
+    },
+  } as unknown as Answer<typeof allowEntry>;
+  t.match(explain(input({ answers: answers({ allow }) })), {
+    row: 0,
+    decision: { verdict: 'refused', ending: 'internal-error', reasons: [{ code: 'undecided' }] },
+  });
+  t.equal(asked, 3, 'the last row was asked, and had nothing');
+});
+
+t.test('a refusal that is no matter of lists stands as it is for a call in progress', async (t) => {
+  const circumstances = { ...input().circumstances, lockdown: 'on' as const, suspended: true };
+  const emergency = leg({ dialled: { kind: 'emergency', code: '911' } });
+  t.match(explainAgain(input({ leg: emergency, circumstances })), {
+    row: 2,
+    decision: { ending: 'emergency-number' },
+  });
+  const stale = answers({ heartbeatAgeMs: 999_999 });
+  t.match(explainAgain(input({ answers: stale, circumstances })), {
+    row: 6,
+    decision: { ending: 'lockdown', reasons: [{ code: 'lockdown' }] },
+  });
+  t.match(explainAgain(input({ answers: stale, circumstances: { ...circumstances, lockdown: 'off' } })), {
+    row: 9,
+    decision: { ending: 'caller-suspended', reasons: [{ code: 'caller-suspended' }] },
+  });
+});
+
+t.test('the table of the documentation is the table of the code', async (t) => {
+  const page = readFileSync(fromRoot('docs/decision.md'), 'utf8');
+  for (const { order, question, outcome } of decisionTable) {
+    t.ok(page.includes(`| ${order} | ${question} | ${outcome} |`), `row ${order}`);
+  }
+});
+
+t.test('when an entry protects', async (t) => {
+  const at = (ms: number): WallMs => (now + ms) as WallMs;
+  const table: readonly [WallMs | null, WallMs | null, boolean][] = [
+    [null, null, true],
+    [at(-1), null, true],
+    [at(0), null, true],
+    [at(1), null, false],
+    [null, at(-1), false],
+    [null, at(0), false],
+    [null, at(1), true],
+    [at(-1), at(1), true],
+    [at(0), at(1), true],
+    [at(0), at(0), false],
+    [at(1), at(2), false],
+  ];
+  for (const [validFrom, validTo, protects] of table) {
+    t.equal(inForce(privilegedEntry({ validFrom, validTo }), now), protects, `${validFrom} to ${validTo}`);
+  }
+});
+
+t.test('nothing could be asked: nothing is known but the snapshot', async (t) => {
+  const unknown = { state: 'unknown', why: 'timeout' } as const;
+  const snapshot = listed(privilegedEntry());
+  t.strictSame(allUnknown('timeout', snapshot), {
+    epoch: null,
+    heartbeatAgeMs: null,
+    privileged: unknown,
+    snapshot,
+    pending: unknown,
+    block: unknown,
+    allow: unknown,
+  });
+});
+
+t.test('a refusal alone can hide that a number is privileged', async (t) => {
+  const circumstances = { ...input().circumstances, lockdown: 'on' as const };
+  const privileged = answers({ privileged: listed(privilegedEntry()) });
+  const rules = policy({ privilegedInLockdown: 'refused' });
+  t.equal(privilegedIn(decide(input({ answers: privileged, circumstances, policy: rules }))), 'attorney');
+  t.equal(privilegedIn(decide(input({ answers: privileged }))), null, 'a private call hides nothing');
+  t.equal(privilegedIn(decide(input({ circumstances }))), null);
+  t.equal(privilegedIn(decide(input())), null);
 });
