@@ -153,25 +153,33 @@ const heartbeatAge = async (
   return options.clock.wall() - opened.body.at;
 };
 
-/** Every shard verified; the publication they all hold, and the age of the oldest heartbeat. */
+interface Verified {
+  readonly manifest: Manifest;
+  /** Age of the heartbeat in ms, of a Cluster the oldest of any shard; null where one has none that is genuine. */
+  readonly age: number | null;
+}
+
+/** Every shard verified: the publication they all hold, or why it is none. */
 const showAll = async (
   connection: Connection,
   spaces: KeySpaces,
   options: ShowOptions,
-): Promise<{ readonly manifest: Manifest; readonly age: number | null } | string> => {
+): Promise<Verified | string> => {
   const trusted = trustedKeys(options.publisherKeys);
-  let shown: { readonly manifest: Manifest; readonly age: number | null } | null = null;
+  const shown: Verified[] = [];
   for (const keys of spaces.lists) {
     const result = await verifyRedis(connection, keys, trusted, () => false);
     if (result.state === 'moved') return 'being-published';
     if (result.state === 'mismatch') return result.why;
     const { manifest } = result.epoch;
-    if (shown !== null && shown.manifest.epoch !== manifest.epoch) return 'shards-differ';
-    const age = await heartbeatAge(connection, keys.heartbeat, manifest, options);
-    const oldest: number | null = shown?.age === null || age === null ? null : Math.max(age, shown?.age ?? 0);
-    shown = { manifest, age: oldest };
+    shown.push({ manifest, age: await heartbeatAge(connection, keys.heartbeat, manifest, options) });
   }
-  return shown ?? 'no-epoch';
+  const [first, ...rest] = shown;
+  if (first === undefined) return 'no-epoch';
+  if (rest.some(({ manifest }) => manifest.epoch !== first.manifest.epoch)) return 'shards-differ';
+  const ages = shown.map(({ age }) => age ?? Number.POSITIVE_INFINITY);
+  const oldest = Math.max(...ages);
+  return { manifest: first.manifest, age: Number.isFinite(oldest) ? oldest : null };
 };
 
 /** The publication in Redis, verified whole as a controller would. Never rejects on account of Redis. */

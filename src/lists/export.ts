@@ -152,7 +152,8 @@ const read = async (connection: Connection, options: ExportOptions): Promise<Exp
   const rows = rowsAt(await readStored(connection, keys), manifest.epoch);
   const owners = new Map<string, readonly string[]>();
   for (const shard of spaces.lists) {
-    for (const [owner, numbers] of await readAllow(connection, shard, manifest.epoch)) owners.set(owner, numbers);
+    for (const [owner, numbers] of await readAllow(connection, shard, manifest.epoch))
+      owners.set(owner, numbers);
   }
   const allow = allowFields(owners);
   const now = await readHead(connection, keys);

@@ -139,7 +139,10 @@ class ShardedRedisLists implements RedisLists {
   epoch(): EpochRef | null {
     return this.#shards
       .map((shard) => shard.epoch())
-      .reduce((latest, one) => (latest === null || (one !== null && one.id > latest.id) ? one : latest), null);
+      .reduce(
+        (latest, one) => (latest === null || (one !== null && one.id > latest.id) ? one : latest),
+        null,
+      );
   }
 
   async refresh(): Promise<void> {
