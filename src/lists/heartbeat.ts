@@ -34,6 +34,9 @@ interface Part {
   readonly keys: KeyNames;
   verified: Head | null;
   verifiedMono: number;
+  outcome: BeatOutcome;
+  timer: NodeJS.Timeout | null;
+  beating: Promise<unknown>;
 }
 
 /**
@@ -46,51 +49,59 @@ export class HeartbeatPublisher {
   readonly #parts: readonly Part[];
   readonly #connection: Connection;
   #highest = 0;
-  #timer: NodeJS.Timeout | null = null;
   #stopped = false;
-  #beating: Promise<void> = Promise.resolve();
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
     const { redis, keyPrefix, everyMs = 5_000 } = options;
     this.#everyMs = Math.min(everyMs, (redis.failoverMs ?? Number.POSITIVE_INFINITY) / 5);
     const { lists } = keySpaces(redis, keyPrefix);
-    this.#parts = lists.map((keys) => ({ keys, verified: null, verifiedMono: 0 }));
+    this.#parts = lists.map((keys) => ({
+      keys,
+      verified: null,
+      verifiedMono: 0,
+      outcome: 'no-epoch',
+      timer: null,
+      beating: Promise.resolve(),
+    }));
     this.#connection = new Connection(redis, 2_000);
   }
 
   async start(): Promise<void> {
     await this.#connection.open();
-    await this.#beatAndTell();
-    this.#next();
+    this.#options.onBeat?.(await this.beat());
+    for (const part of this.#parts) this.#next(part);
   }
 
-  #next(): void {
+  /** Each shard has its own time: one whose master is frozen holds up no other. */
+  #next(part: Part): void {
     if (this.#stopped) return;
-    this.#timer = setTimeout(() => {
-      this.#beating = this.#beatAndTell().finally(() => this.#next());
+    part.timer = setTimeout(() => {
+      part.beating = this.#beatIn(part).then(() => {
+        this.#options.onBeat?.(this.#worst());
+        this.#next(part);
+      });
     }, this.#everyMs);
-  }
-
-  async #beatAndTell(): Promise<void> {
-    const outcome = await this.beat();
-    this.#options.onBeat?.(outcome);
   }
 
   /** Beats once, in every shard that deserves it. Never rejects; tells what is wrong with the first that did not. */
   async beat(): Promise<BeatOutcome> {
-    // First all are looked at: a shard that was left behind must not be vouched for.
-    const found = await Promise.all(this.#parts.map((part) => this.#attempt(() => this.#look(part))));
-    const outcomes = await Promise.all(
-      this.#parts.map((part, i) => {
-        const head = found[i];
-        return typeof head === 'object' ? this.#attempt(() => this.#beat(part, head)) : head;
-      }),
-    );
-    return outcomes.find((outcome) => outcome !== 'beat' && outcome !== undefined) ?? 'beat';
+    await Promise.all(this.#parts.map((part) => this.#beatIn(part)));
+    return this.#worst();
   }
 
-  async #attempt<T>(work: () => Promise<T>): Promise<T | BeatOutcome> {
+  #worst(): BeatOutcome {
+    return this.#parts.map(({ outcome }) => outcome).find((outcome) => outcome !== 'beat') ?? 'beat';
+  }
+
+  async #beatIn(part: Part): Promise<void> {
+    part.outcome = await this.#attempt(async () => {
+      const head = await this.#look(part);
+      return typeof head === 'object' ? this.#beat(part, head) : head;
+    });
+  }
+
+  async #attempt(work: () => Promise<BeatOutcome>): Promise<BeatOutcome> {
     try {
       return await work();
     } catch (error) {
@@ -109,6 +120,7 @@ export class HeartbeatPublisher {
   }
 
   async #beat({ keys }: Part, head: Head): Promise<BeatOutcome> {
+    // A shard that was left behind must not be vouched for.
     if (head.epoch < this.#highest) return 'epoch-regressed';
     const { key, clock } = this.#options;
     const text = signHeartbeat(key, head, clock.wall());
@@ -143,9 +155,9 @@ export class HeartbeatPublisher {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const { timer } of this.#parts) if (timer !== null) clearTimeout(timer);
     this.#connection.close();
-    await this.#beating;
+    await Promise.all(this.#parts.map(({ beating }) => beating));
   }
 }
 
