@@ -140,6 +140,27 @@ export const makeClient = (
   ) as unknown as Client;
 };
 
+const againMs = 200;
+
+/**
+ * Goes on where the library gives up: a client that is told of a failover while it is connecting ends for good.
+ * Returns what ends it on purpose.
+ */
+export const keepConnected = (client: Client): (() => void) => {
+  let closed = false;
+  let timer: NodeJS.Timeout | undefined;
+  client.on('end', () => {
+    if (closed) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => void client.connect().catch(() => {}), againMs);
+  });
+  return () => {
+    closed = true;
+    clearTimeout(timer);
+    client.disconnect();
+  };
+};
+
 /** Every master of a Cluster, or the one server. */
 export const mastersOf = (client: Client): readonly Client[] =>
   client instanceof Cluster ? (client.nodes('master') as unknown as readonly Client[]) : [client];

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fromRoot } from '../root.js';
-import { type Client, makeClient, mastersOf, type RedisEndpoint } from './redis-client.js';
+import { type Client, keepConnected, makeClient, mastersOf, type RedisEndpoint } from './redis-client.js';
 
 export type { RedisEndpoint } from './redis-client.js';
 
@@ -70,6 +70,7 @@ const roleEveryMs = 200;
  */
 export class Connection {
   readonly #client: Client;
+  readonly #end: () => void;
   readonly #loaded = new Set<string>();
   readonly #onState: (state: RedisState) => void;
   readonly #form: 'server' | 'group' | 'cluster';
@@ -88,6 +89,7 @@ export class Connection {
     this.#form =
       endpoint.cluster !== undefined ? 'cluster' : endpoint.sentinels !== undefined ? 'group' : 'server';
     this.#client = makeClient(endpoint, commandTimeoutMs);
+    this.#end = keepConnected(this.#client);
     // Without a listener the client would print errors, arguments and all.
     this.#client.on('error', () => {});
     this.#client.on('ready', () => {
@@ -156,7 +158,7 @@ export class Connection {
 
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
-    this.#client.disconnect();
+    this.#end();
   }
 
   async #call(name: string, ...args: readonly (string | number)[]): Promise<unknown> {

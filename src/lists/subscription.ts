@@ -1,4 +1,4 @@
-import { type Client, makeClient, type RedisEndpoint } from './redis-client.js';
+import { type Client, keepConnected, makeClient, type RedisEndpoint } from './redis-client.js';
 
 /**
  * Listens on one channel. What is said there is only a hint that it is worth looking: it may be lost, repeated or
@@ -6,10 +6,12 @@ import { type Client, makeClient, type RedisEndpoint } from './redis-client.js';
  */
 export class Subscription {
   readonly #client: Client;
+  readonly #end: () => void;
 
   constructor(endpoint: RedisEndpoint, channel: string, onHint: () => void) {
     // The library's own resubscription would run on the same event; one of the two is enough.
     this.#client = makeClient(endpoint, 2_000, { autoResubscribe: false });
+    this.#end = keepConnected(this.#client);
     // Without a listener the client would print errors.
     this.#client.on('error', () => {});
     this.#client.on('message', onHint);
@@ -26,6 +28,6 @@ export class Subscription {
   }
 
   close(): void {
-    this.#client.disconnect();
+    this.#end();
   }
 }
