@@ -245,7 +245,14 @@ const overlaid = (
   },
   lists: {
     ...config.lists,
-    redis: { host: redis.host, port: redis.port, db: 0 },
+    redis: {
+      ...config.lists.redis,
+      sentinel: undefined,
+      cluster: undefined,
+      host: redis.host,
+      port: redis.port,
+      db: 0,
+    },
     publisherKeys: [publicFile],
     snapshot: join(dir, 'snapshot.json'),
     orders: join(dir, 'orders'),

@@ -237,10 +237,9 @@ const start = async (
 
 /** What ordinary calls are refused for while it is out of order, as it is now. */
 const partsSeen = async (lists: RedisLists, recorder: SpoolRecorder): Promise<readonly Seen[]> => {
-  const armed = lists.armed();
   const { vault, spools } = await recorder.judged();
   return [
-    { part: 'lists', subject: null, why: armed.armed ? null : armed.why },
+    { part: 'lists', subject: null, why: lists.fault() },
     { part: 'vault', subject: null, why: vault },
     ...[...spools].map(([subject, why]) => ({ part: 'spool' as const, subject, why })),
   ];

@@ -16,6 +16,7 @@ import type { Policy, PolicyVersion } from './core/policy.js';
 import { schedulesAt } from './core/schedule.js';
 import type { Limits } from './core/usage.js';
 import { canonicalJson } from './journal/canonical.js';
+import type { RedisEndpoint } from './lists/redis.js';
 import type { Trunk } from './sip/trunk.js';
 
 /** Translations of the configuration into what each part takes. No part knows the configuration file. */
@@ -230,14 +231,26 @@ export const journalledEvents =
     rows.append(kind, body as unknown as JsonObject).catch(() => undefined);
   };
 
+const secretOf = (file: string): string => readFileSync(file, 'utf8').trim();
+
 /** Where Redis is, and who we are there. */
-export const redisOf = (config: Config) => {
-  const { host, port, db, username, passwordFile } = config.lists.redis;
-  return {
-    host,
-    port,
-    db,
+export const redisOf = (config: Config): RedisEndpoint => {
+  const { host, port, db, username, passwordFile, sentinel, cluster, ...more } = config.lists.redis;
+  const login = {
     ...(username === undefined ? {} : { username }),
-    ...(passwordFile === undefined ? {} : { password: readFileSync(passwordFile, 'utf8').trim() }),
+    ...(passwordFile === undefined ? {} : { password: secretOf(passwordFile) }),
+  };
+  const { replicas, failoverSeconds } = more;
+  const failing = { replicas, failoverMs: failoverSeconds * 1000 };
+  if (cluster !== undefined) return { ...login, ...failing, cluster: cluster.nodes, shards: cluster.shards };
+  if (sentinel === undefined) return { ...login, host, port, db };
+  return {
+    ...login,
+    ...failing,
+    db,
+    sentinels: sentinel.nodes,
+    name: sentinel.name,
+    ...(sentinel.username === undefined ? {} : { sentinelUsername: sentinel.username }),
+    ...(sentinel.passwordFile === undefined ? {} : { sentinelPassword: secretOf(sentinel.passwordFile) }),
   };
 };

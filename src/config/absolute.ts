@@ -28,7 +28,14 @@ export const absolute = (config: Config, folder: string): Config => {
       publisherKeys: config.lists.publisherKeys.map(path),
       snapshot: path(config.lists.snapshot),
       orders: path(config.lists.orders),
-      redis: { ...config.lists.redis, passwordFile: maybe(config.lists.redis.passwordFile) },
+      redis: {
+        ...config.lists.redis,
+        passwordFile: maybe(config.lists.redis.passwordFile),
+        sentinel: config.lists.redis.sentinel && {
+          ...config.lists.redis.sentinel,
+          passwordFile: maybe(config.lists.redis.sentinel.passwordFile),
+        },
+      },
     },
     trunks: {
       facilities: config.trunks.facilities.map((trunk) => ({

@@ -4,6 +4,7 @@ import { custody } from './schema-custody.js';
 import { journal, registry } from './schema-journal.js';
 import { facility, policy } from './schema-policy.js';
 import { recording } from './schema-recording.js';
+import { redis } from './schema-redis.js';
 import { dialPlan, trunks } from './schema-trunks.js';
 import { address, digestText, loopback, name, path, port, seconds, transport } from './shapes.js';
 
@@ -111,19 +112,7 @@ const sip = z
 
 const lists = z
   .strictObject({
-    redis: z
-      .strictObject({
-        host: z.string().min(1).default('127.0.0.1').describe('Redis host.'),
-        port: port.default(6379).describe('Redis port.'),
-        db: z.int().min(0).max(15).default(0).describe('Database number.'),
-        username: z.string().optional().describe('ACL user; it needs to read only.'),
-        passwordFile: path.optional().describe('File that holds the password. Set together with `username`.'),
-      })
-      .refine((redis) => (redis.username === undefined) === (redis.passwordFile === undefined), {
-        message: 'username and passwordFile go together',
-      })
-      .prefault({})
-      .describe('Where the lists are cached.'),
+    redis,
     keyPrefix: z
       .string()
       .regex(/^[a-z0-9:_-]{1,32}$/)

@@ -1,4 +1,5 @@
-import { keyNames } from '../lists/layout.js';
+import { keySpaces } from '../lists/key-spaces.js';
+import type { KeyNames } from '../lists/layout.js';
 import type { PrivilegedIndex } from '../lists/privileged-index.js';
 import { Connection, RedisError } from '../lists/redis.js';
 import { trustedKeys } from '../lists/signed.js';
@@ -32,9 +33,12 @@ const nowOf = (from: PrivilegedNow['from'], epoch: VerifiedEpoch, index: Privile
 export class PrivilegedSource {
   readonly #place: ListsPlace;
   readonly #connection: Connection;
+  readonly #keys: KeyNames;
 
   constructor(place: ListsPlace) {
     this.#place = place;
+    // Every shard of a Cluster holds all privileged numbers.
+    [this.#keys] = keySpaces(place.redis, place.keyPrefix).lists;
     this.#connection = new Connection(place.redis, commandTimeoutMs);
   }
 
@@ -49,7 +53,7 @@ export class PrivilegedSource {
   /** What says which publication is served: cheap, to be asked every second. Null where Redis does not say. */
   async head(): Promise<string | null> {
     try {
-      return await this.#connection.string(keyNames(this.#place.keyPrefix).head, maxHeadBytes);
+      return await this.#connection.string(this.#keys.head, maxHeadBytes);
     } catch (error) {
       if (error instanceof RedisError) return null;
       throw error;
@@ -58,11 +62,11 @@ export class PrivilegedSource {
 
   /** Null where neither can be read and proved. Never rejects for what is wrong with Redis. */
   async read(): Promise<PrivilegedNow | null> {
-    const { keyPrefix, publisherKeys, snapshot } = this.#place;
+    const { publisherKeys, snapshot } = this.#place;
     const trusted = trustedKeys(publisherKeys);
     for (let attempt = 0; attempt < tries; attempt++) {
       try {
-        const found = await verifyRedis(this.#connection, keyNames(keyPrefix), trusted, () => true);
+        const found = await verifyRedis(this.#connection, this.#keys, trusted, () => true);
         if (found.state === 'verified' && found.index !== null) {
           return nowOf('redis', found.epoch, found.index);
         }

@@ -32,15 +32,17 @@ interface SeenHeartbeat {
 export interface ArmingOptions {
   readonly trusted: TrustedKeys;
   readonly maxListAgeMs: number;
+  /** A heartbeat from the future by more than this means that one of the two clocks is wrong. */
+  readonly maxFutureMs: number;
   readonly clock: Clock;
-  /** The highest epoch known from the local disk: nothing below it is ever served. */
-  readonly highestEpoch: number;
+  /** The highest epoch known from the local disk, or from another shard: nothing below it is ever served. */
+  readonly highestEpoch: () => number;
 }
 
-/** A heartbeat from the future by more than this means that one of the two clocks is wrong. */
-const maxFutureMs = 5_000;
 /** Two connections may see heartbeats in another order, but never this far apart. */
 const maxRegressMs = 10_000;
+/** Shards become visible one after the other, milliseconds apart; one that stays behind longer than this was lost. */
+const maxBehindMs = 3_000;
 
 const unknown = (why: UnknownWhy, suspect: string | null = null): Judgement => ({
   state: 'unknown',
@@ -58,13 +60,13 @@ export class Arming {
   #disarmed: string | null = null;
   /** Every reason since the lists were last armed: reason codes, so they are few. */
   readonly #reasons = new Set<string>();
-  #highest: number;
+  #highest = 0;
   #heartbeat: SeenHeartbeat | null = null;
   #newestAt = 0;
+  #behindSince: number | null = null;
 
   constructor(options: ArmingOptions) {
     this.#options = options;
-    this.#highest = options.highestEpoch;
   }
 
   get verified(): VerifiedEpoch | null {
@@ -72,7 +74,7 @@ export class Arming {
   }
 
   get highestEpoch(): number {
-    return this.#highest;
+    return Math.max(this.#highest, this.#options.highestEpoch());
   }
 
   /** Why the lists are disarmed (the last reason found), or null. */
@@ -114,7 +116,19 @@ export class Arming {
       return unknown('unarmed', 'manifest-replaced');
     }
     if (head.epoch > verified.head.epoch + 1) return unknown('unarmed');
+    // Not a reply that was late: this shard itself has not come as far as another one.
+    const { highestEpoch } = this;
+    const own = this.#verified?.head.epoch ?? 0;
+    if (own < highestEpoch && head.epoch < highestEpoch) return this.#behind();
+    this.#behindSince = null;
     return this.#judgeHeartbeat(verified, head, heartbeatProbe);
+  }
+
+  /** Another shard is at a later epoch. What was made privileged there may be missing here. */
+  #behind(): Judgement {
+    const now = this.#options.clock.mono();
+    this.#behindSince ??= now;
+    return unknown('unarmed', now - this.#behindSince > maxBehindMs ? 'epoch-regressed' : null);
   }
 
   #judgeHeartbeat(verified: VerifiedEpoch, head: Head, probe: Probe): Judgement {
@@ -127,7 +141,7 @@ export class Arming {
     // The two are written in one step, so they differ only by another hand.
     if (formatHead(heartbeat) !== formatHead(head)) return unknown('unarmed', 'heartbeat-of-another-epoch');
     const now = this.#options.clock.wall();
-    if (heartbeat.at > now + maxFutureMs) return unknown('clock');
+    if (heartbeat.at > now + this.#options.maxFutureMs) return unknown('clock');
     if (heartbeat.at < this.#newestAt - maxRegressMs) return unknown('stale');
     this.#newestAt = Math.max(this.#newestAt, heartbeat.at);
     const ageMs = this.#ageOf(heartbeat.at, seen);

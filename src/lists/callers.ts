@@ -1,7 +1,8 @@
 import type { Emit } from '../call/ports.js';
 import type { Callers, PinAnswer } from '../call/talk.js';
 import type { FacilityId, Origin } from '../core/leg.js';
-import { type KeyNames, keyNames, subjectName } from './layout.js';
+import { type KeySpaces, keySpaces } from './key-spaces.js';
+import { type KeyNames, subjectName } from './layout.js';
 import { isPin, maxRecordBytes, nobodysHash, type PinRecord, parsePinRecord, Turns } from './pin-record.js';
 import { Connection, type RedisEndpoint, RedisError, readProbes, scripts } from './redis.js';
 import { TimedOut, within } from './within.js';
@@ -57,14 +58,14 @@ const digitsOnly = /^[0-9]+$/;
 
 class RedisCallers implements OpenCallers {
   readonly #options: Required<CallersOptions>;
-  readonly #keys: KeyNames;
+  readonly #spaces: KeySpaces;
   readonly #connection: Connection;
   readonly #turns: Turns;
   #inFlight = 0;
 
   constructor(options: Required<CallersOptions>) {
     this.#options = options;
-    this.#keys = keyNames(options.keyPrefix);
+    this.#spaces = keySpaces(options.redis, options.keyPrefix);
     this.#connection = new Connection(options.redis, options.deadlineMs * 2);
     this.#turns = new Turns(options.atOnce);
   }
@@ -107,7 +108,8 @@ class RedisCallers implements OpenCallers {
 
   /** The record of a number; null where nobody has it, 'none' where no callers of this facility were published. */
   async #find(facility: FacilityId, id: string | null): Promise<PinRecord | null | 'none' | 'malformed'> {
-    const keys = [this.#keys.callersMeta(facility), this.#keys.callers(facility)];
+    const names = this.#spaces.of(facility);
+    const keys = [names.callersMeta(facility), names.callers(facility)];
     // No number is empty, so without one the same question is asked and finds nobody.
     const asked = this.#connection.run(scripts.lookup, 'read', keys, [1, maxRecordBytes, id ?? '']);
     const [meta, row] = readProbes(await within(this.#options.deadlineMs, asked), 2) ?? [];
@@ -121,8 +123,9 @@ class RedisCallers implements OpenCallers {
 
   #tries({ trunk, facility, phone }: Origin, id: string | null): readonly string[] {
     const place = phone === null ? ['trunk', trunk] : ['phone', facility, phone];
-    const keys = [this.#keys.pins(subjectName(...place))];
-    return id === null ? keys : [...keys, triesOf(this.#keys, facility, id)];
+    const names = this.#spaces.of(facility);
+    const keys = [names.pins(subjectName(...place))];
+    return id === null ? keys : [...keys, triesOf(names, facility, id)];
   }
 
   /** Counts one more try, before anything is compared. False where there were too many already. */

@@ -5,7 +5,8 @@ import type { CallerId, FacilityId } from '../core/leg.js';
 import type { Language } from '../core/prompt.js';
 import { checkLengths, type PinLengths, triesOf } from './callers.js';
 import { type CallerRow, CallersError, readCallersFile } from './callers-file.js';
-import { type KeyNames, keyNames, sha256 } from './layout.js';
+import { type KeySpaces, keySpaces } from './key-spaces.js';
+import { type KeyNames, sha256 } from './layout.js';
 import { hashPin, type PinRecord, parsePinRecord, pinRecordText, Turns } from './pin-record.js';
 import { Connection, type RedisEndpoint, RedisError, scripts } from './redis.js';
 import { readHashes } from './scan.js';
@@ -67,12 +68,12 @@ const asCallersError = (error: unknown): unknown =>
 /** Runs some work on a connection of its own. Rejects with CallersError. */
 const connected = async <T>(
   admin: CallersAdmin,
-  work: (connection: Connection, keys: KeyNames) => Promise<T>,
+  work: (connection: Connection, spaces: KeySpaces) => Promise<T>,
 ): Promise<T> => {
   const connection = new Connection(admin.redis, timeoutMs);
   try {
     await connection.open();
-    return await work(connection, keyNames(admin.keyPrefix));
+    return await work(connection, keySpaces(admin.redis, admin.keyPrefix));
   } catch (error) {
     throw asCallersError(error);
   } finally {
@@ -164,11 +165,11 @@ export const publishCallers = async (
       }),
     ),
   );
-  return connected(options, async (connection, keys) => {
+  return connected(options, async (connection, spaces) => {
     const published: PublishedCallers[] = [];
     for (const [facility, records] of [...facilities].sort(([a], [b]) => (a < b ? -1 : 1))) {
       await options.before?.({ change: 'publish', facility, caller: null, callers: records.size });
-      published.push(await replace(connection, keys, facility, records, options.clock));
+      published.push(await replace(connection, spaces.of(facility), facility, records, options.clock));
     }
     return published;
   });
@@ -231,7 +232,8 @@ export const setPin = async (given: NewPin, admin: CallersAdmin): Promise<{ read
     throw new CallersError('bad-rows', [{ line: 0, code: 'pin-malformed' }]);
   }
   const hash = await hashPin(pin);
-  return connected(admin, async (connection, keys) => {
+  return connected(admin, async (connection, spaces) => {
+    const keys = spaces.of(facility);
     const held = await readAll(connection, keys, facility);
     if (held === null && given.id === null) throw new CallersError('no-callers');
     const rows = held?.rows ?? new Map<string, string>();
@@ -264,7 +266,8 @@ export const unlockCaller = (
   caller: CallerId,
   admin: CallersAdmin,
 ): Promise<{ readonly wrongTries: number }> =>
-  connected(admin, async (connection, keys) => {
+  connected(admin, async (connection, spaces) => {
+    const keys = spaces.of(facility);
     const held = await readAll(connection, keys, facility);
     if (held === null) throw new CallersError('no-callers');
     const id = held.ids.get(caller);
@@ -292,7 +295,8 @@ export const showCallers = (
   facility: FacilityId,
   admin: CallersAdmin & { readonly maxWrongPerCaller?: number },
 ): Promise<ShownCallers> =>
-  connected(admin, async (connection, keys) => {
+  connected(admin, async (connection, spaces) => {
+    const keys = spaces.of(facility);
     const held = await readAll(connection, keys, facility);
     if (held === null) throw new CallersError('no-callers');
     const { rows, ids, meta: said } = held;

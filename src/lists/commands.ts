@@ -3,7 +3,7 @@ import { type PrivilegedClass, privilegedClasses } from '../core/lists.js';
 import { type DialPlan, NORMALISER_VERSION } from '../core/number.js';
 import type { ListSet } from './entries.js';
 import { type ListFile, type ReadLists, readListFiles } from './files.js';
-import { keyNames } from './layout.js';
+import { type KeySpaces, keySpaces } from './key-spaces.js';
 import { countOf, heartbeatSchema, type Manifest } from './manifest.js';
 import { type Preview, type Published, type PublishOptions, preview, publish } from './publish.js';
 import { PublishError } from './publish-error.js';
@@ -153,17 +153,43 @@ const heartbeatAge = async (
   return options.clock.wall() - opened.body.at;
 };
 
+interface Verified {
+  readonly manifest: Manifest;
+  /** Age of the heartbeat in ms, of a Cluster the oldest of any shard; null where one has none that is genuine. */
+  readonly age: number | null;
+}
+
+/** Every shard verified: the publication they all hold, or why it is none. */
+const showAll = async (
+  connection: Connection,
+  spaces: KeySpaces,
+  options: ShowOptions,
+): Promise<Verified | string> => {
+  const trusted = trustedKeys(options.publisherKeys);
+  const shown: Verified[] = [];
+  for (const keys of spaces.lists) {
+    const result = await verifyRedis(connection, keys, trusted, () => false);
+    if (result.state === 'moved') return 'being-published';
+    if (result.state === 'mismatch') return result.why;
+    const { manifest } = result.epoch;
+    shown.push({ manifest, age: await heartbeatAge(connection, keys.heartbeat, manifest, options) });
+  }
+  const [first, ...rest] = shown;
+  if (first === undefined) return 'no-epoch';
+  if (rest.some(({ manifest }) => manifest.epoch !== first.manifest.epoch)) return 'shards-differ';
+  const ages = shown.map(({ age }) => age ?? Number.POSITIVE_INFINITY);
+  const oldest = Math.max(...ages);
+  return { manifest: first.manifest, age: Number.isFinite(oldest) ? oldest : null };
+};
+
 /** The publication in Redis, verified whole as a controller would. Never rejects on account of Redis. */
 export const showLists = async (options: ShowOptions): Promise<Shown> => {
   const connection = new Connection(options.redis, 5_000);
-  const keys = keyNames(options.keyPrefix);
   try {
     await connection.open();
-    const result = await verifyRedis(connection, keys, trustedKeys(options.publisherKeys), () => false);
-    if (result.state === 'moved') return { state: 'unusable', why: 'being-published' };
-    if (result.state === 'mismatch') return { state: 'unusable', why: result.why };
-    const { manifest } = result.epoch;
-    const age = await heartbeatAge(connection, keys.heartbeat, manifest, options);
+    const all = await showAll(connection, keySpaces(options.redis, options.keyPrefix), options);
+    if (typeof all === 'string') return { state: 'unusable', why: all };
+    const { manifest, age } = all;
     const classes = Object.fromEntries(
       privilegedClasses.map((cls) => [cls, countOf(manifest, cls)]),
     ) as Record<PrivilegedClass, number>;

@@ -2,7 +2,8 @@ import type { Clock, Emit, JsonObject } from '../call/ports.js';
 import type { Counters, Place, Usage, Used } from '../call/talk.js';
 import type { Leg } from '../core/leg.js';
 import { type NumberKey, numberKeyText } from '../core/number.js';
-import { type KeyNames, keyNames, subjectName } from './layout.js';
+import { keySpaces } from './key-spaces.js';
+import { type KeyNames, subjectName } from './layout.js';
 import { memoryMs, OwnUse } from './own-use.js';
 import { Connection, type RedisEndpoint, scripts } from './redis.js';
 import { within } from './within.js';
@@ -139,7 +140,7 @@ class RedisCounters implements SharedCounters {
   constructor(options: Required<CountersOptions>) {
     const { redis, keyPrefix, windowMs, leaseMs, deadlineMs } = options;
     this.#options = options;
-    this.#keys = keyNames(keyPrefix);
+    this.#keys = keySpaces(redis, keyPrefix).use;
     this.#own = new OwnUse(windowMs);
     this.#times = `${leaseMs} ${windowMs} ${memoryMs}`;
     this.#connection = new Connection(redis, deadlineMs * 2, (state) => {

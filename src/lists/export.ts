@@ -4,7 +4,8 @@ import { parseNumberKeyText } from '../core/number.js';
 import { firstDifference } from './digests.js';
 import { AllowLists, type IndexRows } from './entries.js';
 import { type ListKind, listKinds } from './file-kinds.js';
-import { keyNames, wholeFacility } from './layout.js';
+import { keySpaces } from './key-spaces.js';
+import { wholeFacility } from './layout.js';
 import type { Manifest } from './manifest.js';
 import { allowDigests, digestAllow, readAllow } from './publish-allow.js';
 import { readStored } from './publish-before.js';
@@ -140,7 +141,8 @@ const fingerprintOf = (found: Readonly<Record<ListKind, readonly Fields[]>>): st
 
 const read = async (connection: Connection, options: ExportOptions): Promise<Exported> => {
   const unusable = (why: string): Exported => ({ state: 'unusable', why });
-  const keys = keyNames(options.keyPrefix);
+  const spaces = keySpaces(options.redis, options.keyPrefix);
+  const [keys] = spaces.lists;
   const head = await readHead(connection, keys);
   if (head === null) return unusable('no-epoch');
   if (head === 'malformed') return unusable('head-malformed');
@@ -148,7 +150,12 @@ const read = async (connection: Connection, options: ExportOptions): Promise<Exp
   if (typeof epoch === 'string') return unusable(`manifest-${epoch}`);
   const { manifest } = epoch;
   const rows = rowsAt(await readStored(connection, keys), manifest.epoch);
-  const allow = allowFields(await readAllow(connection, keys, manifest.epoch));
+  const owners = new Map<string, readonly string[]>();
+  for (const shard of spaces.lists) {
+    for (const [owner, numbers] of await readAllow(connection, shard, manifest.epoch))
+      owners.set(owner, numbers);
+  }
+  const allow = allowFields(owners);
   const now = await readHead(connection, keys);
   if (now === null || now === 'malformed' || now.epoch !== manifest.epoch) return unusable('being-published');
   // What is carried away is what was signed, all of it, or nothing.

@@ -1,6 +1,7 @@
 import type { Clock } from '../call/ports.js';
 import { signHeartbeat } from './heartbeat-text.js';
-import { type KeyNames, keyNames } from './layout.js';
+import { keySpaces } from './key-spaces.js';
+import type { KeyNames } from './layout.js';
 import { formatHead, type Head } from './manifest.js';
 import { Connection, type RedisEndpoint, RedisError, scripts } from './redis.js';
 import { type PublisherKey, trustedKeys } from './signed.js';
@@ -11,7 +12,7 @@ export interface HeartbeatOptions {
   readonly keyPrefix: string;
   readonly key: PublisherKey;
   readonly clock: Clock;
-  /** Default 5 s. */
+  /** Default 5 s; with `redis.failoverMs` at most a fifth of that. */
   readonly everyMs?: number;
   /** How often the whole content is verified before a beat; always after a new publication. Default 60 s. */
   readonly verifyEveryMs?: number;
@@ -28,84 +29,118 @@ export type BeatOutcome =
   | 'epoch-moved'
   | 'unreachable';
 
+/** One shard, and what was found in it. */
+interface Part {
+  readonly keys: KeyNames;
+  verified: Head | null;
+  verifiedMono: number;
+  outcome: BeatOutcome;
+  timer: NodeJS.Timeout | null;
+  beating: Promise<unknown>;
+}
+
 /**
  * Says every few seconds, signed, that the publication in Redis is the one that was published. It refuses to say so
  * where that is not true, and within a minute every controller then stops answering from it.
  */
 export class HeartbeatPublisher {
   readonly #options: HeartbeatOptions;
-  readonly #keys: KeyNames;
+  readonly #everyMs: number;
+  readonly #parts: readonly Part[];
   readonly #connection: Connection;
-  #verified: Head | null = null;
-  #verifiedMono = 0;
   #highest = 0;
-  #timer: NodeJS.Timeout | null = null;
   #stopped = false;
-  #beating: Promise<void> = Promise.resolve();
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
-    this.#keys = keyNames(options.keyPrefix);
-    this.#connection = new Connection(options.redis, 2_000);
+    const { redis, keyPrefix, everyMs = 5_000 } = options;
+    this.#everyMs = Math.min(everyMs, (redis.failoverMs ?? Number.POSITIVE_INFINITY) / 5);
+    const { lists } = keySpaces(redis, keyPrefix);
+    this.#parts = lists.map((keys) => ({
+      keys,
+      verified: null,
+      verifiedMono: 0,
+      outcome: 'no-epoch',
+      timer: null,
+      beating: Promise.resolve(),
+    }));
+    this.#connection = new Connection(redis, 2_000);
   }
 
   async start(): Promise<void> {
     await this.#connection.open();
-    await this.#beatAndTell();
-    this.#next();
+    this.#options.onBeat?.(await this.beat());
+    for (const part of this.#parts) this.#next(part);
   }
 
-  #next(): void {
+  /** Each shard has its own time: one whose master is frozen holds up no other. */
+  #next(part: Part): void {
     if (this.#stopped) return;
-    this.#timer = setTimeout(() => {
-      this.#beating = this.#beatAndTell().finally(() => this.#next());
-    }, this.#options.everyMs ?? 5_000);
+    part.timer = setTimeout(() => {
+      part.beating = this.#beatIn(part).then(() => {
+        this.#options.onBeat?.(this.#worst());
+        this.#next(part);
+      });
+    }, this.#everyMs);
   }
 
-  async #beatAndTell(): Promise<void> {
-    const outcome = await this.beat();
-    this.#options.onBeat?.(outcome);
-  }
-
-  /** Beats once. Never rejects. */
+  /** Beats once, in every shard that deserves it. Never rejects; tells what is wrong with the first that did not. */
   async beat(): Promise<BeatOutcome> {
+    await Promise.all(this.#parts.map((part) => this.#beatIn(part)));
+    return this.#worst();
+  }
+
+  #worst(): BeatOutcome {
+    return this.#parts.map(({ outcome }) => outcome).find((outcome) => outcome !== 'beat') ?? 'beat';
+  }
+
+  async #beatIn(part: Part): Promise<void> {
+    part.outcome = await this.#attempt(async () => {
+      const head = await this.#look(part);
+      return typeof head === 'object' ? this.#beat(part, head) : head;
+    });
+  }
+
+  async #attempt(work: () => Promise<BeatOutcome>): Promise<BeatOutcome> {
     try {
-      return await this.#beat();
+      return await work();
     } catch (error) {
       if (error instanceof RedisError) return error.code === 'malformed' ? 'not-genuine' : 'unreachable';
       throw error;
     }
   }
 
-  async #beat(): Promise<BeatOutcome> {
-    const head = await readHead(this.#connection, this.#keys);
+  /** The head of a shard, where what it points at is genuine. */
+  async #look(part: Part): Promise<Head | BeatOutcome> {
+    const head = await readHead(this.#connection, part.keys);
     if (head === null) return 'no-epoch';
     if (head === 'malformed') return 'not-genuine';
     if (head.epoch < this.#highest) return 'epoch-regressed';
-    const refusal = await this.#verify(head);
-    if (refusal !== null) return refusal;
+    return (await this.#verify(part, head)) ?? head;
+  }
+
+  async #beat({ keys }: Part, head: Head): Promise<BeatOutcome> {
+    // A shard that was left behind must not be vouched for.
+    if (head.epoch < this.#highest) return 'epoch-regressed';
     const { key, clock } = this.#options;
     const text = signHeartbeat(key, head, clock.wall());
-    const reply = await this.#connection.run(
-      scripts.beat,
-      'write',
-      [this.#keys.head, this.#keys.heartbeat],
-      [formatHead(head), text],
-    );
+    const names = [keys.head, keys.heartbeat];
+    const reply = await this.#connection.run(scripts.beat, 'write', names, [formatHead(head), text]);
     return reply === 1 ? 'beat' : 'epoch-moved';
   }
 
-  async #verify(head: Head): Promise<BeatOutcome | null> {
+  async #verify(part: Part, head: Head): Promise<BeatOutcome | null> {
     const { clock, key, verifyEveryMs = 60_000 } = this.#options;
-    const known = this.#verified !== null && formatHead(this.#verified) === formatHead(head);
-    if (known && clock.mono() - this.#verifiedMono < verifyEveryMs) return null;
-    this.#verified = null;
-    const result = await verifyRedis(this.#connection, this.#keys, trustedKeys([key.publicPem]), () => false);
+    const known = part.verified !== null && formatHead(part.verified) === formatHead(head);
+    if (known && clock.mono() - part.verifiedMono < verifyEveryMs) return null;
+    part.verified = null;
+    const trusted = trustedKeys([key.publicPem]);
+    const result = await verifyRedis(this.#connection, part.keys, trusted, () => false);
     switch (result.state) {
       case 'verified':
-        this.#verified = result.epoch.head;
-        this.#verifiedMono = clock.mono();
-        this.#highest = result.epoch.head.epoch;
+        part.verified = result.epoch.head;
+        part.verifiedMono = clock.mono();
+        this.#highest = Math.max(this.#highest, result.epoch.head.epoch);
         return formatHead(result.epoch.head) === formatHead(head) ? null : 'epoch-moved';
       case 'moved':
         return 'epoch-moved';
@@ -120,9 +155,9 @@ export class HeartbeatPublisher {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const { timer } of this.#parts) if (timer !== null) clearTimeout(timer);
     this.#connection.close();
-    await this.#beating;
+    await Promise.all(this.#parts.map(({ beating }) => beating));
   }
 }
 

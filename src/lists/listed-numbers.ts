@@ -1,6 +1,6 @@
 import type { PrivilegedClass } from '../core/lists.js';
 import type { ListSet } from './entries.js';
-import { keyNames } from './layout.js';
+import { keySpaces } from './key-spaces.js';
 import type { PrivilegedIndex } from './privileged-index.js';
 import { Connection, type RedisEndpoint, RedisError } from './redis.js';
 import { parseBody } from './rows.js';
@@ -83,7 +83,7 @@ export const publishedNumbers = async (options: PublishedOptions): Promise<Publi
   const connection = new Connection(options.redis, 5_000);
   try {
     await connection.open();
-    const keys = keyNames(options.keyPrefix);
+    const [keys] = keySpaces(options.redis, options.keyPrefix).lists;
     const result = await verifyRedis(connection, keys, trustedKeys(options.publisherKeys), () => true);
     if (result.state === 'moved') return { state: 'unusable', why: 'being-published' };
     if (result.state === 'mismatch') return { state: 'unusable', why: result.why };

@@ -3,7 +3,7 @@ import type { OrderGiven, Orders } from '../call/talk.js';
 import type { CallerId, Origin } from '../core/leg.js';
 import type { BlockEntry, PendingEntry } from '../core/lists.js';
 import type { NumberKey } from '../core/number.js';
-import { keyNames } from './layout.js';
+import { keySpaces } from './key-spaces.js';
 import { OrderBook } from './order-book.js';
 import { OrderFile } from './order-file.js';
 import {
@@ -81,7 +81,7 @@ class OpenOrders implements SharedOrders {
 
   constructor(options: OrdersOptions, book: OrderBook, file: OrderFile) {
     const { redis, keyPrefix, clock, emit } = options;
-    const keys = keyNames(keyPrefix);
+    const keys = keySpaces(redis, keyPrefix).orders;
     this.#options = options;
     this.#book = book;
     this.#file = file;

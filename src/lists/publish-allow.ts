@@ -46,7 +46,12 @@ const storedOwners = async (connection: Connection, keys: KeyNames): Promise<Set
   const owners = new Set<string>();
   let cursor = '0';
   do {
-    const reply: unknown = await connection.command('SCAN', cursor, 'MATCH', keys.allowAll, 'COUNT', 2000);
+    const reply: unknown = await connection.run(
+      scripts.owners,
+      'read',
+      [keys.head],
+      [cursor, keys.allowAll, 2000],
+    );
     const [next, found] = Array.isArray(reply) ? (reply as readonly unknown[]) : [];
     if (typeof next !== 'string' || !Array.isArray(found)) throw new TypeError('SCAN: odd reply');
     for (const key of found) if (typeof key === 'string') owners.add(key.slice(start));

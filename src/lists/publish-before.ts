@@ -52,7 +52,7 @@ export interface PublishOptions {
   readonly repair?: boolean;
   /** Canary numbers (digits) in place of generated ones. */
   readonly canaries?: Partial<Record<PrivilegedClass, string>>;
-  /** Replicas that must have the flip before it counts as done; 0 asks none. */
+  /** Replicas that must have everything before it becomes visible. Default `redis.replicas`, or none. */
   readonly waitReplicas?: number;
   /** How long a publisher that died keeps others out. Default one minute. */
   readonly lockMs?: number;

@@ -6,6 +6,8 @@ export const publishErrorCodes = [
   'lock-held',
   'lock-lost',
   'epoch-moved',
+  'partly-published',
+  'not-replicated',
   'too-many-removals',
   'too-many-entries',
   'canaries-impossible',

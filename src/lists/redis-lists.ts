@@ -1,26 +1,12 @@
 import type { Clock, Emit, ListQuestion, Lists } from '../call/ports.js';
-import {
-  type Answer,
-  allUnknown,
-  type EpochRef,
-  type ListAnswers,
-  type PrivilegedEntry,
-  privilegedClasses,
-  type UnknownWhy,
-} from '../core/lists.js';
-import { Arming, type Judgement } from './arming.js';
-import { digitsOf, type KeyNames, keyNames } from './layout.js';
-import { epochRef, formatHead, takenLists } from './manifest.js';
-import { listedOrAbsent } from './match.js';
-import type { NumberOrders, OrderedNumber } from './orders.js';
-import { plainKeys, planLookup, Reading, type View } from './reading.js';
-import { Connection, type Probe, type RedisEndpoint, RedisError, readProbes, scripts } from './redis.js';
-import { maxValueBytes } from './rows.js';
-import { type TrustedKeys, trustedKeys } from './signed.js';
+import type { EpochRef, ListAnswers } from '../core/lists.js';
+import { type KeySpaces, keySpaces } from './key-spaces.js';
+import { ListShard, type ShardOptions } from './list-shard.js';
+import { epochRef, type Manifest, takenLists } from './manifest.js';
+import type { NumberOrders } from './orders.js';
+import { Connection, type RedisEndpoint } from './redis.js';
+import { trustedKeys } from './signed.js';
 import { Snapshot } from './snapshot.js';
-import { openHeartbeat } from './snapshot-file.js';
-import { type Verification, type VerifiedEpoch, verifyRedis } from './verify.js';
-import { TimedOut, within } from './within.js';
 
 export interface RedisListsOptions {
   readonly redis: RedisEndpoint;
@@ -29,7 +15,10 @@ export interface RedisListsOptions {
   readonly publisherKeys: readonly string[];
   /** File of the local snapshot; its folder must exist. */
   readonly snapshotPath: string;
-  /** Oldest heartbeat on which anything may be answered from Redis. Default 60 s. */
+  /**
+   * Oldest heartbeat on which anything may be answered from Redis. Default 60 s; with `redis.failoverMs` at most four
+   * fifths of that, the rest being for clocks that differ.
+   */
   readonly maxListAgeMs?: number;
   /** Oldest heartbeat on which the snapshot may answer. Default 24 h. */
   readonly maxSnapshotAgeMs?: number;
@@ -46,328 +35,129 @@ export interface RedisListsOptions {
 }
 
 export interface RedisLists extends Lists {
-  /** Whether lookups are answered now, and if not why ('starting', a reason code, or a reason to be unknown). */
+  /**
+   * Whether lookups are answered now, and if not why ('starting', a reason code, or a reason to be unknown). In a
+   * Cluster: for some facilities at least ('partly').
+   */
   armed(): { readonly armed: boolean; readonly why: string };
-  /** The epoch being served, verified; null before the first. */
+  /** Why some lookups are not answered now, or null where all are. */
+  fault(): string | null;
+  /** The epoch being served, verified; null before the first. In a Cluster the latest of any shard. */
   epoch(): EpochRef | null;
   /** Looks at Redis now and verifies its whole content. Never rejects; `armed` tells what came of it. */
   refresh(): Promise<void>;
-  /** Called after each change of the epoch served, for calls in progress. */
+  /** Called after each change of the epoch served, in a Cluster of any shard, for calls in progress. */
   onEpoch(listener: (epoch: EpochRef) => void): void;
   close(): Promise<void>;
 }
 
-/** Lookups waiting for Redis at the same time: what a frozen Redis can hold of us. */
-const maxInFlight = 512;
 /** A background read may take this long: it is in nobody's way. */
 const backgroundTimeoutMs = 2_000;
-/** Verification takes at most one part in this of the time. */
-const verifyShare = 20;
-/** And at most this share while the lists are disarmed. */
-const retryShare = 3;
-const headBytes = 8192;
+const maxFutureMs = 5_000;
 
-type Required = {
-  readonly [K in keyof RedisListsOptions]-?: NonNullable<RedisListsOptions[K]>;
+/** Does one thing after the other. */
+const inTurns = (): ShardOptions['inTurn'] => {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const done = last.then(work);
+    last = done.catch(() => {});
+    return done;
+  };
 };
 
-/** Listed wins over absent and over unknown too: both lists only ever refuse. */
-const joined = <E>(answer: Answer<E>, ordered: readonly E[]): Answer<E> =>
-  ordered.length === 0
-    ? answer
-    : listedOrAbsent([...(answer.state === 'listed' ? answer.entries : []), ...ordered]);
-
-const united = (answers: ListAnswers, { pending, block }: OrderedNumber): ListAnswers => ({
-  ...answers,
-  pending: joined(answers.pending, pending),
-  block: joined(answers.block, block),
-});
-
-class ArmedRedisLists implements RedisLists {
-  readonly #options: Required;
-  readonly #trusted: TrustedKeys;
-  readonly #keys: KeyNames;
+class ShardedRedisLists implements RedisLists {
   readonly #lookups: Connection;
   readonly #background: Connection;
-  readonly #arming: Arming;
   readonly #snapshot: Snapshot;
+  readonly #spaces: KeySpaces;
+  readonly #shards: readonly ListShard[];
   readonly #listeners: ((epoch: EpochRef) => void)[] = [];
-  #why: string | null = 'starting';
-  #inFlight = 0;
-  #closed = false;
-  #timer: NodeJS.Timeout | null = null;
-  #running: Promise<void> | null = null;
-  #queued: Promise<void> | null = null;
-  #queuedWhole = false;
-  #verifiedMono = Number.NEGATIVE_INFINITY;
-  #verifyEveryMs: number;
-  #retryMs = 0;
+  readonly #emit: Emit;
+  #told = '';
 
-  constructor(options: Required, trusted: TrustedKeys, snapshot: Snapshot) {
-    const { clock, emit, redis, deadlineMs, maxListAgeMs } = options;
-    this.#options = options;
-    this.#trusted = trusted;
+  constructor(options: RedisListsOptions, snapshot: Snapshot) {
+    const { redis, keyPrefix, emit, clock, deadlineMs = 50, maxListAgeMs = 60_000 } = options;
+    this.#emit = emit;
     this.#snapshot = snapshot;
-    this.#keys = keyNames(options.keyPrefix);
-    this.#verifyEveryMs = options.verifyEveryMs;
+    this.#spaces = keySpaces(redis, keyPrefix);
     // The client's own timeout is the second net: it does not let a waiting reply win.
     this.#lookups = new Connection(redis, deadlineMs * 2, (state) => emit({ event: 'redis-state', state }));
     this.#background = new Connection(redis, backgroundTimeoutMs);
-    const { highestEpoch } = snapshot;
-    this.#arming = new Arming({ trusted, maxListAgeMs, clock, highestEpoch });
+    const fence = redis.failoverMs ?? Number.POSITIVE_INFINITY;
+    const common = {
+      lookups: this.#lookups,
+      background: this.#background,
+      snapshot,
+      trusted: trustedKeys(options.publisherKeys),
+      orders: options.orders ?? { find: () => ({ pending: [], block: [] }) },
+      maxListAgeMs: Math.min(maxListAgeMs, fence * 0.8),
+      maxFutureMs: Math.min(maxFutureMs, fence * 0.2),
+      deadlineMs,
+      verifyEveryMs: options.verifyEveryMs ?? 5_000,
+      pollEveryMs: options.pollEveryMs ?? 500,
+      replicated: redis.sentinels !== undefined || redis.cluster !== undefined,
+      shards: this.#spaces.lists.length,
+      inTurn: inTurns(),
+      onArmed: (manifest: Manifest, news: boolean) => this.#onArmed(manifest, news),
+      emit,
+      clock,
+    };
+    this.#shards = this.#spaces.lists.map((keys) => new ListShard({ ...common, keys }));
   }
 
   async start(): Promise<void> {
     await Promise.all([this.#lookups.open(), this.#background.open()]);
-    await this.refresh();
-    this.#poll();
+    await Promise.all(this.#shards.map((shard) => shard.start()));
   }
 
-  // ---- lookup
-
-  async lookUp(question: ListQuestion): Promise<ListAnswers> {
-    const { clock, emit } = this.#options;
-    const started = clock.mono();
-    const answers = united(await this.#ask(question), this.#options.orders.find(question.key));
-    const { privileged } = answers;
-    const outcome = privileged.state === 'unknown' ? privileged.why : 'answered';
-    emit({ event: 'list-lookup', ms: clock.mono() - started, outcome });
-    return answers;
+  lookUp(question: ListQuestion): Promise<ListAnswers> {
+    const shard = this.#shards[this.#spaces.shardOf(question.facility)];
+    if (shard === undefined) throw new RangeError('no such shard');
+    return shard.lookUp(question);
   }
 
-  #unknown(why: UnknownWhy, snapshot: Answer<PrivilegedEntry>): ListAnswers {
-    const answers = allUnknown(why, snapshot);
-    const held = this.#snapshot.epoch;
-    // The epoch that answered: with Redis silent, the one of the snapshot where that knows the number.
-    return snapshot.state === 'listed' && held !== null
-      ? { ...answers, epoch: epochRef(held.manifest) }
-      : answers;
-  }
-
-  async #ask(question: ListQuestion): Promise<ListAnswers> {
-    const { key, facility } = question;
-    const digits = digitsOf(key.e164);
-    if (digits === null) return allUnknown('malformed', { state: 'unknown', why: 'malformed' });
-    const snapshot = this.#snapshot.find({ digits, extension: key.extension, facility });
-    if (this.#inFlight >= maxInFlight) return this.#unknown('timeout', snapshot);
-    this.#inFlight += 1;
-    try {
-      return await this.#askRedis(question, snapshot);
-    } catch (error) {
-      if (error instanceof TimedOut) return this.#unknown('timeout', snapshot);
-      return this.#unknown(error instanceof RedisError ? error.code : 'malformed', snapshot);
-    } finally {
-      this.#inFlight -= 1;
+  /** A publication is acknowledged once, with the first shard that takes it: what it protects holds from then on. */
+  #onArmed(manifest: Manifest, news: boolean): void {
+    if (!news || this.#told !== manifest.digest) {
+      this.#told = manifest.digest;
+      this.#emit({ event: 'lists-armed', ...takenLists(manifest) });
     }
-  }
-
-  async #askRedis(question: ListQuestion, snapshot: Answer<PrivilegedEntry>): Promise<ListAnswers> {
-    const verified = this.#arming.verified;
-    const plan = planLookup(this.#keys, question, verified?.manifest.canaries ?? []);
-    if (plan === null) return this.#unknown('malformed', snapshot);
-    const reply = await within(
-      this.#options.deadlineMs,
-      this.#lookups.run(scripts.lookup, 'read', plan.keys, [plainKeys, maxValueBytes, ...plan.fields]),
-    );
-    const reading = Reading.of(plan, reply);
-    if (reading === null) return this.#unknown('malformed', snapshot);
-    const judged = this.#judge(verified, reading.head, reading.heartbeat);
-    if (judged.state === 'unknown') return this.#unknown(judged.why, snapshot);
-    const view: View = { serving: judged.epoch.head.epoch, head: judged.headEpoch };
-    if (!reading.canariesSing(view)) return this.#suspect('canary-missing', 'unarmed', snapshot);
-    const numbers = reading.numbers(view);
-    if (numbers.privileged.state === 'unknown') this.#wake();
-    else if (this.#lacks(numbers.privileged, snapshot)) {
-      return this.#suspect('privileged-entry-missing', 'unarmed', snapshot);
-    }
-    return {
-      epoch: epochRef(judged.epoch.manifest),
-      heartbeatAgeMs: judged.heartbeatAgeMs,
-      ...numbers,
-      snapshot,
-      allow: reading.allow(view, judged.epoch.manifest.salt),
-    };
-  }
-
-  /** True where the snapshot lists an entry that Redis does not show: it was taken away behind our back. */
-  #lacks(privileged: Answer<PrivilegedEntry>, snapshot: Answer<PrivilegedEntry>): boolean {
-    if (snapshot.state !== 'listed') return false;
-    const there = new Set(privileged.state === 'listed' ? privileged.entries.map(({ id }) => id) : []);
-    return snapshot.entries.some(({ id }) => !there.has(id));
-  }
-
-  #suspect(reason: string, why: UnknownWhy, snapshot: Answer<PrivilegedEntry>): ListAnswers {
-    this.#disarm(reason);
-    return this.#unknown(why, snapshot);
-  }
-
-  // ---- arming
-
-  #judge(verified: VerifiedEpoch | null, head: Probe, heartbeat: Probe): Judgement {
-    const judged = this.#arming.judge(verified, head, heartbeat);
-    if (judged.state === 'unknown' && judged.suspect !== null) this.#disarm(judged.suspect);
-    this.#why = judged.state === 'serve' ? null : (this.#arming.disarmed ?? judged.why);
-    const served = this.#arming.verified?.head.epoch;
-    if (judged.state === 'serve' && judged.headEpoch !== served) this.#wake();
-    else if (judged.state === 'serve' && heartbeat.state === 'value') this.#snapshot.touch(heartbeat.text);
-    return judged;
-  }
-
-  #disarm(reason: string): void {
-    this.#why = reason;
-    if (!this.#arming.disarm(reason)) return;
-    const { emit } = this.#options;
-    emit({ event: 'lists-disarmed', why: reason });
-    const alarm = reason === 'privileged-entry-missing' ? reason : 'lists-disarmed';
-    emit({ event: 'alarm', alarm, callId: null, detail: reason });
-    this.#wake();
+    if (news) for (const listener of this.#listeners) listener(epochRef(manifest));
   }
 
   armed(): { readonly armed: boolean; readonly why: string } {
-    return this.#why === null ? { armed: true, why: 'armed' } : { armed: false, why: this.#why };
+    const all = this.#shards.map((shard) => shard.armed());
+    const fault = all.find(({ armed }) => !armed);
+    if (fault === undefined) return { armed: true, why: 'armed' };
+    return all.some(({ armed }) => armed) ? { armed: true, why: 'partly' } : fault;
+  }
+
+  fault(): string | null {
+    return this.#shards.map((shard) => shard.armed()).find(({ armed }) => !armed)?.why ?? null;
   }
 
   epoch(): EpochRef | null {
-    const verified = this.#arming.verified;
-    return verified === null ? null : epochRef(verified.manifest);
+    return this.#shards
+      .map((shard) => shard.epoch())
+      .reduce(
+        (latest, one) => (latest === null || (one !== null && one.id > latest.id) ? one : latest),
+        null,
+      );
+  }
+
+  async refresh(): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.refresh()));
   }
 
   onEpoch(listener: (epoch: EpochRef) => void): void {
     this.#listeners.push(listener);
   }
 
-  // ---- background
-
-  #poll(): void {
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => {
-      void this.#look(false).then(() => this.#poll());
-    }, this.#options.pollEveryMs);
-  }
-
-  /** Has the background look soon: something changed. */
-  #wake(): void {
-    if (!this.#closed && this.#queued === null) void this.#look(false);
-  }
-
-  refresh(): Promise<void> {
-    return this.#look(true);
-  }
-
-  /** One look at a time; one more is kept waiting, and later callers share it. */
-  #look(whole: boolean): Promise<void> {
-    if (this.#running === null) {
-      this.#running = this.#lookOnce(whole).finally(() => {
-        this.#running = null;
-      });
-      return this.#running;
-    }
-    const running = this.#running;
-    this.#queuedWhole ||= whole;
-    this.#queued ??= running.then(() => {
-      const asked = this.#queuedWhole;
-      this.#queued = null;
-      this.#queuedWhole = false;
-      return this.#look(asked);
-    });
-    return this.#queued;
-  }
-
-  async #lookOnce(whole: boolean): Promise<void> {
-    if (this.#closed) return;
-    const { verified } = this.#arming;
-    try {
-      const reply = await this.#background.run(
-        scripts.lookup,
-        'read',
-        [this.#keys.head, this.#keys.heartbeat],
-        [plainKeys, headBytes],
-      );
-      const [head, heartbeat] = readProbes(reply, plainKeys) ?? [];
-      if (head === undefined || heartbeat === undefined) throw new RedisError('malformed', 'odd reply');
-      this.#judge(verified, head, heartbeat);
-      if (whole || this.#isDue(head)) await this.#verify(heartbeat);
-    } catch (error) {
-      this.#why = this.#arming.disarmed ?? (error instanceof RedisError ? error.code : 'fault');
-    }
-  }
-
-  #isDue(head: Probe): boolean {
-    const verified = this.#arming.verified;
-    const since = this.#options.clock.mono() - this.#verifiedMono;
-    // While disarmed it is tried again and again, but never so often that it eats the processor.
-    if (verified === null || this.#arming.disarmed !== null) return since >= this.#retryMs;
-    if (head.state === 'value' && head.text !== formatHead(verified.head)) return true;
-    return since >= this.#verifyEveryMs;
-  }
-
-  async #verify(heartbeat: Probe): Promise<void> {
-    const started = this.#options.clock.mono();
-    const result = await verifyRedis(this.#background, this.#keys, this.#trusted, (epoch) => {
-      const held = this.#snapshot.epoch;
-      return held === null || held.text !== epoch.text;
-    });
-    this.#verifiedMono = this.#options.clock.mono();
-    const took = this.#verifiedMono - started;
-    this.#verifyEveryMs = Math.max(this.#options.verifyEveryMs, took * verifyShare);
-    this.#retryMs = took * retryShare;
-    switch (result.state) {
-      case 'moved':
-        this.#verifiedMono = Number.NEGATIVE_INFINITY;
-        return;
-      case 'mismatch':
-        // Nothing published yet is not a loss, unless this disk remembers an epoch.
-        if (result.why === 'no-epoch' && this.#arming.highestEpoch === 0) this.#why = 'no-epoch';
-        else this.#disarm(result.why);
-        return;
-      case 'verified':
-        await this.#accept(result, heartbeat);
-        return;
-      default: {
-        const never: never = result;
-        return never;
-      }
-    }
-  }
-
-  async #accept(result: Extract<Verification, { state: 'verified' }>, beat: Probe): Promise<void> {
-    const { epoch, index, tombstones } = result;
-    if (epoch.head.epoch < this.#arming.highestEpoch) return this.#disarm('epoch-regressed');
-    if (this.#snapshot.isForkOf(epoch)) return this.#disarm('epoch-forked');
-    const classes = new Set(epoch.manifest.canaries.map((canary) => canary.class));
-    if (privilegedClasses.some((cls) => !classes.has(cls))) return this.#disarm('canaries-incomplete');
-    const text = beat.state === 'value' ? beat.text : '';
-    if (openHeartbeat(this.#trusted, text, epoch) === null) {
-      // Another beat may just be on its way with a new epoch; without one nothing is served either.
-      this.#verifiedMono = Number.NEGATIVE_INFINITY;
-      return;
-    }
-    if (index !== null) {
-      if ((await this.#snapshot.missingIn(index, tombstones)) > 0) {
-        return this.#disarm('privileged-entry-missing');
-      }
-    }
-    const before = this.#arming.verified;
-    const wasDisarmed = this.#arming.disarmed !== null;
-    this.#arming.arm(epoch);
-    const saved = index === null ? Promise.resolve() : this.#snapshot.adopt(epoch, index, text);
-    this.#judge(epoch, { state: 'value', text: formatHead(epoch.head) }, beat);
-    if (before?.text !== epoch.text || wasDisarmed) {
-      this.#options.emit({ event: 'lists-armed', ...takenLists(epoch.manifest) });
-    }
-    if (before?.text !== epoch.text) {
-      for (const listener of this.#listeners) listener(epochRef(epoch.manifest));
-    }
-    await saved;
-  }
-
   async close(): Promise<void> {
-    this.#closed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    const closing = this.#shards.map((shard) => shard.close());
     this.#lookups.close();
     this.#background.close();
-    await this.#queued;
-    await this.#running;
+    await Promise.all(closing);
     await this.#snapshot.flush();
   }
 }
@@ -378,19 +168,10 @@ class ArmedRedisLists implements RedisLists {
  * is. Rejects only on options that cannot be used (keys that are no Ed25519 keys, an odd prefix).
  */
 export const createRedisLists = async (options: RedisListsOptions): Promise<RedisLists> => {
-  const whole: Required = {
-    maxListAgeMs: 60_000,
-    maxSnapshotAgeMs: 86_400_000,
-    deadlineMs: 50,
-    verifyEveryMs: 5_000,
-    pollEveryMs: 500,
-    orders: { find: () => ({ pending: [], block: [] }) },
-    ...options,
-  };
-  const trusted = trustedKeys(whole.publisherKeys);
-  const { snapshotPath: path, maxSnapshotAgeMs: maxAgeMs, clock, emit } = whole;
+  const { snapshotPath: path, maxSnapshotAgeMs: maxAgeMs = 86_400_000, clock, emit } = options;
+  const trusted = trustedKeys(options.publisherKeys);
   const snapshot = await Snapshot.open({ path, trusted, maxAgeMs, clock, emit });
-  const lists = new ArmedRedisLists(whole, trusted, snapshot);
+  const lists = new ShardedRedisLists(options, snapshot);
   await lists.start();
   return lists;
 };

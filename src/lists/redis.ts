@@ -1,23 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Redis, type RedisOptions } from 'ioredis';
 import { fromRoot } from '../root.js';
+import { type Client, keepConnected, makeClient, mastersOf, type RedisEndpoint } from './redis-client.js';
 
-/** Where a Redis is and who we are there. Exactly one of host, path or sentinels names the place. */
-export interface RedisEndpoint {
-  readonly host?: string;
-  readonly port?: number;
-  /** Unix socket. */
-  readonly path?: string;
-  readonly sentinels?: readonly { readonly host: string; readonly port: number }[];
-  /** Name of the master group, with sentinels. */
-  readonly name?: string;
-  readonly username?: string;
-  readonly password?: string;
-  readonly db?: number;
-  /** True for TLS with the system's roots, or the options of node:tls. */
-  readonly tls?: boolean | { readonly ca?: string; readonly cert?: string; readonly key?: string };
-}
+export type { RedisEndpoint } from './redis-client.js';
 
 export type RedisFault = 'unreachable' | 'timeout' | 'malformed';
 
@@ -46,6 +32,7 @@ export const scripts = {
   lookup: script('lookup.lua'),
   scan: script('scan.lua'),
   marks: script('marks.lua'),
+  owners: script('owners.lua'),
   write: script('write.lua'),
   flip: script('flip.lua'),
   beat: script('beat.lua'),
@@ -57,50 +44,8 @@ export const scripts = {
   callersFlip: script('callers-flip.lua'),
 } as const;
 
-// The client's type forbids an undefined replyMapping, which only RESP3 has a use for.
-type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
-
-const placeOf = (endpoint: RedisEndpoint): ClientOptions => {
-  const { sentinels, tls, ...rest } = endpoint;
-  const options: ClientOptions = { ...rest };
-  if (sentinels !== undefined) {
-    options.sentinels = sentinels.map((sentinel) => ({ ...sentinel }));
-    options.failoverDetector = true;
-    options.sentinelCommandTimeout = 300;
-  }
-  if (tls !== undefined && tls !== false) options.tls = tls === true ? {} : { ...tls };
-  return options;
-};
-
-/** Backs off to one second at most, with jitter so that controllers do not come back in step. */
-const retryDelay = (attempt: number): number => {
-  const bound = Math.min(50 * 2 ** Math.min(attempt - 1, 5), 1000);
-  return Math.round(bound * (0.5 + Math.random() / 2));
-};
-
-/**
- * A client that fails instead of waiting. With the library's defaults a lookup in a dead Redis was still pending
- * after 12 s, and one queued while Redis was down was answered "absent" by an empty restarted one (facts:
- * reliability, F9).
- */
-export const clientOptions = (endpoint: RedisEndpoint, commandTimeoutMs: number): ClientOptions => ({
-  ...placeOf(endpoint),
-  protocol: 2,
-  lazyConnect: true,
-  enableOfflineQueue: false,
-  maxRetriesPerRequest: 0,
-  commandTimeout: commandTimeoutMs,
-  connectTimeout: 300,
-  // A frozen server keeps its sockets open for ever; this is what closes them.
-  socketTimeout: Math.max(500, commandTimeoutMs * 2),
-  autoResendUnfulfilledCommands: false,
-  // The check asks INFO, which a reader has no right to; a Redis still loading answers LOADING, an error.
-  enableReadyCheck: false,
-  disableClientInfo: true,
-  retryStrategy: retryDelay,
-});
-
 const faultOf = (error: unknown): RedisError => {
+  if (error instanceof RedisError) return error;
   const message = error instanceof Error ? error.message : '';
   if (message.includes('timed out') || message.includes('timeout')) {
     return new RedisError('timeout', 'no answer within the deadline');
@@ -108,51 +53,133 @@ const faultOf = (error: unknown): RedisError => {
   return new RedisError('unreachable', error instanceof Error ? error.name : 'error');
 };
 
+const isNoScript = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('NOSCRIPT');
+
 export type RedisState = 'up' | 'down';
 
-/** One connection: read-only scripts and strings, each call settled within its timeout. */
+/** How often a master of a group is asked whether it still is one. */
+const roleEveryMs = 200;
+
+/**
+ * A connection to one server, to the master of a group or to a Cluster. Each call is settled within its timeout.
+ *
+ * Of a group only a server that says it is the master is ever asked, and it is asked again and again, which is also
+ * what closes a connection to a frozen one while nobody has a question. What a master says that was replaced and does
+ * not know it yet is for the heartbeat to tell (docs/lists.md).
+ */
 export class Connection {
-  readonly #client: Redis;
+  readonly #client: Client;
+  readonly #end: () => void;
   readonly #loaded = new Set<string>();
+  readonly #onState: (state: RedisState) => void;
+  readonly #form: 'server' | 'group' | 'cluster';
+  #timer: NodeJS.Timeout | null = null;
+  #asking = false;
   #state: RedisState = 'down';
+  /** Set where a node of a Cluster failed us: the next success may come from another one. */
+  #shaken = false;
 
   constructor(
     endpoint: RedisEndpoint,
     commandTimeoutMs: number,
     onState: (state: RedisState) => void = () => {},
   ) {
-    this.#client = new Redis(clientOptions(endpoint, commandTimeoutMs));
-    const become = (state: RedisState) => {
-      if (state === this.#state) return;
-      this.#state = state;
-      onState(state);
-    };
+    this.#onState = onState;
+    this.#form =
+      endpoint.cluster !== undefined ? 'cluster' : endpoint.sentinels !== undefined ? 'group' : 'server';
+    this.#client = makeClient(endpoint, commandTimeoutMs);
+    this.#end = keepConnected(this.#client);
     // Without a listener the client would print errors, arguments and all.
     this.#client.on('error', () => {});
-    this.#client.on('ready', () => become('up'));
+    this.#client.on('ready', () => {
+      if (this.#form === 'group') void this.#confirmMaster();
+      else this.#become('up');
+    });
     this.#client.on('close', () => {
       this.#loaded.clear();
-      become('down');
+      this.#become('down');
     });
+    if (this.#form === 'group') {
+      this.#timer = setInterval(() => void this.#confirmMaster(), roleEveryMs);
+      this.#timer.unref();
+    }
   }
 
   get state(): RedisState {
     return this.#state;
   }
 
-  /** Starts connecting. Resolves when connected or after the first failure; never rejects. */
+  #become(state: RedisState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#onState(state);
+  }
+
+  async #confirmMaster(): Promise<void> {
+    if (this.#asking || this.#client.status !== 'ready') return;
+    this.#asking = true;
+    try {
+      const reply = await this.#client.call('ROLE');
+      if (Array.isArray(reply) && reply[0] === 'master') this.#become('up');
+      else this.reconnect();
+    } catch (error) {
+      // A late answer is no other role; the socket's own timeout ends what is frozen.
+      if (faultOf(error).code !== 'timeout') this.reconnect();
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  /** Leaves the server it is connected to, which may be the wrong one, and finds out anew which is the right one. */
+  reconnect(): void {
+    this.#become('down');
+    this.#client.disconnect(true);
+  }
+
+  /** Starts connecting. Resolves when it can be used or after the first failure; never rejects. */
   async open(): Promise<void> {
-    await this.#client.connect().catch(() => {});
+    const failed = new Promise<void>((resolve) => {
+      this.#client.on('error', () => resolve());
+      this.#client.on('close', () => resolve());
+    });
+    const connected = this.#client.connect().then(
+      () => (this.#form === 'group' ? this.#confirmed() : undefined),
+      () => {},
+    );
+    // Sentinels that are all away are asked for ever: that is a failure too.
+    await (this.#form === 'server' ? connected : Promise.race([connected, failed]));
+  }
+
+  async #confirmed(): Promise<void> {
+    await this.#confirmMaster();
+    for (let i = 0; i < 20 && this.#state === 'down'; i++) await new Promise((done) => setTimeout(done, 10));
   }
 
   close(): void {
-    this.#client.disconnect();
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#end();
+  }
+
+  async #call(name: string, ...args: readonly (string | number)[]): Promise<unknown> {
+    if (this.#form === 'group' && this.#state === 'down') throw new RedisError('unreachable', 'no master');
+    try {
+      const reply = await this.#client.call(name, ...args);
+      if (this.#shaken && this.#form === 'cluster') {
+        this.#shaken = false;
+        this.#onState('up');
+      }
+      return reply;
+    } catch (error) {
+      if (!isNoScript(error)) this.#shaken = true;
+      throw error;
+    }
   }
 
   /** Sends one command. Rejects with RedisError. */
   async command(name: string, ...args: readonly (string | number)[]): Promise<unknown> {
     try {
-      return await this.#client.call(name, ...args);
+      return await this.#call(name, ...args);
     } catch (error) {
       throw faultOf(error);
     }
@@ -168,15 +195,28 @@ export class Connection {
     const [bySha, byText] = kind === 'read' ? ['EVALSHA_RO', 'EVAL_RO'] : ['EVALSHA', 'EVAL'];
     try {
       if (this.#loaded.has(what.sha)) {
-        return await this.#client.call(bySha, what.sha, keys.length, ...keys, ...args);
+        return await this.#call(bySha, what.sha, keys.length, ...keys, ...args);
       }
     } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw faultOf(error);
+      if (!isNoScript(error)) throw faultOf(error);
     }
     try {
-      const reply = await this.#client.call(byText, what.text, keys.length, ...keys, ...args);
+      const reply = await this.#call(byText, what.text, keys.length, ...keys, ...args);
       this.#loaded.add(what.sha);
       return reply;
+    } catch (error) {
+      throw faultOf(error);
+    }
+  }
+
+  /**
+   * Waits until so many replicas have everything this connection wrote, at most for `ms`; returns how many have, of a
+   * Cluster the fewest of any master. Rejects with RedisError.
+   */
+  async replicated(replicas: number, ms: number): Promise<number> {
+    try {
+      const asked = mastersOf(this.#client).map((master) => master.call('WAIT', replicas, ms));
+      return Math.min(...(await Promise.all(asked)).map(Number));
     } catch (error) {
       throw faultOf(error);
     }

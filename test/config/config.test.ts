@@ -161,6 +161,15 @@ lists:
     db: 2
     username: reader
     passwordFile: ./redis-password
+    sentinel:
+      nodes:
+        - host: sentinel.example.com
+          port: 26379
+      name: lists
+      username: watcher
+      passwordFile: ./sentinel-password
+    failoverSeconds: 4
+    replicas: 2
   keyPrefix: "s:"
   publisherKeys:
     - ./publisher.pem
@@ -407,7 +416,7 @@ const kinds = (path: Path): string =>
     .replace(/\.(services|speedDials)\..*$/, '.$1');
 
 /** Paths of every mapping and of every scalar value of the sample. */
-const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
+const placesIn = (sample: string): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
   const found = { maps: [] as Path[], scalars: [] as Path[], keys: [] as Path[] };
   const walk = (node: unknown, path: Path): void => {
     if (isMap(node)) {
@@ -423,9 +432,15 @@ const places = ((): { maps: Path[]; scalars: Path[]; keys: Path[] } => {
       });
     else found.scalars.push(path);
   };
-  walk(parseDocument(full).contents, []);
+  walk(parseDocument(sample).contents, []);
   return found;
-})();
+};
+const places = placesIn(full);
+/** What stands in the place of something in the sample. */
+const sentinelBlock = full.slice(full.indexOf('    sentinel:\n'), full.indexOf('    failoverSeconds: 4\n'));
+const clusterBlock =
+  '    cluster:\n      nodes:\n        - host: a.example.com\n          port: 7000\n      shards: 6\n';
+const withCluster = change(sentinelBlock, clusterBlock).replace('    db: 2\n', '');
 
 const freeKeys =
   /^(dialPlans|facilities|dialPlans\.default\.(services|speedDials)|facilities\.north\.(units|phones)|recording\.(vault\.(keys|facilities)|retention\.facilities)|canaries\.facilities)$/;
@@ -449,7 +464,7 @@ t.test('the reference names every key, each with its meaning', async (t) => {
   const known = new Set(keys.map((one) => one.key));
   t.equal(known.size, keys.length, 'each key once');
   for (const one of keys) t.match(one.description, /^[A-Za-z`].*\.$/, `${one.key} is described`);
-  const inSample = new Set(places.keys.map(kinds));
+  const inSample = new Set([...places.keys, ...placesIn(withCluster).keys].map(kinds));
   for (const one of inSample) {
     if (
       !/^(dialPlans|facilities|facilities\.<name>\.(units|phones)|recording\.(vault\.keys|retention\.facilities)|canaries\.facilities)\.<name>$/.test(
@@ -629,6 +644,7 @@ t.test('what is wrong is told with its line, column and key', async (t) => {
     // Groups set by half.
     ['    passwordFile: ./redis-password\n', '', 'lists.redis', /username and passwordFile/],
     ['    username: reader\n', '', 'lists.redis', /username and passwordFile/],
+    ['      username: watcher\n', '', 'lists.redis.sentinel', /username and passwordFile/],
     ['        header: X-Caller\n', '', 'trunks.facilities[0].caller', /header goes with/],
     ['from: header', 'from: from-user', 'trunks.facilities[0].caller', /header goes with/],
     [fromCallerToPhone, pinTrunk(''), 'trunks.facilities[0].caller.from', /needs phoneHeader, or onePhone/],
@@ -1118,6 +1134,16 @@ t.test('no facility without a key, no key without a use, no seal a facility coul
   t.match(problemsOf(String(without)), [{ message: /has no key of north/ }, { message: /no escrow key/ }]);
 });
 
+t.test('Redis is one server, a group or a Cluster', async (t) => {
+  t.match(parse(full).lists.redis, { sentinel: { name: 'lists', nodes: [{ port: 26_379 }] }, replicas: 2 });
+  t.match(parse(withCluster).lists.redis, { cluster: { shards: 6, nodes: [{ port: 7000 }] }, db: 0 });
+  t.match(parse(withCluster).lists.redis.sentinel, undefined);
+  const both = full.replace('    db: 2\n', '').replace(sentinelBlock, `${sentinelBlock}${clusterBlock}`);
+  t.match(problemsOf(both), [{ key: 'lists.redis', message: /exclude each other/ }]);
+  const withDb = withCluster.replace('    port: 6380\n', '    port: 6380\n    db: 1\n');
+  t.match(problemsOf(withDb), [{ key: 'lists.redis', message: /database 0/ }]);
+});
+
 t.test('an alias in measure is fine', async (t) => {
   const aliased = change('192.0.2.50', '&host 192.0.2.50').replace('192.0.2.51', '*host');
   t.equal(parse(aliased).media.nodes[1]?.mediaAddress, '192.0.2.50');
@@ -1130,7 +1156,10 @@ t.test('paths that begin with ./ are of the file’s folder, others of the worki
     lists: {
       publisherKeys: ['/srv/site/publisher.pem', '/etc/publisher.pem', resolve('keys/other.pem')],
       snapshot: '/srv/site/snapshot.json',
-      redis: { passwordFile: '/srv/site/redis-password' },
+      redis: {
+        passwordFile: '/srv/site/redis-password',
+        sentinel: { passwordFile: '/srv/site/sentinel-password' },
+      },
     },
     media: { nodes: [{ spool: '/srv/site/spool', pidFile: '/srv/site/recorded.pid' }, { pool: 'private' }] },
     recording: { directory: '/srv/site/recordings' },

@@ -11,9 +11,9 @@ import type { BlockCause, PrivilegedClass } from '../../src/core/lists.js';
 import { type NumberKey, parseNumberKeyText } from '../../src/core/number.js';
 import { AllowLists, type BlockItem, type ListSet, type PrivilegedItem } from '../../src/lists/entries.js';
 import { type Published, type PublishOptions, publish } from '../../src/lists/publish.js';
+import type { RedisEndpoint } from '../../src/lists/redis.js';
 import { createRedisLists, type RedisLists, type RedisListsOptions } from '../../src/lists/redis-lists.js';
 import { generatePublisherKey, publisherKey } from '../../src/lists/signed.js';
-import type { RedisServer } from './redis-server.js';
 
 const need = <T>(value: T | null): T => {
   if (value === null) throw new Error('a fixture is malformed');
@@ -88,7 +88,7 @@ export const question = (number: string, who = 'c1', where = 'north'): ListQuest
 });
 
 export const publishTo = (
-  server: RedisServer,
+  server: { readonly endpoint: RedisEndpoint },
   lists: ListSet,
   more: Partial<PublishOptions> = {},
 ): Promise<Published> =>
@@ -110,7 +110,7 @@ export interface Opened {
 }
 
 export const openLists = async (
-  server: RedisServer,
+  server: { readonly endpoint: RedisEndpoint },
   snapshotPath: string,
   more: Partial<RedisListsOptions> = {},
 ): Promise<Opened> => {

@@ -1,0 +1,354 @@
+import type { Clock, Emit, ListQuestion } from '../call/ports.js';
+import {
+  type Answer,
+  allUnknown,
+  type EpochRef,
+  type ListAnswers,
+  type PrivilegedEntry,
+  privilegedClasses,
+  type UnknownWhy,
+} from '../core/lists.js';
+import { Arming, type Judgement } from './arming.js';
+import { digitsOf, type KeyNames } from './layout.js';
+import { epochRef, formatHead, type Manifest } from './manifest.js';
+import { listedOrAbsent } from './match.js';
+import type { NumberOrders, OrderedNumber } from './orders.js';
+import { plainKeys, planLookup, Reading, type View } from './reading.js';
+import { type Connection, type Probe, RedisError, readProbes, scripts } from './redis.js';
+import { maxValueBytes } from './rows.js';
+import type { TrustedKeys } from './signed.js';
+import type { Snapshot } from './snapshot.js';
+import { openHeartbeat } from './snapshot-file.js';
+import { type Verification, type VerifiedEpoch, verifyRedis } from './verify.js';
+import { TimedOut, within } from './within.js';
+
+/** What a shard needs of its surroundings. */
+export interface ShardOptions {
+  readonly keys: KeyNames;
+  /** Shared by all shards, as both connections are. */
+  readonly lookups: Connection;
+  readonly background: Connection;
+  readonly snapshot: Snapshot;
+  readonly trusted: TrustedKeys;
+  readonly orders: NumberOrders;
+  readonly maxListAgeMs: number;
+  readonly maxFutureMs: number;
+  readonly deadlineMs: number;
+  readonly verifyEveryMs: number;
+  readonly pollEveryMs: number;
+  /** True where Redis may put another server in the place of this one. */
+  readonly replicated: boolean;
+  /** How many shards there are: all of them verify with the time one may take. */
+  readonly shards: number;
+  /** Verifications are done one after the other: the first keeps what the others would read again. */
+  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
+  /** A publication was taken into service: it is another one than before (`news`), or it had been lost meanwhile. */
+  readonly onArmed: (manifest: Manifest, news: boolean) => void;
+  readonly emit: Emit;
+  readonly clock: Clock;
+}
+
+/** Lookups waiting for Redis at the same time: what a frozen Redis can hold of us. */
+const maxInFlight = 512;
+/** Verification takes at most one part in this of the time. */
+const verifyShare = 20;
+/** And at most this share while the lists are disarmed. */
+const retryShare = 3;
+const headBytes = 8192;
+
+/** Listed wins over absent and over unknown too: both lists only ever refuse. */
+const joined = <E>(answer: Answer<E>, ordered: readonly E[]): Answer<E> =>
+  ordered.length === 0
+    ? answer
+    : listedOrAbsent([...(answer.state === 'listed' ? answer.entries : []), ...ordered]);
+
+const united = (answers: ListAnswers, { pending, block }: OrderedNumber): ListAnswers => ({
+  ...answers,
+  pending: joined(answers.pending, pending),
+  block: joined(answers.block, block),
+});
+
+/** The lists of one shard, armed and judged by themselves; all of the lists where there is no Cluster. */
+export class ListShard {
+  readonly #options: ShardOptions;
+  readonly #trusted: TrustedKeys;
+  readonly #keys: KeyNames;
+  readonly #lookups: Connection;
+  readonly #background: Connection;
+  readonly #arming: Arming;
+  readonly #snapshot: Snapshot;
+  #why: string | null = 'starting';
+  #inFlight = 0;
+  #closed = false;
+  #timer: NodeJS.Timeout | null = null;
+  #running: Promise<void> | null = null;
+  #queued: Promise<void> | null = null;
+  #queuedWhole = false;
+  #verifiedMono = Number.NEGATIVE_INFINITY;
+  #verifyEveryMs: number;
+  #retryMs = 0;
+
+  constructor(options: ShardOptions) {
+    const { trusted, snapshot, clock, maxListAgeMs, maxFutureMs } = options;
+    this.#options = options;
+    this.#trusted = trusted;
+    this.#snapshot = snapshot;
+    this.#keys = options.keys;
+    this.#verifyEveryMs = options.verifyEveryMs;
+    this.#lookups = options.lookups;
+    this.#background = options.background;
+    const highestEpoch = () => snapshot.highestEpoch;
+    this.#arming = new Arming({ trusted, maxListAgeMs, maxFutureMs, clock, highestEpoch });
+  }
+
+  async start(): Promise<void> {
+    await this.refresh();
+    this.#poll();
+  }
+
+  // ---- lookup
+
+  async lookUp(question: ListQuestion): Promise<ListAnswers> {
+    const { clock, emit } = this.#options;
+    const started = clock.mono();
+    const answers = united(await this.#ask(question), this.#options.orders.find(question.key));
+    const { privileged } = answers;
+    const outcome = privileged.state === 'unknown' ? privileged.why : 'answered';
+    emit({ event: 'list-lookup', ms: clock.mono() - started, outcome });
+    return answers;
+  }
+
+  #unknown(why: UnknownWhy, snapshot: Answer<PrivilegedEntry>): ListAnswers {
+    const answers = allUnknown(why, snapshot);
+    const held = this.#snapshot.epoch;
+    // The epoch that answered: with Redis silent, the one of the snapshot where that knows the number.
+    return snapshot.state === 'listed' && held !== null
+      ? { ...answers, epoch: epochRef(held.manifest) }
+      : answers;
+  }
+
+  async #ask(question: ListQuestion): Promise<ListAnswers> {
+    const { key, facility } = question;
+    const digits = digitsOf(key.e164);
+    if (digits === null) return allUnknown('malformed', { state: 'unknown', why: 'malformed' });
+    const snapshot = this.#snapshot.find({ digits, extension: key.extension, facility });
+    if (this.#inFlight >= maxInFlight) return this.#unknown('timeout', snapshot);
+    this.#inFlight += 1;
+    try {
+      return await this.#askRedis(question, snapshot);
+    } catch (error) {
+      if (error instanceof TimedOut) return this.#unknown('timeout', snapshot);
+      return this.#unknown(error instanceof RedisError ? error.code : 'malformed', snapshot);
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  async #askRedis(question: ListQuestion, snapshot: Answer<PrivilegedEntry>): Promise<ListAnswers> {
+    const verified = this.#arming.verified;
+    const plan = planLookup(this.#keys, question, verified?.manifest.canaries ?? []);
+    if (plan === null) return this.#unknown('malformed', snapshot);
+    const reply = await within(
+      this.#options.deadlineMs,
+      this.#lookups.run(scripts.lookup, 'read', plan.keys, [plainKeys, maxValueBytes, ...plan.fields]),
+    );
+    const reading = Reading.of(plan, reply);
+    if (reading === null) return this.#unknown('malformed', snapshot);
+    const judged = this.#judge(verified, reading.head, reading.heartbeat);
+    if (judged.state === 'unknown') return this.#unknown(judged.why, snapshot);
+    const view: View = { serving: judged.epoch.head.epoch, head: judged.headEpoch };
+    if (!reading.canariesSing(view)) return this.#suspect('canary-missing', 'unarmed', snapshot);
+    const numbers = reading.numbers(view);
+    if (numbers.privileged.state === 'unknown') this.#wake();
+    else if (this.#lacks(numbers.privileged, snapshot)) {
+      return this.#suspect('privileged-entry-missing', 'unarmed', snapshot);
+    }
+    return {
+      epoch: epochRef(judged.epoch.manifest),
+      heartbeatAgeMs: judged.heartbeatAgeMs,
+      ...numbers,
+      snapshot,
+      allow: reading.allow(view, judged.epoch.manifest.salt),
+    };
+  }
+
+  /** True where the snapshot lists an entry that Redis does not show: it was taken away behind our back. */
+  #lacks(privileged: Answer<PrivilegedEntry>, snapshot: Answer<PrivilegedEntry>): boolean {
+    if (snapshot.state !== 'listed') return false;
+    const there = new Set(privileged.state === 'listed' ? privileged.entries.map(({ id }) => id) : []);
+    return snapshot.entries.some(({ id }) => !there.has(id));
+  }
+
+  #suspect(reason: string, why: UnknownWhy, snapshot: Answer<PrivilegedEntry>): ListAnswers {
+    this.#disarm(reason);
+    return this.#unknown(why, snapshot);
+  }
+
+  // ---- arming
+
+  #judge(verified: VerifiedEpoch | null, head: Probe, heartbeat: Probe): Judgement {
+    const judged = this.#arming.judge(verified, head, heartbeat);
+    if (judged.state === 'unknown' && judged.suspect !== null) this.#disarm(judged.suspect);
+    this.#why = judged.state === 'serve' ? null : (this.#arming.disarmed ?? judged.why);
+    const served = this.#arming.verified?.head.epoch;
+    if (judged.state === 'serve' && judged.headEpoch !== served) this.#wake();
+    else if (judged.state === 'serve' && heartbeat.state === 'value') this.#snapshot.touch(heartbeat.text);
+    return judged;
+  }
+
+  #disarm(reason: string): void {
+    this.#why = reason;
+    if (!this.#arming.disarm(reason)) return;
+    const { emit } = this.#options;
+    // It may be a master that was replaced and does not know it.
+    if (this.#options.replicated && reason === 'epoch-regressed') {
+      this.#lookups.reconnect();
+      this.#background.reconnect();
+    }
+    emit({ event: 'lists-disarmed', why: reason });
+    const alarm = reason === 'privileged-entry-missing' ? reason : 'lists-disarmed';
+    emit({ event: 'alarm', alarm, callId: null, detail: reason });
+    this.#wake();
+  }
+
+  armed(): { readonly armed: boolean; readonly why: string } {
+    return this.#why === null ? { armed: true, why: 'armed' } : { armed: false, why: this.#why };
+  }
+
+  epoch(): EpochRef | null {
+    const verified = this.#arming.verified;
+    return verified === null ? null : epochRef(verified.manifest);
+  }
+
+  // ---- background
+
+  #poll(): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      void this.#look(false).then(() => this.#poll());
+    }, this.#options.pollEveryMs);
+  }
+
+  /** Has the background look soon: something changed. */
+  #wake(): void {
+    if (!this.#closed && this.#queued === null) void this.#look(false);
+  }
+
+  refresh(): Promise<void> {
+    return this.#look(true);
+  }
+
+  /** One look at a time; one more is kept waiting, and later callers share it. */
+  #look(whole: boolean): Promise<void> {
+    if (this.#running === null) {
+      this.#running = this.#lookOnce(whole).finally(() => {
+        this.#running = null;
+      });
+      return this.#running;
+    }
+    const running = this.#running;
+    this.#queuedWhole ||= whole;
+    this.#queued ??= running.then(() => {
+      const asked = this.#queuedWhole;
+      this.#queued = null;
+      this.#queuedWhole = false;
+      return this.#look(asked);
+    });
+    return this.#queued;
+  }
+
+  async #lookOnce(whole: boolean): Promise<void> {
+    if (this.#closed) return;
+    const { verified } = this.#arming;
+    try {
+      const reply = await this.#background.run(
+        scripts.lookup,
+        'read',
+        [this.#keys.head, this.#keys.heartbeat],
+        [plainKeys, headBytes],
+      );
+      const [head, heartbeat] = readProbes(reply, plainKeys) ?? [];
+      if (head === undefined || heartbeat === undefined) throw new RedisError('malformed', 'odd reply');
+      this.#judge(verified, head, heartbeat);
+      if (whole || this.#isDue(head)) await this.#options.inTurn(() => this.#verify(heartbeat));
+    } catch (error) {
+      this.#why = this.#arming.disarmed ?? (error instanceof RedisError ? error.code : 'fault');
+    }
+  }
+
+  #isDue(head: Probe): boolean {
+    const verified = this.#arming.verified;
+    const since = this.#options.clock.mono() - this.#verifiedMono;
+    // While disarmed it is tried again and again, but never so often that it eats the processor.
+    if (verified === null || this.#arming.disarmed !== null) return since >= this.#retryMs;
+    if (head.state === 'value' && head.text !== formatHead(verified.head)) return true;
+    return since >= this.#verifyEveryMs;
+  }
+
+  async #verify(heartbeat: Probe): Promise<void> {
+    const started = this.#options.clock.mono();
+    const result = await verifyRedis(this.#background, this.#keys, this.#trusted, (epoch) => {
+      const held = this.#snapshot.epoch;
+      return held === null || held.text !== epoch.text;
+    });
+    this.#verifiedMono = this.#options.clock.mono();
+    const took = this.#verifiedMono - started;
+    this.#verifyEveryMs = Math.max(this.#options.verifyEveryMs, took * verifyShare * this.#options.shards);
+    this.#retryMs = took * retryShare * this.#options.shards;
+    switch (result.state) {
+      case 'moved':
+        this.#verifiedMono = Number.NEGATIVE_INFINITY;
+        return;
+      case 'mismatch':
+        // Nothing published yet is not a loss, unless this disk remembers an epoch.
+        if (result.why === 'no-epoch' && this.#arming.highestEpoch === 0) this.#why = 'no-epoch';
+        else this.#disarm(result.why);
+        return;
+      case 'verified':
+        await this.#accept(result, heartbeat);
+        return;
+      default: {
+        const never: never = result;
+        return never;
+      }
+    }
+  }
+
+  async #accept(result: Extract<Verification, { state: 'verified' }>, beat: Probe): Promise<void> {
+    const { epoch, index, tombstones } = result;
+    if (epoch.head.epoch < this.#arming.highestEpoch) {
+      const same = this.#arming.disarmed === null && this.#arming.verified?.text === epoch.text;
+      // Served until now, and another shard is ahead: how long it may stay behind is for the judgement of its replies.
+      return same ? undefined : this.#disarm('epoch-regressed');
+    }
+    if (this.#snapshot.isForkOf(epoch)) return this.#disarm('epoch-forked');
+    const classes = new Set(epoch.manifest.canaries.map((canary) => canary.class));
+    if (privilegedClasses.some((cls) => !classes.has(cls))) return this.#disarm('canaries-incomplete');
+    const text = beat.state === 'value' ? beat.text : '';
+    if (openHeartbeat(this.#trusted, text, epoch) === null) {
+      // Another beat may just be on its way with a new epoch; without one nothing is served either.
+      this.#verifiedMono = Number.NEGATIVE_INFINITY;
+      return;
+    }
+    if (index !== null) {
+      if ((await this.#snapshot.missingIn(index, tombstones)) > 0) {
+        return this.#disarm('privileged-entry-missing');
+      }
+    }
+    const before = this.#arming.verified;
+    const wasDisarmed = this.#arming.disarmed !== null;
+    this.#arming.arm(epoch);
+    const saved = index === null ? Promise.resolve() : this.#snapshot.adopt(epoch, index, text);
+    this.#judge(epoch, { state: 'value', text: formatHead(epoch.head) }, beat);
+    const news = before?.text !== epoch.text;
+    if (news || wasDisarmed) this.#options.onArmed(epoch.manifest, news);
+    await saved;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#queued;
+    await this.#running;
+  }
+}
