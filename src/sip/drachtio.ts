@@ -71,7 +71,8 @@ export class Drachtio {
         clearTimeout(timer);
         resolve();
       });
-      // Without retryMaxDelay the library's backoff is unbounded (facts: drachtio 11.11).
+      // Without retryMaxDelay the library's backoff is unbounded (facts: drachtio 11.11). Parties of the calls that were up
+      // when the agent went are told only once we are back: on loopback trying often costs nothing.
       this.#srf.connect({
         host,
         port,
@@ -79,7 +80,7 @@ export class Drachtio {
         ...(tags === undefined ? {} : { tags }),
         enablePing: true,
         pingInterval: 5000,
-        reconnect: { retryMaxDelay: 1000 },
+        reconnect: { retryMaxDelay: 250 },
       });
     });
   }

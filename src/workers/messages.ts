@@ -13,6 +13,7 @@ export type Order =
       readonly config: Config;
       readonly app: { readonly port: number; readonly secret: string };
       readonly timers: Partial<SipTimers>;
+      readonly version: string;
     }
   | { readonly do: 'be-controller'; readonly config: Config; readonly among: Among }
   /** A key's report, as it came from that address (base64). */

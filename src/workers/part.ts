@@ -1,5 +1,3 @@
-import { startSallyport, version } from '../main.js';
-import { startOwnAgent } from '../sip-agent.js';
 import { isOrder, type Order, type Word } from './messages.js';
 
 /**
@@ -24,7 +22,14 @@ const say = (word: Word): void => {
   if (process.connected) process.send?.(word);
 };
 
-const agent = async ({ config, app, timers }: Extract<Order, { do: 'be-agent' }>): Promise<Begun> => {
+const agent = async ({
+  config,
+  app,
+  timers,
+  version,
+}: Extract<Order, { do: 'be-agent' }>): Promise<Begun> => {
+  // Each loads what it is and no more: while the agent starts again, parties wait to be told.
+  const { startOwnAgent } = await import('../sip-agent.js');
   const own = await startOwnAgent(config, app, timers, version);
   say({ is: 'agent', port: own.at.port, sip: own.sip });
   return {
@@ -42,6 +47,7 @@ const agent = async ({ config, app, timers }: Extract<Order, { do: 'be-agent' }>
 };
 
 const controller = async ({ config, among }: Extract<Order, { do: 'be-controller' }>): Promise<Begun> => {
+  const { startSallyport } = await import('../main.js');
   const sallyport = await startSallyport(config, undefined, {}, among);
   say({ is: 'controller', healthPort: sallyport.healthPort });
   return {

@@ -2,6 +2,7 @@ import type { SipTimers } from '../agent/agent.js';
 import { startControl } from '../api/control-server.js';
 import { type Check, startHealth } from '../api/health.js';
 import type { Config } from '../config/schema.js';
+import { version } from '../main.js';
 import {
   type AgentAt,
   applicationAt,
@@ -131,7 +132,7 @@ class Parent {
       begin: () => {
         const { port, secret } = this.#at;
         const where = this.#sip.length === 0 ? config : portOf(config, this.#sip);
-        return { do: 'be-agent', config: where, app: { port, secret }, timers };
+        return { do: 'be-agent', config: where, app: { port, secret }, timers, version };
       },
       tell,
       onReady: (word) => {

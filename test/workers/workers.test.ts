@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
+import { generateSigningKey } from '../../src/journal/heads/signing-key.js';
 import { verifyJournal } from '../../src/journal/verify.js';
 import type { OutgoingCall } from '../../src/phones/outgoing-call.js';
 import { fromRoot } from '../../src/root.js';
@@ -85,7 +87,6 @@ t.test('two workers on one agent', { timeout: longest }, async (t) => {
       t.match(metrics, `sallyport_calls_under_way{worker="${stack.worker(worker)}"} 1`);
     }
     t.equal(metrics.split('# TYPE sallyport_calls_under_way ').length, 2, 'each family once');
-    const ended = second.in.ended();
     const idOf = async (as: string): Promise<string> => {
       for (const worker of [1, 2]) {
         const row = (await stack.rowsOf(worker, 'decision')).find(({ body }) => body.caller === as);
@@ -95,21 +96,20 @@ t.test('two workers on one agent', { timeout: longest }, async (t) => {
     };
     const monitored = first.as === 'b1' ? first : second;
     const other = monitored === first ? second : first;
-    await cli(stack, 'calls', 'end', await idOf(monitored.as), '--why', 'test');
+    await cli(stack, 'calls', 'end', await idOf(monitored.as), '--why', 'test', '--by', 'test');
     await monitored.in.ended();
     await hearBoth(other);
-    const told = other === second ? ended : other.in.ended();
-    const on = ['--facility', 'north', '--why', 'test'];
+    const on = ['--facility', 'north', '--why', 'test', '--by', 'test'];
     await cli(stack, 'lockdown', 'on', ...on);
     const during = await Promise.all(['b8', 'b9'].map((as) => dial(site, open, as)));
     for (const out of during) t.not((await out.failed()).status, 503, 'both workers know');
     t.match(await cli(stack, 'lockdown', 'show'), /north/);
     await cli(stack, 'lockdown', 'off', ...on);
-    for (const as of ['b8', 'b9']) t.match((await stack.cdr(as)).body, { ending: 'locked-down' }, as);
+    for (const as of ['b8', 'b9']) t.match((await stack.cdr(as)).body, { ending: 'lockdown' }, as);
     const rows = await Promise.all([1, 2].map((worker) => stack.rowsOf(worker, 'supervision')));
     t.equal(rows.flat().filter(({ body }) => body.use === 'lockdown').length, 2, 'each order is one row');
     if (other.out.ending === undefined) await other.out.hangUp();
-    await told;
+    await other.in.ended();
   });
 
   await t.test('kill -9 of one: its calls end, the other’s go on, and new ones are taken', async (t) => {
@@ -184,8 +184,11 @@ t.test('two workers on one agent', { timeout: longest }, async (t) => {
       for (const one of (await told).flat())
         t.match(one, /^them bye Q\.850.*text="agent-lost"/, 'told by BYE');
       await rings.cancelled();
+      const toldMs = performance.now() - began;
       await nodes.untilEmpty();
-      t.comment(`told and empty ${Math.round(performance.now() - began)} ms after its start`);
+      t.comment(
+        `told ${Math.round(toldMs)} ms, empty ${Math.round(performance.now() - began)} ms after its start`,
+      );
       for (const as of [first.as, second.as, 'f0']) {
         t.match((await stack.cdr(as)).body, { ending: 'agent-lost' }, as);
       }
@@ -249,8 +252,20 @@ t.test('two workers on one agent', { timeout: longest }, async (t) => {
     const { body } = await stack.cdr('a2');
     const evidence = JSON.parse(await cli(stack, 'evidence', body.callId)) as { callId: string };
     t.equal(evidence.callId, body.callId, 'evidence is found, whoever’s call it was');
+    const keys = generateSigningKey();
     const key = join(site.dir, 'statement.pem');
-    await cli(stack, 'journal', 'keygen', key).catch(() => undefined);
+    writeFileSync(key, keys.privatePem, { mode: 0o600 });
+    const out = join(site.dir, 'statement');
+    const today = new Date().toISOString().slice(0, 10);
+    await cli(stack, 'statement', '--from', today, '--to', today, '--key', key, '--out', out);
+    const { controllers } = JSON.parse(readFileSync(join(out, 'statement.json'), 'utf8')) as {
+      controllers: { node: string }[];
+    };
+    t.strictSame(
+      controllers.map(({ node }) => node),
+      [stack.worker(1), stack.worker(2)],
+      'one statement of both',
+    );
   });
 
   stack.child.kill('SIGTERM');
