@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { Config } from '../../src/config/schema.js';
@@ -47,14 +47,19 @@ export class Stack {
       this.child.once('exit', (code, signal) => resolve({ code, signal })),
     );
     t.teardown(async () => {
-      const pids = [this.child.pid, ...this.#pids()];
+      const pids = [this.child.pid, ...this.pids()];
       for (const pid of pids) if (pid !== undefined) kill(pid, 'SIGKILL');
       await this.exited;
     });
   }
 
-  static async start(t: Test, site: Site, controller: Partial<Config['controller']>): Promise<Stack> {
-    const port = await freeUdpPort('127.0.0.1');
+  static async start(
+    t: Test,
+    site: Site,
+    controller: Partial<Config['controller']>,
+    port?: number,
+  ): Promise<Stack> {
+    port ??= await freeUdpPort('127.0.0.1');
     const config: Config = {
       ...site.config,
       controller: { ...site.config.controller, drainSeconds: 0, ...controller },
@@ -74,8 +79,12 @@ export class Stack {
     return stack;
   }
 
-  /** The processes that run now, as far as the parent has told. */
-  #pids(): readonly number[] {
+  get port(): number {
+    return this.config.sip.listen[0]?.port ?? 0;
+  }
+
+  /** The processes there were, as far as the parent has told. */
+  pids(): readonly number[] {
     return this.lines.flatMap(({ event, pid }) =>
       event === 'part-started' && pid !== undefined ? [pid] : [],
     );
@@ -191,7 +200,3 @@ export const until = async <Value>(
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 };
-
-/** The children of a process, as the kernel knows them. */
-export const childrenOf = (pid: number): readonly number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);

@@ -1,12 +1,10 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
-import { generateSigningKey } from '../../src/journal/heads/signing-key.js';
 import { verifyJournal } from '../../src/journal/verify.js';
 import type { OutgoingCall } from '../../src/phones/outgoing-call.js';
 import { fromRoot } from '../../src/root.js';
+import { makeStatement } from '../../src/statement/statement.js';
 import { bothTold, callHeader, dial, hearBoth, incomingOf, Nodes, paired, type Up } from '../faults/kit.js';
 import { defaultLists, type ListWords, numbers, openSite, type Site } from '../site/site.js';
 import { Stack, until } from './kit.js';
@@ -252,17 +250,16 @@ t.test('two workers on one agent', { timeout: longest }, async (t) => {
     const { body } = await stack.cdr('a2');
     const evidence = JSON.parse(await cli(stack, 'evidence', body.callId)) as { callId: string };
     t.equal(evidence.callId, body.callId, 'evidence is found, whoever’s call it was');
-    const keys = generateSigningKey();
-    const key = join(site.dir, 'statement.pem');
-    writeFileSync(key, keys.privatePem, { mode: 0o600 });
-    const out = join(site.dir, 'statement');
-    const today = new Date().toISOString().slice(0, 10);
-    await cli(stack, 'statement', '--from', today, '--to', today, '--key', key, '--out', out);
-    const { controllers } = JSON.parse(readFileSync(join(out, 'statement.json'), 'utf8')) as {
-      controllers: { node: string }[];
-    };
+    const period = { from: '2020-01-01T00:00:00.000Z', to: '2100-01-01T00:00:00.000Z' };
+    const scope = { period, facility: null, words: true };
+    const { controllers } = await makeStatement({
+      journals: stack.journals,
+      custody: [],
+      scope,
+      version: '0',
+    });
     t.strictSame(
-      controllers.map(({ node }) => node),
+      controllers.map(({ node }) => node).sort(),
       [stack.worker(1), stack.worker(2)],
       'one statement of both',
     );
