@@ -5,15 +5,29 @@ import { readLedgerText } from '../recovery/ledger-lines.js';
 
 /**
  * What is one worker's own of what all of them share a configuration of: its name, and the files that have one writer.
- * Everything else is shared, and made to be: the vault (files by call), the spools, Redis.
+ * Media nodes are dealt out among them. Everything else is shared, and made to be: the vault (files by call), the spools, Redis.
  */
 
 const suffix = (worker: number): string => `-w${worker}`;
 
+/**
+ * The media nodes of one worker: those of each pool are dealt out in their order. A node belongs to one controller, for
+ * attestation takes every command that its own did not send for a stranger's. Who is not among the workers has all of
+ * them: it is run alone, to close what it left.
+ */
+const nodesOf = (
+  { controller: { workers }, media: { nodes } }: Config,
+  worker: number,
+): Config['media']['nodes'] => {
+  if (worker > workers) return nodes;
+  const dealt = { recorded: 0, private: 0 };
+  return nodes.filter(({ pool }) => dealt[pool]++ % workers === worker - 1);
+};
+
 /** The configuration of one worker, counted from 1; 0 is the controller of a site without workers. */
 export const workerConfig = (config: Config, worker: number): Config => {
   if (worker === 0) return config;
-  const { controller, journal, lists, control, http } = config;
+  const { controller, journal, lists, control, http, media } = config;
   const own = (path: string): string => path + suffix(worker);
   return {
     ...config,
@@ -21,6 +35,7 @@ export const workerConfig = (config: Config, worker: number): Config => {
     journal: { ...journal, directory: own(journal.directory) },
     lists: { ...lists, orders: own(lists.orders), snapshot: own(lists.snapshot) },
     control: { ...control, socket: own(control.socket) },
+    media: { ...media, nodes: nodesOf(config, worker) },
     // The parent answers at the configured port, and asks its workers at theirs.
     http: { ...http, port: 0 },
   };

@@ -52,6 +52,8 @@ export interface Workers {
 /** How long the others may take to be ready before a worker is taken away from beside them. */
 const READY_MS = 60_000;
 const LOOK_MS = 50;
+/** How long a controller that is not run any more may take to close what it left. */
+const SETTLE_MS = 30_000;
 
 /** One worker and where its health is asked. */
 interface Worker {
@@ -172,6 +174,11 @@ class Parent {
   async #settle(number: number): Promise<void> {
     const part = this.#partOf(number, () => null);
     await part.start();
+    // Ready, it has told the parties; the recordings and the CDRs follow. What is not done in time the next start does.
+    const end = performance.now() + SETTLE_MS;
+    while (leftBehind(this.#config).includes(number) && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
     await part.stop(0);
   }
 
@@ -308,7 +315,7 @@ class Parent {
 
   /** The new configuration, but for what is the parent's and the agent's own: that takes a whole restart. */
   #kept(next: Config): Config {
-    const { controller, sip, control, http, journal, lists } = this.#options.config;
+    const { controller, sip, control, http, journal, lists, media } = this.#options.config;
     const { name, workers, ledger } = controller;
     return {
       ...next,
@@ -318,7 +325,7 @@ class Parent {
       http,
       journal: { ...next.journal, directory: journal.directory },
       lists: { ...next.lists, orders: lists.orders, snapshot: lists.snapshot },
-      media: { ...next.media, keypad: this.#options.config.media.keypad },
+      media,
     };
   }
 

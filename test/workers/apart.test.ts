@@ -35,13 +35,20 @@ t.test('workers that speak with the parties', { timeout: longest }, async (t) =>
     controller: false,
     conversation: 'here',
     prompts: 'short',
+    local: { nodes: { recorded: 2, private: 2 } },
   });
   site.called.answerWith(answers);
   const nodes = new Nodes(t, site);
   const ear = new PromptEar(join(site.dir, 'prompts'));
   const up = async (as: string): Promise<Up> => {
     const out = await dial(site, open, as);
-    const called = await incomingOf(site, as);
+    const called = await incomingOf(site, as).catch(async (error: unknown) => {
+      const rows = [];
+      for (const worker of [1, 2])
+        for (const kind of ['decision', 'cdr']) rows.push(...(await first.rowsOf(worker, kind)));
+      const own = rows.filter(({ body }) => body.caller === as);
+      throw new Error(`${as}: ${JSON.stringify(own)} ${out.flow.join('\n')}`, { cause: error });
+    });
     await ear.until(called, 'menu-recorded');
     await press(called, '1');
     const call = { as, out, in: called };

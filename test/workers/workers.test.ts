@@ -42,7 +42,12 @@ const cli = async (stack: Stack, ...args: readonly string[]): Promise<string> =>
 };
 
 t.test('two workers on one agent', { timeout: longest }, async (t) => {
-  const site = await openSite(t, { config: paired, lists, controller: false });
+  const site = await openSite(t, {
+    config: paired,
+    lists,
+    controller: false,
+    local: { nodes: { recorded: 2, private: 2 } },
+  });
   site.called.answerWith(answers);
   const nodes = new Nodes(t, site);
   const stack = await Stack.start(t, site, { workers: 2 });
