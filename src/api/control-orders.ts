@@ -41,13 +41,25 @@ const noCall = (outcome: ControlOutcome): OrderOutcome => ({ ...outcome, callId:
 
 const refusal = (code: string, message: string): ControlOutcome => ({ ok: false, code, message });
 
-/** Finds the one call whose id begins so: with two of them nobody can know which was meant, and neither is touched. */
-const onCall = async (
+/** Finds the one call whose id begins so, and does the work: in this turn where the calls are ours to look at. */
+const onCall = (
   control: FarControl,
   prefix: string,
   work: (call: CallView) => ControlOutcome | Promise<ControlOutcome>,
 ): Promise<OrderOutcome> => {
-  const [call, another] = (await control.calls()).filter((one) => one.callId.startsWith(prefix));
+  const calls = control.calls();
+  return calls instanceof Promise
+    ? calls.then((all) => onOne(all, prefix, work))
+    : onOne(calls, prefix, work);
+};
+
+/** With two calls that begin so nobody can know which was meant, and neither is touched. */
+const onOne = async (
+  calls: readonly CallView[],
+  prefix: string,
+  work: (call: CallView) => ControlOutcome | Promise<ControlOutcome>,
+): Promise<OrderOutcome> => {
+  const [call, another] = calls.filter((one) => one.callId.startsWith(prefix));
   if (call === undefined) return noCall(refusal('call-not-found', 'no call under way has this id'));
   if (another !== undefined)
     return noCall(
