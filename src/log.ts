@@ -59,10 +59,12 @@ const levelOf = (event: AppEvent): 'debug' | 'info' | 'warn' | 'error' => {
 export const createLog = (
   level: 'debug' | 'info' | 'warn' | 'error' | 'silent',
   stream?: DestinationStream,
+  node?: string,
 ): ((event: AppEvent) => void) => {
   const options = {
     level,
-    base: null,
+    // Lines of several controllers come together where they share a machine.
+    base: node === undefined ? null : { node },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };

@@ -16,7 +16,7 @@ import type { Journal as JournalFile } from './journal/log.js';
 import type { RedisLists } from './lists/redis-lists.js';
 import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
-import { canarySip, openCanaries, uncounted } from './open-canaries.js';
+import { canarySip, openCanaries, uncounted, watchCanaries } from './open-canaries.js';
 import { openConfiguredJournal, openLists, openMedia, watchExpiry } from './open-parts.js';
 import { closeLeftCalls, readLeftCalls } from './open-recovery.js';
 import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
@@ -25,7 +25,7 @@ import type { SpoolRecorder } from './recording/recorder-options.js';
 import { fromRoot } from './root.js';
 import { observed, startRow } from './rows.js';
 import { SipEndpoint } from './sip/endpoint.js';
-import { remoteAgent, type SipListener, startAgentIfEmbedded } from './sip-agent.js';
+import { type AgentAt, remoteAgent, type SipListener, startAgentIfEmbedded } from './sip-agent.js';
 import { steadyClock } from './steady-clock.js';
 import { Supervision } from './supervision.js';
 import { type Seen, watchUsable } from './usable.js';
@@ -54,6 +54,17 @@ export interface Sallyport {
   stop(drainMs?: number): Promise<void>;
 }
 
+/** What a controller must know that shares its agent, its host and its configuration with others (docs/scaling.md). */
+export interface Among {
+  readonly agent: AgentAt;
+  /** Where that agent listens. */
+  readonly sip: readonly SipListener[];
+  /** What is to be done once on a host is done by the first: test calls, and looking after custody and expiry. */
+  readonly first: boolean;
+  /** Folder of custody's journal, which is one for all of them. */
+  readonly custody: string;
+}
+
 export const systemClock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 
@@ -73,10 +84,11 @@ export const startSallyport = async (
   config: Config,
   observe?: (event: AppEvent) => void,
   sipTimers: Partial<SipTimers> = {},
+  among: Among | null = null,
 ): Promise<Sallyport> => {
   const closers: (() => unknown)[] = [];
   try {
-    return await start(config, observe, sipTimers, closers);
+    return await start(config, observe, sipTimers, closers, among);
   } catch (error) {
     // A start that fails half way leaves nothing running.
     for (const close of closers.reverse()) await close();
@@ -91,13 +103,15 @@ const start = async (
   observe: ((event: AppEvent) => void) | undefined,
   sipTimers: Partial<SipTimers>,
   closers: (() => unknown)[],
+  among: Among | null,
 ): Promise<Sallyport> => {
+  const first = among?.first ?? true;
   // Nobody is called with half a catalogue: a prompt that is not there refuses to start.
   const prompts = await loadPrompts({
     directory: config.prompts.directory ?? ownPrompts,
     onProblem: (problem) => emit({ event: 'fault', where: 'recorded-name', code: problem.code }),
   });
-  const log = createLog(config.log.level);
+  const log = createLog(config.log.level, undefined, among === null ? undefined : config.controller.name);
   let controller: Controller | null = null;
   const metrics = new Metrics(() => controller?.size ?? 0);
   let journalled: Emit = () => undefined;
@@ -120,14 +134,16 @@ const start = async (
   const { lists, orders, counters, callers } = await openLists(config, clock, emit, closers);
   // The one key that opens anything recorded here, and that only where it was a test call: made now, and never kept.
   const { identity } = makeIdentity();
-  const canaries = await openCanaries(config, { journal: rows, emit, clock, identity });
+  const canaries = first ? await openCanaries(config, { journal: rows, emit, clock, identity }) : null;
+  const elsewhere = first ? null : await watchCanaries(config, emit, clock);
+  closers.push(() => elsewhere?.close());
   const heardBy = canaries === null ? null : identity.recipient;
-  const { recorder, media } = await openMedia(config, clock, emit, rows, closers, heardBy);
+  const { recorder, media } = await openMedia(config, clock, emit, rows, closers, heardBy, among !== null);
 
-  const agent = await startAgentIfEmbedded(config, sipTimers, version);
+  const agent = among === null ? await startAgentIfEmbedded(config, sipTimers, version) : null;
   if (agent !== null) closers.push(() => agent.stop());
   const endpoint = new SipEndpoint({
-    agent: agent?.at ?? remoteAgent(config),
+    agent: agent?.at ?? among?.agent ?? remoteAgent(config),
     trunks: trunksOf(config),
     clock,
     emit,
@@ -149,7 +165,7 @@ const start = async (
         config,
         orders,
         steady,
-        (facility) => canaries?.recording(facility) ?? 'armed',
+        (facility) => (canaries ?? elsewhere)?.recording(facility) ?? 'armed',
       ),
       prompts,
       callers,
@@ -189,7 +205,7 @@ const start = async (
     onFault: (command) => emit({ event: 'fault', where: 'control', code: command }),
   });
   closers.push(() => control.close());
-  closers.push(watchCustody(config.custody, emit));
+  if (first) closers.push(watchCustody(config.custody, emit));
   const checks = (): readonly Check[] => checksOf({ endpoint, lists, media, journal, controller: taker });
   const health = await startHealth({
     host: config.http.address,
@@ -200,7 +216,7 @@ const start = async (
     calls: () => taker.calls(),
   });
   closers.push(() => health.close());
-  const retention = await watchExpiry(config, clock, emit);
+  const retention = first ? await watchExpiry(config, clock, emit, among?.custody) : null;
   closers.push(() => retention?.close());
   await rows.append('controller-started', startRow(config, version, prompts.version));
   if (left.unfinished.length > 0) taker.hold('recovering');
@@ -212,19 +228,23 @@ const start = async (
   emit({ event: 'controller-started', version, node: config.controller.name });
   const usable = watchUsable({ look: () => partsSeen(lists, recorder), journal: rows, clock });
   closers.push(() => usable.stop());
-  await canaries?.start(canarySip(config, agent?.sip ?? []));
+  const sip = among?.sip ?? agent?.sip ?? [];
+  await canaries?.start(canarySip(config, sip));
+  // Where the agent has other controllers, new calls go to them while this one drains; where it has none, they are refused.
+  const shared = among !== null || (agent === null && config.sip.application !== undefined);
   return {
     controller: taker,
     lists,
     media,
     journal,
-    sip: agent?.sip ?? [],
+    sip,
     healthPort: health.port,
     agentStats: () => agent?.agent.stats() ?? null,
     checks,
     canaries: () => canaries?.view() ?? [],
     stop: async (drainMs) => {
       await canaries?.stop();
+      if (shared) await endpoint.leave();
       await taker.stop(drainMs ?? config.controller.drainSeconds * 1000);
       // The parts go in the order they came, but the journal: its last row says that all else is closed.
       const [closeJournal, ...rest] = closers.splice(0);

@@ -4,6 +4,7 @@ import type { Clock, Emit, Journal } from './call/ports.js';
 import type { Counters } from './call/talk.js';
 import { Canaries, type FacilityCanaries } from './canary/canaries.js';
 import { MenuEar } from './canary/menu-ear.js';
+import { readStates } from './canary/state-file.js';
 import type { Config } from './config/schema.js';
 import type { FacilityId, Leg } from './core/leg.js';
 import { languages } from './core/prompt.js';
@@ -83,6 +84,44 @@ export const openCanaries = async (config: Config, parts: CanaryParts): Promise<
     store: storeOf(config),
     random: Math.random,
   });
+};
+
+/** How often what another controller's test calls have shown is read. */
+const LOOK_MS = 1000;
+
+/**
+ * What the test calls of the first controller of this host have shown, from the file it keeps; null where the
+ * configuration has none. A file that cannot be read says that recording is disarmed.
+ */
+export const watchCanaries = async (
+  { canaries }: Config,
+  emit: Emit,
+  clock: Clock,
+): Promise<{ recording(facility: FacilityId): 'armed' | 'disarmed'; close(): void } | null> => {
+  if (canaries === undefined) return null;
+  const names = Object.keys(canaries.facilities);
+  const read = () => readStates(canaries.state, names, clock.wall());
+  let states = await read();
+  const look = async (): Promise<void> => {
+    const now = await read();
+    for (const [facility, { recording, why }] of now) {
+      const before = states.get(facility)?.recording;
+      if (recording !== before)
+        emit({
+          event: 'recording-state',
+          facility: facility as FacilityId,
+          state: recording,
+          why: why ?? 'armed',
+        });
+    }
+    states = now;
+  };
+  const timer = setInterval(() => void look(), LOOK_MS);
+  timer.unref();
+  return {
+    recording: (facility) => states.get(facility)?.recording ?? 'armed',
+    close: () => clearInterval(timer),
+  };
 };
 
 /** Where test calls are sent. */

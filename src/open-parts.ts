@@ -128,6 +128,7 @@ export const openMedia = async (
   rows: Journal,
   closers: (() => unknown)[],
   canary: Recipient | null = null,
+  keysElsewhere = false,
 ): Promise<{ readonly recorder: SpoolRecorder; readonly media: MediaPools }> => {
   const { vault, close } = await openVault(config, emit, canary);
   closers.push(close);
@@ -172,7 +173,7 @@ export const openMedia = async (
       ...(spool === undefined ? {} : { spool }),
     })),
     peerNetworks: config.media.peerNetworks,
-    keypad: { host: keypad.address, port: keypad.port },
+    keypad: { host: keypad.address, port: keypad.port, elsewhere: keysElsewhere },
     timing: { attestMs: config.media.attestSeconds * 1000 },
     emit,
     clock,
@@ -193,10 +194,11 @@ export const watchExpiry = async (
   { journal, recording: { retention } }: Config,
   clock: Clock,
   emit: Emit,
+  dir = `${journal.directory}-custody`,
 ): Promise<{ close(): void } | null> => {
   if (retention === undefined) return null;
   return watchRetention({
-    dir: `${journal.directory}-custody`,
+    dir,
     overdueHours: retention.overdueHours,
     wall: () => clock.wall(),
     tell: (why) => {

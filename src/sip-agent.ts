@@ -18,24 +18,58 @@ export interface SipListener {
   readonly port: number;
 }
 
+/** Where controllers connect to an agent, and as what. */
+export interface AgentAt {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+  /** What this controller calls itself there. */
+  readonly tags?: readonly string[];
+}
+
 export interface EmbeddedAgent {
   readonly agent: Agent;
-  readonly at: { readonly host: string; readonly port: number; readonly secret: string };
+  readonly at: AgentAt;
   readonly sip: readonly SipListener[];
   stop(): Promise<void>;
 }
 
-/** The embedded agent speaks drachtio's protocol on a free loopback port, with a secret made for this run. */
+/** The one controller that makes the test calls, and takes them: only it sees all that becomes of them. */
+export const FIRST_TAG = 'first';
+
+/** A secret for one run of an agent that nobody else is to reach. */
+export const ownSecret = (): string => randomBytes(24).toString('base64url');
+
+/** The agent of `sip.application`, a process that others started. */
+export const applicationAt = (application: NonNullable<Config['sip']['application']>): AgentAt => ({
+  host: '127.0.0.1',
+  port: application.port,
+  secret: secretIn(application.secretFile),
+});
+
+/** The agent that is within this process, where there is one: on a free loopback port, with a secret made for this run. */
 export const startAgentIfEmbedded = async (
   config: Config,
   timers: Partial<SipTimers>,
   version: string,
 ): Promise<EmbeddedAgent | null> => {
-  if (config.sip.agent !== 'embedded') return null;
-  const secret = randomBytes(24).toString('base64url');
+  const { agent, application } = config.sip;
+  if (agent !== 'embedded' || application !== undefined) return null;
+  return startOwnAgent(config, { port: 0, secret: ownSecret() }, timers, version);
+};
+
+/** Starts the agent with the addresses and the trunks of the configuration; controllers reach it at `app`, on loopback. */
+export const startOwnAgent = async (
+  config: Config,
+  app: { readonly port: number; readonly secret: string },
+  timers: Partial<SipTimers>,
+  version: string,
+): Promise<EmbeddedAgent> => {
+  const { secret } = app;
+  const { canaries } = config;
   const tls = tlsOf(config);
   const agent = await startAgent({
-    app: { host: '127.0.0.1', port: 0, secret },
+    app: { host: '127.0.0.1', ...app },
     sip: config.sip.listen.map(({ transport, address, port }) => ({
       transport,
       host: address,
@@ -61,8 +95,16 @@ export const startAgentIfEmbedded = async (
     // What a trunk may require of them its own configuration says, and who reads its INVITEs looks at.
     supported: ['timer', '100rel'],
     userAgent: `Sallyport/${version}`,
-    // Beyond what the controller takes, an INVITE is turned away before it costs anything.
-    limits: { setups: config.controller.maxCalls },
+    // Beyond what the controllers take, an INVITE is turned away before it costs anything.
+    limits: { setups: config.controller.maxCalls * Math.max(1, config.controller.workers) },
+    pins:
+      canaries === undefined || config.controller.workers === 0
+        ? []
+        : Object.values(canaries.facilities).map(({ port }) => ({
+            address: canaries.address,
+            port,
+            tag: FIRST_TAG,
+          })),
     timers,
   });
   const reload = (): void => void agent.reloadTls();
@@ -118,10 +160,13 @@ const secretIn = (file: string): string => {
   return secret;
 };
 
-/** A drachtio-server, as the configuration names it. */
-export const remoteAgent = (config: Config): { host: string; port: number; secret: string } => {
-  const { agent } = config.sip;
-  if (agent === 'embedded') throw new Error('the agent is embedded');
+/** An agent of another process, as the configuration names it: ours, or a drachtio-server. */
+export const remoteAgent = (config: Config): AgentAt => {
+  const { agent, application } = config.sip;
+  if (agent === 'embedded') {
+    if (application === undefined) throw new Error('the agent is embedded');
+    return applicationAt(application);
+  }
   // A drachtio-server tells nobody what a peer proved, so such a trunk would be refused for ever.
   const proved =
     config.trunks.facilities.find((trunk) => trunk.tls !== undefined || trunk.digest !== undefined) ??

@@ -1,6 +1,6 @@
 import { Answers } from './answers.js';
 import type { AppConnection, AppMessage } from './app-connection.js';
-import { appLost } from './app-loss.js';
+import { appLost, appSilent } from './app-loss.js';
 import { AppServer } from './app-server.js';
 import { Challenger } from './challenge.js';
 import type { ClientTransactionDeps } from './client-transaction.js';
@@ -30,6 +30,12 @@ export type { TlsOptions } from './tls.js';
 export type { TransportName } from './transport.js';
 export type { SipAddress } from './transports.js';
 
+interface Pin {
+  readonly address: string;
+  readonly port: number;
+  readonly tag: string;
+}
+
 export interface AgentOptions {
   /** Where applications connect; port 0 for any free one. Bind it to loopback: the protocol is not encrypted. */
   readonly app: { readonly host: string; readonly port: number; readonly secret: string };
@@ -39,6 +45,8 @@ export interface AgentOptions {
   readonly tls?: TlsOptions;
   /** Peers known by what they prove. The application gets their name with their new requests. */
   readonly peers?: readonly PeerRule[];
+  /** Whose new requests go to the application with this tag and to no other, by where they come from. */
+  readonly pins?: readonly Pin[];
   /** The realm peers are asked for passwords in. */
   readonly realm?: string;
   /** What challenges of peers we call are answered with. */
@@ -151,6 +159,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     hostPorts: () => transports.listeners.map((l) => `${l.transport}/${l.hostPort}`).join(','),
     message: (app, message) => guarded('application', () => dispatch(context, outbound, app, message)),
     lost: (app) => guarded('application', () => appLost(context, answers, dialogRequests, app)),
+    silent: (app) => guarded('application', () => appSilent(context, answers, app)),
   });
   const clientDeps: ClientTransactionDeps = {
     timers,
@@ -182,6 +191,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     peers: new Peers(options.peers ?? []),
     challenger: new Challenger(options.peers ?? [], options.realm ?? 'sallyport', timers.clock),
     credentials: new Credentials(options.credentials ?? []),
+    pins: new Map((options.pins ?? []).map(({ address, port, tag }) => [`${address} ${port}`, tag])),
     supported: new Set((options.supported ?? []).map((tag) => tag.toLowerCase())),
   };
   const dialogRequests = new DialogRequests(context);

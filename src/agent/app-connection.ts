@@ -33,7 +33,13 @@ interface AppConnectionDeps {
   greeting(): string;
   message(connection: AppConnection, message: AppMessage): void;
   closed(connection: AppConnection, reason: CloseReason): void;
+  /** It has said nothing for as long as one that works never does. */
+  silent(connection: AppConnection): void;
 }
+
+/** Tags of one application, and characters of each (facts page, section 2). */
+const maxTags = 20;
+const tagShape = /^[A-Za-z0-9_+@:-]{1,32}$/;
 
 /** Before it is authenticated a connection may send no more than this in a frame: a secret and a few tags. */
 const greetingBytes = 4096;
@@ -47,10 +53,15 @@ export class AppConnection {
   readonly requests = new Set<ServerRequest>();
   readonly invites = new Set<PendingInvite>();
   authenticated = false;
+  /** What the application calls itself (facts page, section 2): requests that are pinned to a name go to it alone. */
+  tags: readonly string[] = [];
   readonly #socket: Socket;
   readonly #deps: AppConnectionDeps;
   readonly #reader: FrameReader;
   #authTimer: Timer | undefined;
+  /** When it was given the oldest request since which it has said nothing at all. */
+  #askedAt: number | undefined;
+  #silence: Timer | undefined;
   #corked = false;
   #closed = false;
 
@@ -79,6 +90,27 @@ export class AppConnection {
 
   get open(): boolean {
     return !this.#closed;
+  }
+
+  /** A new request was handed to it. Whatever it says next, also a ping, shows that it lives. */
+  asked(): void {
+    const { timers, limits } = this.#deps;
+    this.#askedAt ??= timers.clock.now();
+    this.#silence ??= timers.start(limits.appSilentMs, () => this.#listenAgain());
+  }
+
+  /** For how long it has owed a word, in ms. */
+  get silentMs(): number {
+    return this.#askedAt === undefined ? 0 : this.#deps.timers.clock.now() - this.#askedAt;
+  }
+
+  #listenAgain(): void {
+    const { timers, limits, silent } = this.#deps;
+    this.#silence = undefined;
+    if (this.#askedAt === undefined || this.#closed) return;
+    const left = limits.appSilentMs - this.silentMs;
+    if (left <= 0) silent(this);
+    this.#silence = timers.start(left > 0 ? left : limits.appSilentMs, () => this.#listenAgain());
   }
 
   /** Sends one payload (latin1 text). An application that does not read is cut off, not waited for. */
@@ -113,6 +145,7 @@ export class AppConnection {
   }
 
   #frame(payload: string): void {
+    this.#askedAt = undefined;
     const end = payload.indexOf('\r\n');
     const leader = end < 0 ? payload : payload.slice(0, end);
     if (leader.length > maxLeader) {
@@ -131,6 +164,7 @@ export class AppConnection {
     if (good) {
       this.#authTimer = timers.stop(this.#authTimer);
       this.authenticated = true;
+      this.tags = (message.tokens[1] ?? '').split(',', maxTags).filter((tag) => tagShape.test(tag));
       this.#reader.maxBytes = limits.appFrameBytes;
       telemetry.log({ kind: 'app-authenticated', connection: this.number });
       this.answer(message.id, 'OK|' + this.#deps.greeting());
@@ -161,6 +195,7 @@ export class AppConnection {
     this.#closed = true;
     this.#reader.stop();
     this.#authTimer = this.#deps.timers.stop(this.#authTimer);
+    this.#silence = this.#deps.timers.stop(this.#silence);
     this.#deps.closed(this, reason);
   }
 }

@@ -1,7 +1,8 @@
-import type { Answers } from './answers.js';
+import { type Answers, cancelText } from './answers.js';
 import type { AppConnection } from './app-connection.js';
-import type { Context } from './context.js';
+import { type Context, sendEvent } from './context.js';
 import type { DialogRequests } from './dialog-requests.js';
+import { retryAfter } from './refusals.js';
 
 /**
  * An application's connection is gone. Nothing of it stays unanswered: requests that wait for it are refused, its
@@ -33,5 +34,18 @@ export function appLost(
         if (dialog.owner === undefined) dialogRequests.hangUp(dialog, 'orphan', 'Application lost');
       });
     }
+  }
+}
+
+/**
+ * An application is there and says nothing: stopped, or stuck. The callers it keeps waiting try elsewhere, and should it
+ * wake it is told that they are gone. What is up stays up: media needs nobody who speaks.
+ */
+export function appSilent(context: Context, answers: Answers, app: AppConnection): void {
+  for (const request of [...app.requests]) {
+    // One that has a dialog was answered in part, so somebody has looked at it.
+    if (request.method !== 'INVITE' || request.dialog !== undefined) continue;
+    if (answers.finish(request, 503, 'app-silent', retryAfter()))
+      sendEvent(context, app, 'network', request.flow, request.txnId, '', cancelText(request));
   }
 }

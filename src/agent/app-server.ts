@@ -17,6 +17,7 @@ interface AppServerDeps {
   hostPorts(): string;
   message(connection: AppConnection, message: AppMessage): void;
   lost(connection: AppConnection): void;
+  silent(connection: AppConnection): void;
 }
 
 const digest = (text: string, encoding: 'utf8' | 'latin1'): Buffer =>
@@ -103,11 +104,19 @@ export class AppServer {
     if (list.length === 0) this.#routes.delete(verb);
   }
 
-  /** The next connection for a method, round robin. */
-  next(method: string): AppConnection | undefined {
+  /**
+   * The next connection for a method, round robin: of those with this tag, where there is one. Whoever owes us a word for
+   * too long is passed over, unless all do.
+   */
+  next(method: string, tag?: string): AppConnection | undefined {
     const list = this.#routes.get(method.toLowerCase());
-    const connection = list?.shift();
-    if (connection !== undefined) list?.push(connection);
+    if (list === undefined) return undefined;
+    const fits = (one: AppConnection): boolean => tag === undefined || one.tags.includes(tag);
+    const { appStallMs } = this.#deps.limits;
+    let at = list.findIndex((one) => fits(one) && one.silentMs < appStallMs);
+    if (at < 0) at = list.findIndex(fits);
+    const [connection] = at < 0 ? [] : list.splice(at, 1);
+    if (connection !== undefined) list.push(connection);
     return connection;
   }
 

@@ -43,6 +43,8 @@ export interface Context {
   /** Who new requests are from, where they have to prove it. */
   readonly challenger: Challenger;
   readonly credentials: Credentials;
+  /** Tag of the application that gets the new requests of an `address port`. */
+  readonly pins: ReadonlyMap<string, string>;
   /** Option tags accepted in Require. */
   readonly supported: ReadonlySet<string>;
 }

@@ -165,7 +165,11 @@ export class Inbound {
       this.#refusals.refuse(message, flow, admitted.refusal);
       return;
     }
-    const app = apps.next(message.method);
+    const { pins } = this.#context;
+    const app = apps.next(
+      message.method,
+      pins.size === 0 ? undefined : pins.get(`${flow.address} ${flow.port}`),
+    );
     if (app === undefined) {
       const known = knownMethods.has(message.method);
       this.#refusals.refuse(
@@ -181,6 +185,7 @@ export class Inbound {
     request.transaction.mergeKey = mergeKey;
     merged.set(mergeKey, request.transaction);
     this.#hand(request, message, receivedOn(flow.listener, admitted.identity));
+    app.asked();
   }
 
   #inside(message: SipMessage, parts: Parts, flow: Flow, key: string, toTag: string): void {

@@ -38,6 +38,10 @@ export interface AgentLimits {
   readonly appConnections: number;
   /** A new application connection must authenticate within this time. */
   readonly appAuthMs: number;
+  /** An application that said nothing for so long since it was given a request gets no new ones while others can take them. */
+  readonly appStallMs: number;
+  /** After so long, INVITEs it was given and said nothing about are refused. */
+  readonly appSilentMs: number;
   /** Bytes of one frame from an application. */
   readonly appFrameBytes: number;
   /** Bytes waiting to be written on one connection (application or SIP); over it the connection is closed. */
@@ -72,6 +76,8 @@ export const defaultLimits: AgentLimits = {
   tcpConnectMs: 5000,
   appConnections: 64,
   appAuthMs: 5000,
+  appStallMs: 2000,
+  appSilentMs: 12_000,
   appFrameBytes: 1024 * 1024,
   outboundBytes: 8 * 1024 * 1024,
   dnsMs: 3000,

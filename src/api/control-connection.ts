@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Control, FollowedEvent } from './control.js';
+import type { FarControl, FollowedEvent } from './control.js';
 import { carryOut, type Order } from './control-orders.js';
 import { maxLineBytes, parseRequest, type RequestId } from './control-request.js';
 
@@ -29,8 +29,11 @@ export const defaultLimits: ControlLimits = {
   lingerMs: 2000,
 };
 
+/** Events that are kept while the calls under way are gathered from other processes. */
+const maxEarly = 10_000;
+
 export interface ConnectionOptions {
-  readonly control: Control;
+  readonly control: FarControl;
   readonly limits: ControlLimits;
   /** Something in the controller threw. */
   readonly onFault: (command: string) => void;
@@ -164,13 +167,13 @@ export class ControlConnection {
     }
     switch (command.command) {
       case 'calls':
-        this.#look(id, command.command, () => ({ calls: this.#options.control.calls() }));
+        this.#look(id, command.command, () => this.#options.control.calls());
         return;
       case 'orders':
-        this.#look(id, command.command, () => ({ orders: this.#options.control.orders() }));
+        this.#look(id, command.command, () => this.#options.control.orders());
         return;
       case 'canaries':
-        this.#look(id, command.command, () => ({ canaries: this.#options.control.canaries() }));
+        this.#look(id, command.command, () => this.#options.control.canaries());
         return;
       case 'follow':
         this.#follow(id);
@@ -180,12 +183,24 @@ export class ControlConnection {
     }
   }
 
-  #look(id: RequestId, command: string, look: () => unknown): void {
+  /** Gives a value to whoever waits for it: in this turn where it is there already. */
+  #whenThere<Value>(
+    id: RequestId,
+    command: string,
+    look: () => Value | Promise<Value>,
+    use: (value: Value) => void,
+  ): void {
     try {
-      this.#send({ id, ok: true, result: look() });
+      const value = look();
+      if (value instanceof Promise) value.then(use, () => this.#failed(id, command));
+      else use(value);
     } catch {
       this.#failed(id, command);
     }
+  }
+
+  #look(id: RequestId, command: 'calls' | 'orders' | 'canaries', look: () => unknown): void {
+    this.#whenThere(id, command, look, (value) => this.#send({ id, ok: true, result: { [command]: value } }));
   }
 
   #follow(id: RequestId): void {
@@ -193,19 +208,30 @@ export class ControlConnection {
       this.#refuse(id, { code: 'already-following', message: 'this connection follows already' });
       return;
     }
-    try {
-      // The calls under way and all that follows, in one go: nothing can happen in between.
-      const calls = this.#options.control.calls();
-      const stop = this.#options.control.follow((event) => this.#tell(id, event));
-      if (this.#finished) {
-        stop();
-        return;
-      }
-      this.#following = { id, stop };
-      this.#send({ id, ok: true, result: { calls } });
-    } catch {
-      this.#failed(id, 'follow');
-    }
+    // What happens while the calls are gathered is told after them.
+    let early: FollowedEvent[] | null = [];
+    const { control } = this.#options;
+    this.#whenThere(
+      id,
+      'follow',
+      () => {
+        // The calls under way and all that follows, in one go: where they are ours nothing can happen in between.
+        const calls = control.calls();
+        const stop = control.follow((event) => {
+          if (early === null) this.#tell(id, event);
+          else if (early.length < maxEarly) early.push(event);
+        });
+        if (this.#finished) stop();
+        else this.#following = { id, stop };
+        return calls;
+      },
+      (calls) => {
+        this.#send({ id, ok: true, result: { calls } });
+        const events = early ?? [];
+        early = null;
+        for (const event of events) this.#tell(id, event);
+      },
+    );
   }
 
   #tell(id: RequestId, event: FollowedEvent): void {

@@ -1,5 +1,5 @@
 import type { CallView } from '../call/controller.js';
-import type { Control, ControlOutcome } from './control.js';
+import type { ControlOutcome, FarControl } from './control.js';
 import type { ControlCommand } from './control-request.js';
 
 /** A command that changes something, as opposed to one that only looks. */
@@ -9,7 +9,7 @@ export type Order = Exclude<ControlCommand, { command: 'calls' | 'follow' | 'ord
 export type OrderOutcome = ControlOutcome & { readonly callId: string | null };
 
 /** Carries one order out. Rejects only where `control` does. */
-export const carryOut = async (control: Control, order: Order): Promise<OrderOutcome> => {
+export const carryOut = async (control: FarControl, order: Order): Promise<OrderOutcome> => {
   if (order.command === 'callers')
     return noCall(await control.noteCallers(order.change, order.by, order.why));
   if (order.command === 'canary-run') return noCall(await control.runCanaries(order.facility));
@@ -41,13 +41,25 @@ const noCall = (outcome: ControlOutcome): OrderOutcome => ({ ...outcome, callId:
 
 const refusal = (code: string, message: string): ControlOutcome => ({ ok: false, code, message });
 
-/** Finds the one call whose id begins so: with two of them nobody can know which was meant, and neither is touched. */
-const onCall = async (
-  control: Control,
+/** Finds the one call whose id begins so, and does the work: in this turn where the calls are ours to look at. */
+const onCall = (
+  control: FarControl,
   prefix: string,
   work: (call: CallView) => ControlOutcome | Promise<ControlOutcome>,
 ): Promise<OrderOutcome> => {
-  const [call, another] = control.calls().filter((one) => one.callId.startsWith(prefix));
+  const calls = control.calls();
+  return calls instanceof Promise
+    ? calls.then((all) => onOne(all, prefix, work))
+    : onOne(calls, prefix, work);
+};
+
+/** With two calls that begin so nobody can know which was meant, and neither is touched. */
+const onOne = async (
+  calls: readonly CallView[],
+  prefix: string,
+  work: (call: CallView) => ControlOutcome | Promise<ControlOutcome>,
+): Promise<OrderOutcome> => {
+  const [call, another] = calls.filter((one) => one.callId.startsWith(prefix));
   if (call === undefined) return noCall(refusal('call-not-found', 'no call under way has this id'));
   if (another !== undefined)
     return noCall(

@@ -1,12 +1,12 @@
 import { createServer } from 'node:net';
-import type { Control } from './control.js';
+import type { FarControl } from './control.js';
 import { ControlConnection, type ControlLimits, defaultLimits, turnAway } from './control-connection.js';
 import { placeSocket } from './control-socket.js';
 
 export interface ControlServerOptions {
   /** Where the socket goes; its directory is made (mode 0700) where it is missing. */
   readonly path: string;
-  readonly control: Control;
+  readonly control: FarControl;
   /** `control` threw while it carried this command out; 'accept' where a connection could not be taken. */
   readonly onFault: (command: string) => void;
   readonly limits?: Partial<ControlLimits>;

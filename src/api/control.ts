@@ -35,6 +35,15 @@ export interface Control {
   clearCanary(facility: FacilityId, by: string, why: string): Promise<ControlOutcome>;
 }
 
+type Later<Value> = Value | Promise<Value>;
+
+/** The same where the calls are other processes': also a look takes a while. Every `Control` is one. */
+export interface FarControl extends Omit<Control, 'calls' | 'orders' | 'canaries'> {
+  calls(): Later<readonly CallView[]>;
+  orders(): Later<readonly OrderView[]>;
+  canaries(): Later<readonly CanaryView[]>;
+}
+
 /** What is known of a facility's test calls: no number, no caller. Times are RFC 3339, UTC. */
 export interface CanaryView {
   readonly facility: string;

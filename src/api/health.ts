@@ -12,10 +12,13 @@ export interface Check {
 export interface HealthOptions {
   readonly host: string;
   readonly port: number;
-  readonly checks: () => readonly Check[];
+  /** All of them, and whether that is ready; a promise where others are asked. */
+  readonly checks: () => readonly Check[] | Promise<readonly Check[]>;
+  /** Whether these checks make it ready; without it, all of them must hold. */
+  readonly isReady?: (checks: readonly Check[]) => boolean;
   readonly metrics: () => Promise<string>;
   readonly metricsType: string;
-  readonly calls: () => readonly CallView[];
+  readonly calls: () => readonly CallView[] | Promise<readonly CallView[]>;
 }
 
 export interface Health {
@@ -39,17 +42,24 @@ export const startHealth = async (options: HealthOptions): Promise<Health> => {
     };
     const json = (status: number, value: unknown): void =>
       send(status, 'application/json', `${JSON.stringify(value)}\n`);
+    const later = <Value>(look: () => Value | Promise<Value>, use: (value: Value) => void): void => {
+      Promise.resolve(look()).then(use, () => json(500, { code: 'look-failed' }));
+    };
     if (request.method !== 'GET') return json(405, { code: 'method-not-allowed' });
     switch (request.url) {
       case '/live':
         return json(200, { live: true });
       case '/ready': {
-        const checks = options.checks();
-        const ready = checks.every((check) => check.ok);
-        return json(ready ? 200 : 503, { ready, checks });
+        const { isReady = (checks) => checks.every((check) => check.ok) } = options;
+        later(options.checks, (checks) => {
+          const ready = isReady(checks);
+          json(ready ? 200 : 503, { ready, checks });
+        });
+        return;
       }
       case '/calls':
-        return json(200, { calls: options.calls() });
+        later(options.calls, (calls) => json(200, { calls }));
+        return;
       case '/metrics':
         options.metrics().then(
           (text) => send(200, options.metricsType, text),

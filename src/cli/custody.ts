@@ -16,6 +16,7 @@ import { createLog } from '../log.js';
 import { storeOf, vaultKeysOf } from '../open-vault.js';
 import { redisOf } from '../options.js';
 import { VaultError } from '../vault/errors.js';
+import { journalsOf } from '../workers/worker-config.js';
 import { custodyJournalDir, withCustodyJournal } from './custody-journal.js';
 import { CommandError, columns, type Terminal } from './output.js';
 import { publisherKeysOf } from './publisher-keys.js';
@@ -83,7 +84,7 @@ const openParts = async (
   const parts: CustodyParts = {
     store: storeOf(config),
     escrow: sealed,
-    journals: [...new Set([config.journal.directory, ...config.custody.journals, ...flags.journals])],
+    journals: [...new Set([...journalsOf(config), ...config.custody.journals, ...flags.journals])],
     own: custodyJournalDir(config),
     readings: config.recording.vault.readings,
     spools: config.media.nodes.flatMap(({ spool }) => spool ?? []),

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.js';
+import { journalsOf } from '../workers/worker-config.js';
 import { evidenceMake, evidenceVerify } from './evidence.js';
 import { CommandError, type Terminal } from './output.js';
 
@@ -32,7 +33,7 @@ export const addEvidenceCommands = (program: Command, { terminal, load, withConf
     .description('everything the journal proves about one call, as one file that verifies anywhere')
     // Not a required argument: `evidence verify` would have to have it too.
     .argument('[call]', 'call id, as `sallyport calls --past` shows it')
-    .option('--journal <dir>', 'journal folder (default: that of the configuration); it is only read')
+    .option('--journal <dir>', 'journal folder (default: those of the configuration); it is only read')
     .option(
       '--countersigned <file>',
       'countersignatures besides those in the journal’s folder; several times',
@@ -45,7 +46,7 @@ export const addEvidenceCommands = (program: Command, { terminal, load, withConf
       return evidenceMake(
         {
           callId: call,
-          journal: journal ?? load(config === undefined ? {} : { config }).journal.directory,
+          journal: journal ?? journalsOf(load(config === undefined ? {} : { config })),
           countersigned: countersigned ?? [],
           out: out ?? null,
           vcon: vcon ?? null,

@@ -4,11 +4,13 @@ import { vconOf } from '../evidence/vcon.js';
 import { EvidenceError } from '../evidence/verify/codes.js';
 import { checkEvidence, exitCodeOf, type VerifyFlags } from '../evidence/verify/program.js';
 import { type Verified, verifyEvidence } from '../evidence/verify/verify.js';
+import { readJournal } from '../journal/read.js';
 import { type PublicKey, publicKeyOf } from '../journal/verify/signed.js';
 import { CommandError, type Terminal } from './output.js';
 
 export interface EvidenceFlags {
-  readonly journal: string;
+  /** The journals of all controllers the call can have been one of. */
+  readonly journal: string | readonly string[];
   readonly callId: string;
   readonly countersigned: readonly string[];
   /** Null: standard output. */
@@ -31,7 +33,8 @@ const told = async <T>(work: () => Promise<T>): Promise<T> => {
  */
 export const evidenceMake = (flags: EvidenceFlags, terminal: Terminal): Promise<void> =>
   told(async () => {
-    const bytes = await makeEvidence(flags);
+    const journal = await journalOf(flags.callId, [flags.journal].flat());
+    const bytes = await makeEvidence({ ...flags, journal });
     const verified = await verifyEvidence(bytes, {
       keys: [ownKey(bytes)],
       countersigners: [],
@@ -47,6 +50,21 @@ export const evidenceMake = (flags: EvidenceFlags, terminal: Terminal): Promise<
       terminal.err(madeText(flags.out, verified));
     }
   });
+
+/** The journal that has rows of the call; where none has, the first, which says so. */
+const journalOf = async (callId: string, journals: readonly string[]): Promise<string> => {
+  const [first = ''] = journals;
+  if (journals.length > 1) {
+    for (const dir of journals) {
+      try {
+        for await (const _row of readJournal(dir, { callId })) return dir;
+      } catch {
+        // What is wrong with it is told where the call is in no other.
+      }
+    }
+  }
+  return first;
+};
 
 /** The first key of the journal, as the bundle itself says it: enough to find out what it would show a reader who knows the key. */
 const ownKey = (bytes: Buffer): PublicKey => {

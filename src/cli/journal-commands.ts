@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.js';
+import { journalsOf } from '../workers/worker-config.js';
 import { journalShow, journalVerify, journalVerifyProof, type ShowOptions } from './journal.js';
 import {
   type CountersignFlags,
@@ -43,8 +44,15 @@ export const addJournalCommands = (program: Command, shared: Shared): void => {
     .command('journal')
     .description('verify and read the journal; its keys, heads, proofs and countersignatures');
   const withDir = (command: Command): Command =>
-    withConfig(command).argument('[dir]', 'journal folder (default: that of the configuration)');
-  const dirOf = (dir: string | undefined, flags: Flags): string => dir ?? load(flags).journal.directory;
+    withConfig(command).argument('[dir]', 'journal folder (default: those of the configuration)');
+  const dirsOf = (dir: string | undefined, flags: Flags): readonly string[] =>
+    dir === undefined ? journalsOf(load(flags)) : [dir];
+  const dirOf = (dir: string | undefined, flags: Flags): string => {
+    const [first = '', ...others] = dirsOf(dir, flags);
+    if (others.length === 0) return first;
+    const names = [first, ...others].join(', ');
+    throw new CommandError('journal-ambiguous', `there are several journals, name one of them: ${names}`, 2);
+  };
 
   withJson(withDir(journal.command('verify')))
     .description('prove that no row was changed, cut, reordered or dropped')
@@ -60,7 +68,7 @@ export const addJournalCommands = (program: Command, shared: Shared): void => {
         return journalVerifyProof(options.proof, options.key ?? [], json, terminal);
       const { key, shipped } = dir === undefined ? configured(load(options)) : {};
       const flags = { ...options, key: options.key ?? key ?? [], shipped: options.shipped ?? shipped };
-      return journalVerify(dirOf(dir, options), flags, json, terminal);
+      return journalVerify(dirsOf(dir, options), flags, json, terminal);
     });
   withJson(withDir(journal.command('show')))
     .description('print rows')
@@ -69,7 +77,7 @@ export const addJournalCommands = (program: Command, shared: Shared): void => {
     .option('--since <date>', 'only rows since then')
     .option('--last <count>', 'only the last rows')
     .action((dir: string | undefined, options: ShowOptions & Flags) =>
-      journalShow(dirOf(dir, options), options, options.json === true, terminal),
+      journalShow(dirsOf(dir, options), options, options.json === true, terminal),
     );
   addHeads(journal, shared, withDir, dirOf);
 };

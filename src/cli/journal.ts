@@ -2,11 +2,12 @@ import type { Config } from '../config/schema.js';
 import type { RowFilter } from '../journal/read.js';
 import { checkProof, type VerifyFlags, verificationText, verifyOptions } from '../journal/verify/program.js';
 import { type VerifyOptions, verifyJournal } from '../journal/verify.js';
+import { journalsOf } from '../workers/worker-config.js';
 import { CommandError, columns, progress, type Terminal } from './output.js';
 import { standingRows } from './standing-rows.js';
 
-/** `journal verify`: reads every row, and says what is wrong. Exit code 2 where the journal was changed. */
-export const journalVerify = async (
+/** Reads every row, and says what is wrong. */
+const verifyOne = async (
   dir: string,
   flags: VerifyFlags,
   json: boolean,
@@ -18,6 +19,22 @@ export const journalVerify = async (
   bar.end();
   terminal.out(json ? JSON.stringify(result) : verificationText(dir, result));
   if (!result.ok) throw new CommandError('journal-not-verified', 'the journal does not verify', 2);
+};
+
+/**
+ * `journal verify` of one journal or of several: reads every row, and says what is wrong; what is wrong with one does not
+ * hide what is with another. Exit code 2 where a journal was changed.
+ */
+export const journalVerify = async (
+  dirs: string | readonly string[],
+  flags: VerifyFlags,
+  json: boolean,
+  terminal: Terminal,
+): Promise<void> => {
+  const wrong: unknown[] = [];
+  for (const dir of [dirs].flat())
+    await verifyOne(dir, flags, json, terminal).catch((error: unknown) => wrong.push(error));
+  if (wrong.length > 0) throw wrong[0];
 };
 
 /** `journal verify --proof`: one row and its proof, without the journal. */
@@ -48,8 +65,8 @@ export interface ShowOptions {
   readonly last: string | undefined;
 }
 
-/** `journal show`: the rows that stand. Those the journal took back are in its files, and in `journal verify`. */
-export const journalShow = async (
+/** The rows that stand. Those the journal took back are in its files, and in `journal verify`. */
+const showOne = async (
   dir: string,
   options: ShowOptions,
   json: boolean,
@@ -68,6 +85,20 @@ export const journalShow = async (
     } else print(row, json, terminal);
   }
   for (const row of kept) print(row, json, terminal);
+};
+
+/** `journal show` of one journal, or of several one after the other. */
+export const journalShow = async (
+  dirs: string | readonly string[],
+  options: ShowOptions,
+  json: boolean,
+  terminal: Terminal,
+): Promise<void> => {
+  const all = [dirs].flat();
+  for (const dir of all) {
+    if (all.length > 1) terminal.err(`journal ${dir}`);
+    await showOne(dir, options, json, terminal);
+  }
 };
 
 const print = (
@@ -106,7 +137,7 @@ interface CdrBody {
   readonly spool?: { readonly state?: unknown } | null;
 }
 
-/** `calls --past`: the CDRs of the journal as a table. */
+/** `calls --past`: the CDRs of all controllers' journals as a table. */
 export const pastCalls = async (
   config: Config,
   last: string | undefined,
@@ -115,10 +146,16 @@ export const pastCalls = async (
 ): Promise<void> => {
   const bound = last === undefined ? 50 : countOf(last);
   const kept: { at: string; body: CdrBody }[] = [];
-  for await (const row of standingRows(config.journal.directory, { kinds: ['cdr'] })) {
-    kept.push(row as { at: string; body: CdrBody });
-    if (kept.length > bound) kept.shift();
+  for (const dir of journalsOf(config)) {
+    const last: typeof kept = [];
+    for await (const row of standingRows(dir, { kinds: ['cdr'] })) {
+      last.push(row as { at: string; body: CdrBody });
+      if (last.length > bound) last.shift();
+    }
+    kept.push(...last);
   }
+  kept.sort((left, right) => (left.at < right.at ? -1 : left.at > right.at ? 1 : 0));
+  kept.splice(0, Math.max(0, kept.length - bound));
   if (json) {
     for (const row of kept) terminal.out(JSON.stringify(row));
     return;

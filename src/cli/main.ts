@@ -50,7 +50,7 @@ import { addRegistryCommands } from './registry-commands.js';
 import { retentionText } from './retention.js';
 import { addRetentionCommands } from './retention-commands.js';
 import { addReviewCommands } from './review-commands.js';
-import { run, runLocal } from './run.js';
+import { run, runAgent, runLocal } from './run.js';
 import { addStatementCommands } from './statement-commands.js';
 
 const terminal = processTerminal;
@@ -83,8 +83,12 @@ withConfig(program.command('run'))
   )
   .action(async (options: { config?: string; local: boolean }) => {
     const config = load(options);
-    await (options.local ? runLocal(config, terminal) : run(config, terminal));
+    await (options.local ? runLocal(config, terminal) : run(config, () => load(options), terminal));
   });
+
+withConfig(program.command('agent'))
+  .description('run the SIP agent alone, for controllers that connect to `sip.application`')
+  .action((options: { config?: string }) => runAgent(load(options), terminal));
 
 program
   .command('demo')

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { maxByLength, maxWhyLength } from '../api/control-request.js';
 import { storeOf } from '../open-vault.js';
 import { createLocalStore } from '../vault/local-store.js';
+import { journalsOf } from '../workers/worker-config.js';
 import { type Shared, whoami } from './control-commands.js';
 import { custodyJournalDir } from './custody-journal.js';
 import {
@@ -79,7 +80,7 @@ export const addRecordingsCommands = (program: Command, { terminal, load, withCo
       const options = {
         ...{ id, identity, why, by, out },
         readings: flags.readings ?? config?.recording.vault.readings ?? '',
-        journal: flags.journal ?? config?.journal.directory ?? null,
+        journal: flags.journal ?? (config === null ? null : journalsOf(config)),
         custody: flags.custody ?? (config === null ? null : custodyJournalDir(config)),
       };
       return recordingsDecrypt(options, deskOf(flags));

@@ -157,8 +157,8 @@ export interface DecryptOptions {
   readonly out: string;
   /** Journal of readings: nothing is read before its row is durable. */
   readonly readings: string;
-  /** The controller's journal, where it is on this machine; null where it is not. */
-  readonly journal: string | null;
+  /** The controllers' journals, where they are on this machine; null where none is. */
+  readonly journal: string | readonly string[] | null;
   /** Custody's journal, where it is on this machine: it says what is to be sealed. */
   readonly custody: string | null;
 }
@@ -190,9 +190,14 @@ interface CdrBody {
   readonly sealed?: { readonly manifestSha256?: unknown } | null;
 }
 
-/** What the controller's journal says of the manifest: it was written with this digest, another, or it says nothing. */
-const journalled = async (dir: string | null, found: Found): Promise<'same' | 'another' | 'unknown'> => {
-  if (dir === null) return 'unknown';
+/** What the controllers' journals say of the manifest: it was written with this digest, another, or it says nothing. */
+const journalled = async (dirs: readonly string[], found: Found): Promise<'same' | 'another' | 'unknown'> => {
+  const answers = await Promise.all(dirs.map((dir) => journalledIn(dir, found)));
+  if (answers.includes('same')) return 'same';
+  return answers.includes('another') ? 'another' : 'unknown';
+};
+
+const journalledIn = async (dir: string, found: Found): Promise<'same' | 'another' | 'unknown'> => {
   let answer: 'same' | 'another' | 'unknown' = 'unknown';
   try {
     for await (const { body } of readJournal(dir, { callId: found.manifest.callId, kinds: ['cdr'] })) {
@@ -251,7 +256,7 @@ const readJournalled = async (found: Found, options: DecryptOptions, desk: Recor
       identities: identities.map(({ recipient }) => recipient.text),
     });
     await refuseWhileSealing(desk.store, found, identities, await toBeSealed(options.custody, found));
-    const known = await journalled(options.journal, found);
+    const known = await journalled(options.journal === null ? [] : [options.journal].flat(), found);
     if (known === 'another') {
       throw new VaultError(
         'recording-changed',

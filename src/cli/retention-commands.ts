@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { maxByLength, maxWhyLength } from '../api/control-request.js';
+import { journalsOf } from '../workers/worker-config.js';
 import { type Shared, whoami } from './control-commands.js';
 import { type HoldsDesk, holdsAdd, holdsList, holdsRelease } from './holds.js';
 import { CommandError } from './output.js';
@@ -80,7 +81,7 @@ export const addRetentionCommands = (program: Command, { terminal, load, withCon
     );
   const roundDesk = (flags: Flags & { journal?: string[] }): RetentionDesk => {
     const desk = deskOf(flags);
-    return { ...desk, journals: flags.journal ?? [desk.config.journal.directory] };
+    return { ...desk, journals: flags.journal ?? journalsOf(desk.config) };
   };
   withJournals(retention.command('run'))
     .description('run one round now')

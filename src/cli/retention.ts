@@ -14,6 +14,7 @@ import { DAY_MS, HOUR_MS, type RetentionRules } from '../custody/retention/rules
 import { alarmOf, readStatus } from '../custody/retention/status.js';
 import type { Problem } from '../custody/retention/walk.js';
 import { storeOf } from '../open-vault.js';
+import { journalsOf } from '../workers/worker-config.js';
 import { exitCodes } from './control-client.js';
 import { custodyJournalDir, withCustodyJournal } from './custody-journal.js';
 import { toldRetention } from './holds.js';
@@ -34,7 +35,7 @@ export const roundPartsOf = (config: Config, journals?: readonly string[]): Roun
   return {
     store: storeOf(config),
     rules,
-    journals: journals ?? [config.journal.directory, ...config.custody.journals],
+    journals: journals ?? [...journalsOf(config), ...config.custody.journals],
     custody: {
       dir: custodyJournalDir(config),
       withJournal: (use) => withCustodyJournal(config, use),

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.js';
+import { journalsOf } from '../workers/worker-config.js';
 import { whoami } from './control-commands.js';
 import { listsNearMisses } from './near-misses.js';
 import { CommandError, type Terminal } from './output.js';
@@ -51,7 +52,7 @@ export const addReviewCommands = (program: Command, lists: Command, shared: Shar
   });
   const common = (flags: Flags, { config }: ReviewDesk) => ({
     plan: flags.plan,
-    journals: flags.journal ?? [config.journal.directory],
+    journals: flags.journal ?? journalsOf(config),
     by: () => flags.by ?? whoami(),
     showNumbers: flags.showNumbers === true,
   });

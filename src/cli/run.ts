@@ -3,11 +3,14 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { readListFiles } from '../lists/files.js';
 import { startLocal } from '../local.js';
-import { startSallyport } from '../main.js';
+import { startSallyport, version } from '../main.js';
 import { planOf } from '../options.js';
 import type { IncomingCall } from '../phones/incoming-call.js';
 import { createPhone, type Phone } from '../phones/sip-phone.js';
 import { fromRoot } from '../root.js';
+import { applicationAt, startOwnAgent } from '../sip-agent.js';
+import { leftBehind } from '../workers/worker-config.js';
+import { startWorkers, type WorkersEvent } from '../workers/workers.js';
 import { CommandError, type Terminal } from './output.js';
 import { retentionText } from './retention.js';
 
@@ -17,8 +20,61 @@ const untilStopped = (): Promise<void> =>
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
 
+/** What the parent of several processes tells goes to the log like all else: a line of JSON each. */
+const toldTo =
+  (terminal: Terminal) =>
+  (event: WorkersEvent): void =>
+    terminal.err(JSON.stringify({ time: new Date().toISOString(), ...event }));
+
+/** `run` with workers: the agent and the controllers as processes of their own, until a signal. SIGHUP restarts them in turn. */
+const runWorkers = async (config: Config, reload: () => Config, terminal: Terminal): Promise<void> => {
+  const workers = await startWorkers({ config, reload, tell: toldTo(terminal) });
+  terminal.err(
+    [
+      ...workers.sip.map((one) => `SIP      ${one.transport}  ${one.host}:${one.port}`),
+      `health   http://${config.http.address}:${workers.healthPort}/ready`,
+      `workers  ${config.controller.workers}; SIGHUP restarts them one after the other`,
+      retentionText(config),
+    ].join('\n'),
+  );
+  const restart = (): void => void workers.restart();
+  process.on('SIGHUP', restart);
+  await untilStopped();
+  process.removeListener('SIGHUP', restart);
+  terminal.err(
+    `stopping: up to ${config.controller.drainSeconds} s for calls in progress (signal again to end them now)`,
+  );
+  void untilStopped().then(() => workers.stop(0));
+  await workers.stop();
+};
+
+/** `agent`: the SIP agent alone, for controllers that connect to `sip.application`. */
+export const runAgent = async (config: Config, terminal: Terminal): Promise<void> => {
+  const { agent, application } = config.sip;
+  if (agent !== 'embedded' || application === undefined)
+    throw new CommandError(
+      'no-application',
+      'the agent alone needs sip.application, and sip.agent: embedded',
+      2,
+    );
+  const own = await startOwnAgent(config, applicationAt(application), {}, version);
+  terminal.err(
+    [
+      ...own.sip.map((one) => `SIP      ${one.transport}  ${one.host}:${one.port}`),
+      `waits    for controllers on 127.0.0.1:${own.at.port}`,
+    ].join('\n'),
+  );
+  await untilStopped();
+  await own.stop();
+};
+
 /** `run`: the controller in the foreground, on servers that run elsewhere. */
-export const run = async (config: Config, terminal: Terminal): Promise<void> => {
+export const run = async (config: Config, reload: () => Config, terminal: Terminal): Promise<void> => {
+  if (config.controller.workers > 0) return runWorkers(config, reload, terminal);
+  if (leftBehind(config).length > 0)
+    terminal.err(
+      'workers that are not configured any more left calls: run with them once, and they are closed',
+    );
   const sallyport = await startSallyport(config);
   terminal.err(listening(sallyport, config));
   await untilStopped();

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.js';
 import { periodHelp } from '../statement/period.js';
+import { journalsOf } from '../workers/worker-config.js';
 import { custodyJournalDir } from './custody-journal.js';
 import { CommandError, type Terminal } from './output.js';
 import { makeAndWrite, verifyWritten } from './statement.js';
@@ -40,7 +41,7 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
     .option('--facility <name>', 'calls of this facility only')
     .option(
       '--journal <folders...>',
-      'journal folders, one of each controller (default: that of the configuration)',
+      'journal folders, one of each controller (default: those of the configuration)',
     )
     .option(
       '--custody <folders...>',
@@ -56,7 +57,7 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
       }
       // Journals that were named are all there is to read, so that the same ones make the same statement.
       const own = journal === undefined ? load(config === undefined ? {} : { config }) : null;
-      const journals = journal ?? (own === null ? [] : [own.journal.directory]);
+      const journals = journal ?? (own === null ? [] : journalsOf(own));
       const watched = own === null ? [] : [custodyJournalDir(own)].filter((dir) => existsSync(dir));
       const given = { ...flags, journals, custody: custody ?? watched, key, out };
       return makeAndWrite(given, version, Date.now(), terminal);

@@ -6,7 +6,7 @@ export const absolute = (config: Config, folder: string): Config => {
   const path = (text: string): string => (text.startsWith('./') ? resolve(folder, text) : resolve(text));
   const maybe = (text: string | undefined): string | undefined =>
     text === undefined ? undefined : path(text);
-  const { agent, tls } = config.sip;
+  const { agent, application, tls } = config.sip;
   const { heads } = config.journal;
   const { registry } = config;
   const { s3 } = config.recording.vault.store;
@@ -16,6 +16,7 @@ export const absolute = (config: Config, folder: string): Config => {
     sip: {
       ...config.sip,
       agent: agent === 'embedded' ? agent : { ...agent, secretFile: path(agent.secretFile) },
+      application: application && { ...application, secretFile: path(application.secretFile) },
       tls: tls && {
         ...tls,
         certFile: path(tls.certFile),

@@ -31,6 +31,7 @@ export const crossCheck = (config: Config): Crossed[] => {
     ...checkPeers(config),
     ...checkNodes(config),
     ...checkHeads(config),
+    ...checkWorkers(config),
     ...checkVault(config),
     ...checkRetention(config),
   );
@@ -187,5 +188,36 @@ const checkNodes = (config: Config): Crossed[] => {
       seen.set(key, i);
     }
   });
+  return problems;
+};
+
+/** The longest that is added to the name of a worker: `-w16`. */
+const WORKER_SUFFIX = 4;
+
+const checkWorkers = ({ controller, sip, canaries, media }: Config): Crossed[] => {
+  const { workers, name } = controller;
+  const problems: Crossed[] = [];
+  if (workers > 0 && name.length > 64 - WORKER_SUFFIX)
+    problems.push({
+      path: ['controller', 'name'],
+      message: 'is too long for workers, whose names it begins',
+    });
+  const fewest = Math.min(
+    ...(['recorded', 'private'] as const).map(
+      (pool) => media.nodes.filter((node) => node.pool === pool).length,
+    ),
+  );
+  // Two controllers of one node would take each other's commands for a stranger's, and attest it no more.
+  if (workers > fewest)
+    problems.push({
+      path: ['controller', 'workers'],
+      message: 'each worker needs a media node of each pool for itself',
+    });
+  // A drachtio-server gives a test call to any of them, and only the first knows what to look for.
+  if (workers > 1 && canaries !== undefined && sip.agent !== 'embedded')
+    problems.push({
+      path: ['controller', 'workers'],
+      message: 'with test calls (canaries) several workers need the embedded agent',
+    });
   return problems;
 };

@@ -40,6 +40,22 @@ const controller = z
       .max(7200)
       .default(30)
       .describe('How long calls may go on after SIGTERM before they are ended.'),
+    workers: z
+      .int()
+      .min(0)
+      .max(16)
+      .default(0)
+      .describe(
+        'Processes that take calls, on one agent in a process of its own (docs/scaling.md); 0 for everything in one process. `maxCalls` is of each.',
+      ),
+    restartSeconds: z
+      .number()
+      .min(0)
+      .max(7200)
+      .default(1800)
+      .describe(
+        'How long the calls of one worker may go on in a rolling restart (SIGHUP) before they are ended.',
+      ),
     maxUnwrittenCdrs: z
       .int()
       .min(0)
@@ -64,7 +80,7 @@ const agent = z
     }),
   ])
   .default('embedded')
-  .describe('`embedded` for the agent within this process, or where a drachtio-server listens.');
+  .describe('`embedded` for our own agent, or where a drachtio-server listens.');
 
 const sip = z
   .strictObject({
@@ -85,6 +101,15 @@ const sip = z
       ])
       .describe(
         'Where the embedded agent listens. Without meaning for a drachtio-server, which has its own configuration.',
+      ),
+    application: z
+      .strictObject({
+        port: port.default(9022).describe('TCP port on 127.0.0.1.'),
+        secretFile: path.describe('File that holds the secret, alone on its first line.'),
+      })
+      .optional()
+      .describe(
+        'Where `sallyport agent` takes controllers. With it no other command starts an agent: `run` connects there. For an embedded agent only.',
       ),
     realm: digestText
       .default('sallyport')

@@ -5,7 +5,7 @@ import { type BencodeDict, dictAt, integerAt } from './bencode.js';
  * both pools, a supervisor's ear on recorded nodes. Whatever a node counted beyond what we sent came from somebody
  * else. A node counts a command once however often its datagram came, and counts one that failed too (measured).
  *
- * Several controllers that share a node would take each other's commands for foreign ones.
+ * Several controllers that share a node would take each other's commands for foreign ones: each has nodes of its own.
  */
 const counters = {
   'start recording': 'totalstartreccount',

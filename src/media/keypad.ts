@@ -11,6 +11,8 @@ export interface KeypadOptions {
   readonly host: string;
   /** 0: any free one; `address` then says which. */
   readonly port: number;
+  /** Another process listens there for several of us and hands on what comes: `report` takes it. */
+  readonly elsewhere?: boolean;
 }
 
 export interface KeypadCounters {
@@ -107,7 +109,7 @@ export class Keypad {
 
   /** Rejects with the system's error where the address cannot be had. */
   async open(): Promise<void> {
-    if (this.#socket !== null) return;
+    if (this.#socket !== null || this.#options.elsewhere === true) return;
     const { host, port } = this.#options;
     const socket = dgram.createSocket(isIPv6(host) ? 'udp6' : 'udp4');
     await new Promise<void>((resolve, reject) => {
@@ -146,6 +148,11 @@ export class Keypad {
     this.#socket?.close();
     this.#socket = null;
     this.#calls.clear();
+  }
+
+  /** A report that came to whoever listens in our place, from that address. */
+  report(bytes: Buffer, from: string): void {
+    if (this.#options.elsewhere === true) this.#take(bytes, from);
   }
 
   #take(bytes: Buffer, from: string): void {

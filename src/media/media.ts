@@ -67,6 +67,8 @@ export interface MediaPools extends SpokenMedia {
   status(): MediaStatus;
   /** The latest attestation of each node that was looked at. */
   attestations(): readonly NodeAttestation[];
+  /** Hands in a key's report that another process received; only where the keypad is `elsewhere`. */
+  keyReport(bytes: Buffer, from: string): void;
   /** Where keys are received and what came of them; null without a keypad. The address is null before `start`. */
   keypad(): {
     readonly address: { host: string; port: number } | null;
@@ -193,6 +195,7 @@ export const createMedia = (options: MediaOptions): MediaPools => {
       const nodes = inOrder(recordedNodes, recordedUsable);
       return onFirst(nodes, (node) => begun(new RecordedCall(node, callId, offer, parts)));
     },
+    keyReport: (bytes, from) => keypad?.report(bytes, from),
     keypad: () => (keypad === null ? null : { address: keypad.address, counters: keypad.counters }),
     async start(): Promise<void> {
       await keypad?.open();

@@ -1,5 +1,6 @@
+import type { JsonObject } from '../call/ports.js';
 import { asSipError, headerOf, plain, wrap } from './drachtio-messages.js';
-import type { SrfClient, SrfDialog } from './drachtio-types.js';
+import type { SrfDialog } from './drachtio-types.js';
 import { type Headers, reasonHeader } from './refusal.js';
 import type { ByeReason, InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
 import { traceOfDialog } from './trace.js';
@@ -8,7 +9,8 @@ import { traceOfDialog } from './trace.js';
 export interface AgentLink {
   /** Resolves when the connection is there, or is being closed for good. */
   whenUp(): Promise<void>;
-  client(): SrfClient;
+  /** BYE in a dialog by its id, or by all that it is made of where the agent that knew it is gone. Never rejects. */
+  end(trace: JsonObject, reason: string): Promise<unknown>;
 }
 
 /** Requests kept for a listener that is attached in the same turn; beyond them the far end is asked to wait. */
@@ -133,25 +135,16 @@ const requestIn = (
 
 /** BYE; over a connection made since where the dialog's own is gone, for ids outlive connections (facts 4). */
 const byeIn = async (dialog: SrfDialog, link: AgentLink, headers: Headers): Promise<void> => {
-  if (!dialog.socket.destroyed) {
-    await new Promise<void>((resolve) => {
-      try {
-        // ENODIALOG on BYE glare is the ordinary case (facts: drachtio 11.4).
-        dialog.destroy({ headers: plain(headers) }, () => resolve());
-      } catch {
-        resolve();
-      }
-    });
+  if (dialog.socket.destroyed) {
+    const trace = traceOfDialog(dialog);
+    await link.whenUp();
+    if (trace !== null) await link.end(trace, headers.Reason ?? reasonHeader({ code: 'agent-lost' }));
     return;
   }
-  await link.whenUp();
   await new Promise<void>((resolve) => {
     try {
-      const request = { method: 'BYE', stackDialogId: dialog.id, headers: plain(headers) };
-      link.client().request(request, (error, bye) => {
-        if (error !== null && error !== undefined) resolve();
-        else bye?.on('response', () => resolve());
-      });
+      // ENODIALOG on BYE glare is the ordinary case (facts: drachtio 11.4).
+      dialog.destroy({ headers: plain(headers) }, () => resolve());
     } catch {
       resolve();
     }

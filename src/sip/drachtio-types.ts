@@ -70,6 +70,15 @@ export interface SrfClient {
     },
     done: (error: unknown, request: SrfRequest | undefined) => void,
   ): void;
+  /** Throws where there is no such route. */
+  removeRoute(verb: string): void;
+  readonly mapServer: Map<SrfDialog['socket'], SrfServer>;
+  readonly wp: { send(socket: SrfDialog['socket'], message: string): string };
+}
+
+/** One connection of the library to an agent, and what waits for the answers to it. */
+interface SrfServer {
+  readonly pendingRequests: Map<string, (tokens: readonly string[]) => void>;
 }
 
 export interface SrfInstance {
@@ -77,6 +86,7 @@ export interface SrfInstance {
     host: string;
     port: number;
     secret: string;
+    tags?: readonly string[];
     enablePing?: boolean;
     pingInterval?: number;
     reconnect?: { retryMaxDelay: number };

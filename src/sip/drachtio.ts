@@ -12,7 +12,7 @@ import {
 } from './drachtio-messages.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './drachtio-types.js';
 import { answerEarlyUpdate, ReliableAnswers } from './early.js';
-import type { Headers } from './refusal.js';
+import { type Headers, reasonHeader } from './refusal.js';
 import {
   type Accepted,
   type IncomingInvite,
@@ -28,11 +28,16 @@ export interface DrachtioOptions {
   readonly host: string;
   readonly port: number;
   readonly secret: string;
+  /** By which the agent tells us from other controllers it serves; it may have none. */
+  readonly tags?: readonly string[];
   readonly onInvite: (invite: IncomingInvite) => void;
   /** Status for an OPTIONS from anyone: 200 or 503. */
   readonly health: (source: Source) => { readonly status: number; readonly phrase: string };
   readonly onState: (state: 'up' | 'down', why: string) => void;
 }
+
+/** How long a far end may take to answer once the agent is back. */
+const lostMs = 2000;
 
 const refusedMethods = ['message', 'subscribe', 'publish', 'register', 'notify', 'refer', 'info', 'update'];
 const allow = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE';
@@ -59,27 +64,54 @@ export class Drachtio {
 
   /** Resolves when the agent has accepted us; rejects at the deadline. */
   connect(deadlineMs: number): Promise<void> {
-    const { host, port, secret } = this.#options;
+    const { host, port, secret, tags } = this.#options;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new SipError('agent-unreachable')), deadlineMs);
       this.#waiting.push(() => {
         clearTimeout(timer);
         resolve();
       });
-      // Without retryMaxDelay the library's backoff is unbounded (facts: drachtio 11.11).
+      // Without retryMaxDelay the library's backoff is unbounded (facts: drachtio 11.11). Parties of the calls that were up
+      // when the agent went are told only once we are back: on loopback trying often costs nothing.
       this.#srf.connect({
         host,
         port,
         secret,
+        ...(tags === undefined ? {} : { tags }),
         enablePing: true,
         pingInterval: 5000,
-        reconnect: { retryMaxDelay: 1000 },
+        reconnect: { retryMaxDelay: 250 },
       });
     });
   }
 
   get up(): boolean {
     return this.#up;
+  }
+
+  /**
+   * Asks for no more new calls, nor to be asked whether we take any. Resolves once none can be on its way to us: the
+   * agent answers in the order it is asked in, and what it had handed to us is here before its answer. Never rejects;
+   * without an answer it resolves after `deadlineMs`.
+   */
+  leave(deadlineMs = 2000): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, deadlineMs);
+      const done = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      try {
+        const { client } = this.#srf._app;
+        for (const method of ['invite', 'options']) client.removeRoute(method);
+        const [[socket, server] = []] = client.mapServer;
+        if (socket === undefined || server === undefined) done();
+        else server.pendingRequests.set(client.wp.send(socket, 'ping'), done);
+      } catch {
+        // Without a connection nobody sends us anything.
+        done();
+      }
+    });
   }
 
   close(): void {
@@ -187,6 +219,7 @@ export class Drachtio {
     started: (trace: JsonObject) => void = () => undefined,
   ): OutgoingInvite {
     let sent: SrfRequest | null = null;
+    let trace: JsonObject | null = null;
     const reliable = new ReliableAnswers();
     let cancelWith: Headers | null = null;
     const cancel = (headers: Headers): void => {
@@ -197,7 +230,11 @@ export class Drachtio {
         // The connection is gone; the outcome's own bound ends the wait.
       }
     };
-    const outcome = new Promise<Accepted>((resolve, reject) => {
+    const outcome = new Promise<Accepted>((resolve, fail) => {
+      const reject = (error: SipError): void => {
+        if (error.code === 'agent-lost' && trace !== null) void this.#cancelLater(trace);
+        fail(error);
+      };
       this.#pending.add(reject);
       try {
         this.#srf.createUAC(
@@ -207,7 +244,8 @@ export class Drachtio {
             cbRequest: (error, request) => {
               if (error !== null && error !== undefined) return;
               sent = request;
-              started(traceOfInvite(request, options.proxy));
+              trace = traceOfInvite(request, options.proxy);
+              started(trace);
               request.on('update', (update, response) => {
                 progress({ status: 0, header: (name) => headerOf(update, name) });
                 answerEarlyUpdate('our', update, response);
@@ -274,10 +312,17 @@ export class Drachtio {
     return end(this.#srf, trace, reason, deadlineMs);
   }
 
+  /** An INVITE that was out when the agent went: its successor knows nothing of it, and somebody's phone rings. */
+  async #cancelLater(trace: JsonObject): Promise<void> {
+    await this.#link.whenUp();
+    if (this.#up) await this.endLeft('invite', trace, reasonHeader({ code: 'agent-lost' }), lostMs);
+  }
+
   /** Dialogs outlive a connection: their BYE takes the one that is there (facts: drachtio 4). */
   readonly #link: AgentLink = {
     whenUp: () =>
       this.#up || this.#closing ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve)),
-    client: () => this.#srf._app.client,
+    end: (trace, reason) =>
+      this.#up ? this.endLeft('dialog', trace, reason, lostMs) : Promise.resolve('unsent'),
   };
 }

@@ -29,7 +29,12 @@ export interface CallTaker {
 }
 
 export interface EndpointOptions {
-  readonly agent: { readonly host: string; readonly port: number; readonly secret: string };
+  readonly agent: {
+    readonly host: string;
+    readonly port: number;
+    readonly secret: string;
+    readonly tags?: readonly string[];
+  };
   readonly trunks: readonly Trunk[];
   readonly clock: Clock;
   readonly emit: Emit;
@@ -100,6 +105,11 @@ export class SipEndpoint {
 
   get up(): boolean {
     return this.#drachtio.up;
+  }
+
+  /** Lets new calls go to the agent's other controllers; those under way stay ours. See `Drachtio.leave`. */
+  leave(): Promise<void> {
+    return this.#drachtio.leave();
   }
 
   stop(): void {

@@ -14,6 +14,8 @@ controller:
   maxCalls: 200
   ledger: /run/sallyport/ledger
   drainSeconds: 5
+  workers: 1
+  restartSeconds: 60
   maxUnwrittenCdrs: 10
 sip:
   agent:
@@ -24,6 +26,9 @@ sip:
     - transport: tcp
       address: 127.0.0.2
       port: 5070
+  application:
+    port: 9024
+    secretFile: ./agent-secret
   realm: phones.example.com
   tls:
     certFile: ./agent.crt
