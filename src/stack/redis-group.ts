@@ -1,7 +1,7 @@
 import { chown, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Child, startChild, untilReady } from './child.js';
-import { freeTcpPort } from './free-ports.js';
+import { quietTcpPort } from './free-ports.js';
 import { ownsPort } from './owns-port.js';
 import { placeFor } from './place.js';
 import { type RunningRedis, startRedis } from './redis.js';
@@ -70,7 +70,7 @@ const startSentinel = async (
   user: RunAs | null,
 ): Promise<RunningSentinel> => {
   const { dir, tidy } = await placeFor(wanted, user);
-  const port = await freeTcpPort(HOST);
+  const port = await quietTcpPort(HOST);
   const file = join(dir, 'sentinel.conf');
   // It writes what it learns into this very file.
   await writeFile(file, [`port ${port}`, `bind ${HOST}`, `dir ${dir}`, ...lines, ''].join('\n'), {
@@ -112,7 +112,9 @@ export const startRedisGroup = async (options: RedisGroupOptions): Promise<Runni
   try {
     for (let i = 0; i <= replicas; i++) {
       const more = [...args, ...replicaArgs(servers[0]?.port ?? null, replicaLogin)];
-      servers.push(await startRedis({ dir: join(dir, `server-${i}`), args: more }));
+      servers.push(
+        await startRedis({ dir: join(dir, `server-${i}`), port: await quietTcpPort(HOST), args: more }),
+      );
     }
     const lines = [
       `sentinel monitor ${name} ${HOST} ${servers[0]?.port} ${Math.floor(watching / 2) + 1}`,
