@@ -88,7 +88,8 @@ export const startRedisCluster = async (options: RedisClusterOptions): Promise<R
         ...['--cluster-port', String(node.bus), '--cluster-node-timeout', String(nodeTimeoutMs)],
         // The loss of one master is the loss of its facilities, not of all.
         ...['--cluster-require-full-coverage', 'no', '--repl-diskless-sync-delay', '0'],
-        ...(replicas === 0 ? [] : ['--min-replicas-to-write', '1', '--min-replicas-max-lag', '2']),
+        // With one replica alone a failover would leave a master that takes nothing.
+        ...(replicas < 2 ? [] : ['--min-replicas-to-write', '1', '--min-replicas-max-lag', '2']),
       ];
       servers.push(await startRedis({ dir: place.dir, port: node.port, args: [...own, ...args] }));
     }

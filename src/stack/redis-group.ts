@@ -57,9 +57,12 @@ const HOST = '127.0.0.1';
 /** Replicas say once a second how far they are; a master that hears of none for longer takes no writes. */
 const MAX_LAG_SECONDS = 2;
 
-const replicaArgs = (port: number | null, login: RedisLogin | undefined): string[] => [
-  ...['--repl-diskless-sync-delay', '0', '--min-replicas-to-write', '1'],
-  ...['--min-replicas-max-lag', String(MAX_LAG_SECONDS)],
+const replicaArgs = (replicas: number, port: number | null, login: RedisLogin | undefined): string[] => [
+  ...['--repl-diskless-sync-delay', '0'],
+  // With one replica alone a failover would leave a master that takes nothing.
+  ...(replicas < 2
+    ? []
+    : ['--min-replicas-to-write', '1', '--min-replicas-max-lag', String(MAX_LAG_SECONDS)]),
   ...(port === null ? [] : ['--replicaof', `${HOST} ${port}`]),
   ...(login === undefined ? [] : ['--masteruser', login.username, '--masterauth', login.password]),
 ];
@@ -111,7 +114,7 @@ export const startRedisGroup = async (options: RedisGroupOptions): Promise<Runni
   };
   try {
     for (let i = 0; i <= replicas; i++) {
-      const more = [...args, ...replicaArgs(servers[0]?.port ?? null, replicaLogin)];
+      const more = [...args, ...replicaArgs(replicas, servers[0]?.port ?? null, replicaLogin)];
       servers.push(
         await startRedis({ dir: join(dir, `server-${i}`), port: await quietTcpPort(HOST), args: more }),
       );
