@@ -58,7 +58,9 @@ const makeLists = (extraCaller: boolean): ListSet => {
 
 const dir = mkdtempSync(join(tmpdir(), 'bench-lists-'));
 const cluster = inCluster ? await startRedisCluster({ dir, nodeTimeoutMs: 60_000 }) : null;
-const servers = cluster?.servers ?? [await startRedis({ dir: join(dir, 'server') })];
+const servers = cluster?.servers ?? [
+  await startRedis({ dir: join(dir, 'server'), args: ['--repl-diskless-sync-delay', '0'] }),
+];
 const endpoint: RedisEndpoint =
   cluster === null
     ? { host: '127.0.0.1', port: servers[0]?.port ?? 0 }

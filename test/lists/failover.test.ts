@@ -240,7 +240,8 @@ t.test('Sentinel: an epoch that no replica had is missed, and nothing older is b
     one.on('error', () => {});
     await one.config('SET', 'min-replicas-to-write', '0');
   }
-  replica.freeze();
+  // Cut off from its master: what is published now it does not get. (One that is frozen gets it when it is thawed.)
+  await atReplica.call('REPLICAOF', '127.0.0.1', '1');
   const refused = publishTo({ endpoint }, base([later, number(700)]));
   await t.rejects(refused, { code: 'not-replicated' }, 'a publication waits for a replica');
   t.equal(opened.lists.epoch()?.id, before, 'and nothing became visible');
@@ -250,7 +251,6 @@ t.test('Sentinel: an epoch that no replica had is missed, and nothing older is b
   const [plain, fresh] = [new Probe(t, opened, ordinary), new Probe(t, opened, number(700))];
   await beats.stop();
   await master.kill();
-  replica.thaw();
   await until('another master', () => otherMaster(dying, master), longMs);
   await until('the step back is noticed', () => opened.alarms().includes('lists-disarmed'), longMs);
   const why = opened.events.flatMap((event) => (event.event === 'lists-disarmed' ? [event.why] : []));
