@@ -36,7 +36,7 @@ export interface ShardOptions {
   readonly deadlineMs: number;
   readonly verifyEveryMs: number;
   readonly pollEveryMs: number;
-  /** True where Redis may put another server in the place of this one. */
+  /** True where sentinels say which server it is. */
   readonly replicated: boolean;
   /** How many shards there are: all of them verify with the time one may take. */
   readonly shards: number;
@@ -55,6 +55,7 @@ const verifyShare = 20;
 /** And at most this share while the lists are disarmed. */
 const retryShare = 3;
 const headBytes = 8192;
+const leaveEveryMs = 2_000;
 
 /** Listed wins over absent and over unknown too: both lists only ever refuse. */
 const joined = <E>(answer: Answer<E>, ordered: readonly E[]): Answer<E> =>
@@ -87,6 +88,7 @@ export class ListShard {
   #verifiedMono = Number.NEGATIVE_INFINITY;
   #verifyEveryMs: number;
   #retryMs = 0;
+  #leftMono = Number.NEGATIVE_INFINITY;
 
   constructor(options: ShardOptions) {
     const { trusted, snapshot, clock, maxListAgeMs, maxFutureMs } = options;
@@ -189,6 +191,7 @@ export class ListShard {
   #judge(verified: VerifiedEpoch | null, head: Probe, heartbeat: Probe): Judgement {
     const judged = this.#arming.judge(verified, head, heartbeat);
     if (judged.state === 'unknown' && judged.suspect !== null) this.#disarm(judged.suspect);
+    if (judged.state === 'unknown' && judged.why === 'stale') this.#leave();
     this.#why = judged.state === 'serve' ? null : (this.#arming.disarmed ?? judged.why);
     const served = this.#arming.verified?.head.epoch;
     if (judged.state === 'serve' && judged.headEpoch !== served) this.#wake();
@@ -196,15 +199,20 @@ export class ListShard {
     return judged;
   }
 
+  /** What says something too old may be a master that was replaced and does not know it: another one is looked for. */
+  #leave(): void {
+    const now = this.#options.clock.mono();
+    if (!this.#options.replicated || now - this.#leftMono < leaveEveryMs) return;
+    this.#leftMono = now;
+    this.#lookups.reconnect();
+    this.#background.reconnect();
+  }
+
   #disarm(reason: string): void {
     this.#why = reason;
     if (!this.#arming.disarm(reason)) return;
     const { emit } = this.#options;
-    // It may be a master that was replaced and does not know it.
-    if (this.#options.replicated && reason === 'epoch-regressed') {
-      this.#lookups.reconnect();
-      this.#background.reconnect();
-    }
+    if (reason === 'epoch-regressed') this.#leave();
     emit({ event: 'lists-disarmed', why: reason });
     const alarm = reason === 'privileged-entry-missing' ? reason : 'lists-disarmed';
     emit({ event: 'alarm', alarm, callId: null, detail: reason });

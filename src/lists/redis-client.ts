@@ -64,7 +64,9 @@ const placeOf = (endpoint: RedisEndpoint): ClientOptions => {
     if (name !== undefined) options.name = name;
     if (sentinelUsername !== undefined) options.sentinelUsername = sentinelUsername;
     if (sentinelPassword !== undefined) options.sentinelPassword = sentinelPassword;
-    options.failoverDetector = true;
+    // Not the library's detector of failovers: its own connections to the sentinels outlive a client that is closed
+    // while they are made. The role is asked for instead (redis.ts), and what is too old is left (list-shard.ts).
+    options.failoverDetector = false;
     options.sentinelCommandTimeout = 300;
     options.sentinelRetryStrategy = retryDelay;
     // A master that was made a replica meanwhile: whoever asks it again asks another.

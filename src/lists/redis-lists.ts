@@ -95,7 +95,7 @@ class ShardedRedisLists implements RedisLists {
       deadlineMs,
       verifyEveryMs: options.verifyEveryMs ?? 5_000,
       pollEveryMs: options.pollEveryMs ?? 500,
-      replicated: redis.sentinels !== undefined || redis.cluster !== undefined,
+      replicated: redis.sentinels !== undefined,
       shards: this.#spaces.lists.length,
       inTurn: inTurns(),
       onArmed: (manifest: Manifest, news: boolean) => this.#onArmed(manifest, news),

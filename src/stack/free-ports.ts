@@ -58,6 +58,18 @@ export interface PortRange {
 const LOWEST = 10_000;
 const HIGHEST = 32_000;
 
+/** A free TCP port that the kernel gives to no outgoing connection before somebody listens on it. */
+export const quietTcpPort = async (host: string): Promise<number> => {
+  for (let tried = 0; tried < 200; tried++) {
+    const server = await listen(host, randomInt(LOWEST, HIGHEST));
+    if (server === null) continue;
+    const port = portOf(server);
+    await close(server);
+    return port;
+  }
+  throw new StackError('no-free-ports', `no TCP port is free on ${host} between ${LOWEST} and ${HIGHEST}`);
+};
+
 /**
  * Holds a free even range of UDP ports. The TCP port of the same number as the first one, held open by this
  * process, is the lock: it works between processes and a crash lets go of it.

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chown, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { untilReady } from './child.js';
-import { freeTcpPort } from './free-ports.js';
+import { quietTcpPort } from './free-ports.js';
 import { placeFor } from './place.js';
 import { type RunningRedis, startRedis } from './redis.js';
 import { askRedis } from './redis-ask.js';
@@ -66,7 +66,7 @@ export const startRedisCluster = async (options: RedisClusterOptions): Promise<R
   const user = await chooseUser(['redis']);
   const nodes: Node[] = [];
   for (let i = 0; i < masters * (1 + replicas); i++) {
-    const [port, bus] = [await freeTcpPort(HOST), await freeTcpPort(HOST)];
+    const [port, bus] = [await quietTcpPort(HOST), await quietTcpPort(HOST)];
     const id = randomBytes(20).toString('hex');
     nodes.push({ id, port, bus, master: i % masters, isMaster: i < masters });
   }
@@ -88,7 +88,8 @@ export const startRedisCluster = async (options: RedisClusterOptions): Promise<R
         ...['--cluster-port', String(node.bus), '--cluster-node-timeout', String(nodeTimeoutMs)],
         // The loss of one master is the loss of its facilities, not of all.
         ...['--cluster-require-full-coverage', 'no', '--repl-diskless-sync-delay', '0'],
-        ...(replicas === 0 ? [] : ['--min-replicas-to-write', '1', '--min-replicas-max-lag', '2']),
+        // With one replica alone a failover would leave a master that takes nothing.
+        ...(replicas < 2 ? [] : ['--min-replicas-to-write', '1', '--min-replicas-max-lag', '2']),
       ];
       servers.push(await startRedis({ dir: place.dir, port: node.port, args: [...own, ...args] }));
     }

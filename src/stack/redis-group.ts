@@ -1,7 +1,7 @@
 import { chown, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Child, startChild, untilReady } from './child.js';
-import { freeTcpPort } from './free-ports.js';
+import { quietTcpPort } from './free-ports.js';
 import { ownsPort } from './owns-port.js';
 import { placeFor } from './place.js';
 import { type RunningRedis, startRedis } from './redis.js';
@@ -57,9 +57,12 @@ const HOST = '127.0.0.1';
 /** Replicas say once a second how far they are; a master that hears of none for longer takes no writes. */
 const MAX_LAG_SECONDS = 2;
 
-const replicaArgs = (port: number | null, login: RedisLogin | undefined): string[] => [
-  ...['--repl-diskless-sync-delay', '0', '--min-replicas-to-write', '1'],
-  ...['--min-replicas-max-lag', String(MAX_LAG_SECONDS)],
+const replicaArgs = (replicas: number, port: number | null, login: RedisLogin | undefined): string[] => [
+  ...['--repl-diskless-sync-delay', '0'],
+  // With one replica alone a failover would leave a master that takes nothing.
+  ...(replicas < 2
+    ? []
+    : ['--min-replicas-to-write', '1', '--min-replicas-max-lag', String(MAX_LAG_SECONDS)]),
   ...(port === null ? [] : ['--replicaof', `${HOST} ${port}`]),
   ...(login === undefined ? [] : ['--masteruser', login.username, '--masterauth', login.password]),
 ];
@@ -70,7 +73,7 @@ const startSentinel = async (
   user: RunAs | null,
 ): Promise<RunningSentinel> => {
   const { dir, tidy } = await placeFor(wanted, user);
-  const port = await freeTcpPort(HOST);
+  const port = await quietTcpPort(HOST);
   const file = join(dir, 'sentinel.conf');
   // It writes what it learns into this very file.
   await writeFile(file, [`port ${port}`, `bind ${HOST}`, `dir ${dir}`, ...lines, ''].join('\n'), {
@@ -111,8 +114,10 @@ export const startRedisGroup = async (options: RedisGroupOptions): Promise<Runni
   };
   try {
     for (let i = 0; i <= replicas; i++) {
-      const more = [...args, ...replicaArgs(servers[0]?.port ?? null, replicaLogin)];
-      servers.push(await startRedis({ dir: join(dir, `server-${i}`), args: more }));
+      const more = [...args, ...replicaArgs(replicas, servers[0]?.port ?? null, replicaLogin)];
+      servers.push(
+        await startRedis({ dir: join(dir, `server-${i}`), port: await quietTcpPort(HOST), args: more }),
+      );
     }
     const lines = [
       `sentinel monitor ${name} ${HOST} ${servers[0]?.port} ${Math.floor(watching / 2) + 1}`,

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
@@ -240,7 +242,8 @@ t.test('Sentinel: an epoch that no replica had is missed, and nothing older is b
     one.on('error', () => {});
     await one.config('SET', 'min-replicas-to-write', '0');
   }
-  replica.freeze();
+  // Cut off from its master: what is published now it does not get. (One that is frozen gets it when it is thawed.)
+  await atReplica.call('REPLICAOF', '127.0.0.1', '1');
   const refused = publishTo({ endpoint }, base([later, number(700)]));
   await t.rejects(refused, { code: 'not-replicated' }, 'a publication waits for a replica');
   t.equal(opened.lists.epoch()?.id, before, 'and nothing became visible');
@@ -250,7 +253,6 @@ t.test('Sentinel: an epoch that no replica had is missed, and nothing older is b
   const [plain, fresh] = [new Probe(t, opened, ordinary), new Probe(t, opened, number(700))];
   await beats.stop();
   await master.kill();
-  replica.thaw();
   await until('another master', () => otherMaster(dying, master), longMs);
   await until('the step back is noticed', () => opened.alarms().includes('lists-disarmed'), longMs);
   const why = opened.events.flatMap((event) => (event.event === 'lists-disarmed' ? [event.why] : []));
@@ -296,6 +298,38 @@ t.test('Sentinel: a master that was frozen, replaced and thawed is never believe
   t.notOk(there.seen.has('allowed'), `asked directly: ${[...there.seen]}`);
   t.ok(onlyPrivate(here), `asked through the sentinels: ${[...here.seen]}`);
   for (const probe of privates) t.ok(onlyPrivate(probe), `counsel: ${[...probe.seen]}`);
+});
+
+t.test('Sentinel: a server that is no master is not asked, whoever names it', async (t) => {
+  const master = await freezing.master();
+  const replica = freezing.servers.find((one) => one !== master);
+  if (replica === undefined) throw new Error('no replica');
+  // A sentinel that knows no better.
+  const wrong = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      const port = String(replica.port);
+      for (const command of bytes.toString('latin1').split(/(?=\*\d+\r\n\$)/)) {
+        if (command.includes('get-master-addr-by-name'))
+          socket.write(`*2\r\n$9\r\n127.0.0.1\r\n$${port.length}\r\n${port}\r\n`);
+        else socket.write(command.includes('sentinels') ? '*0\r\n' : '+OK\r\n');
+      }
+    });
+  });
+  wrong.listen(0, '127.0.0.1');
+  await once(wrong, 'listening');
+  const address = wrong.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  t.teardown(async () => void wrong.close());
+  const endpoint = { name: freezing.name, failoverMs };
+  await beating(t, endpointOf(freezing));
+  const there = await open(t, { ...endpoint, host: replica.host, port: replica.port });
+  await until('the replica itself would answer', () => there.lists.armed().armed, longMs);
+  const opened = await open(t, { ...endpoint, sentinels: [{ host: '127.0.0.1', port }] });
+  const plain = new Probe(t, opened, ordinary);
+  await sleep(1_500);
+  await plain.stop();
+  t.same([...plain.seen], ['unknown unreachable']);
 });
 
 t.test('Cluster: the loss of a master is that of its facilities, until a replica takes over', async (t) => {
