@@ -78,7 +78,8 @@ const anchorThere = async (
   await withDeadline('move-media', bounds.moveMs, joined.pause());
   // Text moves where both agreed to it; what one of them offered in vain is not offered again.
   const text = run.anchor?.carriesText === true;
-  const anchoring = media.anchorPrivate(run.callId, decision, joined.heard().caller, { text });
+  const also = { text, between: run.between };
+  const anchoring = media.anchorPrivate(run.callId, decision, joined.heard().caller, also);
   return withDeadline('move-media', bounds.anchorMs, anchoring, release);
 };
 

@@ -1,4 +1,5 @@
 import {
+  type Between,
   type Emit,
   type JsonObject,
   MediaError,
@@ -15,6 +16,7 @@ import { nobody } from './commands.js';
 import { Exchange } from './exchange.js';
 import type { Keypad } from './keypad.js';
 import type { CallFacts, MediaNode } from './node.js';
+import { holdsProtocols } from './protection.js';
 import {
   checkStreams,
   holdsEvents,
@@ -43,6 +45,7 @@ export interface CallParts {
 /** One call on one node: what calls of both pools can do. */
 export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice, 'release'> {
   readonly callId: CallId;
+  readonly between: Between;
   protected readonly home: Node;
   protected readonly turns = new Turns();
   protected readonly parts: CallParts;
@@ -56,17 +59,19 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   #lostWhy: string | null = null;
   #onLost: ((why: string) => void) | null = null;
 
-  constructor(home: Node, callId: CallId, offer: Sdp, parts: CallParts) {
+  constructor(home: Node, callId: CallId, offer: Sdp, between: Between, parts: CallParts) {
     this.home = home;
     this.callId = callId;
+    this.between = between;
     this.parts = parts;
-    this.exchange = new Exchange(home, callId, offer, this.check('caller', offer, 'offer').text);
+    const { sdp, text } = this.check('caller', offer, 'offer');
+    this.exchange = new Exchange(home, callId, between, sdp, text);
     this.#speech = new Speech({
       play: (to, file, times, wanted) =>
         this.inTurn(async () => (wanted() ? this.home.play(callId, to, file, times) : 'unwanted')),
       stop: (to) => this.inTurn(() => this.home.stopPlaying(callId, to), true),
     });
-    this.#tones = new ToneEar(home, callId, {
+    this.#tones = new ToneEar(home, callId, between, {
       checkPort: (of, sdp) => this.exchange.checkPort(of, sdp),
       rejoin: () => this.exchange.rejoin(),
     });
@@ -87,7 +92,10 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
 
   /** See `Anchored`. */
   replies(): JsonObject {
-    return this.#replies?.json() ?? { node: this.node, pool: this.home.pool };
+    return {
+      ...(this.#replies?.json() ?? { node: this.node, pool: this.home.pool }),
+      protection: { ...this.between },
+    };
   }
 
   /** What both agreed to last holds text. */
@@ -129,8 +137,8 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     return this.inTurn(() => this.exchange.receive());
   }
 
-  async readdress(party: Party, sdp: Sdp): Promise<void> {
-    const { text } = this.check(party, sdp, 'reanswer');
+  async readdress(party: Party, said: Sdp): Promise<void> {
+    const { sdp, text } = this.check(party, said, 'reanswer');
     await this.together(() => this.exchange.readdress(party, sdp, text));
   }
 
@@ -174,19 +182,19 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   }
 
   async reoffer(from: Party, said: Sdp): Promise<Sdp> {
-    const { text } = this.check(from, said, 'reoffer');
-    return this.together(() => this.exchange.reoffer(from, said, text));
+    const { sdp, text } = this.check(from, said, 'reoffer');
+    return this.together(() => this.exchange.reoffer(from, sdp, text));
   }
 
   async reanswer(from: Party, said: Sdp): Promise<Sdp> {
-    let text: PeerStreams['text'];
+    let streams: PeerStreams;
     try {
-      text = this.check(from, said, 'reanswer').text;
+      streams = this.check(from, said, 'reanswer');
     } catch (error) {
       await this.restore().catch(() => undefined);
       throw error;
     }
-    return this.together(() => this.exchange.reanswer(from, said, text));
+    return this.together(() => this.exchange.reanswer(from, streams.sdp, streams.text));
   }
 
   async restore(): Promise<void> {
@@ -222,7 +230,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   }
 
   protected check(party: Party, sdp: Sdp, use: SdpUse): PeerStreams {
-    const streams = checkStreams(sdp, use, this.parts.rules);
+    const streams = checkStreams(sdp, use, this.parts.rules, this.between[party]);
     const source = streams.audio;
     const known = this.#sources[party];
     if (!known.has(source) && known.size >= MAX_SOURCES) {
@@ -242,13 +250,13 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
 
   /** The called party's first answer, sent to the node by `send`: the description for the caller. */
   protected async firstAnswer(said: Sdp, send: (answer: Sdp) => Promise<string>): Promise<Sdp> {
-    const { text } = this.check('called', said, 'answer');
-    return this.together(() => this.exchange.firstAnswer(said, text, send));
+    const { sdp, text } = this.check('called', said, 'answer');
+    return this.together(() => this.exchange.firstAnswer(sdp, text, send));
   }
 
   /** A tag that is not ours is somebody who listens or plays into the call. */
   async #refuseForeignTags(): Promise<void> {
-    const { tags, listening } = await this.home.query(this.callId);
+    const { tags, listening, protocols } = await this.home.query(this.callId);
     const ears = this.ears();
     const foreign = (tag: string): boolean =>
       tag !== 'caller' &&
@@ -263,6 +271,8 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     ) {
       throw new MediaError('unexpected-recording', 'foreign-tag');
     }
+    // The last look before anybody hears anything: nothing goes out unprotected that was promised to be protected.
+    if (!holdsProtocols(protocols, this.between)) throw new MediaError('node-error', 'protection-differs');
   }
 
   async #release(): Promise<MediaTotals | null> {

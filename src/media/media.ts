@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { type Clock, type Emit, MediaError, type Sdp, type TextToo } from '../call/ports.js';
+import { type AnchorFor, type Between, type Clock, type Emit, MediaError, type Sdp } from '../call/ports.js';
 import type { SpokenMedia } from '../call/talk.js';
 import type { Monitored, Private } from '../core/decision.js';
 import type { CallId, WallMs } from '../core/leg.js';
@@ -12,6 +12,7 @@ import type { MediaNode } from './node.js';
 import { defaultTiming, type MediaNodeOptions, type NodeTiming } from './node-options.js';
 import { PrivateCall } from './private-call.js';
 import { PrivateNode } from './private-node.js';
+import { plain } from './protection.js';
 import { RecordedCall } from './recorded-call.js';
 import { RecordedNode } from './recorded-node.js';
 import { checkStreams, peerRules } from './sdp-in.js';
@@ -168,30 +169,35 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     await call.begin();
     return call;
   };
-  const onPrivate = (callId: CallId, offer: Sdp): Promise<PrivateCall> => {
-    checkStreams(offer, 'offer', rules);
+  const onPrivate = (callId: CallId, offer: Sdp, between: Between): Promise<PrivateCall> => {
+    checkStreams(offer, 'offer', rules, between.caller);
     const nodes = inOrder(privateNodes, (node) => node.usable);
-    return onFirst(nodes, (node) => begun(new PrivateCall(node, callId, offer, parts)));
+    return onFirst(nodes, (node) => begun(new PrivateCall(node, callId, offer, between, parts)));
   };
 
   return {
-    async anchorLobby(callId: CallId, offer: Sdp): Promise<LobbyCall> {
-      return new LobbyCall(await onPrivate(callId, offer));
+    async anchorLobby(callId: CallId, offer: Sdp, { between = plain }: AnchorFor = {}): Promise<LobbyCall> {
+      return new LobbyCall(await onPrivate(callId, offer, between));
     },
     async anchorPrivate(
       callId: CallId,
       decision: Private,
       offer: Sdp,
-      { text }: TextToo = { text: true },
+      { text = true, between = plain }: AnchorFor = {},
     ): Promise<PrivateCall> {
       if (decision.verdict !== 'private') throw new MediaError('node-error', 'wrong-decision');
-      return onPrivate(callId, text ? offer : withoutText(offer));
+      return onPrivate(callId, text ? offer : withoutText(offer), between);
     },
-    async anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp): Promise<RecordedCall> {
+    async anchorRecorded(
+      callId: CallId,
+      decision: Monitored,
+      offer: Sdp,
+      { between = plain }: AnchorFor = {},
+    ): Promise<RecordedCall> {
       if (decision.verdict !== 'monitored') throw new MediaError('node-error', 'wrong-decision');
-      checkStreams(offer, 'offer', rules);
+      checkStreams(offer, 'offer', rules, between.caller);
       const nodes = inOrder(recordedNodes, recordedUsable);
-      return onFirst(nodes, (node) => begun(new RecordedCall(node, callId, offer, parts)));
+      return onFirst(nodes, (node) => begun(new RecordedCall(node, callId, offer, between, parts)));
     },
     keypad: () => (keypad === null ? null : { address: keypad.address, counters: keypad.counters }),
     async start(): Promise<void> {

@@ -1,4 +1,4 @@
-import { MediaError, type MediaTotals, type Party } from '../call/ports.js';
+import { type Between, MediaError, type MediaTotals, type Party } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
 import type { Pool } from './attestation.js';
 import { Attester } from './attester.js';
@@ -44,6 +44,8 @@ export interface CallFacts {
   readonly listening: readonly string[];
   /** The tags each party's sound goes to, unless it is blocked. */
   readonly hearers: Readonly<Record<Party, readonly string[]>>;
+  /** The transport of each party's streams, where all have the same; null where the node names none, or several. */
+  readonly protocols: Readonly<Record<Party, string | null>>;
   readonly packets: number;
   readonly totals: MediaTotals;
 }
@@ -94,7 +96,14 @@ const readFacts = (reply: BencodeDict): CallFacts => {
     const subscribers = dictAt(tags, party)?.subscribers;
     return isList(subscribers) ? subscribers.map((row) => (isDict(row) ? String(row.tag) : '')) : [];
   };
+  const protocols = (party: Party): string | null => {
+    const medias = dictAt(tags, party)?.medias;
+    const rows = isList(medias) ? medias.filter(isDict) : [];
+    const [first, ...more] = new Set(rows.map(({ protocol }) => protocol));
+    return typeof first === 'string' && more.length === 0 ? first : null;
+  };
   return {
+    protocols: { caller: protocols('caller'), called: protocols('called') },
     hearers: { caller: hearers('caller'), called: hearers('called') },
     tags: Object.keys(tags ?? {}),
     listening: Object.keys(tags ?? {}).filter(listens),
@@ -205,13 +214,15 @@ export abstract class MediaNode {
     this.attester.callLeft();
   }
 
-  async offer(callId: CallId, from: Party, again: boolean, sdp: string): Promise<string> {
-    return this.sdpOf(await this.command(offerCommand(callId, from, again, sdp, this.mediaAddress)));
+  async offer(callId: CallId, from: Party, again: boolean, sdp: string, between: Between): Promise<string> {
+    const to = between[otherParty(from)];
+    return this.sdpOf(await this.command(offerCommand(callId, from, again, sdp, this.mediaAddress, to)));
   }
 
   /** `from` is the party that answers. */
-  async answer(callId: CallId, from: Party, sdp: string): Promise<string> {
-    return this.sdpOf(await this.command(answerCommand(callId, from, sdp, this.mediaAddress)));
+  async answer(callId: CallId, from: Party, sdp: string, between: Between): Promise<string> {
+    const to = between[otherParty(from)];
+    return this.sdpOf(await this.command(answerCommand(callId, from, sdp, this.mediaAddress, to)));
   }
 
   /** Stops sound and keys between the parties. */
@@ -226,9 +237,17 @@ export abstract class MediaNode {
   }
 
   /** Joins a party with nobody (see ToneEar): what the node answers the party, whose port stays. */
-  async joinNobody(callId: CallId, party: Party, said: string, ofNobody: string): Promise<string> {
-    await this.command(offerToNobodyCommand(callId, party, said, this.mediaAddress));
-    return this.sdpOf(await this.command(answerOfNobodyCommand(callId, party, ofNobody, this.mediaAddress)));
+  async joinNobody(
+    callId: CallId,
+    party: Party,
+    said: string,
+    ofNobody: string,
+    between: Between,
+  ): Promise<string> {
+    const { mediaAddress: address } = this;
+    await this.command(offerToNobodyCommand(callId, party, said, address));
+    const answer = answerOfNobodyCommand(callId, party, ofNobody, address, between[party]);
+    return this.sdpOf(await this.command(answer));
   }
 
   /** Listens to the tones of a party that is joined with nobody. It hears nothing of the other party. */

@@ -189,7 +189,7 @@ const nodeSdp = (more: readonly string[] = [], address = '192.0.2.200'): string 
   ].join('\r\n');
 
 t.test('what goes out is built of known lines, with our origin', async (t) => {
-  const party = new PartyDescriptions('192.0.2.200');
+  const party = new PartyDescriptions('192.0.2.200', 'rtp');
   const first = party.next(
     nodeSdp(['a=candidate:1 1 UDP 1 10.0.0.1 5000 typ host', 'a=rtpmap:96 opus/48000']),
   );
@@ -208,7 +208,7 @@ t.test('what goes out is built of known lines, with our origin', async (t) => {
 t.test('what the node must not send does not go out', async (t) => {
   const next = (text: string): string => {
     try {
-      return new PartyDescriptions('192.0.2.200').next(text).text;
+      return new PartyDescriptions('192.0.2.200', 'rtp').next(text).text;
     } catch (error) {
       return error instanceof MediaError ? `${error.code} ${error.detail}` : String(error);
     }
@@ -343,14 +343,14 @@ t.test('a description with the text of another one', async (t) => {
 });
 
 t.test('text that goes out is of a closed list too', async (t) => {
-  const party = new PartyDescriptions('192.0.2.200');
+  const party = new PartyDescriptions('192.0.2.200', 'rtp');
   const text = ['m=text 30010 RTP/AVP 98 99', ...written().slice(1), 'a=sendrecv', 'a=rtcp:30011'];
   const out = party.next(nodeSdp([...text, 'a=label:Alice', 'a=rtpmap:97 opus/48000', 'a=ptime:20']));
   t.strictSame([out.port, out.textPort], [30_000, 30_010]);
   t.equal(out.text.slice(out.text.indexOf('m=text')), [...text, ''].join('\r\n'));
   const next = (more: readonly string[], offer: string | null = null): string => {
     try {
-      return new PartyDescriptions('192.0.2.200').next(nodeSdp(more), offer).text;
+      return new PartyDescriptions('192.0.2.200', 'rtp').next(nodeSdp(more), offer).text;
     } catch (error) {
       return error instanceof MediaError ? `${error.code} ${error.detail}` : String(error);
     }
