@@ -214,11 +214,11 @@ const checkAll = (
   const streams = theStreams(session, textToo);
   const answering = use === 'answer' || use === 'reanswer';
   checkProtocol(streams.audio, protection);
+  if (streams.text !== null) checkProtocol(streams.text, protection);
   const sdp = withOwnKeys(text, protection, answering);
   checkCodecs(streams.audio, answering);
   const audio = checkAddress(session, streams.audio, use, rules);
   if (streams.text === null) return { sdp, audio, text: null };
-  checkProtocol(streams.text, protection);
   const formats = readTextFormats(text, session.media.indexOf(streams.text));
   const source = checkAddress(session, streams.text, use, rules);
   // What arrives from one port must be one stream.
