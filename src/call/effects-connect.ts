@@ -28,6 +28,7 @@ export const anchor = async (run: CallRun, decision: Connectable): Promise<CallE
     }
     run.anchor = made;
     made.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
+    made.onSilent?.((why) => run.feed({ type: 'media-silent', detail: why }));
     run.record.node = made.node;
     run.cameTo(made.node);
     noteDown(run, 'node', { node: made.node });

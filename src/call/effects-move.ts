@@ -92,6 +92,7 @@ const takeBothThere = async (
 ): Promise<void> => {
   const { bounds } = run.parts;
   anchor.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
+  anchor.onSilent?.((why) => run.feed({ type: 'media-silent', detail: why }));
   const answering = anchor.answer(decision, joined.heard().called);
   const forCaller = await withDeadline('move-media', bounds.armMs, answering);
   const caller = async (): Promise<void> => anchor.readdress('caller', await run.caller.reinvite(forCaller));

@@ -148,6 +148,11 @@ interface Anchored {
   replies?(): JsonObject;
   /** Calls back once when the node is found gone or restarted, or loses its attestation. */
   onLost(lost: (why: string) => void): void;
+  /**
+   * Calls back once where, in an open call nobody holds, one party or both have not been heard for too long, or the
+   * node has given the call up for that.
+   */
+  onSilent?(silent: (why: string) => void): void;
 }
 
 /** A call on a node that cannot record: there is nothing here to record, fork or listen with. */

@@ -15,7 +15,7 @@ import type { CallReplies } from './call-replies.js';
 import { nobody } from './commands.js';
 import { Exchange } from './exchange.js';
 import type { Keypad } from './keypad.js';
-import type { CallFacts, MediaNode } from './node.js';
+import type { CallFacts, CallOnNode, MediaNode } from './node.js';
 import { holdsProtocols } from './protection.js';
 import {
   checkStreams,
@@ -25,6 +25,7 @@ import {
   type PeerStreams,
   type SdpUse,
 } from './sdp-in.js';
+import { type Heard, Silence } from './silence.js';
 import { Speech } from './speech.js';
 import { ToneEar } from './tone-ear.js';
 import { Turns } from './turns.js';
@@ -58,12 +59,16 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   #replies: CallReplies | null = null;
   #lostWhy: string | null = null;
   #onLost: ((why: string) => void) | null = null;
+  #onSilent: ((why: string) => void) | null = null;
+  readonly #silence: Silence;
+  #open = false;
 
   constructor(home: Node, callId: CallId, offer: Sdp, between: Between, parts: CallParts) {
     this.home = home;
     this.callId = callId;
     this.between = between;
     this.parts = parts;
+    this.#silence = new Silence(home.silenceLimits);
     const { sdp, text } = this.check('caller', offer, 'offer');
     this.exchange = new Exchange(home, callId, between, sdp, text);
     this.#speech = new Speech({
@@ -110,7 +115,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
 
   /** Offers the caller's media to the node and blocks the call: nothing passes until `open`. */
   async begin(): Promise<void> {
-    this.#replies = this.home.enter(this.callId, { lost: (why) => this.#lost(why) });
+    this.#replies = this.home.enter(this.callId, this.#onNode());
     try {
       // Blocked before anything else is looked at, so that no way out of here leaves an open call.
       await this.inTurn(() => this.exchange.begin(() => this.home.block(this.callId)));
@@ -127,9 +132,12 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
       await this.#refuseForeignTags();
       await this.home.unblock(this.callId);
     });
+    this.#silence.begin(this.home.now());
+    this.#open = true;
   }
 
   async shut(): Promise<void> {
+    this.#open = false;
     await this.inTurn(() => this.home.block(this.callId), true);
   }
 
@@ -204,7 +212,9 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   async packets(): Promise<number | null> {
     if (this.#released !== null || this.#lostWhy !== null) return null;
     try {
-      return (await this.home.query(this.callId)).packets;
+      const { packets, heard } = await this.home.query(this.callId);
+      this.#heard(heard);
+      return packets;
     } catch (error) {
       this.#noteUnknown(error);
       return null;
@@ -223,6 +233,10 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     } else if (this.#released === null) {
       this.#onLost = lost;
     }
+  }
+
+  onSilent(silent: (why: string) => void): void {
+    this.#onSilent = silent;
   }
 
   sources(): { caller: readonly PeerSource[]; called: readonly PeerSource[] } {
@@ -276,7 +290,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   }
 
   async #release(): Promise<MediaTotals | null> {
-    this.#onLost = null;
+    this.#onLost = this.#onSilent = null;
     this.onKey(null);
     this.#speech.close('hushed');
     const closed = this.closing();
@@ -305,9 +319,49 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     this.#onLost = null;
   }
 
-  /** The node answers but does not know the call: it is another process than before. */
+  #onNode(): CallOnNode {
+    const isToBeHeard = (): boolean => this.#isToBeHeard;
+    return {
+      lost: (why) => this.#lost(why),
+      get isToBeHeard() {
+        return isToBeHeard();
+      },
+      isDue: (now) => this.#silence.isDue(now),
+      heard: (heard) => this.#heard(heard),
+      missing: () => this.#silent('node-timed-out'),
+    };
+  }
+
+  /** It is open, and neither holds it: whoever is not heard now is silent on the wire. */
+  get #isToBeHeard(): boolean {
+    const over = this.#released !== null || this.#lostWhy !== null;
+    return this.#open && !over && this.exchange.bothSpeak;
+  }
+
+  #heard(heard: Heard): void {
+    const now = this.home.now();
+    // Counted on, so that the packets of a hold are none of what comes after it.
+    const silent = this.#silence.note(heard, now);
+    if (!this.#isToBeHeard) this.#silence.begin(now);
+    else if (silent !== null) this.#silent(`silent-${silent}`);
+  }
+
+  #silent(why: string): void {
+    const tell = this.#onSilent;
+    this.#onSilent = null;
+    tell?.(why);
+  }
+
+  /**
+   * The node answers but does not know the call: it is another process than before, or it has given the call up because
+   * neither party was heard.
+   */
   #noteUnknown(error: unknown): void {
-    if (error instanceof MediaError && error.detail === 'call-unknown') this.#lost('call-unknown-to-node');
+    if (!(error instanceof MediaError && error.detail === 'call-unknown')) return;
+    const { bothMs } = this.home.silenceLimits;
+    const quiet = this.#isToBeHeard && this.#onSilent !== null && bothMs > 0;
+    if (quiet && this.#silence.quietFor(this.home.now()) >= bothMs / 2) this.#silent('node-timed-out');
+    else this.#lost('call-unknown-to-node');
   }
 
   /** As `inTurn`, for what the node is told of both parties: one that was joined with nobody is back first. */

@@ -1,5 +1,5 @@
 import type { Bencodable, BencodeDict } from './bencode.js';
-import { description, earTags, nobody } from './commands.js';
+import { description, earTags, MAX_LISTED, nobody } from './commands.js';
 import { protectionFlags } from './protection.js';
 
 /** The last doors before the nodes' sockets: closed lists of all that either kind of node may be sent. */
@@ -79,6 +79,7 @@ const privateCommands: Readonly<Record<string, Shape>> = {
   'play media': { 'call-id': text, 'from-tag': tag, file: prompt, 'repeat-times': times },
   'stop media': { 'call-id': text, 'from-tag': tag },
   query: { 'call-id': text },
+  list: { limit: same(MAX_LISTED) },
   delete: { 'call-id': text, 'from-tag': tag, 'delete-delay': same(0) },
 };
 

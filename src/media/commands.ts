@@ -173,6 +173,11 @@ export const unblockKeysCommand = (callId: CallId): BencodeDict => ({
   flags: ['all'],
 });
 
+/** As many calls as one datagram can name: an id of ours takes 30 bytes. */
+export const MAX_LISTED = 2000;
+/** The ids of the calls on the node, whoever's they are. */
+export const listCommand: BencodeDict = { command: 'list', limit: MAX_LISTED };
+
 export const queryCommand = (callId: CallId): BencodeDict => ({ command: 'query', 'call-id': callId });
 
 /**

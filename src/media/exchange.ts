@@ -2,7 +2,7 @@ import { type Between, MediaError, type Party, type Sdp, type TextStreams } from
 import type { CallId } from '../core/leg.js';
 import { otherParty } from './commands.js';
 import type { MediaNode } from './node.js';
-import { type PeerStreams, placeholderFor } from './sdp-in.js';
+import { type PeerStreams, placeholderFor, speaks } from './sdp-in.js';
 import { type OutgoingSdp, PartyDescriptions } from './sdp-out.js';
 import { answerTo, completed, textSection, withoutText, withTextOf } from './sdp-text.js';
 import { CallText } from './text-streams.js';
@@ -56,6 +56,7 @@ export class Exchange {
   #received: Received | null = null;
   #correction: Sdp | null = null;
   #agreed: Agreed | null = null;
+  #bothSpeak = false;
   #pending: Pending | null = null;
 
   constructor(home: MediaNode, callId: CallId, between: Between, offer: Sdp, text: Text) {
@@ -87,6 +88,11 @@ export class Exchange {
   /** The call's real-time text, once both parties were told of it. */
   get text(): TextStreams | null {
     return this.#text.streams;
+  }
+
+  /** Both have agreed to speak, and no offer is under way that may change it. */
+  get bothSpeak(): boolean {
+    return this.#bothSpeak && this.#pending === null;
   }
 
   get reoffered(): boolean {
@@ -241,6 +247,7 @@ export class Exchange {
 
   #agree(agreed: Agreed): void {
     this.#agreed = agreed;
+    this.#bothSpeak = speaks(agreed.offer) && speaks(agreed.answer);
     if (this.carriesText) this.#text.agreed();
   }
 

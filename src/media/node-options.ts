@@ -1,5 +1,6 @@
 import type { Clock, Emit } from '../call/ports.js';
 import type { NodeAttestation, Pool } from './attestation.js';
+import type { SilenceLimits } from './silence.js';
 
 export interface MediaNodeOptions {
   readonly name: string;
@@ -29,6 +30,8 @@ export interface NodeTiming {
   /** Pings in a row without a reply after which a node is down. */
   readonly lossThreshold: number;
   readonly attestMs: number;
+  /** When calls nobody is heard in are given up. Default: `defaultSilence`. */
+  readonly silence?: Partial<SilenceLimits>;
 }
 
 export const defaultTiming: NodeTiming = {

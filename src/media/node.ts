@@ -14,6 +14,8 @@ import {
   blockPartyKeysCommand,
   deleteCommand,
   hearTonesCommand,
+  listCommand,
+  MAX_LISTED,
   offerCommand,
   offerToNobodyCommand,
   otherParty,
@@ -31,9 +33,11 @@ import {
 import { ForeignCommands, type Settled } from './foreign-commands.js';
 import { NgSocket } from './ng-socket.js';
 import type { MediaNodeOptions, NodeCircumstances } from './node-options.js';
+import { type Heard, limitsOfSilence } from './silence.js';
+import { SilenceWatch, type WatchedCall } from './silence-watch.js';
 
 /** A call as its node sees it. */
-export interface CallOnNode {
+export interface CallOnNode extends WatchedCall {
   lost(why: string): void;
 }
 
@@ -47,6 +51,7 @@ export interface CallFacts {
   /** The transport of each party's streams, where all have the same; null where the node names none, or several. */
   readonly protocols: Readonly<Record<Party, string | null>>;
   readonly packets: number;
+  readonly heard: Heard;
   readonly totals: MediaTotals;
 }
 
@@ -66,7 +71,11 @@ const readReason = (reply: BencodeDict, command: Bencodable | undefined): MediaE
 
 const firstStream = (tag: BencodeDict | null): BencodeDict | null => {
   const medias = tag?.medias;
-  const media = isList(medias) ? medias[0] : undefined;
+  return streamOf(isList(medias) ? medias[0] : undefined);
+};
+
+/** The RTP stream of a media; RTCP is the one after it. */
+const streamOf = (media: Bencodable | undefined): BencodeDict | null => {
   const streams = isDict(media) ? media.streams : undefined;
   const stream = isList(streams) ? streams[0] : undefined;
   return isDict(stream) ? stream : null;
@@ -96,6 +105,11 @@ const readFacts = (reply: BencodeDict): CallFacts => {
     const subscribers = dictAt(tags, party)?.subscribers;
     return isList(subscribers) ? subscribers.map((row) => (isDict(row) ? String(row.tag) : '')) : [];
   };
+  const heard = (party: Party): number => {
+    const medias = dictAt(tags, party)?.medias;
+    const streams = (isList(medias) ? medias : []).map((media) => streamOf(media));
+    return streams.reduce((sum, one) => sum + (integerAt(dictAt(one, 'stats'), 'packets') ?? 0), 0);
+  };
   const protocols = (party: Party): string | null => {
     const medias = dictAt(tags, party)?.medias;
     const rows = isList(medias) ? medias.filter(isDict) : [];
@@ -107,6 +121,7 @@ const readFacts = (reply: BencodeDict): CallFacts => {
     hearers: { caller: hearers('caller'), called: hearers('called') },
     tags: Object.keys(tags ?? {}),
     listening: Object.keys(tags ?? {}).filter(listens),
+    heard: { caller: heard('caller'), called: heard('called') },
     packets: totals.packets.caller + totals.packets.called,
     totals,
   };
@@ -130,6 +145,7 @@ export abstract class MediaNode {
   readonly #calls = new Map<CallId, CallOnNode>();
   readonly #replies = new Map<string, CallReplies>();
   readonly #toReap = new Set<CallId>();
+  readonly #silence: SilenceWatch;
   #state: 'starting' | 'up' | 'down' = 'starting';
   #missed = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -159,6 +175,34 @@ export abstract class MediaNode {
       lost: (why) => this.attestationLost(why),
       up: () => this.#state === 'up',
     });
+    const node = this;
+    this.#silence = new SilenceWatch(
+      {
+        get up() {
+          return node.up;
+        },
+        calls: this.#calls,
+        now: () => circumstances.clock.mono(),
+        list: () => this.#list(),
+        hear: (callId) => this.#hear(callId),
+        look: () => this.attester.look(),
+      },
+      limitsOfSilence(timing.silence),
+    );
+  }
+
+  /** Milliseconds of a clock that only goes forward. */
+  now(): number {
+    return this.#circumstances.clock.mono();
+  }
+
+  get silenceLimits() {
+    return limitsOfSilence(this.#circumstances.timing.silence);
+  }
+
+  /** The node, or whoever heard of it, says that a call's media has died: it is looked for now. */
+  lookForSilence(): Promise<void> {
+    return this.#silence.look();
   }
 
   /** May take new calls. */
@@ -186,10 +230,12 @@ export abstract class MediaNode {
     if (this.#closed) return;
     this.#timer = setInterval(() => void this.#ping(), this.#circumstances.timing.pingMs);
     this.#timer.unref();
+    this.#silence.start();
   }
 
   close(): void {
     this.#closed = true;
+    this.#silence.close();
     if (this.#timer !== null) clearInterval(this.#timer);
     this.attester.close();
     this.#ng.close();
@@ -345,6 +391,27 @@ export abstract class MediaNode {
       throw error;
     } finally {
       settle(settled);
+    }
+  }
+
+  async #list(): Promise<ReadonlySet<string> | null> {
+    try {
+      const { result, calls } = await this.#send(listCommand, this.#ng);
+      // A list that is full may have left out any.
+      if (result !== 'ok' || !isList(calls) || calls.length >= MAX_LISTED) return null;
+      return new Set(calls.map(String));
+    } catch {
+      return null;
+    }
+  }
+
+  /** Null where it did not answer, or does not know the call: the list tells of those, and of no others. */
+  async #hear(callId: CallId): Promise<Heard | null> {
+    try {
+      const reply = await this.#send(queryCommand(callId), this.#ng);
+      return reply.result === 'ok' ? readFacts(reply).heard : null;
+    } catch {
+      return null;
     }
   }
 

@@ -273,6 +273,15 @@ export const nobodyFor = (description: string, family: 4 | 6): string =>
 /** A party sends its keys as events (RFC 4733): its description holds them among its formats. */
 export const holdsEvents = (description: string): boolean => eventsIn(parsed(description).media[0]) !== null;
 
+/** Its sound goes both ways: neither held in the new manner (RFC 3264 section 8.4) nor in the old one. */
+export const speaks = (description: string): boolean => {
+  const session = parsed(description);
+  const audio = session.media[0];
+  const address = (audio?.connection ?? session.connection)?.ip;
+  const direction = audio?.direction ?? session.direction ?? 'sendrecv';
+  return audio !== undefined && audio.port !== 0 && direction === 'sendrecv' && address !== '0.0.0.0';
+};
+
 const eventsIn = (audio: Stream | undefined): number | null => {
   const formats = String(audio?.payloads ?? '').split(' ');
   const events = audio?.rtp.find(
