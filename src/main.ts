@@ -99,7 +99,11 @@ const start = async (
   });
   const log = createLog(config.log.level);
   let controller: Controller | null = null;
-  const metrics = new Metrics(() => controller?.size ?? 0);
+  let nodes: MediaPools | null = null;
+  const metrics = new Metrics(
+    () => controller?.size ?? 0,
+    () => nodes?.status().nodes ?? [],
+  );
   let journalled: Emit = () => undefined;
   let supervised: Emit = () => undefined;
   const emit: Emit = (event) => {
@@ -123,6 +127,7 @@ const start = async (
   const canaries = await openCanaries(config, { journal: rows, emit, clock, identity });
   const heardBy = canaries === null ? null : identity.recipient;
   const { recorder, media } = await openMedia(config, clock, emit, rows, closers, heardBy);
+  nodes = media;
 
   const agent = await startAgentIfEmbedded(config, sipTimers, version);
   if (agent !== null) closers.push(() => agent.stop());
@@ -177,6 +182,7 @@ const start = async (
     emit,
     clock,
     config,
+    media,
     canaries,
   });
   supervised = (event) => {

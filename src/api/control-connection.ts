@@ -172,6 +172,9 @@ export class ControlConnection {
       case 'canaries':
         this.#look(id, command.command, () => ({ canaries: this.#options.control.canaries() }));
         return;
+      case 'nodes':
+        this.#look(id, command.command, () => ({ nodes: this.#options.control.nodes() }));
+        return;
       case 'follow':
         this.#follow(id);
         return;

@@ -16,6 +16,8 @@ export interface MediaNodeOptions {
   readonly spool?: string;
   /** The prompts' directory as this node sees it, absolute. Without it nothing can be said on this node. */
   readonly promptsRoot?: string;
+  /** How many calls it takes against the others of its pool, 1 to 1000. Default 100. */
+  readonly weight?: number;
   /** The address this node's key reports come from. Default: that of `ng`. */
   readonly keysFrom?: string;
   /** The one address that may appear in the SDP this node makes. */

@@ -135,6 +135,7 @@ export abstract class MediaNode {
   abstract readonly pool: Pool;
   readonly name: string;
   readonly mediaAddress: string;
+  readonly weight: number;
   readonly attester: Attester;
   readonly #circumstances: NodeCircumstances;
   readonly #ng: NgSocket;
@@ -161,6 +162,7 @@ export abstract class MediaNode {
     const { emit, timing } = circumstances;
     this.name = options.name;
     this.mediaAddress = options.mediaAddress;
+    this.weight = options.weight ?? 100;
     this.#promptsRoot = options.promptsRoot ?? null;
     this.#circumstances = circumstances;
     this.#gate = gate;

@@ -133,6 +133,7 @@ export const useTexts: Readonly<Record<string, string>> = {
   lockdown: 'Lockdown',
   suspension: 'Suspend a caller',
   review: 'Review of a claim or block',
+  drain: 'Take a media node out of service, or back',
   'canary-clear': 'Arm recording although test calls failed',
 };
 
