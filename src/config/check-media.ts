@@ -7,7 +7,17 @@ import type { Config } from './schema.js';
  */
 export const checkMedia = ({ trunks }: Config): Crossed[] => {
   const carriers = new Map(trunks.carriers.map((carrier) => [carrier.name, carrier]));
-  return trunks.facilities.flatMap((trunk, i) => {
+  const reserved = trunks.carriers.flatMap(({ only, media = 'rtp' }, i) =>
+    only === undefined || media === 'rtp'
+      ? []
+      : [
+          {
+            path: ['trunks', 'carriers', i, 'media'],
+            message: 'test calls use rtp: their phones know no keys',
+          },
+        ],
+  );
+  const mixed = trunks.facilities.flatMap((trunk, i) => {
     const kinds = trunk.carriers.flatMap((name) => {
       const carrier = carriers.get(name);
       // A number that is some carrier's alone goes to no other, so nothing falls from one to the other.
@@ -17,4 +27,5 @@ export const checkMedia = ({ trunks }: Config): Crossed[] => {
     const message = 'carriers-media-differ: the carriers of one trunk must all have the same media';
     return new Set(kinds).size > 1 ? [{ path, message }] : [];
   });
+  return [...reserved, ...mixed];
 };

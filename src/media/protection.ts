@@ -17,12 +17,10 @@ export const protocolOf: Readonly<Record<MediaProtection, string>> = {
 };
 
 /**
- * The one suite that is offered and taken: the mandatory one of RFC 4568. With one suite alone its key stays the same
- * for a party whatever the other one says; with several the node makes new keys for those nobody chose (measured).
+ * All suites of this node but AES_CM_128_HMAC_SHA1_80, the mandatory one of RFC 4568 and the only one that is offered and
+ * taken: with one suite alone its key stays the same for a party whatever the other one says; with several the node makes
+ * new keys for those nobody chose (measured). There is no way here to name the only one (`only-` came after 10.5).
  */
-export const SUITE = 'AES_CM_128_HMAC_SHA1_80';
-
-/** All the others this node knows; it has no way to name the only one (`only-` came after 10.5). */
 const otherSuites = [
   'AEAD_AES_256_GCM',
   'AEAD_AES_128_GCM',
