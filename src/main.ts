@@ -113,7 +113,11 @@ const start = async (
   });
   const log = createLog(config.log.level, undefined, among === null ? undefined : config.controller.name);
   let controller: Controller | null = null;
-  const metrics = new Metrics(() => controller?.size ?? 0);
+  let nodes: MediaPools | null = null;
+  const metrics = new Metrics(
+    () => controller?.size ?? 0,
+    () => nodes?.status().nodes ?? [],
+  );
   let journalled: Emit = () => undefined;
   let supervised: Emit = () => undefined;
   const emit: Emit = (event) => {
@@ -139,6 +143,7 @@ const start = async (
   closers.push(() => elsewhere?.close());
   const heardBy = canaries === null ? null : identity.recipient;
   const { recorder, media } = await openMedia(config, clock, emit, rows, closers, heardBy, among !== null);
+  nodes = media;
 
   const agent = among === null ? await startAgentIfEmbedded(config, sipTimers, version) : null;
   if (agent !== null) closers.push(() => agent.stop());
@@ -193,6 +198,7 @@ const start = async (
     emit,
     clock,
     config,
+    media,
     canaries,
   });
   supervised = (event) => {

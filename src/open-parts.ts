@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Clock, Emit, Journal, JsonObject } from './call/ports.js';
 import type { Config } from './config/schema.js';
 import { watchRetention } from './custody/retention/watch.js';
@@ -121,6 +121,17 @@ export const openLists = async (
   return { lists, orders, counters, callers };
 };
 
+const silenceOf = ({ media: { silence } }: Config) =>
+  silence === undefined
+    ? {}
+    : {
+        silence: {
+          bothMs: silence.bothSeconds * 1000,
+          oneMs: silence.oneSeconds * 1000,
+          pollMs: silence.everySeconds * 1000,
+        },
+      };
+
 export const openMedia = async (
   config: Config,
   clock: Clock,
@@ -165,16 +176,19 @@ export const openMedia = async (
   closers.push(() => clearInterval(looking));
   const { keypad } = config.media;
   const media = createMedia({
-    nodes: config.media.nodes.map(({ pid, pidFile, spool, prompts, ...node }) => ({
+    nodes: config.media.nodes.map(({ pid, pidFile, spool, prompts, weight, ...node }) => ({
       ...node,
       promptsRoot: resolve(prompts ?? config.prompts.directory ?? ownPrompts),
+      ...(weight === undefined ? {} : { weight }),
       ...(pid === undefined ? {} : { pid }),
       ...(pidFile === undefined ? {} : { pidFile }),
       ...(spool === undefined ? {} : { spool }),
     })),
     peerNetworks: config.media.peerNetworks,
     keypad: { host: keypad.address, port: keypad.port, elsewhere: keysElsewhere },
-    timing: { attestMs: config.media.attestSeconds * 1000 },
+    timing: { attestMs: config.media.attestSeconds * 1000, ...silenceOf(config) },
+    // Beside the orders that stand: this is one more of them, of this host's controllers alone.
+    drainedFile: join(dirname(config.lists.orders), 'drained-nodes.json'),
     emit,
     clock,
     onAttestation: (attestation) => journalledAttestation(rows, attestation as unknown as JsonObject),

@@ -74,6 +74,8 @@ export const facilityTrunksOf = ({ trunks, canaries }: Config): readonly Facilit
         addresses: [canaries.address],
         port: own.port,
         transports: ['udp' as const],
+        // Its test calls come from this host, by UDP, and their phones know no keys.
+        media: 'rtp' as const,
         caller: caller.from === 'pin' ? { from: 'from-user' as const } : caller,
         carriers: [canaries.carrier],
       },
@@ -121,6 +123,7 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       keepaliveSeconds: trunk.keepaliveSeconds,
       firstResponseMs: trunk.firstResponseSeconds * 1000,
       copyHeaders: trunk.copyHeaders,
+      media: trunk.media ?? 'rtp',
       reliableProvisionals: trunk.reliableProvisionals === true,
       ...(trunk.sessionTimer === undefined ? {} : { sessionTimer: trunk.sessionTimer }),
       ...(trunk.only === undefined ? {} : { only: trunk.only }),
@@ -159,6 +162,8 @@ export const surroundingsOf = (
     Object.entries(config.facilities).map(([name, facility]) => [name, new Set(facility.suspendedCallers)]),
   );
   const trunks = new Map(facilityTrunksOf(config).map((trunk) => [trunk.name, trunk]));
+  const carriers = new Map(config.trunks.carriers.map((trunk) => [trunk.name, trunk]));
+  const reserved = new Set(config.trunks.carriers.flatMap(({ only }) => only ?? []));
   const keysOf = new Map(config.trunks.carriers.map((trunk) => [trunk.name, trunk.keys]));
   return {
     of: ({ origin, caller }, now) => {
@@ -195,6 +200,18 @@ export const surroundingsOf = (
         recording: recording(origin.facility),
         text: phone?.textTelephone === true,
       };
+    },
+    between: ({ origin, dialled }) => {
+      const trunk = trunks.get(origin.trunk);
+      const number = 'key' in dialled ? dialled.key.e164 : null;
+      // Those the number may go to. They agree (checked with the configuration), and the dialer asks no other.
+      const [carrier] = (trunk?.carriers ?? []).flatMap((name) => {
+        const one = carriers.get(name);
+        if (one === undefined) return [];
+        const isOpen = one.only === undefined && (number === null || !reserved.has(number));
+        return isOpen || (number !== null && one.only?.includes(number) === true) ? [one] : [];
+      });
+      return { caller: trunk?.media ?? 'rtp', called: carrier?.media ?? 'rtp' };
     },
     conversation: ({ origin }) => {
       const trunk = trunks.get(origin.trunk);

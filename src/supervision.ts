@@ -4,6 +4,7 @@ import type {
   Control,
   ControlOutcome,
   FollowedEvent,
+  NodeView,
   OnOff,
   OrderView,
 } from './api/control.js';
@@ -21,6 +22,7 @@ import type { Config } from './config/schema.js';
 import { type CallId, type FacilityId, parseCallerId } from './core/leg.js';
 import { numberKeyText, parseListed } from './core/number.js';
 import type { SharedOrders } from './lists/orders.js';
+import type { MediaPools } from './media/media.js';
 import { facilityTrunksOf, planOf } from './options.js';
 import type { SupervisorDialer } from './sip/supervisor.js';
 
@@ -32,6 +34,7 @@ interface SupervisionParts {
   readonly emit: Emit;
   readonly clock: Clock;
   readonly config: Config;
+  readonly media: Pick<MediaPools, 'status' | 'drain'>;
   /** Null where the configuration has no test calls. */
   readonly canaries: Canaries | null;
 }
@@ -151,6 +154,25 @@ export class Supervision implements Control {
 
   noteCallers(change: CallersChange, by: string, why: string | null): Promise<ControlOutcome> {
     return this.#journalled('callers', null, by, { why, ...change }, async () => done());
+  }
+
+  nodes(): readonly NodeView[] {
+    return this.#parts.media.status().nodes;
+  }
+
+  async drainNode(node: string, state: OnOff, by: string, why: string): Promise<ControlOutcome> {
+    const { media } = this.#parts;
+    const known = media.status().nodes.find(({ name }) => name === node);
+    if (known === undefined) return refused('node-unknown', 'the configuration has no such media node');
+    if (known.drained === (state === 'on')) return done('it was so already');
+    return this.#journalled('drain', null, by, { why, node, pool: known.pool, state }, async () => {
+      media.drain(node, state === 'on');
+      if (state === 'off') return done();
+      // An order, and not a fault: who empties the last node of a pool is told what it means.
+      const { ready } = media.status();
+      if (!ready[known.pool]) return done(`no node of the ${known.pool} pool takes calls now`);
+      return done(`${known.calls} calls go on there`);
+    });
   }
 
   canaries(): readonly CanaryView[] {

@@ -175,6 +175,9 @@ export class ControlConnection {
       case 'canaries':
         this.#look(id, command.command, () => this.#options.control.canaries());
         return;
+      case 'nodes':
+        this.#look(id, command.command, () => this.#options.control.nodes());
+        return;
       case 'follow':
         this.#follow(id);
         return;
@@ -199,7 +202,7 @@ export class ControlConnection {
     }
   }
 
-  #look(id: RequestId, command: 'calls' | 'orders' | 'canaries', look: () => unknown): void {
+  #look(id: RequestId, command: 'calls' | 'orders' | 'canaries' | 'nodes', look: () => unknown): void {
     this.#whenThere(id, command, look, (value) => this.#send({ id, ok: true, result: { [command]: value } }));
   }
 

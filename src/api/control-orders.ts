@@ -3,7 +3,10 @@ import type { ControlOutcome, FarControl } from './control.js';
 import type { ControlCommand } from './control-request.js';
 
 /** A command that changes something, as opposed to one that only looks. */
-export type Order = Exclude<ControlCommand, { command: 'calls' | 'follow' | 'orders' | 'canaries' }>;
+export type Order = Exclude<
+  ControlCommand,
+  { command: 'calls' | 'follow' | 'orders' | 'canaries' | 'nodes' }
+>;
 
 /** The outcome of an order, with the call's whole id where it was about a call. */
 export type OrderOutcome = ControlOutcome & { readonly callId: string | null };
@@ -28,6 +31,8 @@ export const carryOut = async (control: FarControl, order: Order): Promise<Order
       return noCall(await control.suspend(order.caller, order.state, by, why));
     case 'review':
       return noCall(await control.review(order.number, order.verdict, by, why));
+    case 'drain':
+      return noCall(await control.drainNode(order.node, order.state, by, why));
     case 'canary-clear':
       return noCall(await control.clearCanary(order.facility, by, why));
     default: {

@@ -21,6 +21,8 @@ export type ControlCommand =
   | { readonly command: 'follow' }
   | { readonly command: 'orders' }
   | { readonly command: 'canaries' }
+  | { readonly command: 'nodes' }
+  | ({ readonly command: 'drain'; readonly node: string; readonly state: OnOff } & Signed)
   /** Null: of every facility. */
   | { readonly command: 'canary-run'; readonly facility: FacilityId | null }
   | ({ readonly command: 'canary-clear'; readonly facility: FacilityId } & Signed)
@@ -53,7 +55,8 @@ export interface RequestFault {
     | 'caller-invalid'
     | 'number-invalid'
     | 'verdict-invalid'
-    | 'change-invalid';
+    | 'change-invalid'
+    | 'node-invalid';
   readonly message: string;
 }
 
@@ -143,6 +146,7 @@ const commandOf = (fields: Fields): ControlCommand => {
     case 'follow':
     case 'orders':
     case 'canaries':
+    case 'nodes':
       only(fields);
       return { command };
     case 'end': {
@@ -163,6 +167,9 @@ const commandOf = (fields: Fields): ControlCommand => {
     case 'review':
       only(fields, 'number', 'verdict', 'by', 'why');
       return { command, ...reviewed(fields), ...signed(fields) };
+    case 'drain':
+      only(fields, 'node', 'state', 'by', 'why');
+      return { command, node: nodeOf(fields), state: stateOf(fields), ...signed(fields) };
     case 'canary-run':
       only(fields, 'facility');
       return { command, facility: (fields.facility ?? null) === null ? null : facilityOf(fields) };
@@ -209,6 +216,11 @@ const facilityOf = ({ facility }: Fields): FacilityId => {
   const parsed = typeof facility === 'string' ? parseFacilityId(facility) : null;
   if (parsed !== null) return parsed;
   throw new Refused('place-invalid', 'a facility is named as the configuration names it');
+};
+
+const nodeOf = ({ node }: Fields): string => {
+  if (typeof node === 'string' && /^[a-z0-9][a-z0-9-]{0,47}$/.test(node)) return node;
+  throw new Refused('node-invalid', 'a node is named as the configuration names it');
 };
 
 const stateOf = ({ state }: Fields): OnOff => {

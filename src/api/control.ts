@@ -27,6 +27,10 @@ export interface Control {
   review(numberText: string, verdict: 'clear', by: string, why: string): Promise<ControlOutcome>;
   /** Only journals that callers are about to be changed; who asked makes the change once this is done. */
   noteCallers(change: CallersChange, by: string, why: string | null): Promise<ControlOutcome>;
+  /** The media nodes and how they do. */
+  nodes(): readonly NodeView[];
+  /** `on`: the node takes no new calls, and those it has go on to their ends. */
+  drainNode(node: string, state: OnOff, by: string, why: string): Promise<ControlOutcome>;
   /** What test calls have shown, by facility. */
   canaries(): readonly CanaryView[];
   /** Begins the test calls of a facility, or of all (null), and resolves at once. */
@@ -38,10 +42,22 @@ export interface Control {
 type Later<Value> = Value | Promise<Value>;
 
 /** The same where the calls are other processes': also a look takes a while. Every `Control` is one. */
-export interface FarControl extends Omit<Control, 'calls' | 'orders' | 'canaries'> {
+export interface FarControl extends Omit<Control, 'calls' | 'orders' | 'nodes' | 'canaries'> {
   calls(): Later<readonly CallView[]>;
   orders(): Later<readonly OrderView[]>;
+  nodes(): Later<readonly NodeView[]>;
   canaries(): Later<readonly CanaryView[]>;
+}
+
+/** A media node, as operators see it. */
+export interface NodeView {
+  readonly name: string;
+  readonly pool: 'private' | 'recorded';
+  readonly up: boolean;
+  readonly attested: boolean;
+  readonly drained: boolean;
+  readonly weight: number;
+  readonly calls: number;
 }
 
 /** What is known of a facility's test calls: no number, no caller. Times are RFC 3339, UTC. */

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { AppEvent } from '../call/events.js';
+import type { NodeView } from './control.js';
 
 /** A metric as docs/metrics.md lists it. */
 export interface MetricDoc {
@@ -103,7 +104,20 @@ export class Metrics {
   );
   readonly #underWay: Gauge<string>;
 
-  constructor(callsUnderWay: () => number) {
+  constructor(callsUnderWay: () => number, nodes: () => readonly NodeView[] = () => []) {
+    this.#ofNodes('sallyport_media_node_calls', 'Calls on a media node.', nodes, ({ calls }) => calls);
+    this.#ofNodes(
+      'sallyport_media_node_weight',
+      'Its weight: how many of its pool’s calls it takes, against the others’.',
+      nodes,
+      ({ weight }) => weight,
+    );
+    this.#ofNodes(
+      'sallyport_media_node_drained',
+      '1 while a media node takes no new calls by order.',
+      nodes,
+      ({ drained }) => (drained ? 1 : 0),
+    );
     this.docs.push({
       name: 'sallyport_calls_under_way',
       type: 'gauge',
@@ -120,6 +134,25 @@ export class Metrics {
     });
     collectDefaultMetrics({ register: this.registry });
     void this.#underWay;
+  }
+
+  #ofNodes(
+    name: string,
+    help: string,
+    nodes: () => readonly NodeView[],
+    value: (node: NodeView) => number,
+  ): void {
+    const labelNames = ['node', 'pool'];
+    this.docs.push({ name, type: 'gauge', labels: labelNames, help });
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      collect() {
+        for (const node of nodes()) this.set({ node: node.name, pool: node.pool }, value(node));
+      },
+    });
   }
 
   observe(event: AppEvent): void {

@@ -13,7 +13,16 @@ import { lookAgain } from './look-again.js';
 import { meetOther } from './other-party.js';
 import type { CallParts } from './parts.js';
 import type { PinPad } from './pin-pad.js';
-import type { CalledLeg, CallerLeg, Dialling, FollowedRows, Joining, JsonObject, Party } from './ports.js';
+import type {
+  Between,
+  CalledLeg,
+  CallerLeg,
+  Dialling,
+  FollowedRows,
+  Joining,
+  JsonObject,
+  Party,
+} from './ports.js';
 import type {
   Conversation,
   KeysOfTrunks,
@@ -58,6 +67,8 @@ export class CallRun {
   mayHaveFlowed = false;
   /** The dialling was given up without an outcome: what still comes of it is hung up. */
   dialAbandoned = false;
+  /** How the media of the two legs is protected. */
+  readonly between: Between;
   /** The decision's row, until the journal is given it. */
   evidence: JsonObject | null = null;
   /** The carrier waits to hear whether its redirect is followed. */
@@ -106,12 +117,15 @@ export class CallRun {
     this.#startedMono = parts.clock.mono();
     this.#onEnded = onEnded;
     this.record.times.arrived = 0;
+    let between: Between = { caller: 'rtp', called: 'rtp' };
     let conversation: Conversation = { manner: { held: 'elsewhere' }, language: 'en' };
     try {
       conversation = parts.surroundings.conversation(caller.leg);
+      between = parts.surroundings.between(caller.leg);
     } catch (error) {
       this.#faultAtStart = codeOf(error);
     }
+    this.between = between;
     const { manner, language, keys } = conversation;
     this.keys = keys ?? { caller: 'auto', called: () => 'auto' };
     this.record.conversation.held = manner.held;

@@ -21,13 +21,14 @@ export const anchor = async (run: CallRun, decision: Connectable): Promise<CallE
     let made: SpokenPrivateAnchor | SpokenRecordedAnchor;
     // The pool follows from the decision's type: no value can send a private call to a node that records.
     if (decision.verdict === 'monitored') {
-      const work = media.anchorRecorded(run.callId, decision, offer);
+      const work = media.anchorRecorded(run.callId, decision, offer, { between: run.between });
       made = run.recorded = await timed(run, 'anchor', bounds.anchorMs, work, release);
     } else {
       made = await anchorPrivate(run, decision, release);
     }
     run.anchor = made;
     made.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
+    made.onSilent?.((why) => run.feed({ type: 'media-silent', detail: why }));
     run.record.node = made.node;
     run.cameTo(made.node);
     noteDown(run, 'node', { node: made.node });
@@ -55,7 +56,7 @@ const anchorPrivate = async (
     run.record.times.anchor = run.elapsed();
     return made;
   }
-  const work = parts.media.anchorPrivate(run.callId, decision, run.caller.offer);
+  const work = parts.media.anchorPrivate(run.callId, decision, run.caller.offer, { between: run.between });
   return timed(run, 'anchor', parts.bounds.anchorMs, work, release);
 };
 

@@ -78,7 +78,8 @@ const anchorThere = async (
   await withDeadline('move-media', bounds.moveMs, joined.pause());
   // Text moves where both agreed to it; what one of them offered in vain is not offered again.
   const text = run.anchor?.carriesText === true;
-  const anchoring = media.anchorPrivate(run.callId, decision, joined.heard().caller, { text });
+  const also = { text, between: run.between };
+  const anchoring = media.anchorPrivate(run.callId, decision, joined.heard().caller, also);
   return withDeadline('move-media', bounds.anchorMs, anchoring, release);
 };
 
@@ -91,6 +92,7 @@ const takeBothThere = async (
 ): Promise<void> => {
   const { bounds } = run.parts;
   anchor.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
+  anchor.onSilent?.((why) => run.feed({ type: 'media-silent', detail: why }));
   const answering = anchor.answer(decision, joined.heard().called);
   const forCaller = await withDeadline('move-media', bounds.armMs, answering);
   const caller = async (): Promise<void> => anchor.readdress('caller', await run.caller.reinvite(forCaller));

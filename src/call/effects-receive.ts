@@ -20,7 +20,7 @@ export const receiveCaller = async (run: CallRun): Promise<CallEvent> => {
     lobby = await withDeadline(
       'receive-caller',
       bounds.anchorMs,
-      media.anchorLobby(run.callId, run.caller.offer),
+      media.anchorLobby(run.callId, run.caller.offer, { between: run.between }),
       release,
     );
     run.cameTo(lobby.node);

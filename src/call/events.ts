@@ -87,7 +87,15 @@ export type AppEvent =
   | {
       readonly event: 'supervision';
       readonly callId: CallId | null;
-      readonly use: 'end' | 'listen' | 'lockdown' | 'suspension' | 'review' | 'callers' | 'canary-clear';
+      readonly use:
+        | 'end'
+        | 'listen'
+        | 'lockdown'
+        | 'suspension'
+        | 'review'
+        | 'callers'
+        | 'canary-clear'
+        | 'drain';
       readonly outcome: string;
     }
   // alarms: someone must look now

@@ -107,6 +107,12 @@ export type Party = 'caller' | 'called';
 /** A session description as text, already checked by the media adapter. */
 export type Sdp = string;
 
+/** How the media of one leg travels. Nothing is optional: what is named is what is used, or the call is refused. */
+export type MediaProtection = 'rtp' | 'srtp-sdes' | 'srtp-dtls';
+
+/** The same of both legs of a call. */
+export type Between = Readonly<Record<Party, MediaProtection>>;
+
 export interface MediaTotals {
   /** RTP packets the node received from each party. */
   readonly packets: { readonly caller: number; readonly called: number };
@@ -120,6 +126,8 @@ interface Anchored {
   readonly node: string;
   /** The offer for the called party: names only the node's addresses. */
   readonly offerForCalled: Sdp;
+  /** How each leg's media is protected; plain RTP where nothing is said. */
+  readonly between?: Between;
   /** Both parties have agreed to real-time text. */
   readonly carriesText?: boolean;
   /**
@@ -150,6 +158,11 @@ interface Anchored {
   replies?(): JsonObject;
   /** Calls back once when the node is found gone or restarted, or loses its attestation. */
   onLost(lost: (why: string) => void): void;
+  /**
+   * Calls back once where, in an open call nobody holds, one party or both have not been heard for too long, or the
+   * node has given the call up for that.
+   */
+  onSilent?(silent: (why: string) => void): void;
 }
 
 /** A call on a node that cannot record: there is nothing here to record, fork or listen with. */
@@ -196,8 +209,12 @@ export interface RecordedAnchor extends Anchored {
   text?(): TextStreams | null;
 }
 
-export interface TextToo {
-  readonly text: boolean;
+/** Circumstances of an anchor. */
+export interface AnchorFor {
+  /** Default: as it was offered. */
+  readonly text?: boolean;
+  /** Default: plain RTP on both legs. */
+  readonly between?: Between;
 }
 
 export type Anchor = PrivateAnchor | RecordedAnchor;
@@ -207,8 +224,8 @@ export interface Media {
    * Anchors on a node of the private pool. There is no way from here to the other pool. `text: false` where the call is
    * moved there and carries no text, whatever the caller once offered.
    */
-  anchorPrivate(callId: CallId, decision: Private, offer: Sdp, also?: TextToo): Promise<PrivateAnchor>;
-  anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp): Promise<RecordedAnchor>;
+  anchorPrivate(callId: CallId, decision: Private, offer: Sdp, also?: AnchorFor): Promise<PrivateAnchor>;
+  anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp, also?: AnchorFor): Promise<RecordedAnchor>;
 }
 
 export const mediaErrorCodes = [
@@ -403,4 +420,6 @@ export interface Surroundings {
   };
   /** Who holds the conversation of a call from there, and in which language it begins. */
   conversation(leg: Leg): Conversation;
+  /** How the media of both legs is protected: by the trunk the call comes by, and those it may go to. */
+  between(leg: Leg): Between;
 }

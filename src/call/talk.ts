@@ -6,6 +6,7 @@ import type { Dialled, NumberKey } from '../core/number.js';
 import type { Clip, Language } from '../core/prompt.js';
 import type { Usage } from '../core/usage.js';
 import type {
+  AnchorFor,
   Armed,
   JsonObject,
   Party,
@@ -15,7 +16,6 @@ import type {
   RecordingClaim,
   Sdp,
   SpoolFinding,
-  TextToo,
 } from './ports.js';
 
 /**
@@ -143,9 +143,19 @@ export interface SpokenRecordedAnchor extends RecordedAnchor, Omit<Voice, 'relea
 export type SpokenPrivateAnchor = PrivateAnchor & Omit<Voice, 'release'>;
 
 export interface SpokenMedia {
-  anchorLobby(callId: CallId, offer: Sdp): Promise<LobbyAnchor>;
-  anchorPrivate(callId: CallId, decision: Private, offer: Sdp, also?: TextToo): Promise<SpokenPrivateAnchor>;
-  anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp): Promise<SpokenRecordedAnchor>;
+  anchorLobby(callId: CallId, offer: Sdp, also?: AnchorFor): Promise<LobbyAnchor>;
+  anchorPrivate(
+    callId: CallId,
+    decision: Private,
+    offer: Sdp,
+    also?: AnchorFor,
+  ): Promise<SpokenPrivateAnchor>;
+  anchorRecorded(
+    callId: CallId,
+    decision: Monitored,
+    offer: Sdp,
+    also?: AnchorFor,
+  ): Promise<SpokenRecordedAnchor>;
 }
 
 // ---- recording

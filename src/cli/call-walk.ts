@@ -100,6 +100,7 @@ const eventsFor = (turn: number): readonly CallEvent[] => [
   { type: 'ended-by-staff' },
   { type: 'recording-lost', detail },
   { type: 'node-lost', detail },
+  { type: 'media-silent', detail },
   { type: 'shutdown' },
   { type: 'agent-lost' },
   { type: 'fault', detail },

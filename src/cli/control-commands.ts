@@ -16,6 +16,7 @@ import {
   suspendCaller,
 } from './control.js';
 import { exitCodes } from './control-client.js';
+import { drainNode, showNodes } from './nodes.js';
 import { CommandError, type Terminal } from './output.js';
 
 interface Flags {
@@ -124,6 +125,20 @@ export const addControlCommands = (program: Command, calls: Command, shared: Sha
     .description('clear a number: take back claims that hold it for review, and its called party’s block')
     .argument('<number>', 'the number, as it would be dialled')
     .action((number: string, flags: OrderFlags) => reviewNumber(number, signatureOf(flags), deskOf(flags)));
+  const nodes = program
+    .command('nodes')
+    .description('media nodes: show them, take one out of service, and put it back');
+  looking(nodes.command('show'))
+    .description('show every media node, its calls and its weight')
+    .action((flags: Flags) => showNodes(deskOf(flags)));
+  for (const [name, state, text] of [
+    ['drain', 'on', 'give a node no new calls; those it has go on to their ends'],
+    ['undrain', 'off', 'let a node take calls again'],
+  ] as const)
+    ordering(nodes.command(name))
+      .description(text)
+      .argument('<node>', 'the node, as the configuration names it')
+      .action((node: string, flags: OrderFlags) => drainNode(node, state, signatureOf(flags), deskOf(flags)));
   const canary = program
     .command('canary')
     .description('test calls that prove that private calls leave nothing and monitored ones are recorded');

@@ -1,6 +1,7 @@
 import { relative, resolve } from 'node:path';
 import { checkDialPlan, type DialPlan } from '../core/number.js';
 import { checkCanaries } from './check-canaries.js';
+import { checkMedia } from './check-media.js';
 import { checkPeers } from './check-peers.js';
 import { checkRetention } from './check-retention.js';
 import type { Config } from './schema.js';
@@ -29,6 +30,7 @@ export const crossCheck = (config: Config): Crossed[] => {
   problems.push(
     ...checkTrunks(config),
     ...checkPeers(config),
+    ...checkMedia(config),
     ...checkNodes(config),
     ...checkHeads(config),
     ...checkWorkers(config),

@@ -83,6 +83,17 @@ const keys = (whose: string) =>
       `How the ${whose} keys come, SIP INFO apart. \`events\`: as RTP events (RFC 4733); \`in-band\`: as tones in the sound; \`auto\`: as events where its side agrees to them, else as tones.`,
     );
 
+const media = (whose: string) =>
+  z
+    .enum(['rtp', 'srtp-sdes', 'srtp-dtls'])
+    .optional()
+    .describe(
+      `How ${whose} media is protected. What is named is required: nothing else is offered or taken. \`rtp\`, and without it: not at all; \`srtp-sdes\`: SRTP with keys in the description (RFC 4568), over TLS alone; \`srtp-dtls\`: SRTP with keys agreed on the media path (RFC 5764).`,
+    );
+
+/** Keys that travel in the description are nobody's secret where the signalling can be read (RFC 4568 section 7.1.1). */
+const needsTls = 'srtp-sdes-without-tls: keys in a description need TLS';
+
 const sessionTimer = z
   .strictObject({
     seconds: z
@@ -164,6 +175,7 @@ const facilityTrunk = z
       ),
     language: z.enum(['en', 'es']).default('en').describe('Language a conversation begins in.'),
     keys: keys('callers’'),
+    media: media('its calls’'),
     offerPrivateCall: z
       .boolean()
       .default(false)
@@ -216,6 +228,10 @@ const facilityTrunk = z
     path: ['tls'],
     message: 'a certificate proves nothing over another transport: transports must be [tls]',
   })
+  .refine((trunk) => trunk.media !== 'srtp-sdes' || trunk.transports.every((one) => one === 'tls'), {
+    path: ['media'],
+    message: `${needsTls}: transports must be [tls]`,
+  })
   .refine((trunk) => !trunk.onePhone || trunk.phoneHeader === undefined, {
     path: ['onePhone'],
     message: 'onePhone and phoneHeader exclude each other',
@@ -235,6 +251,7 @@ const carrierTrunk = z
       .optional()
       .describe('Only with `transport: tls`. Without it the certificate must hold `address`.'),
     keys: keys('called parties’'),
+    media: media('its calls’'),
     credentials: z
       .strictObject({
         realm: digestText.describe('Realm of its challenges. Others are not answered.'),
@@ -282,6 +299,10 @@ const carrierTrunk = z
   .refine((trunk) => trunk.tls === undefined || trunk.transport === 'tls', {
     path: ['tls'],
     message: 'only with transport: tls',
+  })
+  .refine((trunk) => trunk.media !== 'srtp-sdes' || trunk.transport === 'tls', {
+    path: ['media'],
+    message: `${needsTls}: transport must be tls`,
   })
   .describe('A trunk calls go to.');
 

@@ -186,6 +186,12 @@ const mediaNode = z
       .strictObject({ host: z.string().min(1).describe('Host.'), port: port.describe('Port.') })
       .describe('rtpengine’s CLI port, for attestation.'),
     mediaAddress: address.describe('The address its SDP names; no other may appear in what we send.'),
+    weight: z
+      .int()
+      .min(1)
+      .max(1000)
+      .optional()
+      .describe('How many calls it takes against the others of its pool; without it 100.'),
     prompts: path
       .optional()
       .describe('The prompts’ directory as this node sees it; without it, as this host does.'),
@@ -231,6 +237,28 @@ const media = z
       })
       .prefault({})
       .describe('Where the nodes report keys: their `--dtmf-log-dest`.'),
+    silence: z
+      .strictObject({
+        bothSeconds: z
+          .int()
+          .min(0)
+          .max(3600)
+          .default(45)
+          .describe(
+            'How long neither party may be heard; less than the nodes’ own `--timeout`. 0: for ever.',
+          ),
+        oneSeconds: z
+          .int()
+          .min(0)
+          .max(14_400)
+          .default(300)
+          .describe('How long one of them may not be heard while the other is. 0: for ever.'),
+        everySeconds: z.int().min(1).max(60).default(5).describe('How often a node is asked.'),
+      })
+      .optional()
+      .describe(
+        'When a call is ended because its media has died (`media-timeout`). A call on hold has none to die. Without it, as by default.',
+      ),
     attestSeconds: seconds(300).default(5).describe('How often each node is attested.'),
   })
   .describe('Media servers, in two pools that never mix.');

@@ -50,6 +50,7 @@ const claimStands = (state: LiveState): boolean => {
 const silencing: ReadonlySet<CallEvent['type']> = new Set([
   'caller-gone',
   'node-lost',
+  'media-silent',
   'agent-lost',
   'fault',
   'media-open-failed',

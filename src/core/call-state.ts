@@ -185,6 +185,8 @@ export type CallEvent =
   | { readonly type: 'ended-by-staff' }
   | { readonly type: 'recording-lost'; readonly detail: string }
   | { readonly type: 'node-lost'; readonly detail: string }
+  /** One party, or both, are heard no more on the wire, and nobody holds the call. */
+  | { readonly type: 'media-silent'; readonly detail: string }
   | { readonly type: 'shutdown' }
   /** The connection to the SIP agent broke: what it does with the dialogs is unknown, so both are hung up. */
   | { readonly type: 'agent-lost' }

@@ -70,6 +70,8 @@ const fatal = (state: LiveState, event: CallEvent): Ending | null => {
       return ending('internal-error', event.detail);
     case 'node-lost':
       return ending('node-lost', event.detail);
+    case 'media-silent':
+      return isUp(state) ? ending('media-timeout', event.detail) : null;
     case 'recording-lost':
       return isRecorded(state) ? ending('recording-lost', event.detail) : null;
     case 'called-gone':

@@ -41,6 +41,7 @@ export const endings = {
   'agent-lost': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   'ack-missing': row(408, 'Request Timeout', 102, 'failed', 'network'),
   'session-expired': row(408, 'Request Timeout', 102, 'completed', 'network'),
+  'media-timeout': row(408, 'Request Timeout', 102, 'completed', 'network'),
   'controller-crashed': row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   shutdown: row(503, 'Service Unavailable', 41, 'failed', 'ours', true),
   // The caller left before the call was up.

@@ -26,6 +26,7 @@ export const farewells: Readonly<Record<EndingCode, Farewell>> = {
   'agent-lost': silent,
   'ack-missing': silent,
   'session-expired': silent,
+  'media-timeout': silent,
   'controller-crashed': silent,
   shutdown: both('over-technical'),
   'caller-cancelled': silent,

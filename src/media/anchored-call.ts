@@ -1,4 +1,5 @@
 import {
+  type Between,
   type Emit,
   type JsonObject,
   MediaError,
@@ -14,7 +15,8 @@ import type { CallReplies } from './call-replies.js';
 import { nobody } from './commands.js';
 import { Exchange } from './exchange.js';
 import type { Keypad } from './keypad.js';
-import type { CallFacts, MediaNode } from './node.js';
+import type { CallFacts, CallOnNode, MediaNode } from './node.js';
+import { holdsProtocols } from './protection.js';
 import {
   checkStreams,
   holdsEvents,
@@ -23,6 +25,7 @@ import {
   type PeerStreams,
   type SdpUse,
 } from './sdp-in.js';
+import { type Heard, Silence } from './silence.js';
 import { Speech } from './speech.js';
 import { ToneEar } from './tone-ear.js';
 import { Turns } from './turns.js';
@@ -43,6 +46,7 @@ export interface CallParts {
 /** One call on one node: what calls of both pools can do. */
 export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice, 'release'> {
   readonly callId: CallId;
+  readonly between: Between;
   protected readonly home: Node;
   protected readonly turns = new Turns();
   protected readonly parts: CallParts;
@@ -55,18 +59,24 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   #replies: CallReplies | null = null;
   #lostWhy: string | null = null;
   #onLost: ((why: string) => void) | null = null;
+  #onSilent: ((why: string) => void) | null = null;
+  readonly #silence: Silence;
+  #open = false;
 
-  constructor(home: Node, callId: CallId, offer: Sdp, parts: CallParts) {
+  constructor(home: Node, callId: CallId, offer: Sdp, between: Between, parts: CallParts) {
     this.home = home;
     this.callId = callId;
+    this.between = between;
     this.parts = parts;
-    this.exchange = new Exchange(home, callId, offer, this.check('caller', offer, 'offer').text);
+    this.#silence = new Silence(home.silenceLimits);
+    const { sdp, text } = this.check('caller', offer, 'offer');
+    this.exchange = new Exchange(home, callId, between, sdp, text);
     this.#speech = new Speech({
       play: (to, file, times, wanted) =>
         this.inTurn(async () => (wanted() ? this.home.play(callId, to, file, times) : 'unwanted')),
       stop: (to) => this.inTurn(() => this.home.stopPlaying(callId, to), true),
     });
-    this.#tones = new ToneEar(home, callId, {
+    this.#tones = new ToneEar(home, callId, between, {
       checkPort: (of, sdp) => this.exchange.checkPort(of, sdp),
       rejoin: () => this.exchange.rejoin(),
     });
@@ -87,7 +97,10 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
 
   /** See `Anchored`. */
   replies(): JsonObject {
-    return this.#replies?.json() ?? { node: this.node, pool: this.home.pool };
+    return {
+      ...(this.#replies?.json() ?? { node: this.node, pool: this.home.pool }),
+      protection: { ...this.between },
+    };
   }
 
   /** What both agreed to last holds text. */
@@ -102,7 +115,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
 
   /** Offers the caller's media to the node and blocks the call: nothing passes until `open`. */
   async begin(): Promise<void> {
-    this.#replies = this.home.enter(this.callId, { lost: (why) => this.#lost(why) });
+    this.#replies = this.home.enter(this.callId, this.#onNode());
     try {
       // Blocked before anything else is looked at, so that no way out of here leaves an open call.
       await this.inTurn(() => this.exchange.begin(() => this.home.block(this.callId)));
@@ -119,9 +132,12 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
       await this.#refuseForeignTags();
       await this.home.unblock(this.callId);
     });
+    this.#silence.begin(this.home.now());
+    this.#open = true;
   }
 
   async shut(): Promise<void> {
+    this.#open = false;
     await this.inTurn(() => this.home.block(this.callId), true);
   }
 
@@ -129,8 +145,8 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     return this.inTurn(() => this.exchange.receive());
   }
 
-  async readdress(party: Party, sdp: Sdp): Promise<void> {
-    const { text } = this.check(party, sdp, 'reanswer');
+  async readdress(party: Party, said: Sdp): Promise<void> {
+    const { sdp, text } = this.check(party, said, 'reanswer');
     await this.together(() => this.exchange.readdress(party, sdp, text));
   }
 
@@ -174,19 +190,19 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   }
 
   async reoffer(from: Party, said: Sdp): Promise<Sdp> {
-    const { text } = this.check(from, said, 'reoffer');
-    return this.together(() => this.exchange.reoffer(from, said, text));
+    const { sdp, text } = this.check(from, said, 'reoffer');
+    return this.together(() => this.exchange.reoffer(from, sdp, text));
   }
 
   async reanswer(from: Party, said: Sdp): Promise<Sdp> {
-    let text: PeerStreams['text'];
+    let streams: PeerStreams;
     try {
-      text = this.check(from, said, 'reanswer').text;
+      streams = this.check(from, said, 'reanswer');
     } catch (error) {
       await this.restore().catch(() => undefined);
       throw error;
     }
-    return this.together(() => this.exchange.reanswer(from, said, text));
+    return this.together(() => this.exchange.reanswer(from, streams.sdp, streams.text));
   }
 
   async restore(): Promise<void> {
@@ -196,7 +212,9 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
   async packets(): Promise<number | null> {
     if (this.#released !== null || this.#lostWhy !== null) return null;
     try {
-      return (await this.home.query(this.callId)).packets;
+      const { packets, heard } = await this.home.query(this.callId);
+      this.#heard(heard);
+      return packets;
     } catch (error) {
       this.#noteUnknown(error);
       return null;
@@ -217,12 +235,16 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     }
   }
 
+  onSilent(silent: (why: string) => void): void {
+    this.#onSilent = silent;
+  }
+
   sources(): { caller: readonly PeerSource[]; called: readonly PeerSource[] } {
     return { caller: [...this.#sources.caller], called: [...this.#sources.called] };
   }
 
   protected check(party: Party, sdp: Sdp, use: SdpUse): PeerStreams {
-    const streams = checkStreams(sdp, use, this.parts.rules);
+    const streams = checkStreams(sdp, use, this.parts.rules, this.between[party]);
     const source = streams.audio;
     const known = this.#sources[party];
     if (!known.has(source) && known.size >= MAX_SOURCES) {
@@ -242,13 +264,13 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
 
   /** The called party's first answer, sent to the node by `send`: the description for the caller. */
   protected async firstAnswer(said: Sdp, send: (answer: Sdp) => Promise<string>): Promise<Sdp> {
-    const { text } = this.check('called', said, 'answer');
-    return this.together(() => this.exchange.firstAnswer(said, text, send));
+    const { sdp, text } = this.check('called', said, 'answer');
+    return this.together(() => this.exchange.firstAnswer(sdp, text, send));
   }
 
   /** A tag that is not ours is somebody who listens or plays into the call. */
   async #refuseForeignTags(): Promise<void> {
-    const { tags, listening } = await this.home.query(this.callId);
+    const { tags, listening, protocols } = await this.home.query(this.callId);
     const ears = this.ears();
     const foreign = (tag: string): boolean =>
       tag !== 'caller' &&
@@ -263,10 +285,12 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     ) {
       throw new MediaError('unexpected-recording', 'foreign-tag');
     }
+    // The last look before anybody hears anything: nothing goes out unprotected that was promised to be protected.
+    if (!holdsProtocols(protocols, this.between)) throw new MediaError('node-error', 'protection-differs');
   }
 
   async #release(): Promise<MediaTotals | null> {
-    this.#onLost = null;
+    this.#onLost = this.#onSilent = null;
     this.onKey(null);
     this.#speech.close('hushed');
     const closed = this.closing();
@@ -295,9 +319,49 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     this.#onLost = null;
   }
 
-  /** The node answers but does not know the call: it is another process than before. */
+  #onNode(): CallOnNode {
+    const isToBeHeard = (): boolean => this.#isToBeHeard;
+    return {
+      lost: (why) => this.#lost(why),
+      get isToBeHeard() {
+        return isToBeHeard();
+      },
+      isDue: (now) => this.#silence.isDue(now),
+      heard: (heard) => this.#heard(heard),
+      missing: () => this.#silent('node-timed-out'),
+    };
+  }
+
+  /** It is open, and neither holds it: whoever is not heard now is silent on the wire. */
+  get #isToBeHeard(): boolean {
+    const over = this.#released !== null || this.#lostWhy !== null;
+    return this.#open && !over && this.exchange.bothSpeak;
+  }
+
+  #heard(heard: Heard): void {
+    const now = this.home.now();
+    // Counted on, so that the packets of a hold are none of what comes after it.
+    const silent = this.#silence.note(heard, now);
+    if (!this.#isToBeHeard) this.#silence.begin(now);
+    else if (silent !== null) this.#silent(`silent-${silent}`);
+  }
+
+  #silent(why: string): void {
+    const tell = this.#onSilent;
+    this.#onSilent = null;
+    tell?.(why);
+  }
+
+  /**
+   * The node answers but does not know the call: it is another process than before, or it has given the call up because
+   * neither party was heard.
+   */
   #noteUnknown(error: unknown): void {
-    if (error instanceof MediaError && error.detail === 'call-unknown') this.#lost('call-unknown-to-node');
+    if (!(error instanceof MediaError && error.detail === 'call-unknown')) return;
+    const { bothMs } = this.home.silenceLimits;
+    const quiet = this.#isToBeHeard && this.#onSilent !== null && bothMs > 0;
+    if (quiet && this.#silence.quietFor(this.home.now()) >= bothMs / 2) this.#silent('node-timed-out');
+    else this.#lost('call-unknown-to-node');
   }
 
   /** As `inTurn`, for what the node is told of both parties: one that was joined with nobody is back first. */

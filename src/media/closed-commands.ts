@@ -1,5 +1,6 @@
 import type { Bencodable, BencodeDict } from './bencode.js';
-import { description, earTags, nobody } from './commands.js';
+import { description, earTags, MAX_LISTED, nobody } from './commands.js';
+import { protectionFlags } from './protection.js';
 
 /** The last doors before the nodes' sockets: closed lists of all that either kind of node may be sent. */
 
@@ -41,7 +42,8 @@ const isNowhere = (sdp: string): boolean => {
   return connections.length === 1 && /^c=IN (?:IP4 0\.0\.0\.0|IP6 ::)$/.test(connections[0] ?? '');
 };
 
-const fixed = description('0.0.0.0');
+const fixed = description('0.0.0.0', 'rtp');
+const protections = Object.values(protectionFlags);
 const family = (value: Bencodable): boolean => value === 'IP4' || value === 'IP6';
 const described: Shape = {
   'call-id': text,
@@ -51,7 +53,9 @@ const described: Shape = {
   flags: same(fixed.flags ?? ''),
   replace: same(fixed.replace ?? ''),
   ICE: same('remove'),
-  'transport-protocol': same('RTP/AVP'),
+  'transport-protocol': (value) => protections.some((one) => one['transport-protocol'] === value),
+  SDES: (value) => protections.some(({ SDES }) => SDES !== undefined && same(SDES)(value)),
+  'DTLS-fingerprint': same('SHA-256'),
   'address-family': family,
   'rtcp-mux': same(fixed['rtcp-mux'] ?? ''),
   codec: same(fixed.codec ?? ''),
@@ -75,6 +79,7 @@ const privateCommands: Readonly<Record<string, Shape>> = {
   'play media': { 'call-id': text, 'from-tag': tag, file: prompt, 'repeat-times': times },
   'stop media': { 'call-id': text, 'from-tag': tag },
   query: { 'call-id': text },
+  list: { limit: same(MAX_LISTED) },
   delete: { 'call-id': text, 'from-tag': tag, 'delete-delay': same(0) },
 };
 
@@ -108,6 +113,14 @@ const needed: Readonly<Record<string, readonly string[]>> = {
   unsubscribe: ['call-id', 'to-tag'],
 };
 
+/** A protected transport with other keys than ours, or a plain one with any, is no command of ours. */
+const goTogether = (message: BencodeDict): boolean => {
+  const flags = protections.find((one) => one['transport-protocol'] === message['transport-protocol']);
+  return ['SDES', 'DTLS-fingerprint'].every(
+    (key) => JSON.stringify(message[key]) === JSON.stringify(flags?.[key]),
+  );
+};
+
 const assertOn = (
   list: Readonly<Record<string, Shape>>,
   pool: string,
@@ -124,6 +137,7 @@ const assertOn = (
     const holds = Object.hasOwn(shape, key) ? shape[key] : undefined;
     if (holds === undefined || !holds(value, root)) throw new Error(`a ${pool} node takes no such ${key}`);
   }
+  if (!goTogether(message)) throw new Error(`a ${pool} node takes no such protection`);
   // Nobody is nowhere: with an address it would be somebody who hears a party.
   const { 'to-tag': to, 'record-call': record, sdp } = message;
   if (command === 'answer' && to === nobody && (record !== undefined || !isNowhere(String(sdp))))

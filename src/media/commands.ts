@@ -1,7 +1,8 @@
 import { isIPv6 } from 'node:net';
-import type { Party } from '../call/ports.js';
+import type { MediaProtection, Party } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
 import type { Bencodable, BencodeDict } from './bencode.js';
+import { protectionFlags } from './protection.js';
 
 /**
  * Every NG command we ever send is built here, with all its flags. The tags are our own: a party's tag is in no
@@ -10,7 +11,11 @@ import type { Bencodable, BencodeDict } from './bencode.js';
 
 export const otherParty = (party: Party): Party => (party === 'caller' ? 'called' : 'caller');
 
-export const description = (address: string): { readonly [key: string]: Bencodable } => ({
+/** `to`: how the media is protected of whoever is told what the node makes of it. */
+export const description = (
+  address: string,
+  to: MediaProtection,
+): { readonly [key: string]: Bencodable } => ({
   // RTP from anywhere but the described address is dropped: together with --endpoint-learning=off, a stranger hears
   // and injects nothing (facts: reliability F8).
   // The node's own ports stay when a party moves to another: they tell the channels of a recording apart.
@@ -18,7 +23,7 @@ export const description = (address: string): { readonly [key: string]: Bencodab
   // An old-style hold (0.0.0.0) is an address too, and ours goes there as well.
   replace: ['origin', 'session-connection', 'zero-address'],
   ICE: 'remove',
-  'transport-protocol': 'RTP/AVP',
+  ...protectionFlags[to],
   'address-family': isIPv6(address) ? 'IP6' : 'IP4',
   'rtcp-mux': ['demux'],
   codec: { strip: ['all'], offer: ['PCMU', 'PCMA', 'telephone-event'] },
@@ -40,23 +45,30 @@ export const offerCommand = (
   again: boolean,
   sdp: string,
   address: string,
+  to: MediaProtection,
 ): BencodeDict => ({
   command: 'offer',
   'call-id': callId,
   'from-tag': from,
   ...(again ? { 'to-tag': otherParty(from) } : {}),
   sdp,
-  ...description(address),
+  ...description(address, to),
 });
 
 /** A party's answer to the other's offer: NG wants the offerer's tag first. */
-export const answerCommand = (callId: CallId, from: Party, sdp: string, address: string): BencodeDict => ({
+export const answerCommand = (
+  callId: CallId,
+  from: Party,
+  sdp: string,
+  address: string,
+  to: MediaProtection,
+): BencodeDict => ({
   command: 'answer',
   'call-id': callId,
   'from-tag': otherParty(from),
   'to-tag': from,
   sdp,
-  ...description(address),
+  ...description(address, to),
 });
 
 /** Joins a party with nobody instead of with the other one, by its own description. */
@@ -65,14 +77,15 @@ export const offerToNobodyCommand = (
   from: Party,
   sdp: string,
   address: string,
-): BencodeDict => ({ ...offerCommand(callId, from, false, sdp, address), 'to-tag': nobody });
+): BencodeDict => ({ ...offerCommand(callId, from, false, sdp, address, 'rtp'), 'to-tag': nobody });
 
 export const answerOfNobodyCommand = (
   callId: CallId,
   to: Party,
   sdp: string,
   address: string,
-): BencodeDict => ({ ...answerCommand(callId, otherParty(to), sdp, address), 'to-tag': nobody });
+  protection: MediaProtection,
+): BencodeDict => ({ ...answerCommand(callId, otherParty(to), sdp, address, protection), 'to-tag': nobody });
 
 /**
  * The only command that records. Recording starts with the answer and not with the offer, which would keep early
@@ -83,7 +96,8 @@ export const recordingAnswerCommand = (
   from: Party,
   sdp: string,
   address: string,
-): BencodeDict => ({ ...answerCommand(callId, from, sdp, address), 'record-call': 'yes' });
+  to: MediaProtection,
+): BencodeDict => ({ ...answerCommand(callId, from, sdp, address, to), 'record-call': 'yes' });
 
 /** The whole call, both directions, and what is negotiated later too. */
 export const blockCommand = (callId: CallId): BencodeDict => ({
@@ -159,6 +173,11 @@ export const unblockKeysCommand = (callId: CallId): BencodeDict => ({
   flags: ['all'],
 });
 
+/** As many calls as one datagram can name: an id of ours takes 30 bytes. */
+export const MAX_LISTED = 2000;
+/** The ids of the calls on the node, whoever's they are. */
+export const listCommand: BencodeDict = { command: 'list', limit: MAX_LISTED };
+
 export const queryCommand = (callId: CallId): BencodeDict => ({ command: 'query', 'call-id': callId });
 
 /**
@@ -188,9 +207,14 @@ export const stopRecordingCommand = (callId: CallId): BencodeDict => ({
 export const earTags = ['ear-1', 'ear-2', 'ear-3', 'ear-4'] as const;
 export type EarTag = (typeof earTags)[number];
 
-/** Both parties' sound, one stream each. The node has nothing that mixes them. */
+/** Both parties' sound, one stream each, decrypted. The node has nothing that mixes them. */
 export const subscribeCommand = (callId: CallId, ear: EarTag, address: string): BencodeDict => {
-  const { flags, ICE, 'transport-protocol': protocol, 'address-family': family } = description(address);
+  const {
+    flags,
+    ICE,
+    'transport-protocol': protocol,
+    'address-family': family,
+  } = description(address, 'rtp');
   return {
     command: 'subscribe request',
     'call-id': callId,

@@ -1,8 +1,8 @@
-import { MediaError, type Party, type Sdp, type TextStreams } from '../call/ports.js';
+import { type Between, MediaError, type Party, type Sdp, type TextStreams } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
 import { otherParty } from './commands.js';
 import type { MediaNode } from './node.js';
-import { type PeerStreams, placeholderFor } from './sdp-in.js';
+import { type PeerStreams, placeholderFor, speaks } from './sdp-in.js';
 import { type OutgoingSdp, PartyDescriptions } from './sdp-out.js';
 import { answerTo, completed, textSection, withoutText, withTextOf } from './sdp-text.js';
 import { CallText } from './text-streams.js';
@@ -42,9 +42,12 @@ type Text = PeerStreams['text'];
 export class Exchange {
   readonly #home: MediaNode;
   readonly #callId: CallId;
+  readonly #between: Between;
   readonly #descriptions: Readonly<Record<Party, PartyDescriptions>>;
   /** The node's port each party sends to, once known. */
   readonly #ports: { caller: number | null; called: number | null } = { caller: null, called: null };
+  /** The node's keys each party was told last. */
+  readonly #keys: { caller: string | null; called: string | null } = { caller: null, called: null };
   readonly #text = new CallText();
   #firstOffer: Sdp;
   /** The node's own words of the offer for the called party. */
@@ -53,16 +56,18 @@ export class Exchange {
   #received: Received | null = null;
   #correction: Sdp | null = null;
   #agreed: Agreed | null = null;
+  #bothSpeak = false;
   #pending: Pending | null = null;
 
-  constructor(home: MediaNode, callId: CallId, offer: Sdp, text: Text) {
+  constructor(home: MediaNode, callId: CallId, between: Between, offer: Sdp, text: Text) {
     this.#home = home;
     this.#callId = callId;
+    this.#between = between;
     this.#firstOffer = offer;
     this.#text.take('caller', text);
     this.#descriptions = {
-      caller: new PartyDescriptions(home.mediaAddress),
-      called: new PartyDescriptions(home.mediaAddress),
+      caller: new PartyDescriptions(home.mediaAddress, between.caller),
+      called: new PartyDescriptions(home.mediaAddress, between.called),
     };
   }
 
@@ -83,6 +88,11 @@ export class Exchange {
   /** The call's real-time text, once both parties were told of it. */
   get text(): TextStreams | null {
     return this.#text.streams;
+  }
+
+  /** Both have agreed to speak, and no offer is under way that may change it. */
+  get bothSpeak(): boolean {
+    return this.#bothSpeak && this.#pending === null;
   }
 
   get reoffered(): boolean {
@@ -109,7 +119,7 @@ export class Exchange {
 
   /** The caller's first offer, to the node. `then` comes before anything is made of what the node says. */
   async begin(then: () => Promise<void>): Promise<void> {
-    const sdp = await this.#home.offer(this.#callId, 'caller', false, this.#firstOffer);
+    const sdp = await this.#home.offer(this.#callId, 'caller', false, this.#firstOffer, this.#between);
     await then();
     this.#nodeOffer = sdp;
     this.#offerForCalled = this.#describe('called', sdp).text;
@@ -120,7 +130,7 @@ export class Exchange {
     if (this.#received !== null) return this.#received.text;
     if (this.#agreed !== null) throw new MediaError('node-error', 'answered-already');
     const placeholder = placeholderFor(this.#firstOffer, this.#home.mediaAddress);
-    const node = await this.#home.answer(this.#callId, 'called', placeholder);
+    const node = await this.#home.answer(this.#callId, 'called', placeholder, this.#between);
     const { text } = this.#describe('caller', node, this.#firstOffer);
     this.#received = { node, text };
     return text;
@@ -152,8 +162,8 @@ export class Exchange {
     if (this.#pending !== null) throw new MediaError('node-error', 'offer-pending');
     const other = otherParty(offerer);
     const [left, right] = [withoutText(offer), withoutText(answer)];
-    this.checkPort(other, await this.#home.offer(this.#callId, offerer, true, left));
-    this.checkPort(offerer, await this.#home.answer(this.#callId, other, right));
+    this.checkPort(other, await this.#home.offer(this.#callId, offerer, true, left, this.#between));
+    this.checkPort(offerer, await this.#home.answer(this.#callId, other, right, this.#between));
     this.#agree({ offerer, offer: left, answer: right });
   }
 
@@ -173,7 +183,7 @@ export class Exchange {
     const offer = completed(completed(kept, agreed.offer), agreed.answer);
     this.#pending = { from, said, offer };
     try {
-      const sdp = await this.#home.offer(this.#callId, from, true, offer);
+      const sdp = await this.#home.offer(this.#callId, from, true, offer, this.#between);
       return this.#describe(otherParty(from), sdp).text;
     } catch (error) {
       await this.restore().catch(() => undefined);
@@ -186,7 +196,7 @@ export class Exchange {
     if (pending === null || pending.from === from) throw new MediaError('answer-unusable', 'offer-pending');
     try {
       const answer = this.#answerTo(pending.offer, from, said, text);
-      const sdp = await this.#home.answer(this.#callId, from, answer);
+      const sdp = await this.#home.answer(this.#callId, from, answer, this.#between);
       const description = this.#describe(pending.from, sdp, pending.said);
       this.#pending = null;
       this.#agree(agreedOn(pending.from, pending.offer, answer));
@@ -201,8 +211,8 @@ export class Exchange {
   async restore(): Promise<void> {
     const agreed = this.#agreed;
     if (this.#pending === null || agreed === null) return;
-    await this.#home.offer(this.#callId, agreed.offerer, true, agreed.offer);
-    await this.#home.answer(this.#callId, otherParty(agreed.offerer), agreed.answer);
+    await this.#home.offer(this.#callId, agreed.offerer, true, agreed.offer, this.#between);
+    await this.#home.answer(this.#callId, otherParty(agreed.offerer), agreed.answer, this.#between);
     this.#pending = null;
   }
 
@@ -213,14 +223,16 @@ export class Exchange {
     if (this.#agreed === null && this.#received === null) throw new MediaError('node-error', 'not-answered');
     const offer = this.#agreed?.offer ?? this.#firstOffer;
     const answer = this.#agreed?.answer ?? placeholderFor(offer, this.#home.mediaAddress);
-    this.checkPort(answerer, await this.#home.offer(this.#callId, offerer, true, offer));
-    this.checkPort(offerer, await this.#home.answer(this.#callId, answerer, answer));
+    this.checkPort(answerer, await this.#home.offer(this.#callId, offerer, true, offer, this.#between));
+    this.checkPort(offerer, await this.#home.answer(this.#callId, answerer, answer, this.#between));
   }
 
-  /** What the node says to a party that is not told: its port must be the one it was told before. */
+  /** What the node says to a party that is not told: its port and its keys must be those it was told before. */
   checkPort(of: Party, nodeSdp: string): void {
-    const { port, textPort } = new PartyDescriptions(this.#home.mediaAddress).next(nodeSdp);
+    const fresh = new PartyDescriptions(this.#home.mediaAddress, this.#between[of]);
+    const { port, textPort, keys } = fresh.next(nodeSdp);
     if (this.#ports[of] !== port) throw new MediaError('node-error', 'port-changed');
+    if (this.#keys[of] !== keys) throw new MediaError('node-error', 'keys-changed');
     this.#text.toldPort(of, textPort);
   }
 
@@ -235,6 +247,7 @@ export class Exchange {
 
   #agree(agreed: Agreed): void {
     this.#agreed = agreed;
+    this.#bothSpeak = speaks(agreed.offer) && speaks(agreed.answer);
     if (this.carriesText) this.#text.agreed();
   }
 
@@ -253,8 +266,8 @@ export class Exchange {
     const answer = answerTo(sdp, before);
     this.#pending = { from: party, said, offer: sdp };
     try {
-      this.checkPort(other, await this.#home.offer(this.#callId, party, true, sdp));
-      this.checkPort(party, await this.#home.answer(this.#callId, other, answer));
+      this.checkPort(other, await this.#home.offer(this.#callId, party, true, sdp, this.#between));
+      this.checkPort(party, await this.#home.answer(this.#callId, other, answer, this.#between));
     } catch (error) {
       await this.restore().catch(() => undefined);
       throw error;
@@ -267,8 +280,8 @@ export class Exchange {
   async #readdressFirst(said: Sdp, text: Text): Promise<void> {
     const sdp = this.#answerTo(this.#firstOffer, 'caller', said, text);
     const placeholder = placeholderFor(sdp, this.#home.mediaAddress);
-    await this.#home.offer(this.#callId, 'caller', true, sdp);
-    const node = await this.#home.answer(this.#callId, 'called', placeholder);
+    await this.#home.offer(this.#callId, 'caller', true, sdp, this.#between);
+    const node = await this.#home.answer(this.#callId, 'called', placeholder, this.#between);
     this.checkPort('caller', node);
     if (textSection(sdp) !== textSection(this.#firstOffer)) this.#offerNoText(node);
     this.#firstOffer = sdp;
@@ -289,6 +302,7 @@ export class Exchange {
     // The recording tells its channels apart by these ports: they may not move.
     if (known !== null && known !== description.port) throw new MediaError('node-error', 'port-changed');
     this.#ports[to] = description.port;
+    this.#keys[to] = description.keys;
     return description;
   }
 }

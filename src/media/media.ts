@@ -1,17 +1,19 @@
 import { isIP } from 'node:net';
-import { type Clock, type Emit, MediaError, type Sdp, type TextToo } from '../call/ports.js';
+import { type AnchorFor, type Between, type Clock, type Emit, MediaError, type Sdp } from '../call/ports.js';
 import type { SpokenMedia } from '../call/talk.js';
 import type { Monitored, Private } from '../core/decision.js';
 import type { CallId, WallMs } from '../core/leg.js';
 import type { AnchoredCall } from './anchored-call.js';
 import type { NodeAttestation, Pool } from './attestation.js';
 import { isPromptsRoot } from './closed-commands.js';
+import { DrainedNodes } from './drained.js';
 import { Keypad, type KeypadCounters, type KeypadOptions } from './keypad.js';
 import { LobbyCall } from './lobby-call.js';
 import type { MediaNode } from './node.js';
 import { defaultTiming, type MediaNodeOptions, type NodeTiming } from './node-options.js';
 import { PrivateCall } from './private-call.js';
 import { PrivateNode } from './private-node.js';
+import { plain } from './protection.js';
 import { RecordedCall } from './recorded-call.js';
 import { RecordedNode } from './recorded-node.js';
 import { checkStreams, peerRules } from './sdp-in.js';
@@ -42,6 +44,8 @@ export interface MediaOptions {
    * Default: the media address of the call's node, which is right where the node is on this host.
    */
   readonly earAddress?: string;
+  /** File in which it is kept which nodes are drained; without it, a restart forgets that. */
+  readonly drainedFile?: string;
 }
 
 export interface NodeStatus {
@@ -49,6 +53,9 @@ export interface NodeStatus {
   readonly pool: Pool;
   readonly up: boolean;
   readonly attested: boolean;
+  /** It takes no new calls, by order. */
+  readonly drained: boolean;
+  readonly weight: number;
   readonly calls: number;
 }
 
@@ -65,6 +72,11 @@ export interface MediaPools extends SpokenMedia {
    */
   start(): Promise<void>;
   status(): MediaStatus;
+  /**
+   * Gives a node no new calls, or lets it take calls again; the calls it has go on. False where there is no such node.
+   * Throws where the order cannot be kept.
+   */
+  drain(node: string, drained: boolean): boolean;
   /** The latest attestation of each node that was looked at. */
   attestations(): readonly NodeAttestation[];
   /** Hands in a key's report that another process received; only where the keypad is `elsewhere`. */
@@ -91,7 +103,9 @@ const checkNodes = (nodes: readonly MediaNodeOptions[]): void => {
   if (names.size !== nodes.length) throw new RangeError('two media nodes have the same name');
   const addresses = new Set(nodes.map(({ ng }) => `${ng.host}:${ng.port}`));
   if (addresses.size !== nodes.length) throw new RangeError('two media nodes have the same NG address');
-  for (const { name, pool, spool, mediaAddress, promptsRoot } of nodes) {
+  for (const { name, pool, spool, mediaAddress, promptsRoot, weight = 1 } of nodes) {
+    if (!(Number.isInteger(weight) && weight >= 1 && weight <= 1000))
+      throw new RangeError(`node ${name}: a weight is 1 to 1000`);
     if (pool === 'private' && spool !== undefined) throw new RangeError(`private node ${name} has a spool`);
     if (pool === 'recorded' && spool === undefined)
       throw new RangeError(`recorded node ${name} has no spool`);
@@ -116,11 +130,12 @@ const nextMayDo = (error: unknown): boolean =>
   error instanceof MediaError && (error.code === 'node-timeout' || error.code === 'node-refused');
 
 /**
- * The least loaded usable node first. `pool` holds nodes of one kind only, so there is no way from here to another
+ * The least loaded usable node first, for its weight: the one that would have the smallest share of what it can take
+ * with one call more. `pool` holds nodes of one kind only, so there is no way from here to another
  * pool: a private call finds a private node or none.
  */
 const inOrder = <Node extends MediaNode>(pool: readonly Node[], usable: (node: Node) => boolean): Node[] =>
-  pool.filter(usable).sort((left, right) => left.load - right.load);
+  pool.filter(usable).sort((left, right) => (left.load + 1) / left.weight - (right.load + 1) / right.weight);
 
 const onFirst = async <Node, Call>(
   nodes: readonly Node[],
@@ -162,7 +177,9 @@ export const createMedia = (options: MediaOptions): MediaPools => {
   const recordedNodes = of('recorded').map((node) => new RecordedNode(node, circumstances));
   const nodes: readonly MediaNode[] = [...privateNodes, ...recordedNodes];
   const spoolUsable = options.spoolUsable ?? (() => true);
-  const recordedUsable = (node: RecordedNode): boolean => node.usable && spoolUsable(node.name);
+  const drained = new DrainedNodes(options.drainedFile ?? null, options.emit);
+  const takesCalls = (node: MediaNode): boolean => node.usable && !drained.has(node.name);
+  const recordedUsable = (node: RecordedNode): boolean => takesCalls(node) && spoolUsable(node.name);
 
   const begun = async <Node extends MediaNode, Call extends AnchoredCall<Node>>(
     call: Call,
@@ -170,34 +187,40 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     await call.begin();
     return call;
   };
-  const onPrivate = (callId: CallId, offer: Sdp): Promise<PrivateCall> => {
-    checkStreams(offer, 'offer', rules);
-    const nodes = inOrder(privateNodes, (node) => node.usable);
-    return onFirst(nodes, (node) => begun(new PrivateCall(node, callId, offer, parts)));
+  const onPrivate = (callId: CallId, offer: Sdp, between: Between): Promise<PrivateCall> => {
+    checkStreams(offer, 'offer', rules, between.caller);
+    const nodes = inOrder(privateNodes, takesCalls);
+    return onFirst(nodes, (node) => begun(new PrivateCall(node, callId, offer, between, parts)));
   };
 
   return {
-    async anchorLobby(callId: CallId, offer: Sdp): Promise<LobbyCall> {
-      return new LobbyCall(await onPrivate(callId, offer));
+    async anchorLobby(callId: CallId, offer: Sdp, { between = plain }: AnchorFor = {}): Promise<LobbyCall> {
+      return new LobbyCall(await onPrivate(callId, offer, between));
     },
     async anchorPrivate(
       callId: CallId,
       decision: Private,
       offer: Sdp,
-      { text }: TextToo = { text: true },
+      { text = true, between = plain }: AnchorFor = {},
     ): Promise<PrivateCall> {
       if (decision.verdict !== 'private') throw new MediaError('node-error', 'wrong-decision');
-      return onPrivate(callId, text ? offer : withoutText(offer));
+      return onPrivate(callId, text ? offer : withoutText(offer), between);
     },
-    async anchorRecorded(callId: CallId, decision: Monitored, offer: Sdp): Promise<RecordedCall> {
+    async anchorRecorded(
+      callId: CallId,
+      decision: Monitored,
+      offer: Sdp,
+      { between = plain }: AnchorFor = {},
+    ): Promise<RecordedCall> {
       if (decision.verdict !== 'monitored') throw new MediaError('node-error', 'wrong-decision');
-      checkStreams(offer, 'offer', rules);
+      checkStreams(offer, 'offer', rules, between.caller);
       const nodes = inOrder(recordedNodes, recordedUsable);
-      return onFirst(nodes, (node) => begun(new RecordedCall(node, callId, offer, parts)));
+      return onFirst(nodes, (node) => begun(new RecordedCall(node, callId, offer, between, parts)));
     },
     keyReport: (bytes, from) => keypad?.report(bytes, from),
     keypad: () => (keypad === null ? null : { address: keypad.address, counters: keypad.counters }),
     async start(): Promise<void> {
+      drained.start();
       await keypad?.open();
       await Promise.all(nodes.map((node) => node.start()));
     },
@@ -207,13 +230,20 @@ export const createMedia = (options: MediaOptions): MediaPools => {
         pool: node.pool,
         up: node.up,
         attested: node.attester.attested,
+        drained: drained.has(node.name),
+        weight: node.weight,
         calls: node.load,
       })),
       ready: {
-        private: privateNodes.some((node) => node.usable),
+        private: privateNodes.some(takesCalls),
         recorded: recordedNodes.some(recordedUsable),
       },
     }),
+    drain: (name, state) => {
+      if (!nodes.some((node) => node.name === name)) return false;
+      drained.set(name, state);
+      return true;
+    },
     endLeftover: async (name, callId) => {
       const node = nodes.find((each) => each.name === name);
       if (node === undefined) return false;
@@ -226,6 +256,7 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     close: () => {
       for (const node of nodes) node.close();
       keypad?.close();
+      drained.close();
     },
   };
 };

@@ -1,5 +1,6 @@
 import type { Clock, Emit } from '../call/ports.js';
 import type { NodeAttestation, Pool } from './attestation.js';
+import type { SilenceLimits } from './silence.js';
 
 export interface MediaNodeOptions {
   readonly name: string;
@@ -15,6 +16,8 @@ export interface MediaNodeOptions {
   readonly spool?: string;
   /** The prompts' directory as this node sees it, absolute. Without it nothing can be said on this node. */
   readonly promptsRoot?: string;
+  /** How many calls it takes against the others of its pool, 1 to 1000. Default 100. */
+  readonly weight?: number;
   /** The address this node's key reports come from. Default: that of `ng`. */
   readonly keysFrom?: string;
   /** The one address that may appear in the SDP this node makes. */
@@ -29,6 +32,8 @@ export interface NodeTiming {
   /** Pings in a row without a reply after which a node is down. */
   readonly lossThreshold: number;
   readonly attestMs: number;
+  /** When calls nobody is heard in are given up. Default: `defaultSilence`. */
+  readonly silence?: Partial<SilenceLimits>;
 }
 
 export const defaultTiming: NodeTiming = {

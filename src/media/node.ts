@@ -1,4 +1,4 @@
-import { MediaError, type MediaTotals, type Party } from '../call/ports.js';
+import { type Between, MediaError, type MediaTotals, type Party } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
 import type { Pool } from './attestation.js';
 import { Attester } from './attester.js';
@@ -14,6 +14,8 @@ import {
   blockPartyKeysCommand,
   deleteCommand,
   hearTonesCommand,
+  listCommand,
+  MAX_LISTED,
   offerCommand,
   offerToNobodyCommand,
   otherParty,
@@ -31,9 +33,11 @@ import {
 import { ForeignCommands, type Settled } from './foreign-commands.js';
 import { NgSocket } from './ng-socket.js';
 import type { MediaNodeOptions, NodeCircumstances } from './node-options.js';
+import { type Heard, limitsOfSilence } from './silence.js';
+import { SilenceWatch, type WatchedCall } from './silence-watch.js';
 
 /** A call as its node sees it. */
-export interface CallOnNode {
+export interface CallOnNode extends WatchedCall {
   lost(why: string): void;
 }
 
@@ -44,7 +48,10 @@ export interface CallFacts {
   readonly listening: readonly string[];
   /** The tags each party's sound goes to, unless it is blocked. */
   readonly hearers: Readonly<Record<Party, readonly string[]>>;
+  /** The transport of each party's streams, where all have the same; null where the node names none, or several. */
+  readonly protocols: Readonly<Record<Party, string | null>>;
   readonly packets: number;
+  readonly heard: Heard;
   readonly totals: MediaTotals;
 }
 
@@ -64,7 +71,11 @@ const readReason = (reply: BencodeDict, command: Bencodable | undefined): MediaE
 
 const firstStream = (tag: BencodeDict | null): BencodeDict | null => {
   const medias = tag?.medias;
-  const media = isList(medias) ? medias[0] : undefined;
+  return streamOf(isList(medias) ? medias[0] : undefined);
+};
+
+/** The RTP stream of a media; RTCP is the one after it. */
+const streamOf = (media: Bencodable | undefined): BencodeDict | null => {
   const streams = isDict(media) ? media.streams : undefined;
   const stream = isList(streams) ? streams[0] : undefined;
   return isDict(stream) ? stream : null;
@@ -94,10 +105,23 @@ const readFacts = (reply: BencodeDict): CallFacts => {
     const subscribers = dictAt(tags, party)?.subscribers;
     return isList(subscribers) ? subscribers.map((row) => (isDict(row) ? String(row.tag) : '')) : [];
   };
+  const heard = (party: Party): number => {
+    const medias = dictAt(tags, party)?.medias;
+    const streams = (isList(medias) ? medias : []).map((media) => streamOf(media));
+    return streams.reduce((sum, one) => sum + (integerAt(dictAt(one, 'stats'), 'packets') ?? 0), 0);
+  };
+  const protocols = (party: Party): string | null => {
+    const medias = dictAt(tags, party)?.medias;
+    const rows = isList(medias) ? medias.filter(isDict) : [];
+    const [first, ...more] = new Set(rows.map(({ protocol }) => protocol));
+    return typeof first === 'string' && more.length === 0 ? first : null;
+  };
   return {
+    protocols: { caller: protocols('caller'), called: protocols('called') },
     hearers: { caller: hearers('caller'), called: hearers('called') },
     tags: Object.keys(tags ?? {}),
     listening: Object.keys(tags ?? {}).filter(listens),
+    heard: { caller: heard('caller'), called: heard('called') },
     packets: totals.packets.caller + totals.packets.called,
     totals,
   };
@@ -111,6 +135,7 @@ export abstract class MediaNode {
   abstract readonly pool: Pool;
   readonly name: string;
   readonly mediaAddress: string;
+  readonly weight: number;
   readonly attester: Attester;
   readonly #circumstances: NodeCircumstances;
   readonly #ng: NgSocket;
@@ -121,6 +146,7 @@ export abstract class MediaNode {
   readonly #calls = new Map<CallId, CallOnNode>();
   readonly #replies = new Map<string, CallReplies>();
   readonly #toReap = new Set<CallId>();
+  readonly #silence: SilenceWatch;
   #state: 'starting' | 'up' | 'down' = 'starting';
   #missed = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -136,6 +162,7 @@ export abstract class MediaNode {
     const { emit, timing } = circumstances;
     this.name = options.name;
     this.mediaAddress = options.mediaAddress;
+    this.weight = options.weight ?? 100;
     this.#promptsRoot = options.promptsRoot ?? null;
     this.#circumstances = circumstances;
     this.#gate = gate;
@@ -150,6 +177,34 @@ export abstract class MediaNode {
       lost: (why) => this.attestationLost(why),
       up: () => this.#state === 'up',
     });
+    const node = this;
+    this.#silence = new SilenceWatch(
+      {
+        get up() {
+          return node.up;
+        },
+        calls: this.#calls,
+        now: () => circumstances.clock.mono(),
+        list: () => this.#list(),
+        hear: (callId) => this.#hear(callId),
+        look: () => this.attester.look(),
+      },
+      limitsOfSilence(timing.silence),
+    );
+  }
+
+  /** Milliseconds of a clock that only goes forward. */
+  now(): number {
+    return this.#circumstances.clock.mono();
+  }
+
+  get silenceLimits() {
+    return limitsOfSilence(this.#circumstances.timing.silence);
+  }
+
+  /** The node, or whoever heard of it, says that a call's media has died: it is looked for now. */
+  lookForSilence(): Promise<void> {
+    return this.#silence.look();
   }
 
   /** May take new calls. */
@@ -177,10 +232,12 @@ export abstract class MediaNode {
     if (this.#closed) return;
     this.#timer = setInterval(() => void this.#ping(), this.#circumstances.timing.pingMs);
     this.#timer.unref();
+    this.#silence.start();
   }
 
   close(): void {
     this.#closed = true;
+    this.#silence.close();
     if (this.#timer !== null) clearInterval(this.#timer);
     this.attester.close();
     this.#ng.close();
@@ -205,13 +262,15 @@ export abstract class MediaNode {
     this.attester.callLeft();
   }
 
-  async offer(callId: CallId, from: Party, again: boolean, sdp: string): Promise<string> {
-    return this.sdpOf(await this.command(offerCommand(callId, from, again, sdp, this.mediaAddress)));
+  async offer(callId: CallId, from: Party, again: boolean, sdp: string, between: Between): Promise<string> {
+    const to = between[otherParty(from)];
+    return this.sdpOf(await this.command(offerCommand(callId, from, again, sdp, this.mediaAddress, to)));
   }
 
   /** `from` is the party that answers. */
-  async answer(callId: CallId, from: Party, sdp: string): Promise<string> {
-    return this.sdpOf(await this.command(answerCommand(callId, from, sdp, this.mediaAddress)));
+  async answer(callId: CallId, from: Party, sdp: string, between: Between): Promise<string> {
+    const to = between[otherParty(from)];
+    return this.sdpOf(await this.command(answerCommand(callId, from, sdp, this.mediaAddress, to)));
   }
 
   /** Stops sound and keys between the parties. */
@@ -226,9 +285,17 @@ export abstract class MediaNode {
   }
 
   /** Joins a party with nobody (see ToneEar): what the node answers the party, whose port stays. */
-  async joinNobody(callId: CallId, party: Party, said: string, ofNobody: string): Promise<string> {
-    await this.command(offerToNobodyCommand(callId, party, said, this.mediaAddress));
-    return this.sdpOf(await this.command(answerOfNobodyCommand(callId, party, ofNobody, this.mediaAddress)));
+  async joinNobody(
+    callId: CallId,
+    party: Party,
+    said: string,
+    ofNobody: string,
+    between: Between,
+  ): Promise<string> {
+    const { mediaAddress: address } = this;
+    await this.command(offerToNobodyCommand(callId, party, said, address));
+    const answer = answerOfNobodyCommand(callId, party, ofNobody, address, between[party]);
+    return this.sdpOf(await this.command(answer));
   }
 
   /** Listens to the tones of a party that is joined with nobody. It hears nothing of the other party. */
@@ -326,6 +393,27 @@ export abstract class MediaNode {
       throw error;
     } finally {
       settle(settled);
+    }
+  }
+
+  async #list(): Promise<ReadonlySet<string> | null> {
+    try {
+      const { result, calls } = await this.#send(listCommand, this.#ng);
+      // A list that is full may have left out any.
+      if (result !== 'ok' || !isList(calls) || calls.length >= MAX_LISTED) return null;
+      return new Set(calls.map(String));
+    } catch {
+      return null;
+    }
+  }
+
+  /** Null where it did not answer, or does not know the call: the list tells of those, and of no others. */
+  async #hear(callId: CallId): Promise<Heard | null> {
+    try {
+      const reply = await this.#send(queryCommand(callId), this.#ng);
+      return reply.result === 'ok' ? readFacts(reply).heard : null;
+    } catch {
+      return null;
     }
   }
 

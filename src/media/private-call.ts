@@ -10,6 +10,6 @@ export class PrivateCall extends AnchoredCall<PrivateNode> implements SpokenPriv
 
   async answer(decision: Private, answer: Sdp): Promise<Sdp> {
     if (decision.verdict !== 'private') throw new MediaError('node-error', 'wrong-decision');
-    return this.firstAnswer(answer, (sdp) => this.home.answer(this.callId, 'called', sdp));
+    return this.firstAnswer(answer, (sdp) => this.home.answer(this.callId, 'called', sdp, this.between));
   }
 }

@@ -26,7 +26,7 @@ export class RecordedCall extends AnchoredCall<RecordedNode> implements SpokenRe
     let path: string | null = null;
     const text = await this.firstAnswer(answer, async (sdp) => {
       this.#beginRecording();
-      const reply = await this.home.answerAndRecord(this.callId, 'called', sdp);
+      const reply = await this.home.answerAndRecord(this.callId, 'called', sdp, this.between);
       path = reply.path;
       return reply.sdp;
     });
@@ -36,7 +36,7 @@ export class RecordedCall extends AnchoredCall<RecordedNode> implements SpokenRe
 
   async answer(decision: Monitored, answer: Sdp): Promise<Sdp> {
     mustBeMonitored(decision);
-    const send = (sdp: Sdp): Promise<string> => this.home.answer(this.callId, 'called', sdp);
+    const send = (sdp: Sdp): Promise<string> => this.home.answer(this.callId, 'called', sdp, this.between);
     this.#answerForCaller = await this.firstAnswer(answer, send);
     return this.#answerForCaller;
   }
@@ -51,7 +51,9 @@ export class RecordedCall extends AnchoredCall<RecordedNode> implements SpokenRe
       const { offerer, answer } = this.exchange.agreed();
       if (this.exchange.reoffered) throw new MediaError('node-error', 'offer-pending');
       this.#beginRecording();
-      const { sdp, path } = await this.home.answerAndRecord(this.callId, otherParty(offerer), answer);
+      const answerer = otherParty(offerer);
+      const reply = await this.home.answerAndRecord(this.callId, answerer, answer, this.between);
+      const { sdp, path } = reply;
       this.exchange.checkPort(offerer, sdp);
       return this.#claim(path);
     });

@@ -1,9 +1,10 @@
-import type { Party } from '../call/ports.js';
+import type { Between, Party } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
 import { isList } from './bencode.js';
 import { assertRecorded } from './closed-commands.js';
 import {
   type EarTag,
+  otherParty,
   recordingAnswerCommand,
   stopRecordingCommand,
   subscribeAnswerCommand,
@@ -29,8 +30,10 @@ export class RecordedNode extends MediaNode {
     callId: CallId,
     from: Party,
     sdp: string,
+    between: Between,
   ): Promise<{ readonly sdp: string; readonly path: string | null }> {
-    const reply = await this.command(recordingAnswerCommand(callId, from, sdp, this.mediaAddress));
+    const to = between[otherParty(from)];
+    const reply = await this.command(recordingAnswerCommand(callId, from, sdp, this.mediaAddress, to));
     const answer = this.sdpOf(reply);
     const recordings = reply.recordings;
     const path = isList(recordings) && recordings.length === 1 ? recordings[0] : null;

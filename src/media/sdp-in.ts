@@ -1,6 +1,7 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import { parse, type SessionDescription } from 'sdp-transform';
-import { MediaError } from '../call/ports.js';
+import { MediaError, type MediaProtection } from '../call/ports.js';
+import { protocolOf, withOwnKeys } from './protection.js';
 import { readTextFormats, standIns, type TextFormats } from './sdp-text.js';
 import { Unusable } from './sdp-unusable.js';
 
@@ -24,6 +25,8 @@ export type PeerSource = string;
 
 /** The streams of a usable description. */
 export interface PeerStreams {
+  /** The text to go on with: as it was, or without the keys that its leg may not use. */
+  readonly sdp: string;
   readonly audio: PeerSource;
   /** Real-time text beside it; null where there is none, or it is refused. */
   readonly text: { readonly source: PeerSource; readonly formats: TextFormats } | null;
@@ -192,20 +195,35 @@ const checkCodecs = (audio: Stream, answering: boolean): void => {
   if (voices === 0) throw new Unusable('codec-not-allowed');
 };
 
-const checkAll = (text: string, use: SdpUse, rules: PeerRules, textToo: boolean): PeerStreams => {
+const checkProtocol = (stream: Stream, protection: MediaProtection): void => {
+  if (stream.protocol === protocolOf[protection]) return;
+  // A stable word of its own: a trunk that is to be encrypted and sends plain RTP is to be told apart from nonsense.
+  const isPlain = protection !== 'rtp' && stream.protocol === protocolOf.rtp;
+  throw new Unusable(isPlain ? 'encryption-required' : 'protocol-not-allowed');
+};
+
+const checkAll = (
+  text: string,
+  use: SdpUse,
+  rules: PeerRules,
+  textToo: boolean,
+  protection: MediaProtection,
+): PeerStreams => {
   checkText(text);
   const session = parsed(text);
   const streams = theStreams(session, textToo);
-  if (streams.audio.protocol !== 'RTP/AVP') throw new Unusable('protocol-not-allowed');
-  if (/^a=(?:crypto|fingerprint|key-mgmt):/m.test(text)) throw new Unusable('encryption-not-allowed');
-  checkCodecs(streams.audio, use === 'answer' || use === 'reanswer');
+  const answering = use === 'answer' || use === 'reanswer';
+  checkProtocol(streams.audio, protection);
+  if (streams.text !== null) checkProtocol(streams.text, protection);
+  const sdp = withOwnKeys(text, protection, answering);
+  checkCodecs(streams.audio, answering);
   const audio = checkAddress(session, streams.audio, use, rules);
-  if (streams.text === null) return { audio, text: null };
+  if (streams.text === null) return { sdp, audio, text: null };
   const formats = readTextFormats(text, session.media.indexOf(streams.text));
   const source = checkAddress(session, streams.text, use, rules);
   // What arrives from one port must be one stream.
   if (source === audio) throw new Unusable('port-not-allowed');
-  return { audio, text: { source, formats } };
+  return { sdp, audio, text: { source, formats } };
 };
 
 const usable = <Value>(use: SdpUse, check: () => Value): Value => {
@@ -222,11 +240,15 @@ const usable = <Value>(use: SdpUse, check: () => Value): Value => {
  * `offer-unusable` or `answer-unusable` with a stable detail; the text itself is never changed.
  */
 export const checkSdp = (text: string, use: SdpUse, rules: PeerRules): PeerSource =>
-  usable(use, () => checkAll(text, use, rules, false).audio);
+  usable(use, () => checkAll(text, use, rules, false, 'rtp').audio);
 
-/** The same of a description that may hold real-time text besides. */
-export const checkStreams = (text: string, use: SdpUse, rules: PeerRules): PeerStreams =>
-  usable(use, () => checkAll(text, use, rules, true));
+/** The same of a description that may hold real-time text besides, and is protected as its leg demands. */
+export const checkStreams = (
+  text: string,
+  use: SdpUse,
+  rules: PeerRules,
+  protection: MediaProtection = 'rtp',
+): PeerStreams => usable(use, () => checkAll(text, use, rules, true, protection));
 
 /** RFC 863. */
 const DISCARD = 9;
@@ -250,6 +272,15 @@ export const nobodyFor = (description: string, family: 4 | 6): string =>
 
 /** A party sends its keys as events (RFC 4733): its description holds them among its formats. */
 export const holdsEvents = (description: string): boolean => eventsIn(parsed(description).media[0]) !== null;
+
+/** Its sound goes both ways: neither held in the new manner (RFC 3264 section 8.4) nor in the old one. */
+export const speaks = (description: string): boolean => {
+  const session = parsed(description);
+  const audio = session.media[0];
+  const address = (audio?.connection ?? session.connection)?.ip;
+  const direction = audio?.direction ?? session.direction ?? 'sendrecv';
+  return audio !== undefined && audio.port !== 0 && direction === 'sendrecv' && address !== '0.0.0.0';
+};
 
 const eventsIn = (audio: Stream | undefined): number | null => {
   const formats = String(audio?.payloads ?? '').split(' ');

@@ -13,7 +13,7 @@ export type TextFormats = Readonly<Record<number, TextCodec>>;
 /** One that carries what is typed, and perhaps one more that repeats it. */
 const MAX_FORMATS = 2;
 /** RFC 4103 section 4 asks for two repetitions; more than five are of no use to anybody. */
-const textLine = /^m=text (\d{1,5}) RTP\/AVP((?: \d{1,3})+)$/;
+const textLine = /^m=text (\d{1,5}) (?:RTP\/S?AVP|UDP\/TLS\/RTP\/SAVP)((?: \d{1,3})+)$/;
 const redundancy = /^(\d{1,3})((?:\/\d{1,3}){1,5})$/;
 const rate = /^cps=\d{1,3}$/;
 
@@ -126,7 +126,7 @@ const checkParameters = (said: ReadonlyMap<number, string>, formats: TextFormats
 
 /**
  * The formats of the text section with this number. Throws Unusable for anything but T.140, plain and repeated, over
- * RTP/AVP at dynamic payload types.
+ * RTP at dynamic payload types. Whether it is protected as it must be is looked at before.
  */
 export const readTextFormats = (text: string, index: number): TextFormats => {
   // Streams that share a port (RFC 9143) could not be told apart in a recording.

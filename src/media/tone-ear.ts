@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { MediaError, type Party, type Sdp } from '../call/ports.js';
+import { type Between, MediaError, type Party, type Sdp } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
 import { nobody } from './commands.js';
 import type { MediaNode } from './node.js';
@@ -25,14 +25,16 @@ export interface ToneDoors {
 export class ToneEar {
   readonly #home: MediaNode;
   readonly #callId: CallId;
+  readonly #between: Between;
   readonly #doors: ToneDoors;
   /** Who is, or may be, joined with nobody. */
   #party: Party | null = null;
   #used = false;
 
-  constructor(home: MediaNode, callId: CallId, doors: ToneDoors) {
+  constructor(home: MediaNode, callId: CallId, between: Between, doors: ToneDoors) {
     this.#home = home;
     this.#callId = callId;
+    this.#between = between;
     this.#doors = doors;
   }
 
@@ -58,7 +60,8 @@ export class ToneEar {
 
   async #listen(party: Party, said: Sdp): Promise<void> {
     const family = isIPv6(this.#home.mediaAddress) ? 6 : 4;
-    const sdp = await this.#home.joinNobody(this.#callId, party, said, nobodyFor(said, family));
+    const nowhere = nobodyFor(said, family);
+    const sdp = await this.#home.joinNobody(this.#callId, party, said, nowhere, this.#between);
     this.#doors.checkPort(party, sdp);
     const { hearers } = await this.#home.query(this.#callId);
     const [only, ...more] = hearers[party];

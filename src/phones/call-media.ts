@@ -56,7 +56,7 @@ export class CallMedia {
   answer(offer: string): string | undefined {
     const remote = parseSdp(offer);
     if (remote === undefined) return undefined;
-    const text = answerSdp(this.#local(), remote);
+    const text = answerSdp(this.#local(remote), remote);
     if (text !== undefined) this.#follow(remote);
     return text;
   }
@@ -72,12 +72,17 @@ export class CallMedia {
   takeAnswer(answer: string): boolean {
     const remote = parseSdp(answer);
     if (remote === undefined || sharedCodec({ codecs: this.#codecs }, remote) === undefined) return false;
+    if (remote.port !== 0 && remote.secured !== (this.audio.key !== undefined)) return false;
     this.#follow(remote);
     return true;
   }
 
-  #local(): Parameters<typeof offerSdp>[0] {
+  #local(offer?: RemoteSdp): Parameters<typeof offerSdp>[0] {
+    const { key, text } = this.audio;
+    const [tag, textTag] = [offer?.crypto?.tag ?? 1, offer?.textCrypto?.tag ?? 1];
     return {
+      ...(key !== undefined && { crypto: { tag, master: key } }),
+      ...(text?.key !== undefined && { textCrypto: { tag: textTag, master: text.key } }),
       host: this.#host,
       port: this.audio.port,
       codecs: this.#codecs,
@@ -98,6 +103,7 @@ export class CallMedia {
     // Port 0 refuses the stream; 0.0.0.0 is the hold of RFC 2543.
     const nowhere = remote.port === 0 || remote.address === '0.0.0.0';
     this.audio.sendTo(nowhere ? undefined : { address: remote.address, port: remote.port });
+    this.audio.hearWith(remote.crypto?.master);
     this.audio.text?.sendTo(remote.typing);
     this.#applyDirection();
   }

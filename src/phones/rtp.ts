@@ -7,6 +7,7 @@ import { literalLookup } from './literal-lookup.js';
 import { buildRtp, eventOfKey, eventPayload, parseRtp } from './rtp-packet.js';
 import { type AudioCounters, ReceivedAudio } from './rtp-receiver.js';
 import { packetTicker } from './rtp-ticker.js';
+import { newMasterKey, SrtpReceiver, SrtpSender } from './srtp.js';
 import { openText, type TextEndpoint } from './text-endpoint.js';
 import { PACKET_SAMPLES, SAMPLE_RATE, toneSamples } from './tone.js';
 import { type Deadline, nowUs, Waits } from './waiting.js';
@@ -39,12 +40,16 @@ export interface RtpOptions {
   readonly sink?: boolean;
   /** Real-time text beside the audio, on a port of its own. */
   readonly text?: boolean;
+  /** Everything is SRTP, with keys of SDES: before the far end's is known, nothing is taken. */
+  readonly srtp?: boolean;
 }
 
 export interface RtpCounters extends AudioCounters {
   readonly sent: number;
   /** Packets from elsewhere than the remote address, taken or (with `strictPeer`) dropped. */
   readonly strangers: number;
+  /** Packets dropped because they were not authentic, or came before there was a key. */
+  readonly forged: number;
   /** Packets by 'host:port' they came from. */
   readonly sources: Readonly<Record<string, number>>;
   /** Monotonic microseconds, undefined while nothing came. */
@@ -103,8 +108,14 @@ export class RtpEndpoint {
   #muted = false;
   #maySend = true;
   #talking = false;
+  /** This side's master key in base64; undefined where it sends plain RTP. */
+  readonly key: string | undefined;
+  readonly #sender: SrtpSender | undefined;
+  #receiver: SrtpReceiver | undefined;
+  #theirKey: string | undefined;
   #sent = 0;
   #strangers = 0;
+  #forged = 0;
   #firstUs: number | undefined;
   #lastUs: number | undefined;
   #closed = false;
@@ -113,6 +124,8 @@ export class RtpEndpoint {
     this.text = text;
     const keepMs = options.keepMs ?? DEFAULT_KEEP_MS;
     this.#socket = socket;
+    this.key = options.srtp === true ? newMasterKey() : undefined;
+    this.#sender = this.key === undefined ? undefined : new SrtpSender(this.key);
     this.port = socket.address().port;
     this.#sink = options.sink ?? false;
     this.#strict = options.strictPeer ?? false;
@@ -136,6 +149,13 @@ export class RtpEndpoint {
   sendTo(remote: { address: string; port: number } | undefined): void {
     this.#remote = remote;
     this.#remoteName = remote === undefined ? '' : `${remote.address}:${remote.port}`;
+  }
+
+  /** The far end's master key. Without one, nothing that comes is taken by an endpoint that has a key of its own. */
+  hearWith(master: string | undefined): void {
+    if (master === this.#theirKey) return;
+    this.#theirKey = master;
+    this.#receiver = master === undefined ? undefined : new SrtpReceiver(master);
   }
 
   /** The codec to send, as agreed by SDP, and the payload type the far end wants for keys (undefined: none). */
@@ -203,6 +223,7 @@ export class RtpEndpoint {
       ...this.#audio.counters,
       sent: this.#sent,
       strangers: this.#strangers,
+      forged: this.#forged,
       sources: Object.fromEntries(this.#sources),
       firstArrivalUs: this.#firstUs,
       lastArrivalUs: this.#lastUs,
@@ -330,7 +351,8 @@ export class RtpEndpoint {
   #transmit(payloadType: number, timestamp: number, payload: Uint8Array, marker: boolean): void {
     if (this.#remote === undefined) return;
     const sequence = this.#sequence++;
-    const bytes = buildRtp({ payloadType, marker, sequence, timestamp, ssrc: this.#ssrc, payload });
+    const packet = buildRtp({ payloadType, marker, sequence, timestamp, ssrc: this.#ssrc, payload });
+    const bytes = this.#sender?.protect(packet) ?? packet;
     this.#sent++;
     this.#socket.send(bytes, this.#remote.port, this.#remote.address, ignoreSendError);
   }
@@ -346,7 +368,9 @@ export class RtpEndpoint {
     this.#firstUs ??= now;
     this.#lastUs = now;
     if (this.#sink) return;
-    const packet = parseRtp(bytes);
+    const plain = this.key === undefined ? bytes : this.#receiver?.unprotect(bytes);
+    if (plain === undefined) this.#forged++;
+    const packet = plain === undefined ? undefined : parseRtp(plain);
     if (packet === undefined) return;
     this.#audio.take(packet);
     this.#waits.poke();
@@ -372,6 +396,6 @@ export async function openRtp(options: RtpOptions = {}): Promise<RtpEndpoint> {
       resolve();
     });
   });
-  const text = options.text === true ? await openText(options.host ?? '127.0.0.1') : undefined;
+  const text = options.text === true ? await openText(options.host ?? '127.0.0.1', options.srtp) : undefined;
   return new RtpEndpoint(socket, options, text);
 }

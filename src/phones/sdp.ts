@@ -1,5 +1,6 @@
 import { type CodecName, payloadTypes } from './g711.js';
 import { EVENT_PAYLOAD_TYPE } from './rtp.js';
+import { cryptoLine, type OfferedKey, readCrypto } from './srtp.js';
 import { RED_PAYLOAD_TYPE, type RemoteText, T140_PAYLOAD_TYPE } from './text-endpoint.js';
 
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
@@ -15,6 +16,12 @@ export interface RemoteSdp {
   readonly codecs: readonly CodecName[];
   /** The payload type the far end wants for telephone-event. */
   readonly eventType: number | undefined;
+  /** The key of its sound; undefined where it has none of the suite this phone knows. */
+  readonly crypto: OfferedKey | undefined;
+  /** The same of its text. */
+  readonly textCrypto: OfferedKey | undefined;
+  /** Its sound is to be SRTP. */
+  readonly secured: boolean;
   /** Where to send real-time text; undefined where the far end takes none. */
   readonly typing: RemoteText | undefined;
   /** Every address anywhere in the description (o=, c=, a=rtcp, a=candidate), for tests of what was told. */
@@ -54,12 +61,17 @@ function sections(lines: readonly string[]): { session: string[]; audio: string[
   };
 }
 
+/** The lines of the first text section that is not refused. */
+function textLines(lines: readonly string[]): readonly string[] {
+  const start = lines.findIndex((line) => /^m=text [1-9]/.test(line));
+  if (start < 0) return [];
+  const next = lines.findIndex((line, index) => index > start && line.startsWith('m='));
+  return lines.slice(start, next < 0 ? lines.length : next);
+}
+
 /** The first text section, where it is not refused and holds T.140. */
 function textIn(lines: readonly string[], sessionAddress: string): RemoteText | undefined {
-  const start = lines.findIndex((line) => /^m=text [1-9]/.test(line));
-  if (start < 0) return undefined;
-  const next = lines.findIndex((line, index) => index > start && line.startsWith('m='));
-  const section = lines.slice(start, next < 0 ? lines.length : next);
+  const section = textLines(lines);
   const typeOf = (name: string): number | undefined => {
     const line = section.find((each) => new RegExp(`^a=rtpmap:\\d+ ${name}/1000`, 'i').test(each));
     return line === undefined ? undefined : Number(/\d+/.exec(line)?.[0]);
@@ -68,7 +80,9 @@ function textIn(lines: readonly string[], sessionAddress: string): RemoteText | 
   if (t140 === undefined) return undefined;
   const own = section.find((line) => line.startsWith('c=IN IP4 '))?.slice('c=IN IP4 '.length);
   const port = Number(/^m=text (\d+)/.exec(section[0] ?? '')?.[1]);
-  return { address: own ?? sessionAddress, port, t140, red: typeOf('red') };
+  const key = readCrypto(section)?.master;
+  const remote = { address: own ?? sessionAddress, port, t140, red: typeOf('red') };
+  return key === undefined ? remote : { ...remote, key };
 }
 
 /** Reads a description; undefined when it has no audio section that makes sense. */
@@ -93,6 +107,9 @@ export function parseSdp(text: string): RemoteSdp | undefined {
     direction,
     codecs: types.flatMap((type) => knownCodecs.filter((codec) => payloadTypes[codec] === type)),
     eventType: event === undefined ? undefined : Number(/\d+/.exec(event)?.[0]),
+    crypto: readCrypto(audio),
+    textCrypto: readCrypto(textLines(lines)),
+    secured: /^m=audio \d+ RTP\/SAVP /.test(audio[0] ?? ''),
     typing: textIn(lines, session.find((line) => line.startsWith('c=IN IP4 '))?.slice(9) ?? address),
     addresses: addressesIn(lines),
     mediaLines: lines.filter((line) => line.startsWith('m=')),
@@ -109,6 +126,9 @@ export interface LocalMedia {
   readonly events?: boolean;
   /** The port of real-time text, where the phone takes any. */
   readonly textPort?: number;
+  /** SRTP: the keys of sound and text, with the tags of the far end's where this is an answer. */
+  readonly crypto?: OfferedKey;
+  readonly textCrypto?: OfferedKey;
   /** Stays the same during a call; the version grows with each description (RFC 3264 section 8). */
   readonly sessionId: number;
   readonly version: number;
@@ -123,20 +143,22 @@ function audioSection(
   const eventLines =
     eventType === undefined ? [] : [`a=rtpmap:${eventType} telephone-event/8000`, `a=fmtp:${eventType} 0-16`];
   return [
-    `m=audio ${media.port} RTP/AVP ${[...types, ...(eventType === undefined ? [] : [eventType])].join(' ')}`,
+    `m=audio ${media.port} ${media.crypto === undefined ? 'RTP/AVP' : 'RTP/SAVP'} ${[...types, ...(eventType === undefined ? [] : [eventType])].join(' ')}`,
     ...codecs.map((codec) => `a=rtpmap:${payloadTypes[codec]} ${codec}/8000`),
     ...eventLines,
     'a=ptime:20',
     `a=${media.direction}`,
+    ...(media.crypto === undefined ? [] : [cryptoLine(media.crypto)]),
   ];
 }
 
-function textSection(port: number): string[] {
+function textSection(port: number, crypto: OfferedKey | undefined): string[] {
   return [
-    `m=text ${port} RTP/AVP ${RED_PAYLOAD_TYPE} ${T140_PAYLOAD_TYPE}`,
+    `m=text ${port} ${crypto === undefined ? 'RTP/AVP' : 'RTP/SAVP'} ${RED_PAYLOAD_TYPE} ${T140_PAYLOAD_TYPE}`,
     `a=rtpmap:${RED_PAYLOAD_TYPE} red/1000`,
     `a=fmtp:${RED_PAYLOAD_TYPE} ${T140_PAYLOAD_TYPE}/${T140_PAYLOAD_TYPE}/${T140_PAYLOAD_TYPE}`,
     `a=rtpmap:${T140_PAYLOAD_TYPE} t140/1000`,
+    ...(crypto === undefined ? [] : [cryptoLine(crypto)]),
   ];
 }
 
@@ -157,7 +179,7 @@ export function offerSdp(media: LocalMedia): string {
   return write([
     ...sessionLines(media),
     ...audioSection(media, media.codecs, media.events === false ? undefined : EVENT_PAYLOAD_TYPE),
-    ...(media.textPort === undefined ? [] : textSection(media.textPort)),
+    ...(media.textPort === undefined ? [] : textSection(media.textPort, media.textCrypto)),
   ]);
 }
 
@@ -179,7 +201,8 @@ export function answerDirection(offered: Direction, own: Direction): Direction {
 /** The answer with one codec; undefined when none is shared (488). Other media than the first audio, and text the phone takes, is refused (port 0). */
 export function answerSdp(media: LocalMedia, offer: RemoteSdp): string | undefined {
   const codec = sharedCodec(media, offer);
-  if (codec === undefined) return undefined;
+  // What is asked for and what is had must be the same: no phone of ours falls back.
+  if (codec === undefined || offer.secured !== (media.crypto !== undefined)) return undefined;
   const direction = answerDirection(offer.direction, media.direction);
   let audioDone = false;
   const lines = offer.mediaLines.flatMap((line) => {
@@ -192,7 +215,8 @@ export function answerSdp(media: LocalMedia, offer: RemoteSdp): string | undefin
       );
     }
     const takesText = media.textPort !== undefined && offer.typing !== undefined;
-    if (takesText && line.startsWith(`m=text ${offer.typing.port} `)) return textSection(media.textPort);
+    if (takesText && line.startsWith(`m=text ${offer.typing.port} `))
+      return textSection(media.textPort, media.textCrypto);
     return [line.replace(/^(m=\S+) \S+/, '$1 0')];
   });
   return write([...sessionLines(media), ...lines]);

@@ -42,6 +42,8 @@ export interface PhoneOptions {
   readonly keepAudioMs?: number;
   /** Its calls offer and take real-time text (RFC 4103) beside the audio: `call.text`. */
   readonly text?: boolean;
+  /** Its calls are SRTP with keys in the description (RFC 4568), and nothing else. */
+  readonly srtp?: boolean;
   /** 'sink': one port for all calls that takes packets and sends none, for signalling load. */
   readonly audio?: 'per-call' | 'sink';
 }
@@ -286,6 +288,7 @@ export class Phone implements Line {
         host: this.host,
         codec: this.codecs[0] ?? 'PCMU',
         text: this.#options.text ?? false,
+        srtp: this.#options.srtp ?? false,
         strictPeer: this.#options.strictPeer ?? false,
         keepMs: this.#options.keepAudioMs ?? DEFAULT_KEEP_MS,
         ...(tone !== undefined && { tone }),

@@ -3,6 +3,7 @@ import dgram from 'node:dgram';
 import { closeLater } from './close-later.js';
 import { literalLookup } from './literal-lookup.js';
 import { buildRtp, parseRtp } from './rtp-packet.js';
+import { newMasterKey, SrtpReceiver, SrtpSender } from './srtp.js';
 import { type Deadline, nowUs, Waits } from './waiting.js';
 
 /** The payload types this side offers. */
@@ -15,6 +16,8 @@ export interface RemoteText {
   readonly port: number;
   readonly t140: number;
   readonly red: number | undefined;
+  /** The master key it is protected with. */
+  readonly key?: string;
 }
 
 /** Times what was typed is sent again with what follows (RFC 4103 section 4). */
@@ -39,12 +42,18 @@ export class TextEndpoint {
   #remote: RemoteText | undefined;
   #sequence = randomInt(2 ** 16);
   #before: Sent[] = [];
+  /** This side's master key; undefined where it sends plain RTP. */
+  readonly key: string | undefined;
+  readonly #sender: SrtpSender | undefined;
+  #receiver: SrtpReceiver | undefined;
   #heard = '';
   #received = 0;
   #closed = false;
 
-  constructor(socket: dgram.Socket) {
+  constructor(socket: dgram.Socket, srtp = false) {
     this.#socket = socket;
+    this.key = srtp ? newMasterKey() : undefined;
+    this.#sender = this.key === undefined ? undefined : new SrtpSender(this.key);
     this.port = socket.address().port;
     socket.on('message', (bytes) => this.#receive(bytes));
     socket.on('error', () => undefined);
@@ -56,7 +65,10 @@ export class TextEndpoint {
   }
 
   sendTo(remote: RemoteText | undefined): void {
+    const known = this.#remote?.key;
     this.#remote = remote;
+    if (remote?.key !== known)
+      this.#receiver = remote?.key === undefined ? undefined : new SrtpReceiver(remote.key);
   }
 
   /** All that was read, the newest at the end. */
@@ -88,7 +100,8 @@ export class TextEndpoint {
     if (remote === undefined) throw new Error('the far end takes no text');
     const sequence = this.#sequence++;
     const packet = buildRtp({ payloadType, marker: false, sequence, timestamp, ssrc: this.#ssrc, payload });
-    this.#socket.send(packet, remote.port, remote.address, () => undefined);
+    const bytes = this.#sender?.protect(packet) ?? packet;
+    this.#socket.send(bytes, remote.port, remote.address, () => undefined);
   }
 
   /** Leaves a number out, as where a packet is lost on the way. */
@@ -123,7 +136,8 @@ export class TextEndpoint {
 
   #receive(message: Buffer): void {
     this.#received++;
-    const packet = parseRtp(message);
+    const plain = this.key === undefined ? message : this.#receiver?.unprotect(message);
+    const packet = plain === undefined ? undefined : parseRtp(plain);
     if (packet === undefined || this.#seen.has(packet.sequence)) return;
     this.#seen.add(packet.sequence);
     // Only the newest text of a packet: on a loopback nothing is lost that its repetitions would have to replace.
@@ -142,7 +156,7 @@ export class TextEndpoint {
 }
 
 /** Opens an endpoint on a free UDP port of `host`. */
-export async function openText(host: string): Promise<TextEndpoint> {
+export async function openText(host: string, srtp = false): Promise<TextEndpoint> {
   const socket = dgram.createSocket({ type: 'udp4', lookup: literalLookup });
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
@@ -151,5 +165,5 @@ export async function openText(host: string): Promise<TextEndpoint> {
       resolve();
     });
   });
-  return new TextEndpoint(socket);
+  return new TextEndpoint(socket, srtp);
 }

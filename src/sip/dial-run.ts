@@ -89,7 +89,12 @@ export class DialRun {
   async #onCarriers(decision: Connectable): Promise<DialOutcome | Attempt> {
     const { trunk, control, attempts } = this.#call;
     // Asked for each number: where one may go says nothing about the one it is redirected to.
-    const carriers = this.#parts.carriers.inOrder(trunk.carriers, decision.key.e164);
+    const known = this.#parts.carriers.inOrder(trunk.carriers, decision.key.e164);
+    // What the node offers fits carriers of one kind: one that is to have SRTP is not offered RTP, nor the other way.
+    const protection = this.#call.anchor.between?.called ?? 'rtp';
+    const carriers = known.filter(({ media = 'rtp' }) => media === protection);
+    if (carriers.length === 0 && known.length > 0)
+      return { state: 'failed', ending: { code: 'carrier-failed', detail: 'media-protection' } };
     let last: Attempt | null = null;
     for (const carrier of carriers) {
       if (control.cancelled) return cancelled;

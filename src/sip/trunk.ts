@@ -1,3 +1,4 @@
+import type { MediaProtection } from '../call/ports.js';
 import type { FacilityId, TrunkId } from '../core/leg.js';
 import type { DialPlan } from '../core/number.js';
 import type { SessionPolicy } from './session-timer.js';
@@ -51,6 +52,8 @@ export interface CarrierTrunk {
   readonly reliableProvisionals?: boolean;
   /** Session timers of its calls (RFC 4028); none where it is not given. */
   readonly sessionTimer?: SessionPolicy;
+  /** How its media is protected; plain RTP where nothing is said. */
+  readonly media?: MediaProtection;
   /** Takes calls to these numbers (E.164) and no others, and no other carrier takes one to them. */
   readonly only?: readonly string[];
 }

@@ -17,6 +17,7 @@ const endingTexts: Readonly<Record<EndingCode, string>> = {
   'node-lost': 'The media server failed, so the call was ended.',
   'agent-lost': 'The SIP agent failed, so the call was ended.',
   'ack-missing': 'The caller’s equipment did not confirm the connection.',
+  'media-timeout': 'One party or both were not heard any more, so the call was ended.',
   'session-expired': 'A party’s equipment no longer answered, so the call was ended.',
   'controller-crashed': 'The controller failed; the one that followed it ended the call.',
   shutdown: 'The controller was being stopped.',
@@ -132,6 +133,7 @@ export const useTexts: Readonly<Record<string, string>> = {
   lockdown: 'Lockdown',
   suspension: 'Suspend a caller',
   review: 'Review of a claim or block',
+  drain: 'Take a media node out of service, or back',
   'canary-clear': 'Arm recording although test calls failed',
 };
 

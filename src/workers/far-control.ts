@@ -5,6 +5,7 @@ import type {
   FarControl,
   FollowedEvent,
   LockedPlace,
+  NodeView,
   OnOff,
   OrderView,
 } from '../api/control.js';
@@ -22,7 +23,7 @@ const unreachable: ControlOutcome = {
   message: 'no worker answers on its control socket; nothing was done',
 };
 
-const unknownCall: ReadonlySet<string> = new Set(['call-not-found', 'call-unknown']);
+const isElsewhere: ReadonlySet<string> = new Set(['call-not-found', 'call-unknown', 'node-unknown']);
 
 const samePlace = (left: LockedPlace, right: LockedPlace): boolean =>
   JSON.stringify(Object.entries(left).sort()) === JSON.stringify(Object.entries(right).sort());
@@ -89,6 +90,18 @@ export class WorkersControl implements FarControl {
       if (answer?.ok === true) return answer.result.orders as readonly OrderView[];
     }
     return [];
+  }
+
+  /** Each worker has nodes of its own. */
+  async nodes(): Promise<readonly NodeView[]> {
+    const answers = await Promise.all(this.#sockets.map((one) => askWorker(one, { command: 'nodes' })));
+    return answers.flatMap((answer) =>
+      answer?.ok === true ? (answer.result.nodes as readonly NodeView[]) : [],
+    );
+  }
+
+  drainNode(node: string, state: OnOff, by: string, why: string): Promise<ControlOutcome> {
+    return this.#wherever({ command: 'drain', node, state, by, why });
   }
 
   async canaries(): Promise<readonly CanaryView[]> {
@@ -172,7 +185,7 @@ export class WorkersControl implements FarControl {
       const answer = await askWorker(socket, request);
       if (answer === null) continue;
       last = outcomeOf(answer);
-      if (last.ok || !unknownCall.has(last.code)) return last;
+      if (last.ok || !isElsewhere.has(last.code)) return last;
     }
     return last ?? unreachable;
   }

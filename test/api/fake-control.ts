@@ -1,7 +1,14 @@
 import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CanaryView, Control, ControlOutcome, FollowedEvent, OrderView } from '../../src/api/control.js';
+import type {
+  CanaryView,
+  Control,
+  ControlOutcome,
+  FollowedEvent,
+  NodeView,
+  OrderView,
+} from '../../src/api/control.js';
 import type { CallView } from '../../src/call/controller.js';
 import type { FacilityId } from '../../src/core/leg.js';
 
@@ -67,6 +74,14 @@ export class FakeControl implements Control {
   clearCanary(facility: FacilityId, by: string, why: string): Promise<ControlOutcome> {
     this.told.push(['canary-clear', facility, by, why]);
     return this.answer();
+  }
+
+  nodeView: NodeView[] = [];
+  nodes(): readonly NodeView[] {
+    return this.nodeView;
+  }
+  drainNode(...order: Parameters<Control['drainNode']>): Promise<ControlOutcome> {
+    return this.#order('drain', order);
   }
 
   calls(): readonly CallView[] {

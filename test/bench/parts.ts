@@ -123,9 +123,12 @@ const mediaParts = async (site: LocalSite, pool: 'private' | 'recorded'): Promis
     for (let i = 0; i < times; i++) {
       const callId = `cbench${i}` as CallId;
       await step('ping', pingCommand);
-      await step('offer', offerCommand(callId, 'caller', false, sdp('127.0.1.1', 4000), node.mediaAddress));
+      await step(
+        'offer',
+        offerCommand(callId, 'caller', false, sdp('127.0.1.1', 4000), node.mediaAddress, 'rtp'),
+      );
       await step('block', blockCommand(callId));
-      await step('answer', answer(callId, 'called', sdp('127.0.2.1', 4002), node.mediaAddress));
+      await step('answer', answer(callId, 'called', sdp('127.0.2.1', 4002), node.mediaAddress, 'rtp'));
       await step('unblock', unblockCommand(callId));
       await step('delete', deleteCommand(callId, 'caller'));
     }

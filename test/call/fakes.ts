@@ -422,6 +422,7 @@ export class World {
             return this.around;
           },
           conversation: (leg) => this.conversation(leg),
+          between: () => ({ caller: 'rtp', called: 'rtp' }),
         },
         prompts: this.#prompts(),
         callers: {

@@ -95,6 +95,7 @@ trunks:
       conversation: elsewhere
       language: es
       keys: events
+      media: srtp-dtls
       offerPrivateCall: false
       privatePrefix: "*7"
       unitHeader: X-Unit
@@ -135,6 +136,7 @@ trunks:
       port: 5065
       transport: tcp
       keys: in-band
+      media: srtp-dtls
       keepaliveSeconds: 20
       firstResponseSeconds: 4
       reliableProvisionals: true
@@ -152,6 +154,7 @@ trunks:
       transport: tls
       tls:
         name: sip.example.net
+      media: srtp-dtls
     - name: test
       address: 192.0.2.30
       keepaliveSeconds: 0
@@ -204,6 +207,7 @@ media:
         host: 127.0.0.1
         port: 9900
       mediaAddress: 192.0.2.50
+      weight: 300
       prompts: /srv/prompts
       pid: 4242
       pidFile: ./recorded.pid
@@ -222,6 +226,10 @@ media:
   peerNetworks:
     - 192.0.2.0/24
     - 2001:db8::/32
+  silence:
+    bothSeconds: 20
+    oneSeconds: 120
+    everySeconds: 4
   attestSeconds: 2
 custody:
   journals:
@@ -560,7 +568,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
     const problems = problemsOf(String(document));
     // Pairs that go together are tested on their own.
     if (
-      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^trunks\.carriers\[2\]\.(keepaliveSeconds|only)$|^canaries\.sip$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.digest$|\.transports?$|facilities\[0\]\.addresses$/.test(
+      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^trunks\.carriers\[2\]\.(keepaliveSeconds|only)$|^trunks\.carriers\[\d\]\.media$|^canaries\.sip$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.digest$|\.transports?$|facilities\[0\]\.addresses$/.test(
         text(path),
       )
     )
@@ -694,6 +702,31 @@ t.test('what is wrong is told with its line, column and key', async (t) => {
     ['  north:\n    time', '  §North Side:\n    time', 'facilities.North Side', /1-48 of a-z/],
     ['name: recorded-1', '§name: Recorded 1', 'media.nodes[0].name', /1-48 of a-z/],
     ['name: private-1', '§name: recorded-1', 'media.nodes[1].name', /another node/],
+    // Media that is to be protected.
+    [
+      'media: srtp-dtls\n      offer',
+      '§media: srtp-sdes\n      offer',
+      'trunks.facilities[0].media',
+      /srtp-sdes-without-tls/,
+    ],
+    [
+      'media: srtp-dtls\n      keepaliveSeconds: 20',
+      '§media: srtp-sdes\n      keepaliveSeconds: 20',
+      'trunks.carriers[0].media',
+      /srtp-sdes-without-tls/,
+    ],
+    [
+      'media: srtp-dtls\n    - name: test',
+      'media: srtp-sdes\n    - name: test',
+      'trunks.facilities[0].carriers',
+      /carriers-media-differ/,
+    ],
+    [
+      '      only:\n',
+      '      §media: srtp-dtls\n      only:\n',
+      'trunks.carriers[2].media',
+      /test calls use rtp/,
+    ],
     // Addresses.
     ['- 192.0.2.1\n', '- §192.0.2.9\n', 'trunks.facilities[0].addresses[0]', /address of trunk west too/],
     ['- 2001:db8::1', '- §192.0.2.1', 'trunks.facilities[0].addresses[1]', /address of trunk north-phones/],

@@ -202,6 +202,7 @@ export const news: readonly CallEvent[] = [
   { type: 'ended-by-staff' },
   { type: 'recording-lost', detail: x },
   { type: 'node-lost', detail: x },
+  { type: 'media-silent', detail: x },
   { type: 'shutdown' },
   { type: 'agent-lost' },
   { type: 'fault', detail: x },

@@ -126,9 +126,9 @@ t.test('a private node is sent nothing off the closed list', async (t) => {
   const mine = [
     pingCommand,
     statisticsCommand,
-    offerCommand(id, 'caller', false, 'v=0', '127.0.0.1'),
-    offerCommand(id, 'called', true, 'v=0', '::1'),
-    answerCommand(id, 'called', 'v=0', '127.0.0.1'),
+    offerCommand(id, 'caller', false, 'v=0', '127.0.0.1', 'rtp'),
+    offerCommand(id, 'called', true, 'v=0', '::1', 'rtp'),
+    answerCommand(id, 'called', 'v=0', '127.0.0.1', 'rtp'),
     blockCommand(id),
     unblockCommand(id),
     blockKeysCommand(id),
@@ -140,7 +140,7 @@ t.test('a private node is sent nothing off the closed list', async (t) => {
     playCommand(id, 'called', '/prompts/names/callers/A.b..c-1.wav', 20),
     stopPlayingCommand(id, 'caller'),
     offerToNobodyCommand(id, 'caller', 'v=0', '127.0.0.1'),
-    answerOfNobodyCommand(id, 'called', nowhere, '127.0.0.1'),
+    answerOfNobodyCommand(id, 'called', nowhere, '127.0.0.1', 'rtp'),
     blockPartyCommand(id, 'caller'),
     blockPartyKeysCommand(id, 'called'),
     unblockPartyCommand(id, 'caller'),
@@ -152,9 +152,9 @@ t.test('a private node is sent nothing off the closed list', async (t) => {
     t.doesNotThrow(() => assertPrivate(message, '/prompts'), JSON.stringify(message));
     t.doesNotThrow(() => assertRecorded(message, '/prompts'), JSON.stringify(message));
   }
-  const recording = recordingAnswerCommand(id, 'called', 'v=0', '127.0.0.1');
+  const recording = recordingAnswerCommand(id, 'called', 'v=0', '127.0.0.1', 'rtp');
   t.doesNotThrow(() => assertRecorded(recording));
-  const offer = offerCommand(id, 'caller', false, 'v=0', '127.0.0.1');
+  const offer = offerCommand(id, 'caller', false, 'v=0', '127.0.0.1', 'rtp');
   const foreign = [
     recording,
     { ...offer, 'record-call': 'yes' },
@@ -194,7 +194,7 @@ t.test('a private node is sent nothing off the closed list', async (t) => {
 
 t.test('nobody has no address, and listens to nothing', async (t) => {
   const id = newCallId();
-  const answer = answerOfNobodyCommand(id, 'called', nowhere, '127.0.0.1');
+  const answer = answerOfNobodyCommand(id, 'called', nowhere, '127.0.0.1', 'rtp');
   t.match(answer, { 'from-tag': 'called', 'to-tag': 'nobody' });
   const six = nowhere.replace('IP4 0.0.0.0', 'IP6 ::');
   const somewhere = [
@@ -342,7 +342,7 @@ t.test('against a real node', async (t) => {
     t.teardown(() => proxy.close());
     const ng = socketTo(t, proxy.port);
     const id = newCallId();
-    const reply = await ng.ask(offerCommand(id, 'caller', false, sdp, '127.0.0.1'));
+    const reply = await ng.ask(offerCommand(id, 'caller', false, sdp, '127.0.0.1', 'rtp'));
     t.equal(reply.result, 'ok');
     t.equal(proxy.seen.toNode.length, 3, 'three times sent');
     t.equal(new Set(proxy.seen.toNode).size, 1, 'with the same cookie and content');
@@ -368,7 +368,7 @@ t.test('against a real node', async (t) => {
     const ng = socketTo(t, node.ng.port);
     const ids = Array.from({ length: 6 }, newCallId);
     const replies = await Promise.all(
-      ids.map((id) => ng.ask(offerCommand(id, 'caller', false, sdp, '127.0.0.1'))),
+      ids.map((id) => ng.ask(offerCommand(id, 'caller', false, sdp, '127.0.0.1', 'rtp'))),
     );
     const ports = replies.map((reply) => /m=audio (\d+)/.exec(String(reply.sdp))?.[1]);
     t.equal(new Set(ports).size, ids.length, 'each call has a port of its own');

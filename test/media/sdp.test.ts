@@ -112,9 +112,94 @@ const offers: readonly (readonly [string, string, string])[] = [
   ],
 ];
 
+const good = `a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${'A'.repeat(40)}`;
+const sha256 = `a=fingerprint:sha-256 ${Array(32).fill('AB').join(':')}`;
+const dtls = 'UDP/TLS/RTP/SAVP';
+const over = (protocol: string, ...more: string[]): string =>
+  sdp({ media: `m=audio 40000 ${protocol} 0 101`, more });
+
+/** What a leg that is to be protected is offered, how it is protected, and what comes of it. */
+const secured: readonly (readonly [string, string, 'srtp-sdes' | 'srtp-dtls', string])[] = [
+  ['a key', over('RTP/SAVP', good), 'srtp-sdes', 'taken'],
+  ['a key with a lifetime and an MKI', over('RTP/SAVP', `${good}|2^31|1:4`), 'srtp-sdes', 'taken'],
+  ['plain RTP', over('RTP/AVP'), 'srtp-sdes', 'encryption-required'],
+  ['plain RTP with a key', over('RTP/AVP', good), 'srtp-sdes', 'encryption-required'],
+  ['no key', over('RTP/SAVP'), 'srtp-sdes', 'encryption-missing'],
+  [
+    'another key alone',
+    over('RTP/SAVP', good.replace('SHA1_80', 'SHA1_32')),
+    'srtp-sdes',
+    'encryption-unsupported',
+  ],
+  ['a key that is none', over('RTP/SAVP', good.slice(0, -1)), 'srtp-sdes', 'encryption-unsupported'],
+  ['a key on two lines', over('RTP/SAVP', good, good), 'srtp-sdes', 'sdp-malformed'],
+  [
+    'NULL beside a key',
+    over('RTP/SAVP', good, 'a=crypto:2 NULL_HMAC_SHA1_80 inline:x'),
+    'srtp-sdes',
+    'encryption-weak',
+  ],
+  ['unencrypted RTP', over('RTP/SAVP', `${good} UNENCRYPTED_SRTP`), 'srtp-sdes', 'encryption-weak'],
+  ['unencrypted RTCP', over('RTP/SAVP', `${good} UNENCRYPTED_SRTCP`), 'srtp-sdes', 'encryption-weak'],
+  ['unauthenticated', over('RTP/SAVP', `${good} UNAUTHENTICATED_SRTP`), 'srtp-sdes', 'encryption-weak'],
+  ['a key of another kind', over('RTP/SAVP', 'a=key-mgmt:mikey AAAA'), 'srtp-sdes', 'encryption-not-allowed'],
+  ['DTLS where SDES is asked for', over(dtls, sha256), 'srtp-sdes', 'protocol-not-allowed'],
+  ['a fingerprint', over(dtls, sha256, 'a=setup:actpass'), 'srtp-dtls', 'taken'],
+  ['no fingerprint', over(dtls, 'a=setup:actpass'), 'srtp-dtls', 'encryption-missing'],
+  [
+    'a weak fingerprint',
+    over(dtls, `a=fingerprint:sha-1 ${Array(20).fill('AB').join(':')}`),
+    'srtp-dtls',
+    'encryption-weak',
+  ],
+  ['no role in the handshake', over(dtls, sha256, 'a=setup:holdconn'), 'srtp-dtls', 'sdp-malformed'],
+  ['plain RTP with a fingerprint', over('RTP/AVP', sha256), 'srtp-dtls', 'encryption-required'],
+];
+
+const securely = (text: string, protection: 'srtp-sdes' | 'srtp-dtls', use: SdpUse = 'offer'): string => {
+  try {
+    return checkStreams(text, use, rules, protection).sdp;
+  } catch (error) {
+    return error instanceof MediaError ? error.detail : String(error);
+  }
+};
+
+t.test('a leg that is to be protected takes nothing else', async (t) => {
+  for (const [name, text, protection, expected] of secured) {
+    const came = securely(text, protection);
+    t.equal(came.startsWith('v=0') ? 'taken' : came, expected, name);
+  }
+  const both = over(
+    'RTP/SAVP',
+    good.replace(':1 AES_CM_128', ':2 AES_256_CM'),
+    good,
+    sha256,
+    'a=setup:actpass',
+  );
+  const kept = securely(both, 'srtp-sdes').split('\r\n');
+  t.strictSame(
+    kept.filter((line) => /^a=(?:crypto|fingerprint|setup)/.test(line)),
+    [good],
+    'of several keys the node sees the one suite that may be used',
+  );
+  const answers = over('RTP/SAVP', good, good.replace(':1 ', ':2 '));
+  t.equal(securely(answers, 'srtp-sdes', 'answer'), 'sdp-malformed', 'an answer chooses one');
+  t.equal(securely(over(dtls, sha256, 'a=setup:actpass'), 'srtp-dtls', 'answer'), 'sdp-malformed');
+  t.match(securely(over(dtls, sha256, 'a=setup:active'), 'srtp-dtls', 'answer'), /a=fingerprint/);
+  const text = over('RTP/SAVP', good, 'm=text 40010 RTP/AVP 99', 'a=rtpmap:99 t140/1000');
+  t.equal(
+    securely(text, 'srtp-sdes'),
+    'encryption-required',
+    'what is typed is protected as what is said is',
+  );
+});
+
 t.test('offers', async (t) => {
   for (const [name, text, expected] of offers) t.equal(verdict(text), expected, name);
-  const details = offers.map(([, , expected]) => expected.split(' ')[1] ?? '');
+  const details = [
+    ...offers.map(([, , expected]) => expected.split(' ')[1] ?? ''),
+    ...secured.map(([, , , expected]) => expected),
+  ];
   t.strictSame(
     sdpDetails.filter((detail) => !details.includes(detail) && detail !== 'offer-pending'),
     [],
@@ -189,7 +274,7 @@ const nodeSdp = (more: readonly string[] = [], address = '192.0.2.200'): string 
   ].join('\r\n');
 
 t.test('what goes out is built of known lines, with our origin', async (t) => {
-  const party = new PartyDescriptions('192.0.2.200');
+  const party = new PartyDescriptions('192.0.2.200', 'rtp');
   const first = party.next(
     nodeSdp(['a=candidate:1 1 UDP 1 10.0.0.1 5000 typ host', 'a=rtpmap:96 opus/48000']),
   );
@@ -208,7 +293,7 @@ t.test('what goes out is built of known lines, with our origin', async (t) => {
 t.test('what the node must not send does not go out', async (t) => {
   const next = (text: string): string => {
     try {
-      return new PartyDescriptions('192.0.2.200').next(text).text;
+      return new PartyDescriptions('192.0.2.200', 'rtp').next(text).text;
     } catch (error) {
       return error instanceof MediaError ? `${error.code} ${error.detail}` : String(error);
     }
@@ -219,7 +304,7 @@ t.test('what the node must not send does not go out', async (t) => {
   t.equal(next(nodeSdp().replace('AVP 0 101', 'AVP 0 9 101')), 'node-error codec-not-allowed');
   t.equal(next(nodeSdp().replace('m=audio', 'm=video')), 'node-error sdp-unexpected');
   t.equal(next(nodeSdp(['m=audio 30002 RTP/AVP 0'])), 'node-error sdp-unexpected');
-  t.equal(next(nodeSdp().replace('RTP/AVP', 'RTP/SAVP')), 'node-error sdp-unexpected');
+  t.equal(next(nodeSdp().replace('RTP/AVP', 'RTP/SAVP')), 'node-error protection-differs');
   t.match(next(nodeSdp(['m=video 0 RTP/AVP 31', 'a=x:10.0.0.1'])), /m=video 0 RTP\/AVP 31\r\n$/);
 });
 
@@ -343,14 +428,14 @@ t.test('a description with the text of another one', async (t) => {
 });
 
 t.test('text that goes out is of a closed list too', async (t) => {
-  const party = new PartyDescriptions('192.0.2.200');
+  const party = new PartyDescriptions('192.0.2.200', 'rtp');
   const text = ['m=text 30010 RTP/AVP 98 99', ...written().slice(1), 'a=sendrecv', 'a=rtcp:30011'];
   const out = party.next(nodeSdp([...text, 'a=label:Alice', 'a=rtpmap:97 opus/48000', 'a=ptime:20']));
   t.strictSame([out.port, out.textPort], [30_000, 30_010]);
   t.equal(out.text.slice(out.text.indexOf('m=text')), [...text, ''].join('\r\n'));
   const next = (more: readonly string[], offer: string | null = null): string => {
     try {
-      return new PartyDescriptions('192.0.2.200').next(nodeSdp(more), offer).text;
+      return new PartyDescriptions('192.0.2.200', 'rtp').next(nodeSdp(more), offer).text;
     } catch (error) {
       return error instanceof MediaError ? `${error.code} ${error.detail}` : String(error);
     }
@@ -359,7 +444,7 @@ t.test('text that goes out is of a closed list too', async (t) => {
   t.equal(next([...text, ...text]), 'node-error sdp-unexpected');
   t.equal(next(['m=text 30010 RTP/AVP 0', 'a=rtpmap:0 PCMU/8000']), 'node-error codec-not-allowed');
   t.equal(next(['m=text 80 RTP/AVP 99', 'a=rtpmap:99 t140/1000']), 'node-error sdp-unexpected');
-  t.equal(next(['m=text 30010 RTP/SAVP 99', 'a=rtpmap:99 t140/1000']), 'node-error sdp-unexpected');
+  t.equal(next(['m=text 30010 RTP/SAVP 99', 'a=rtpmap:99 t140/1000']), 'node-error protection-differs');
   t.equal(next(text, sdp()), 'node-error sdp-unexpected', 'nobody is answered what was not offered');
   t.notMatch(next(['m=text 0 RTP/AVP 99'], sdp()), 'm=text');
   const mixed = next(['m=text 30010 RTP/AVP 101', 'a=rtpmap:101 t140/1000']);

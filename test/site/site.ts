@@ -100,6 +100,8 @@ export interface SiteOptions {
   readonly carrierEvents?: boolean;
   /** The phones offer and take real-time text; default not. */
   readonly text?: boolean;
+  /** Whose phones are to be SRTP; the trunks say so too. Their signalling stays as it is. */
+  readonly srtp?: { readonly caller?: boolean; readonly called?: boolean };
   /** T1 of the phones and of the agent, in ms; default 500. */
   readonly t1Ms?: number;
   /** Changes once the real ports and folders are filled in: what the controller is told of the site. */
@@ -340,7 +342,13 @@ export const openSite = async (t: Closing, options: SiteOptions = {}): Promise<S
     ...(options.keepAudioMs === undefined ? {} : { keepAudioMs: options.keepAudioMs }),
     ...(options.text === undefined ? {} : { text: options.text }),
   } as const;
-  const caller = await createPhone({ name: 'caller', host: '127.0.1.1', tone: 440, ...phone });
+  const caller = await createPhone({
+    name: 'caller',
+    host: '127.0.1.1',
+    tone: 440,
+    srtp: options.srtp?.caller ?? false,
+    ...phone,
+  });
   closers.push(() => caller.close());
   const carriers: Phone[] = [];
   for (let i = 0; i < (options.carriers ?? 1); i++) {
@@ -349,6 +357,7 @@ export const openSite = async (t: Closing, options: SiteOptions = {}): Promise<S
       host: `127.0.2.${i + 1}`,
       tone: 1000,
       events: options.carrierEvents ?? true,
+      srtp: options.srtp?.called ?? false,
       ...phone,
     });
     closers.push(() => carrier.close());
@@ -369,6 +378,7 @@ export const openSite = async (t: Closing, options: SiteOptions = {}): Promise<S
         addresses: [caller.host],
         carriers: carriers.map((one) => one.name),
         conversation: options.conversation ?? 'elsewhere',
+        ...(options.srtp?.caller === true ? { media: 'srtp-sdes' as const } : {}),
       })),
       carriers: carriers.map((one) => ({
         name: one.name,
@@ -379,6 +389,7 @@ export const openSite = async (t: Closing, options: SiteOptions = {}): Promise<S
         keepaliveSeconds: 0,
         firstResponseSeconds: 15,
         copyHeaders: [],
+        ...(options.srtp?.called === true ? { media: 'srtp-sdes' as const } : {}),
       })),
     },
   };
