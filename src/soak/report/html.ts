@@ -1,0 +1,2 @@
+import type { ReportData } from './data.js';
+export const reportHtml = (data: ReportData): string => JSON.stringify(data, null, 1);
