@@ -1,20 +1,12 @@
 import { consequences } from './faults.js';
 import { type FaultRecord, wasDone } from './inject.js';
+import { lasting } from './lasting.js';
 import type { ReportData } from './report/data.js';
 import type { SoakRun } from './soak.js';
 import type { Verdict } from './verdict.js';
 
 const ms = (value: number | null): string => (value === null ? '-' : `${Math.round(value)} ms`);
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
-
-/** How long something took or has lasted: `45 s`, `12 min 05 s`, `3 h 20 min`. */
-export const lasting = (milliseconds: number): string => {
-  const seconds = Math.round(milliseconds / 1000);
-  if (seconds < 120) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 120) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`;
-  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
-};
 
 /** One line of where a soak is. */
 export const progressText = (run: SoakRun): string => {
@@ -31,7 +23,7 @@ export const progressText = (run: SoakRun): string => {
     `${tally.judged} judged`,
     ...(refused.length === 0
       ? []
-      : [`refused ${refused.map(([why, count]) => `${why} ${count}`).join(', ')}`]),
+      : [`not connected: ${refused.map(([why, count]) => `${why} ${count}`).join(', ')}`]),
     `set-up p50 ${ms(last?.p50 ?? null)} p99 ${ms(last?.p99 ?? null)}`,
     ...(rss === undefined ? [] : [`controller ${mebibytes(rss)}`]),
     `${faults.length} faults`,
