@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.js';
 import { fromRoot } from '../root.js';
+import { usualBounds } from '../soak/bounds.js';
 import { parseFaults } from '../soak/faults.js';
 import { parseMix } from '../soak/mix.js';
 import { faultEndText, faultText, progressText, summaryText } from '../soak/progress.js';
@@ -12,6 +13,7 @@ import { reportHtml } from '../soak/report/html.js';
 import { type SoakOptions, type SoakSigns, soak } from '../soak/soak.js';
 import { SpecError } from '../soak/spec.js';
 import { verdictOf } from '../soak/verdict.js';
+import { StackError } from '../stack/program.js';
 import { CommandError, type Terminal } from './output.js';
 
 interface SoakFlags {
@@ -64,6 +66,7 @@ export const soakOptions = (
   tolerate: bounded('tolerate', Number(flags.tolerate), 0, 1),
   patient: flags.patient,
   keepRecordings: flags.keep,
+  bounds: usualBounds,
 });
 
 /** Settles at the first Ctrl-C; the second one ends this process, and with it all it started. */
@@ -178,7 +181,8 @@ export const addSoakCommand = (
         const ok = await runSoak(flags, load(flags), { version }, terminal);
         if (!ok) throw new CommandError('soak-broken', 'something broke that must hold: see the report', 1);
       } catch (error) {
-        if (error instanceof SpecError) throw new CommandError(error.code, error.message, 2);
+        if (error instanceof SpecError || error instanceof StackError)
+          throw new CommandError(error.code, error.message, 2);
         throw error;
       }
       // Timers of phones that wait for repetitions would keep the process for half a minute.

@@ -22,8 +22,6 @@ export interface Judged {
 
 /** A call is judged this long after its end: rows of a late batch may still be marked as not counting. */
 const settleMs = 1500;
-/** And without a CDR, after this long: a controller that was killed has to start and close what it left. */
-const overdueMs = 20_000;
 /** Ids of calls that were judged, for files that turn up later. */
 const remembered = 100_000;
 
@@ -39,13 +37,19 @@ export class CallBook {
   readonly #sides = new Map<string, { readonly side: Side; readonly as: string }>();
   /** The last calls that were judged: a row that comes after that is one too many. */
   readonly #judged = new Set<string>();
+  readonly #left = new Set<string>();
   readonly #onJudged: (judged: Judged, findings: readonly Finding[]) => void;
   readonly #onLate: (as: string, callId: string) => void;
 
+  readonly #overdueMs: number;
+
+  /** Without a CDR, a call is judged so long after its end: a controller that was killed has to close what it left. */
   constructor(
+    overdueMs: number,
     onJudged: (judged: Judged, findings: readonly Finding[]) => void,
     onLate: (as: string, callId: string) => void,
   ) {
+    this.#overdueMs = overdueMs;
     this.#onJudged = onJudged;
     this.#onLate = onLate;
   }
@@ -75,6 +79,7 @@ export class CallBook {
     if (row.kind !== 'cdr') return;
     const facts = cdrFacts(row.body);
     if (facts === null) return;
+    if (facts.leftInSpool && this.#left.size < remembered) this.#left.add(callId);
     if (entry !== undefined) entry.cdrs.push({ seq: row.seq, facts });
     else if (this.#judged.has(caller)) this.#onLate(caller, callId);
   }
@@ -82,6 +87,11 @@ export class CallBook {
   /** What a call was to be, by its id; null for an id no call of ours has had. */
   sideOfId(callId: string): { readonly side: Side; readonly as: string } | null {
     return this.#sides.get(callId) ?? null;
+  }
+
+  /** True where the call's CDR says that its files stay in the spool: the node did not let go of them. */
+  isLeftInSpool(callId: string): boolean {
+    return this.#left.has(callId);
   }
 
   /** Calls not judged yet. */
@@ -94,7 +104,7 @@ export class CallBook {
     for (const [as, { seen, cdrs }] of this.#open) {
       if (seen === null) continue;
       const since = now - seen.overAt;
-      if (!all && since < (cdrs.length > 0 ? settleMs : overdueMs)) continue;
+      if (!all && since < (cdrs.length > 0 ? settleMs : this.#overdueMs)) continue;
       this.#open.delete(as);
       this.#judged.add(as);
       if (this.#judged.size > remembered) this.#judged.delete(this.#judged.keys().next().value ?? '');

@@ -1,4 +1,5 @@
 import { verifyJournal } from '../journal/verify.js';
+import type { RunningRtpengine } from '../stack/rtpengine.js';
 import { filesUnder, plainSoundIn } from './file-watch.js';
 import { sessionsOn } from './node-look.js';
 import { bytesWritten, lookAtProc, type ProcLook } from './proc.js';
@@ -21,6 +22,8 @@ export interface FinalLook {
   readonly journal: { readonly ok: boolean; readonly rows: number; readonly why: string };
   readonly growth: readonly Growth[];
   readonly filesLooked: number;
+  /** Files in a spool of which a CDR says that they are left there, for custody. */
+  readonly leftForCustody: number;
 }
 
 /** Growth that counts as one, in bytes an hour; and how long it must have been observed to be judged. */
@@ -29,6 +32,8 @@ export const leastHours = 0.5;
 const warmUpHours = 0.1;
 /** A process may end with so many more file descriptors than it began with: what is opened once and kept. */
 const fdSlack = 12;
+
+const callIdIn = (path: string): string | null => /c[a-z2-7]{26}/.exec(path)?.[0] ?? null;
 
 const until = async (ms: number, holds: () => Promise<boolean>): Promise<boolean> => {
   for (const end = performance.now() + ms; ; ) {
@@ -55,7 +60,7 @@ const redisIsEmpty = async (run: SoakRun): Promise<void> => {
     left = keys;
     return keys.length === 0;
   };
-  const empty = await until(run.options.leaseMs ?? 100_000, look).catch((error: unknown) => {
+  const empty = await until(run.options.bounds.lease, look).catch((error: unknown) => {
     left = [String(error)];
     return false;
   });
@@ -69,9 +74,9 @@ const redisIsEmpty = async (run: SoakRun): Promise<void> => {
 
 const nodesAreEmpty = async (run: SoakRun): Promise<Record<string, number | null>> => {
   const sessions: Record<string, number | null> = {};
-  for (const [name, node] of run.stage.nodes) {
+  const look = async (name: string, node: RunningRtpengine): Promise<void> => {
     run.tally.check('node-left');
-    const empty = await until(15_000, async () => {
+    const empty = await until(run.options.bounds.settle, async () => {
       sessions[name] = await sessionsOn(node.cli);
       return sessions[name] === 0;
     });
@@ -81,12 +86,13 @@ const nodesAreEmpty = async (run: SoakRun): Promise<Record<string, number | null
         null,
         '',
       );
-    if (node.kind !== 'private') continue;
+    if (node.kind !== 'private') return;
     run.tally.check('private-node-wrote');
     const written = bytesWritten(node.pid);
     if (written !== null && written > 0)
       run.breaks({ code: 'private-node-wrote', text: `${name} wrote ${written} bytes` }, null, '');
-  }
+  };
+  await Promise.all([...run.stage.nodes].map(([name, node]) => look(name, node)));
   return sessions;
 };
 
@@ -96,12 +102,12 @@ const fdsAreGivenBack = async (run: SoakRun): Promise<void> => {
     if (before === undefined) continue;
     run.tally.check('fds-left');
     let now: ProcLook | null = null;
-    const given = await until(20_000, async () => {
+    const given = await until(run.options.bounds.settle, async () => {
       now = lookAtProc(pid);
-      return now !== null && now.fds <= before.fds + fdSlack;
+      return now === null || now.fds <= before.fds + fdSlack;
     });
-    if (given) continue;
     const last = now as ProcLook | null;
+    if (given && last !== null) continue;
     const text =
       last === null
         ? `${name} is gone`
@@ -111,11 +117,14 @@ const fdsAreGivenBack = async (run: SoakRun): Promise<void> => {
 };
 
 /** Nothing of a call may be left in a spool, and nothing anywhere may be plain sound. */
-const disksAreClean = async (run: SoakRun): Promise<number> => {
+const disksAreClean = async (run: SoakRun): Promise<Pick<FinalLook, 'filesLooked' | 'leftForCustody'>> => {
   const { stage } = run;
   let inSpools: string[] = [];
-  const empty = await until(15_000, async () => {
-    inSpools = (await Promise.all(stage.spools.map(filesUnder))).flat();
+  let leftForCustody = 0;
+  const empty = await until(run.options.bounds.settle, async () => {
+    const all = (await Promise.all(stage.spools.map(filesUnder))).flat();
+    inSpools = all.filter((path) => !run.isLeftInSpool(callIdIn(path) ?? ''));
+    leftForCustody = all.length - inSpools.length;
     return inSpools.length === 0;
   });
   run.tally.check('stray-file');
@@ -127,7 +136,7 @@ const disksAreClean = async (run: SoakRun): Promise<number> => {
           code: plain === null ? 'stray-file' : 'plain-audio',
           text: `${path} is left in a spool${plain === null ? '' : ` (${plain})`}`,
         },
-        /c[a-z2-7]{26}/.exec(path)?.[0] ?? null,
+        callIdIn(path),
         '',
       );
     }
@@ -141,11 +150,11 @@ const disksAreClean = async (run: SoakRun): Promise<number> => {
     if (plain !== null)
       run.breaks(
         { code: 'plain-audio', text: `${path} is a ${plain}, and not encrypted` },
-        /c[a-z2-7]{26}/.exec(path)?.[0] ?? null,
+        callIdIn(path),
         '',
       );
   }
-  return files.length + inSpools.length;
+  return { filesLooked: files.length + inSpools.length + leftForCustody, leftForCustody };
 };
 
 const journalVerifies = async (run: SoakRun): Promise<FinalLook['journal']> => {
@@ -212,9 +221,9 @@ export const lookAtTheEnd = async (run: SoakRun): Promise<FinalLook> => {
   const processes = lookAtProcesses(stage);
   const keysAfter = await keyFamilies(stage.redis, stage.config.lists.keyPrefix).catch(() => new Map());
   const growth = memoryIsSteady(run);
-  const filesLooked = await disksAreClean(run);
+  const disks = await disksAreClean(run);
   stage.killed.add(stage.controller.pid);
   await stage.controller.stop();
   const journal = await journalVerifies(run);
-  return { processes, keysAfter, sessions, journal, growth, filesLooked };
+  return { processes, keysAfter, sessions, journal, growth, ...disks };
 };

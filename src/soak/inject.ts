@@ -93,9 +93,9 @@ const breakIt = async (stage: Stage, name: FaultName, target: string, dice: Dice
     }
     case 'ng-loss':
       if (stage.relays.length === 0) throw new Error('there are no relays to lose anything');
-      for (const relay of stage.relays) relay.lose(share, () => dice.next());
+      for (const relay of stage.relays) relay.lose({ share, seed: dice.between(0, 2 ** 31) });
       return () => {
-        for (const relay of stage.relays) relay.lose(0, () => 1);
+        for (const relay of stage.relays) relay.lose({ share: 0, seed: 0 });
       };
     default: {
       const never: never = name;

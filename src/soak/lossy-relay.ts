@@ -1,91 +1,46 @@
-import dgram from 'node:dgram';
+import { Worker } from 'node:worker_threads';
 
-interface Client {
-  readonly back: dgram.Socket;
-  usedAt: number;
+export interface RelayPlace {
+  /** The node’s NG port. */
+  readonly to: { readonly host: string; readonly port: number };
+  /** Where the relay listens, on the same port. */
+  readonly host: string;
 }
 
-const maxClients = 64;
-const idleMs = 120_000;
+export interface RelayOrder {
+  /** Share of the datagrams that is lost, in either direction. */
+  readonly share: number;
+  readonly seed: number;
+}
 
-/**
- * Stands between the controller and a media node, on the node's own port at another address of the loopback network, and
- * loses a share of the datagrams in either direction when it is told to.
- */
+/** Address of all relays; the port of each is that of its node, which attestation compares. */
+const host = '127.0.0.5';
+
+/** Stands between the controller and a media node, and loses datagrams when it is told to. */
 export class LossyRelay {
-  readonly host: string;
+  readonly host = host;
   readonly port: number;
-  readonly #front: dgram.Socket;
-  readonly #to: { readonly host: string; readonly port: number };
-  readonly #clients = new Map<string, Client>();
-  #share = 0;
-  #chance: () => number = Math.random;
-  lost = 0;
+  readonly #worker: Worker;
 
-  private constructor(
-    front: dgram.Socket,
-    host: string,
-    to: { readonly host: string; readonly port: number },
-  ) {
-    this.host = host;
-    this.port = to.port;
-    this.#front = front;
-    this.#to = to;
-    front.on('message', (bytes, from) => this.#forward(bytes, from));
-    front.on('error', () => undefined);
+  private constructor(port: number, worker: Worker) {
+    this.port = port;
+    this.#worker = worker;
   }
 
-  static open(to: { readonly host: string; readonly port: number }, host = '127.0.0.5'): Promise<LossyRelay> {
-    const front = dgram.createSocket('udp4');
+  static open(to: RelayPlace['to']): Promise<LossyRelay> {
+    const place: RelayPlace = { to, host };
+    const worker = new Worker(new URL('./relay-worker.js', import.meta.url), { workerData: place });
     return new Promise((resolve, reject) => {
-      front.once('error', reject);
-      front.bind(to.port, host, () => resolve(new LossyRelay(front, host, to)));
+      worker.once('error', reject);
+      worker.once('message', () => resolve(new LossyRelay(to.port, worker)));
     });
   }
 
-  lose(share: number, chance: () => number): void {
-    this.#share = share;
-    this.#chance = chance;
+  lose(order: RelayOrder): void {
+    this.#worker.postMessage(order);
   }
 
-  close(): void {
-    this.#front.close();
-    for (const { back } of this.#clients.values()) back.close();
-  }
-
-  #isLost(): boolean {
-    const lost = this.#share > 0 && this.#chance() < this.#share;
-    if (lost) this.lost += 1;
-    return lost;
-  }
-
-  #forward(bytes: Buffer, from: dgram.RemoteInfo): void {
-    const client = this.#clientOf(from);
-    client.usedAt = performance.now();
-    if (!this.#isLost()) client.back.send(bytes, this.#to.port, this.#to.host, () => undefined);
-  }
-
-  #clientOf(from: dgram.RemoteInfo): Client {
-    const name = `${from.address}:${from.port}`;
-    const known = this.#clients.get(name);
-    if (known !== undefined) return known;
-    this.#tidy();
-    const back = dgram.createSocket('udp4');
-    back.on('error', () => undefined);
-    back.on('message', (bytes) => {
-      if (!this.#isLost()) this.#front.send(bytes, from.port, from.address, () => undefined);
-    });
-    const client = { back, usedAt: performance.now() };
-    this.#clients.set(name, client);
-    return client;
-  }
-
-  #tidy(): void {
-    const now = performance.now();
-    for (const [name, { back, usedAt }] of this.#clients) {
-      if (this.#clients.size < maxClients && now - usedAt < idleMs) continue;
-      back.close();
-      this.#clients.delete(name);
-    }
+  async close(): Promise<void> {
+    await this.#worker.terminate();
   }
 }

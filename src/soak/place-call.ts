@@ -2,21 +2,18 @@ import { heardMs, toneLevel } from '../phones/goertzel.js';
 import type { IncomingCall } from '../phones/incoming-call.js';
 import type { OutgoingCall } from '../phones/outgoing-call.js';
 import type { PhoneCall } from '../phones/phone-call.js';
+import type { SoakBounds } from './bounds.js';
 import { kindFacts } from './mix.js';
 import { callHeader, type Line, type Phones } from './phones.js';
 import type { CallPlan } from './schedule.js';
 import type { Seen, SeenEnd, SeenSound } from './seen.js';
-
-/** As long as the phone itself waits (64·T1), and a little: who gets nothing by then gives up. */
-const answerMs = 40_000;
-/** A BYE is answered, and told to the other side, within this; a controller that was killed has to start first. */
-const endMs = 60_000;
 
 interface Underway {
   readonly phones: Phones;
   readonly plan: CallPlan;
   readonly out: OutgoingCall;
   readonly mishaps: string[];
+  readonly bounds: SoakBounds;
 }
 
 /** Settles at the time, or earlier where one of these settles; leaves no timer behind. */
@@ -35,19 +32,19 @@ const statusText = (status: number | undefined): string =>
 /** Waits for the called party's half: its phone has answered before the caller can have been. */
 const incomingOf = (phones: Phones, plan: CallPlan): IncomingCall | undefined => phones.incoming(plan).at(-1);
 
-const holdAndResume = async ({ out, mishaps }: Underway, ms: number): Promise<void> => {
+const holdAndResume = async ({ out, mishaps, bounds }: Underway, ms: number): Promise<void> => {
   for (const step of ['hold', 'resume'] as const) {
     if (out.ending !== undefined) return;
-    const answer = await out[step]({ deadlineMs: endMs }).catch(() => null);
+    const answer = await out[step]({ deadlineMs: bounds.end }).catch(() => null);
     if (answer?.status !== 200 && out.ending === undefined)
       mishaps.push(`${step}: ${statusText(answer?.status)}`);
-    if (step === 'hold') await within(ms, out.ended({ deadlineMs: endMs }));
+    if (step === 'hold') await within(ms, out.ended({ deadlineMs: ms + 1000 }));
   }
 };
 
 /** The conversation, until somebody ends it. Gives how long it lasted. */
 const talk = async (call: Underway): Promise<number> => {
-  const { phones, plan, out, mishaps } = call;
+  const { phones, plan, out, mishaps, bounds } = call;
   const began = performance.now();
   const incoming = incomingOf(phones, plan);
   const over = (ms: number): Promise<unknown>[] => [
@@ -64,7 +61,7 @@ const talk = async (call: Underway): Promise<number> => {
   const lasted = performance.now() - began;
   const first: PhoneCall = plan.hangsUp === 'called' && incoming !== undefined ? incoming : out;
   if (out.ending === undefined && (incoming === undefined || incoming.ending === undefined)) {
-    const bye = await first.hangUp({ deadlineMs: endMs }).catch(() => null);
+    const bye = await first.hangUp({ deadlineMs: bounds.end }).catch(() => null);
     if (bye?.status !== 200) mishaps.push(`BYE: ${statusText(bye?.status)}`);
   }
   return lasted;
@@ -101,16 +98,16 @@ const soundOf = (call: Underway, connected: boolean): SeenSound => {
   };
 };
 
-const setUp = async ({ plan, out, mishaps }: Underway): Promise<boolean> => {
+const setUp = async ({ plan, out, mishaps, bounds }: Underway): Promise<boolean> => {
   const { gives } = kindFacts[plan.kind];
-  const answered = out.answered({ deadlineMs: answerMs }).then(
+  const answered = out.answered({ deadlineMs: bounds.answer }).then(
     () => true,
     () => false,
   );
   if (gives !== 'never') {
     await within(plan.cancelMs, answered);
     if (out.final === undefined) {
-      const final = await out.cancel({ deadlineMs: answerMs }).catch(() => null);
+      const final = await out.cancel({ deadlineMs: bounds.answer }).catch(() => null);
       if (final === null) mishaps.push('CANCEL: not answered');
     }
   }
@@ -118,13 +115,15 @@ const setUp = async ({ plan, out, mishaps }: Underway): Promise<boolean> => {
 };
 
 /** Both phones are done with the call, or have waited in vain to be told. */
-const told = async ({ phones, plan, out, mishaps }: Underway): Promise<void> => {
+const told = async ({ phones, plan, out, mishaps, bounds }: Underway): Promise<void> => {
   const wait = async (call: PhoneCall, who: string): Promise<void> => {
     if (call.ending !== undefined) return;
-    await call.ended({ deadlineMs: endMs }).catch(() => undefined);
+    await call.ended({ deadlineMs: bounds.end }).catch(() => undefined);
     if (call.ending !== undefined) return;
     mishaps.push(`${who} was never told`);
     await call.giveUp();
+    // A phone that rang waits for its final response for ever: its user hangs up.
+    call.end({ by: 'us', how: 'timeout' });
   };
   await Promise.all([
     wait(out, 'the caller'),
@@ -140,6 +139,7 @@ export const placeCall = async (
   phones: Phones,
   plan: CallPlan,
   to: { readonly host: string; readonly port: number },
+  bounds: SoakBounds,
 ): Promise<Seen> => {
   const line: Line = plan.sounds ? 'sounding' : 'quiet';
   const { caller, sounds } = phones.at(line);
@@ -154,7 +154,7 @@ export const placeCall = async (
       tone: plan.tones.caller,
       ...(sounds === null ? {} : { sdp: sounds.caller.sdp() }),
     });
-    const call: Underway = { phones, plan, out, mishaps: [] };
+    const call: Underway = { phones, plan, out, mishaps: [], bounds };
     const connected = await setUp(call);
     const setupMs = connected ? (out.times.finalUs ?? 0) / 1000 : null;
     if (connected && sounds !== null) {

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Config } from '../config/schema.js';
+import type { SoakBounds } from './bounds.js';
 import { type Break, CallBook, type Judged } from './call-book.js';
 import { Dice } from './dice.js';
 import type { FaultMix } from './faults.js';
@@ -19,6 +20,7 @@ import { type CallPlan, callPlans, type FaultPlan, faultPlans } from './schedule
 import { Series } from './series.js';
 import { soakNumbers } from './site-lists.js';
 import { Stage } from './stage.js';
+import { Stalls } from './stalls.js';
 import { Tally } from './tally.js';
 
 export interface SoakOptions {
@@ -39,8 +41,7 @@ export interface SoakOptions {
   readonly patient: boolean;
   /** Keep every recording; else the last thousand. */
   readonly keepRecordings: boolean;
-  /** How long a place of a call that is over may stay in Redis, in ms: the lease of a controller that was killed. */
-  readonly leaseMs?: number;
+  readonly bounds: SoakBounds;
 }
 
 export interface SoakSigns {
@@ -106,6 +107,7 @@ export class SoakRun {
   #opening: Promise<void> = Promise.resolve();
   #lastSample = { atMs: 0, placed: 0 };
   #stopping = false;
+  readonly stalls = new Stalls();
   skippedCalls = 0;
 
   constructor(
@@ -129,6 +131,7 @@ export class SoakRun {
     this.faultPlans = faultPlans(this.#dice, faults, faultEverySeconds * 1000, seconds * 1000);
     this.#tail = new JournalTail(parts.stage.config.journal.directory);
     this.#book = new CallBook(
+      parts.options.bounds.overdue,
       (judged, findings) => this.#judged(judged, findings),
       (as, callId) => this.breaks({ code: 'cdr-count', text: `${as} has a CDR more` }, callId, ''),
     );
@@ -151,11 +154,17 @@ export class SoakRun {
   }
 
   get windows(): readonly FaultWindow[] {
-    return this.faults.map(({ plan, startedAt, windowTo }) => ({
+    const faults = this.faults.map(({ plan, startedAt, windowTo }) => ({
       name: plan.name,
       from: startedAt,
       to: windowTo,
     }));
+    return [...faults, ...this.stalls.windows];
+  }
+
+  /** Did its CDR say that plain sound of this call is left in a spool, for custody to take care of? */
+  isLeftInSpool(callId: string): boolean {
+    return this.#book.isLeftInSpool(callId);
   }
 
   breaks(finding: Finding, callId: string | null, context: string): void {
@@ -179,6 +188,7 @@ export class SoakRun {
     await watching;
     await this.#opening;
     this.#loop.disable();
+    this.stalls.close();
   }
 
   // ---- calls
@@ -204,7 +214,7 @@ export class SoakRun {
     this.tally.placed += 1;
     this.#book.placed(plan);
     try {
-      const seen = await placeCall(this.phones, plan, this.stage.sip);
+      const seen = await placeCall(this.phones, plan, this.stage.sip, this.options.bounds);
       if (seen.setupMs !== null) this.tally.answer(seen.setupMs);
       this.#book.over(seen);
     } catch (error) {
@@ -443,6 +453,6 @@ export const soak = async (
   }
 };
 
-/** Four ports a call, twice as many as the calls that are up on average need; all of them may come to one node. */
+/** Four ports a call, and half as many again; all calls of a kind may come to one node. */
 const portsFor = ({ rate, holdSeconds }: SoakOptions): number =>
-  Math.min(8192, 2 ** Math.ceil(Math.log2(Math.max(256, rate * (holdSeconds + 10) * 4 * 2))));
+  Math.min(8192, 2 ** Math.ceil(Math.log2(Math.max(256, rate * (holdSeconds + 4) * 4 * 1.5))));

@@ -100,9 +100,7 @@ export class Stage {
       });
       undo.push(() => site.stop());
       const relays: LossyRelay[] = [];
-      undo.push(() => {
-        for (const relay of relays) relay.close();
-      });
+      undo.push(() => Promise.all(relays.map((relay) => relay.close())));
       if (options.lossy)
         for (const node of [...site.recorded, ...site.private]) relays.push(await LossyRelay.open(node.ng));
       const facility = Object.keys(given.facilities)[0] as FacilityId;
@@ -226,7 +224,7 @@ export class Stage {
     await this.controller.stop();
     await this.site.stop();
     await Promise.all([...this.nodes.values(), this.redis].map((child) => child.stop()));
-    for (const relay of this.relays) relay.close();
+    await Promise.all(this.relays.map((relay) => relay.close()));
     for (const { spool } of this.site.recorded)
       if (spool !== undefined && spool !== this.smallSpool) rmSync(spool, { recursive: true, force: true });
     if (this.smallSpool !== null) unmount(this.smallSpool);

@@ -1,6 +1,6 @@
 import type { Break, Judged } from './call-book.js';
 import { Histogram } from './histogram.js';
-import type { FindingCode } from './judge.js';
+import { type FindingCode, machineStalled } from './judge.js';
 import { kindFacts } from './mix.js';
 
 const keptBreaks = 200;
@@ -22,6 +22,8 @@ export class Tally {
   asPlanned = 0;
   /** Not as planned, in the time of a fault that may cost that. */
   excused = 0;
+  /** Not as planned, and nothing but a stall of this machine explains it. */
+  stalled = 0;
   unexplained = 0;
   /** What came of the calls: `kind → outcome` and how often. */
   readonly outcomes = new Map<string, number>();
@@ -53,7 +55,8 @@ export class Tally {
     bump(this.outcomes, `${seen.plan.kind} → ${seen.status === 0 ? 'no answer' : seen.status} ${ending}`);
     if (seen.status >= 300 && !seen.unanswered) bump(this.refusals, `${seen.status} ${ending}`);
     if (asPlanned) this.asPlanned += 1;
-    else if (faults.length > 0 && findings === 0) this.excused += 1;
+    else if (findings === 0 && faults.some((name) => name !== machineStalled)) this.excused += 1;
+    else if (findings === 0 && faults.length > 0) this.stalled += 1;
     this.#checks(seen);
   }
 

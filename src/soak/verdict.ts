@@ -1,4 +1,5 @@
 import type { FindingCode } from './judge.js';
+import { lasting } from './lasting.js';
 import type { ReportData } from './report/data.js';
 
 export interface Verdict {
@@ -23,7 +24,11 @@ export const verdictOf = ({
   tolerate,
   interrupted,
   growth,
-}: Pick<ReportData, 'breakCounts' | 'counts' | 'tolerate' | 'interrupted' | 'growth'>): Verdict => {
+  stalls,
+}: Pick<
+  ReportData,
+  'breakCounts' | 'counts' | 'tolerate' | 'interrupted' | 'growth' | 'stalls'
+>): Verdict => {
   const unexplained = breakCounts.unexplained ?? 0;
   const share = counts.judged === 0 ? 0 : unexplained / counts.judged;
   const hard = (Object.entries(breakCounts) as [FindingCode, number][]).filter(
@@ -42,6 +47,10 @@ export const verdictOf = ({
   if (interrupted) notes.push('it was ended early');
   if (growth.some(({ verdict }) => verdict === 'too-short'))
     notes.push('too short to judge whether memory grows');
+  if (stalls.count > 0)
+    notes.push(
+      `this machine stood still ${plural(stalls.count, 'time')}, ${lasting(stalls.totalMs)} in all: ${plural(counts.stalled, 'call')} cost by that, and times mean little`,
+    );
   if (counts.skipped > 0) notes.push(`${plural(counts.skipped, 'call')} could not be made by this machine`);
   const ok = hard.length === 0 && !tooMany && !nothing;
   return {

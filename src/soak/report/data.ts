@@ -41,7 +41,11 @@ export interface ReportData {
     readonly asPlanned: number;
     readonly excused: number;
     readonly skipped: number;
+    /** Of those not as planned: only because this machine stood still. */
+    readonly stalled: number;
   };
+  /** Times in which this machine gave even the soak no processor, and how long in all. */
+  readonly stalls: { readonly count: number; readonly totalMs: number };
   readonly setup: Readonly<Record<'p50' | 'p95' | 'p99' | 'max', number | null>>;
   readonly outcomes: readonly (readonly [string, number])[];
   readonly samples: readonly Sample[];
@@ -56,6 +60,7 @@ export interface ReportData {
   readonly journal: FinalLook['journal'];
   readonly growth: readonly Growth[];
   readonly filesLooked: number;
+  readonly leftForCustody: number;
   readonly environment: readonly (readonly [string, string])[];
 }
 
@@ -118,7 +123,9 @@ export const reportData = (
       asPlanned: tally.asPlanned,
       excused: tally.excused,
       skipped: run.skippedCalls,
+      stalled: tally.stalled,
     },
+    stalls: { count: run.stalls.count, totalMs: run.stalls.total },
     setup: {
       p50: tally.setup.quantile(0.5),
       p95: tally.setup.quantile(0.95),
@@ -140,6 +147,7 @@ export const reportData = (
     journal: final.journal,
     growth: final.growth,
     filesLooked: final.filesLooked,
+    leftForCustody: final.leftForCustody,
     environment: environment(result, more.version),
   };
 };

@@ -69,7 +69,11 @@ export const leftSection = (data: ReportData): string =>
       [{ title: 'family' }, { title: 'before', number: true }, { title: 'after', number: true }],
       data.keys.map(([name, before, after]) => [name, count(before), count(after)]),
     ),
-    `<p>The journal has ${count(data.journal.rows)} rows and ${data.journal.ok ? 'verifies' : `does NOT verify: ${escaped(data.journal.why)}`}. ${count(data.filesLooked)} files were looked at for plain sound.</p>`,
+    `<p>The journal has ${count(data.journal.rows)} rows and ${data.journal.ok ? 'verifies' : `does NOT verify: ${escaped(data.journal.why)}`}. ${count(data.filesLooked)} files were looked at for plain sound.${
+      data.leftForCustody === 0
+        ? ''
+        : ` ${count(data.leftForCustody)} files in spools are left for custody, as their calls’ CDRs say: a media node did not let go of them in time. The soak runs no custody; where it runs, it takes them away.`
+    }</p>`,
   ].join('');
 
 /** What came of the calls of each kind. */

@@ -3,26 +3,37 @@ import type { ReportData, ReportFault } from './data.js';
 import { type Cell, table } from './table.js';
 import { clock, count, duration, escaped } from './text.js';
 
-const shownBreaks = 50;
+/** Of each kind; the rest is folded away. */
+const shownBreaks = 3;
+
+const article = ({ text, callId, context, atMs }: ReportData['breaks'][number]): string =>
+  [
+    `<article class="break"><p><strong>At ${clock(atMs)}</strong>${callId === null ? '' : `, call <code>${escaped(callId)}</code>`}</p>`,
+    `<p>${escaped(text)}</p>`,
+    context === ''
+      ? ''
+      : `<details><summary>All that is known of it</summary><pre>${escaped(context)}</pre></details>`,
+    '</article>',
+  ].join('');
 
 /** What broke, each with all that is known of it; nothing where nothing did. */
 export const breaksSection = ({ breaks, breakCounts }: ReportData): string => {
-  const total = Object.values(breakCounts).reduce((sum, times) => sum + times, 0);
-  if (total === 0) return '';
-  const shown = breaks
-    .slice(0, shownBreaks)
-    .map(({ code, text, callId, context, atMs }) =>
-      [
-        `<article class="break"><p><strong>${escaped(code)}</strong> at ${clock(atMs)}${callId === null ? '' : `, call <code>${escaped(callId)}</code>`}</p>`,
-        `<p>${escaped(text)}</p>`,
-        context === ''
-          ? ''
-          : `<details><summary>All that is known of it</summary><pre>${escaped(context)}</pre></details>`,
-        '</article>',
-      ].join(''),
-    );
-  const more = total > shown.length ? `<p class="soft">and ${count(total - shown.length)} more</p>` : '';
-  return `<h2>What broke</h2>${shown.join('')}${more}`;
+  const codes = (Object.keys(breakCounts) as FindingCode[]).filter((code) => (breakCounts[code] ?? 0) > 0);
+  if (codes.length === 0) return '';
+  const groups = codes.map((code) => {
+    const all = breaks.filter((one) => one.code === code);
+    const [shown, folded] = [all.slice(0, shownBreaks), all.slice(shownBreaks)];
+    const unkept = (breakCounts[code] ?? 0) - all.length;
+    return [
+      `<h3>${escaped(code)}: ${count(breakCounts[code] ?? 0)}</h3><p class="soft">${escaped(findingCodes[code])}</p>`,
+      ...shown.map(article),
+      folded.length === 0
+        ? ''
+        : `<details><summary>${count(folded.length)} more</summary>${folded.map(article).join('')}</details>`,
+      unkept > 0 ? `<p class="soft">and ${count(unkept)} that were only counted</p>` : '',
+    ].join('');
+  });
+  return `<h2>What broke</h2>${groups.join('')}`;
 };
 
 /** Every invariant, how often it was looked at, and how often it did not hold. */
