@@ -25,6 +25,14 @@ const settleMs = 1500;
 /** Ids of calls that were judged, for files that turn up later. */
 const remembered = 100_000;
 
+/** A CDR cannot come while there is no controller: the waiting counts from when it was well again. */
+const waitsFrom = (seen: Seen, windows: readonly FaultWindow[], now: number): number => {
+  const excused = new Set(excuseOf(seen, windows).names);
+  return windows
+    .filter(({ name, from }) => excused.has(name) && from <= now)
+    .reduce((latest, { to }) => Math.max(latest, Math.min(now, to ?? now)), seen.overAt);
+};
+
 interface Entry {
   readonly plan: CallPlan;
   seen: Seen | null;
@@ -103,8 +111,8 @@ export class CallBook {
   sweep(now: number, windows: readonly FaultWindow[], all = false): void {
     for (const [as, { seen, cdrs }] of this.#open) {
       if (seen === null) continue;
-      const since = now - seen.overAt;
-      if (!all && since < (cdrs.length > 0 ? settleMs : this.#overdueMs)) continue;
+      const bound = cdrs.length > 0 ? settleMs : this.#overdueMs;
+      if (!all && now - waitsFrom(seen, cdrs.length > 0 ? [] : windows, now) < bound) continue;
       this.#open.delete(as);
       this.#judged.add(as);
       if (this.#judged.size > remembered) this.#judged.delete(this.#judged.keys().next().value ?? '');

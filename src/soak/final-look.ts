@@ -1,6 +1,7 @@
 import { verifyJournal } from '../journal/verify.js';
 import type { RunningRtpengine } from '../stack/rtpengine.js';
 import { filesUnder, plainSoundIn } from './file-watch.js';
+import { JournalTail } from './journal-tail.js';
 import { sessionsOn } from './node-look.js';
 import { bytesWritten, lookAtProc, type ProcLook } from './proc.js';
 import { askRedis, keyFamilies } from './redis-look.js';
@@ -34,6 +35,16 @@ const warmUpHours = 0.1;
 const fdSlack = 12;
 
 const callIdIn = (path: string): string | null => /c[a-z2-7]{26}/.exec(path)?.[0] ?? null;
+
+/** All the journal says of a call, for who has to find out why. */
+const rowsOf = async (run: SoakRun, callId: string | null): Promise<string> => {
+  if (callId === null) return '';
+  const rows: string[] = [];
+  await new JournalTail(run.stage.config.journal.directory).read(({ at, kind, body }) => {
+    if (body.callId === callId) rows.push(`${at} ${kind} ${JSON.stringify(body)}`);
+  });
+  return rows.join('\n');
+};
 
 const until = async (ms: number, holds: () => Promise<boolean>): Promise<boolean> => {
   for (const end = performance.now() + ms; ; ) {
@@ -137,7 +148,7 @@ const disksAreClean = async (run: SoakRun): Promise<Pick<FinalLook, 'filesLooked
           text: `${path} is left in a spool${plain === null ? '' : ` (${plain})`}`,
         },
         callIdIn(path),
-        '',
+        await rowsOf(run, callIdIn(path)),
       );
     }
   run.lookAtFiles(await run.watch.present());

@@ -93,12 +93,9 @@ interface Excuse {
   readonly names: readonly FaultWindow['name'][];
   readonly refuses: boolean;
   readonly loses: boolean;
-  readonly forgets: boolean;
   /** The controller itself was killed: it knows what it had written down, and no more. */
   readonly crashed: boolean;
 }
-
-const noExcuse: Excuse = { names: [], refuses: false, loses: false, forgets: false, crashed: false };
 
 /** The phones are done with a call when the controller still is not: its recording, its CDR. */
 const closingMs = 3000;
@@ -106,20 +103,18 @@ const closingMs = 3000;
 /** What the faults at the time of a call may have cost it. */
 export const excuseOf = (seen: Seen, windows: readonly FaultWindow[]): Excuse => {
   const { side } = kindFacts[seen.plan.kind];
-  return windows
+  const names = windows
     .filter(({ from, to }) => from - closingMs <= seen.overAt && (to === null || seen.placedAt <= to))
-    .reduce((excuse: Excuse, { name }) => {
-      // Deadlines pass while nobody is served: calls may be refused then, and nothing else may happen to them.
-      if (name === machineStalled) return { ...excuse, names: [...excuse.names, name], refuses: true };
-      const { refuses, loses, forgets } = consequences[name];
-      return {
-        names: [...excuse.names, name],
-        refuses: excuse.refuses || refuses.includes(side),
-        loses: excuse.loses || loses.includes(side),
-        forgets: excuse.forgets || forgets,
-        crashed: excuse.crashed || forgets,
-      };
-    }, noExcuse);
+    .map(({ name }) => name);
+  const faults = names.flatMap((name) => (name === machineStalled ? [] : [consequences[name]]));
+  const crashed = faults.some(({ forgets }) => forgets);
+  return {
+    names,
+    // Deadlines pass while nobody is served: calls may be refused then, and nothing else may happen to them.
+    refuses: names.includes(machineStalled) || faults.some(({ refuses }) => refuses.includes(side)),
+    loses: faults.some(({ loses }) => loses.includes(side)),
+    crashed,
+  };
 };
 
 /** What the caller's own measurement and the CDR may differ by, in ms: the way of a BYE, and a busy machine. */
@@ -129,7 +124,7 @@ const earlySlackMs = 250;
 /** Talking shorter than this leaves too little to be heard for certain. */
 const heardAfterMs = 2000;
 const leastHeardMs = 300;
-const leastPurity = 0.75;
+const leastPurity = 0.6;
 
 const privacy = (seen: Seen, cdrs: readonly CdrFacts[]): Finding[] => {
   const { side } = kindFacts[seen.plan.kind];
@@ -207,8 +202,8 @@ const records = (seen: Seen, cdrs: readonly CdrFacts[], excuse: Excuse): Finding
   if (second !== undefined)
     return [{ code: 'cdr-count', text: `${cdrs.length} CDRs: ${cdrs.map((one) => one.ending).join(', ')}` }];
   if (cdr === undefined) {
-    const mayBeForgotten = excuse.forgets && seen.legs === 0 && seen.status !== 200;
-    const neverCame = excuse.refuses && seen.unanswered && !seen.progressed;
+    const mayBeForgotten = excuse.crashed && seen.legs === 0 && seen.status !== 200;
+    const neverCame = excuse.refuses && seen.unanswered && seen.legs === 0;
     return mayBeForgotten || neverCame ? [] : [{ code: 'cdr-count', text: 'no CDR' }];
   }
   const found: Finding[] = [];

@@ -8,6 +8,9 @@ import { callHeader, type Line, type Phones } from './phones.js';
 import type { CallPlan } from './schedule.js';
 import type { Seen, SeenEnd, SeenSound } from './seen.js';
 
+/** A second of sound. */
+const LEAST_SAMPLES = 8000;
+
 interface Underway {
   readonly phones: Phones;
   readonly plan: CallPlan;
@@ -74,10 +77,9 @@ const soundOf = (call: Underway, connected: boolean): SeenSound => {
   const atCaller = out.audio.samples();
   const atCalled = incoming?.audio.samples() ?? new Int16Array();
   const purity = (samples: Int16Array, hz: number): number => {
-    // What lasted less than this is a click at an edge, and no sound.
-    if (samples.length < 1600) return 1;
-    const level = toneLevel(samples, hz);
-    return level === 0 && samples.every((one) => Math.abs(one) < 64) ? 1 : level;
+    // Edges of what is cut or lost are no tone: in little sound they are most of it.
+    const loud = samples.reduce((count, one) => count + (Math.abs(one) >= 64 ? 1 : 0), 0);
+    return loud < LEAST_SAMPLES ? 1 : toneLevel(samples, hz);
   };
   const { firstArrivalUs } = out.audio.counters;
   const finalUs = out.times.finalUs;

@@ -77,8 +77,8 @@ export interface FaultPlan {
   readonly which: number;
 }
 
-/** How long before the end no fault begins any more, in ms: there must be time to heal. */
-const quietEndMs = 15_000;
+/** How long before the end no fault begins any more: there must be time to heal. */
+const quietEnd = (lengthMs: number): number => Math.min(15_000, 0.3 * lengthMs);
 
 /**
  * The faults of a soak: one every so often, at an uneven moment, each as often as its weight says and all of them before
@@ -98,7 +98,7 @@ export const faultPlans = (
   for (let slot = 0; ; slot++) {
     // In the middle half of its slot: neither on the beat of anything else nor two at once.
     const atMs = (slot + 0.25 + 0.5 * throws.next()) * everyMs;
-    if (atMs > lengthMs - quietEndMs) return plans;
+    if (atMs > lengthMs - quietEnd(lengthMs)) return plans;
     if (bag.length === 0) {
       bag = throws.shuffle(
         names.flatMap((name) => Array<FaultName>(Math.max(1, Math.round(mix[name] ?? 1))).fill(name)),

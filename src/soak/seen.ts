@@ -39,7 +39,7 @@ export interface SeenSound {
   /** For how long each party heard the other's tone, in ms, of the last five seconds. */
   readonly callerHeardMs: number;
   readonly calledHeardMs: number;
-  /** Share of the energy each heard that was the other's tone; 1 where it heard nothing. */
+  /** Share of the energy each heard that was the other's tone; 1 where it heard less than a second. */
   readonly callerPurity: number;
   readonly calledPurity: number;
   /** Media that came to either party although the caller was never connected, in packets. */

@@ -24,7 +24,7 @@ const options = (t: Test, more: Partial<SoakOptions>): SoakOptions => {
     seed: 11,
     rate: 4,
     holdSeconds: 1.5,
-    seconds: 26,
+    seconds: 16,
     mix: parseMix('default'),
     faults: {},
     faultEverySeconds: 60,
@@ -43,7 +43,7 @@ const reportOf = (result: SoakResult) =>
 t.test('a short soak with two faults: nothing breaks, and the report says all', async (t) => {
   const said: string[] = [];
   const result = await soak(
-    options(t, { faults: parseFaults('redis-killed,private-killed'), faultEverySeconds: 5, seconds: 26 }),
+    options(t, { faults: parseFaults('redis-killed,private-killed'), faultEverySeconds: 5, seconds: 16 }),
     {
       onBreak: (one) => said.push(`${one.code}: ${one.text}\n${one.context}`),
       onFault: () => undefined,
@@ -58,7 +58,7 @@ t.test('a short soak with two faults: nothing breaks, and the report says all', 
     'faults were made, and healed',
   );
   t.same(new Set(data.faults.map(({ name }) => name)), new Set(['redis-killed', 'private-killed']));
-  t.ok(data.counts.judged > 40, `${data.counts.judged} calls were judged`);
+  t.ok(data.counts.judged > 30, `${data.counts.judged} calls were judged`);
   t.equal(data.counts.judged, data.counts.placed, 'every one that was made');
   for (const code of [
     'private-recorded',

@@ -28,7 +28,7 @@ const summary = (data: ReportData, verdict: Verdict): string => {
     tile(count(counts.excused), 'cost by a fault, as it may'),
     tile(`${healed} of ${done.length}`, 'faults that healed in time'),
     tile(`${kinds - brokenKinds(data)} of ${kinds}`, 'invariants that held'),
-    tile(`${duration(setup.p50)} / ${duration(setup.p99)}`, 'set-up, median / 99th percentile'),
+    tile(`${duration(setup.p50)}, ${duration(setup.p99)}`, 'set-up: median, and 99th percentile'),
     '</ul>',
   ].join('');
 };

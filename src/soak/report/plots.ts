@@ -2,7 +2,7 @@ import type { Sample } from '../sample.js';
 import type { ReportData } from './data.js';
 import { legend, type PlotBand, type PlotOptions, type PlotSeries, plot } from './plot.js';
 import { table } from './table.js';
-import { clock, duration, mebibytes } from './text.js';
+import { clock, duration } from './text.js';
 
 /** Rows of the table behind a plot: the values themselves, thinned out. */
 const maxRows = 40;
@@ -104,10 +104,10 @@ export const plotsSection = ({ samples, faults, lengthMs }: ReportData): string 
       id: 'memory',
       title: 'Memory (resident), by process',
       scale: 'linear',
-      tick: mebibytes,
+      tick: (value) => `${whole(value)} MiB`,
       series: seriesOf(
         samples,
-        ofProcess(({ rssBytes }) => rssBytes),
+        ofProcess(({ rssBytes }) => rssBytes / 2 ** 20),
       ),
     }),
     figure({

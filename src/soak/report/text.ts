@@ -12,7 +12,7 @@ export const mebibytes = (bytes: number): string =>
 export const duration = (ms: number | null): string => {
   if (ms === null) return '–';
   if (ms < 10) return `${ms.toFixed(1)} ms`;
-  return ms < 2000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 };
 
 /** Time since the start: `3:07`, `1:02:45`. */
