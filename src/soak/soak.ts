@@ -8,7 +8,7 @@ import { FileWatch, type SeenFile } from './file-watch.js';
 import { type FinalLook, lookAtTheEnd } from './final-look.js';
 import { type FaultRecord, inject, wasDone } from './inject.js';
 import { JournalTail } from './journal-tail.js';
-import type { FaultWindow, Finding, FindingCode } from './judge.js';
+import { type FaultWindow, type Finding, type FindingCode, machineStalled } from './judge.js';
 import type { Mix } from './mix.js';
 import { Phones } from './phones.js';
 import { placeCall } from './place-call.js';
@@ -67,6 +67,8 @@ const tickMs = 1000;
 const keptRecordings = 1000;
 /** Recordings opened and listened to, at most one every so often. */
 const openEveryMs = 2000;
+/** And only where both parties were heard for so long. */
+const openedFromMs = 600;
 /** Calls under way beyond which none is added: the machine, not the product, would be measured. */
 const maxUnderWay = 5000;
 
@@ -252,12 +254,10 @@ export class SoakRun {
   #recorded({ seen, cdr, faults }: Judged, file: string): void {
     const path = recordingPath(this.stage.recordings, file);
     const now = performance.now();
-    if (
-      seen.sound !== null &&
-      seen.talkedMs > 1500 &&
-      faults.length === 0 &&
-      now - this.#openedAt > openEveryMs
-    ) {
+    const heard = Math.min(seen.sound?.callerHeardMs ?? 0, seen.sound?.calledHeardMs ?? 0);
+    const whole = faults.every((name) => name === machineStalled);
+    // What both phones heard came through the node, and has to be in its recording.
+    if (heard >= openedFromMs && whole && now - this.#openedAt > openEveryMs) {
       this.#openedAt = now;
       this.#opening = this.#opening.then(async () => {
         this.tally.check('recording-wrong');

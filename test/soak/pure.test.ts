@@ -1,7 +1,9 @@
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { secondsOf } from '../../src/cli/soak.js';
+import { secondsOf, soakOptions } from '../../src/cli/soak.js';
+import { loadConfig } from '../../src/config/load.js';
+import { fromRoot } from '../../src/root.js';
 import { Dice } from '../../src/soak/dice.js';
 import { consequences, faultNames, parseFaults } from '../../src/soak/faults.js';
 import { plainSound } from '../../src/soak/file-watch.js';
@@ -58,6 +60,39 @@ t.test('specifications', async (t) => {
   ] as const)
     t.equal(secondsOf(text), seconds, text);
   for (const kind of kinds) t.ok((defaultMix[kind] ?? 0) > 0, `${kind} is in the default mix`);
+});
+
+t.test('what is asked for has bounds', async (t) => {
+  const config = loadConfig(fromRoot('config', 'sallyport.yaml'));
+  const usual = {
+    rate: '5',
+    hold: '8s',
+    mix: 'default',
+    faults: 'all',
+    faultEvery: '60s',
+    for: '10m',
+    seed: '7',
+    sounds: '0.25',
+    tolerate: '0',
+    patient: false,
+    keep: false,
+  };
+  t.match(soakOptions(usual, config, '/x'), { rate: 5, holdSeconds: 8, seconds: 600, seed: 7 });
+  for (const wrong of [
+    { rate: '0' },
+    { rate: 'five' },
+    { hold: '2d' },
+    { for: '1s' },
+    { faultEvery: '1s' },
+    { seed: '-1' },
+    { sounds: '2' },
+    { tolerate: 'x' },
+  ])
+    t.throws(
+      () => soakOptions({ ...usual, ...wrong }, config, '/x'),
+      { code: 'soak-bounds' },
+      JSON.stringify(wrong),
+    );
 });
 
 t.test('the same seed makes the same calls, whatever the faults', async (t) => {

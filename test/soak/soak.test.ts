@@ -23,7 +23,7 @@ const options = (t: Test, more: Partial<SoakOptions>): SoakOptions => {
     dir,
     seed: 11,
     rate: 4,
-    holdSeconds: 1.5,
+    holdSeconds: 2,
     seconds: 16,
     mix: parseMix('default'),
     faults: {},
