@@ -1,4 +1,4 @@
-import { findingCodes } from '../judge.js';
+import { type FindingCode, findingCodes } from '../judge.js';
 import { lasting } from '../lasting.js';
 import { type Verdict, verdictOf } from '../verdict.js';
 import type { ReportData } from './data.js';
@@ -11,14 +11,19 @@ import { count, duration, escaped } from './text.js';
 const tile = (value: string, name: string): string =>
   `<li><b>${escaped(value)}</b><span>${escaped(name)}</span></li>`;
 
-const brokenKinds = ({ breakCounts }: ReportData): number =>
-  Object.values(breakCounts).filter((times) => times > 0).length;
+/** Invariants that were looked at at all, and how many of them held. */
+const heldOf = ({ breakCounts, checked }: ReportData): { readonly held: number; readonly looked: number } => {
+  const codes = Object.keys(findingCodes) as FindingCode[];
+  const broken = codes.filter((code) => (breakCounts[code] ?? 0) > 0);
+  const looked = codes.filter((code) => (checked[code] ?? 0) > 0 || broken.includes(code));
+  return { held: looked.length - broken.length, looked: looked.length };
+};
 
 const summary = (data: ReportData, verdict: Verdict): string => {
   const { counts, setup, faults, lengthMs } = data;
   const done = faults.filter(({ skipped }) => !skipped);
   const healed = done.filter(({ healedMs }) => healedMs !== null).length;
-  const kinds = Object.keys(findingCodes).length;
+  const { held, looked } = heldOf(data);
   return [
     `<section class="verdict ${verdict.ok ? 'good' : 'bad'}" aria-label="Verdict"><strong>${escaped(verdict.headline)}</strong>`,
     ...verdict.reasons.map((reason) => `<p>${escaped(reason)}</p>`),
@@ -27,7 +32,7 @@ const summary = (data: ReportData, verdict: Verdict): string => {
     tile(count(counts.asPlanned), 'came out as planned'),
     tile(count(counts.excused), 'cost by a fault, as it may'),
     tile(`${healed} of ${done.length}`, 'faults that healed in time'),
-    tile(`${kinds - brokenKinds(data)} of ${kinds}`, 'invariants that held'),
+    tile(`${held} of ${looked}`, 'invariants that were looked at held'),
     tile(`${duration(setup.p50)}, ${duration(setup.p99)}`, 'set-up: median, and 99th percentile'),
     '</ul>',
   ].join('');
