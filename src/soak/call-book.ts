@@ -16,7 +16,7 @@ export interface Judged {
   readonly seen: Seen;
   readonly cdr: CdrFacts | null;
   /** Faults at its time that may have cost it something. */
-  readonly faults: readonly string[];
+  readonly faults: readonly FaultWindow['name'][];
   readonly asPlanned: boolean;
 }
 

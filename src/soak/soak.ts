@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.js';
 import type { SoakBounds } from './bounds.js';
 import { type Break, CallBook, type Judged } from './call-book.js';
 import { Dice } from './dice.js';
-import type { FaultMix } from './faults.js';
+import { consequences, type FaultMix } from './faults.js';
 import { FileWatch, type SeenFile } from './file-watch.js';
 import { type FinalLook, lookAtTheEnd } from './final-look.js';
 import { type FaultRecord, inject, wasDone } from './inject.js';
@@ -255,7 +255,9 @@ export class SoakRun {
     const path = recordingPath(this.stage.recordings, file);
     const now = performance.now();
     const heard = Math.min(seen.sound?.callerHeardMs ?? 0, seen.sound?.calledHeardMs ?? 0);
-    const whole = faults.every((name) => name === machineStalled);
+    const whole = !faults.some(
+      (name) => name !== machineStalled && consequences[name].loses.includes('monitored'),
+    );
     // What both phones heard came through the node, and has to be in its recording.
     if (heard >= openedFromMs && whole && now - this.#openedAt > openEveryMs) {
       this.#openedAt = now;

@@ -28,7 +28,7 @@ const options = (t: Test, more: Partial<SoakOptions>): SoakOptions => {
     mix: parseMix('default'),
     faults: {},
     faultEverySeconds: 60,
-    sounds: 0.5,
+    sounds: 1,
     // Other tests run at the same time: delays are not what this is about.
     patient: true,
     keepRecordings: true,
