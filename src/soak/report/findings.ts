@@ -52,7 +52,7 @@ export const invariantsSection = ({ breakCounts, checked }: ReportData): string 
   });
   return [
     '<h2>What must always hold</h2>',
-    '<p class="soft">Seen from outside: by the phones, the kernel, Redis, the media nodes’ own command line and the files. The product was asked for none of it.</p>',
+    '<p class="soft">Seen from outside: by the phones, the kernel, Redis, the media nodes’ own command line, and the files with the journal among them. The controller was asked for none of it.</p>',
     table(
       'Invariants, how often each was looked at, and how often it broke',
       [

@@ -21,7 +21,7 @@ p{margin:.4rem 0;max-width:75ch}
 .verdict.bad{background:var(--bad-bg);border-color:var(--bad)}.verdict.bad strong{color:var(--bad)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:10px;margin:1rem 0;padding:0;list-style:none}
 .tiles li{background:var(--raised);border:1px solid var(--rule);border-radius:8px;padding:10px 12px}
-.tiles b{display:block;font-size:1.15rem;white-space:nowrap;font-variant-numeric:tabular-nums}
+.tiles b{display:block;font-size:1.1rem;font-variant-numeric:tabular-nums}
 .tiles span{color:var(--soft);font-size:.86rem}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.9rem;margin:.5rem 0}
