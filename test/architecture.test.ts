@@ -66,6 +66,20 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
     /^(canary|core|phones)\//.test(target) ||
     /^call\/(ports|talk|events)\.ts$/.test(target) ||
     /^vault\/(age-keys|age-stream|manifest|store)\.ts$/.test(target),
+  // It starts a whole site as the command line does, and looks at it as a stranger: of the product's own judgement it
+  // uses the journal's verifier, and to open recordings the key.
+  soak: (target) =>
+    /^(core|phones|soak|stack)\//.test(target) ||
+    [
+      'config/schema.ts',
+      'journal/verify.ts',
+      'lists/entries.ts',
+      'lists/heartbeat.ts',
+      'local.ts',
+      'root.ts',
+      'vault/age-stream.ts',
+      'vault/key-files.ts',
+    ].includes(target),
   api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),
 };
 /** The one house that may touch each library. */

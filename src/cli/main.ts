@@ -51,6 +51,8 @@ import { retentionText } from './retention.js';
 import { addRetentionCommands } from './retention-commands.js';
 import { addReviewCommands } from './review-commands.js';
 import { run, runAgent, runLocal } from './run.js';
+import { run, runLocal } from './run.js';
+import { addSoakCommand } from './soak.js';
 import { addStatementCommands } from './statement-commands.js';
 
 const terminal = processTerminal;
@@ -101,6 +103,8 @@ program
     const ok = await demo(loadConfig(configFile(undefined)), actsOf(options.only), options.json, terminal);
     if (!ok) throw new CommandError('demo-failed', 'not everything was as expected', 1);
   });
+
+addSoakCommand(program, { terminal, load, version });
 
 withJson(program.command('check-config'))
   .description('check a configuration file and say what is wrong, with file and line')

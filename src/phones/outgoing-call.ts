@@ -88,6 +88,11 @@ export class OutgoingCall extends PhoneCall {
     return this.#final;
   }
 
+  /** When the INVITE went out, on the clock of the audio's counters (`nowUs`). */
+  get invitedAtUs(): number {
+    return this.#invitedAtUs;
+  }
+
   get times(): CallTimes {
     const since = (atUs: number | undefined): number | undefined =>
       atUs === undefined ? undefined : atUs - this.#invitedAtUs;

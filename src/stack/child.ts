@@ -94,6 +94,8 @@ export const startChild = async (options: ChildOptions): Promise<Child> => {
   const child = spawn(findProgram('setpriv'), command, {
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
+    // In a process group of its own: a Ctrl-C at the terminal is for us, and ends what we started in its order.
+    detached: true,
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', HOME: options.cwd },
   });
   const exited = new Promise<ChildExit>((resolve) => {

@@ -1,0 +1,148 @@
+import type { TailRow } from './journal-tail.js';
+import { type CdrFacts, cdrFacts, excuseOf, type FaultWindow, type Finding, judgeCall } from './judge.js';
+import { kindFacts, type Side } from './mix.js';
+import type { CallPlan } from './schedule.js';
+import type { Seen } from './seen.js';
+
+/** A break: what, in which call, and all that is known of it. */
+export interface Break extends Finding {
+  /** Wall time in ms. */
+  readonly at: number;
+  readonly callId: string | null;
+  readonly context: string;
+}
+
+export interface Judged {
+  readonly seen: Seen;
+  readonly cdr: CdrFacts | null;
+  /** Faults at its time that may have cost it something. */
+  readonly faults: readonly FaultWindow['name'][];
+  readonly asPlanned: boolean;
+}
+
+/** A call is judged this long after its end: rows of a late batch may still be marked as not counting. */
+const settleMs = 1500;
+/** Ids of calls that were judged, for files that turn up later. */
+const remembered = 100_000;
+
+/** A CDR cannot come while there is no controller: the waiting counts from when it was well again. */
+const waitsFrom = (seen: Seen, windows: readonly FaultWindow[], now: number): number => {
+  const excused = new Set(excuseOf(seen, windows).names);
+  return windows
+    .filter(({ name, from }) => excused.has(name) && from <= now)
+    .reduce((latest, { to }) => Math.max(latest, Math.min(now, to ?? now)), seen.overAt);
+};
+
+interface Entry {
+  readonly plan: CallPlan;
+  seen: Seen | null;
+  readonly cdrs: { seq: number; facts: CdrFacts }[];
+}
+
+/** What the phones saw and what the journal says, brought together call by call. */
+export class CallBook {
+  readonly #open = new Map<string, Entry>();
+  readonly #sides = new Map<string, { readonly side: Side; readonly as: string }>();
+  /** The last calls that were judged: a row that comes after that is one too many. */
+  readonly #judged = new Set<string>();
+  readonly #left = new Set<string>();
+  readonly #onJudged: (judged: Judged, findings: readonly Finding[]) => void;
+  readonly #onLate: (as: string, callId: string) => void;
+
+  readonly #overdueMs: number;
+
+  /** Without a CDR, a call is judged so long after its end: a controller that was killed has to close what it left. */
+  constructor(
+    overdueMs: number,
+    onJudged: (judged: Judged, findings: readonly Finding[]) => void,
+    onLate: (as: string, callId: string) => void,
+  ) {
+    this.#overdueMs = overdueMs;
+    this.#onJudged = onJudged;
+    this.#onLate = onLate;
+  }
+
+  placed(plan: CallPlan): void {
+    this.#open.set(plan.as, { plan, seen: null, cdrs: [] });
+  }
+
+  /** The call was never made. */
+  drop(plan: CallPlan): void {
+    this.#open.delete(plan.as);
+  }
+
+  over(seen: Seen): void {
+    const entry = this.#open.get(seen.plan.as);
+    if (entry !== undefined) entry.seen = seen;
+  }
+
+  /** Takes a row of the journal. */
+  row(row: TailRow): void {
+    if (row.kind === 'abandoned') this.#abandoned(row.body);
+    if (row.kind !== 'decision' && row.kind !== 'cdr') return;
+    const { caller, callId } = row.body;
+    if (typeof caller !== 'string' || typeof callId !== 'string') return;
+    const entry = this.#open.get(caller);
+    if (entry !== undefined) this.#remember(callId, kindFacts[entry.plan.kind].side, caller);
+    if (row.kind !== 'cdr') return;
+    const facts = cdrFacts(row.body);
+    if (facts === null) return;
+    if (facts.leftInSpool && this.#left.size < remembered) this.#left.add(callId);
+    if (entry !== undefined) entry.cdrs.push({ seq: row.seq, facts });
+    else if (this.#judged.has(caller)) this.#onLate(caller, callId);
+  }
+
+  /** What a call was to be, by its id; null for an id no call of ours has had. */
+  sideOfId(callId: string): { readonly side: Side; readonly as: string } | null {
+    return this.#sides.get(callId) ?? null;
+  }
+
+  /** True where the call's CDR says that its files stay in the spool: the node did not let go of them. */
+  isLeftInSpool(callId: string): boolean {
+    return this.#left.has(callId);
+  }
+
+  /** Calls not judged yet. */
+  get open(): number {
+    return this.#open.size;
+  }
+
+  /** Judges what can be judged; with `all`, also what still waits for a CDR. */
+  sweep(now: number, windows: readonly FaultWindow[], all = false): void {
+    for (const [as, { seen, cdrs }] of this.#open) {
+      if (seen === null) continue;
+      const bound = cdrs.length > 0 ? settleMs : this.#overdueMs;
+      if (!all && now - waitsFrom(seen, cdrs.length > 0 ? [] : windows, now) < bound) continue;
+      this.#open.delete(as);
+      this.#judged.add(as);
+      if (this.#judged.size > remembered) this.#judged.delete(this.#judged.keys().next().value ?? '');
+      const facts = cdrs.map((one) => one.facts);
+      const findings = judgeCall(seen, facts, windows);
+      const expected = kindFacts[seen.plan.kind];
+      const judged: Judged = {
+        seen,
+        cdr: facts[0] ?? null,
+        faults: excuseOf(seen, windows).names,
+        asPlanned:
+          expected.statuses.includes(seen.status) &&
+          facts.some(({ ending }) => expected.endings.includes(ending as never)),
+      };
+      this.#onJudged(judged, findings);
+    }
+  }
+
+  #abandoned({ firstSeq, lastSeq }: TailRow['body']): void {
+    if (typeof firstSeq !== 'number' || typeof lastSeq !== 'number') return;
+    for (const entry of this.#open.values()) {
+      const counting = entry.cdrs.filter(({ seq }) => seq < firstSeq || seq > lastSeq);
+      if (counting.length < entry.cdrs.length) entry.cdrs.splice(0, entry.cdrs.length, ...counting);
+    }
+  }
+
+  #remember(callId: string, side: Side, as: string): void {
+    this.#sides.set(callId, { side, as });
+    if (this.#sides.size <= remembered) return;
+    const [oldest] = this.#sides.keys();
+    if (oldest !== undefined) this.#sides.delete(oldest);
+  }
+}
