@@ -33,6 +33,10 @@ import { Turns } from './turns.js';
 /** Addresses a party may have had in one call. */
 const MAX_SOURCES = 64;
 
+/** Within the call's own bound for opening its media; a lost packet of the handshake comes again after a second. */
+const MAX_HANDSHAKE_MS = 3500;
+const HANDSHAKE_LOOK_MS = 50;
+
 /** What all calls share. */
 export interface CallParts {
   readonly rules: PeerRules;
@@ -130,6 +134,7 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     await this.together(async () => {
       this.exchange.agreed();
       await this.#refuseForeignTags();
+      await this.#untilVerified();
       await this.home.unblock(this.callId);
     });
     this.#silence.begin(this.home.now());
@@ -287,6 +292,23 @@ export abstract class AnchoredCall<Node extends MediaNode> implements Omit<Voice
     }
     // The last look before anybody hears anything: nothing goes out unprotected that was promised to be protected.
     if (!holdsProtocols(protocols, this.between)) throw new MediaError('node-error', 'protection-differs');
+  }
+
+  /**
+   * Waits for the handshakes of DTLS legs. A party that shakes hands before its answer is there does so before the node
+   * knows its fingerprint, and where that turns out to be another one the node says so in its log and goes on (measured):
+   * nothing is opened before it calls the certificate verified.
+   */
+  async #untilVerified(): Promise<void> {
+    const dtls = (['caller', 'called'] as const).filter((party) => this.between[party] === 'srtp-dtls');
+    if (dtls.length === 0) return;
+    const end = this.home.now() + MAX_HANDSHAKE_MS;
+    for (;;) {
+      const { verified } = await this.home.query(this.callId);
+      if (dtls.every((party) => verified[party])) return;
+      if (this.home.now() >= end) throw new MediaError('node-error', 'fingerprint-unverified');
+      await new Promise((resolve) => setTimeout(resolve, HANDSHAKE_LOOK_MS));
+    }
   }
 
   async #release(): Promise<MediaTotals | null> {

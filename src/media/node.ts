@@ -48,6 +48,8 @@ export interface CallFacts {
   readonly listening: readonly string[];
   /** The tags each party's sound goes to, unless it is blocked. */
   readonly hearers: Readonly<Record<Party, readonly string[]>>;
+  /** The certificate of each party's handshake is the one its description names, on all of its streams. */
+  readonly verified: Readonly<Record<Party, boolean>>;
   /** The transport of each party's streams, where all have the same; null where the node names none, or several. */
   readonly protocols: Readonly<Record<Party, string | null>>;
   readonly packets: number;
@@ -116,7 +118,15 @@ const readFacts = (reply: BencodeDict): CallFacts => {
     const [first, ...more] = new Set(rows.map(({ protocol }) => protocol));
     return typeof first === 'string' && more.length === 0 ? first : null;
   };
+  const verified = (party: Party): boolean => {
+    const medias = dictAt(tags, party)?.medias;
+    const streams = (isList(medias) ? medias : []).map(streamOf);
+    const isVerified = (stream: BencodeDict | null): boolean =>
+      isList(stream?.flags) && stream.flags.includes('DTLS fingerprint verified');
+    return streams.length > 0 && streams.every(isVerified);
+  };
   return {
+    verified: { caller: verified('caller'), called: verified('called') },
     protocols: { caller: protocols('caller'), called: protocols('called') },
     hearers: { caller: hearers('caller'), called: hearers('called') },
     tags: Object.keys(tags ?? {}),
