@@ -129,7 +129,7 @@ export const openMedia = async (
   closers: (() => unknown)[],
   canary: Recipient | null = null,
 ): Promise<{ readonly recorder: SpoolRecorder; readonly media: MediaPools }> => {
-  const { vault, close } = await openVault(config, emit, canary);
+  const { vault, finisher, close } = await openVault(config, emit, canary);
   closers.push(close);
   const recorder = createRecorder({
     // With its process, what the node's own user may write is judged too, and not only what we may.
@@ -146,6 +146,7 @@ export const openMedia = async (
           ],
     ),
     vault,
+    ...(finisher === null ? {} : { finisher }),
     isCanary: canaryLegOf(config),
     emit,
     clock,

@@ -11,9 +11,9 @@ import {
 import type { SpokenArmed, SpokenRecordedAnchor } from '../call/talk.js';
 import type { Monitored } from '../core/decision.js';
 import type { CallId, FacilityId, Leg, WallMs } from '../core/leg.js';
-import { lookForCall } from './absence.js';
 import { ArmedCall, type Begun } from './armed-call.js';
-import { type EndedRecording, type Finished, finishRecording, summaryOf } from './finish.js';
+import { type EndedRecording, type Finished, summaryOf } from './finish.js';
+import { type Finisher, finishHere } from './finisher.js';
 import { Gate } from './gate.js';
 import { nodeIsDone, stemOf } from './node-files.js';
 import { freshPcapOf, pcapsOf, proveRecording } from './proof.js';
@@ -48,6 +48,7 @@ class Recording implements SpoolRecorder {
   readonly #limits: RecordingLimits;
   readonly #clock: Clock;
   readonly #gate: Gate;
+  readonly #finisher: Finisher;
   readonly #running = new Map<CallId, ArmedCall>();
   readonly #unproved: Unproved;
   /** What each call left among the sealed recordings before it became private. */
@@ -63,7 +64,8 @@ class Recording implements SpoolRecorder {
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#clock = options.clock ?? systemClock;
     this.#unproved = new Unproved(this.#limits.settleMs);
-    this.#gate = new Gate(this.#limits.finishing, this.#limits.maxWaiting);
+    this.#finisher = options.finisher ?? finishHere(options.vault, this.#limits.finishing);
+    this.#gate = new Gate(this.#finisher.atOnce, this.#limits.maxWaiting);
   }
 
   spoolUsable(node: string): boolean {
@@ -249,7 +251,7 @@ class Recording implements SpoolRecorder {
     const { maxSeconds } = this.#limits;
     const bounds = { settleMs, maxSeconds, now: () => this.#clock.wall() };
     try {
-      const done = await this.#gate.run(() => finishRecording(ended, this.#options.vault, bounds));
+      const done = await this.#gate.run(() => this.#finisher.finish(ended, bounds));
       if (ended.sealed !== null) return this.#sealedAs(ended, ended.sealed, done);
       if (done.state === 'missing') return missing(done.code, done.evidence);
       const { recording, missingPackets } = done;
@@ -296,8 +298,8 @@ class Recording implements SpoolRecorder {
 
   async verifyAbsence(callId: CallId): Promise<SpoolFinding> {
     await this.#unproved.remove(callId);
-    const { spools, vault } = this.#options;
-    return lookForCall(spools, vault, callId, this.#clock.wall(), this.#sealed.get(callId));
+    const { spools } = this.#options;
+    return this.#finisher.look(spools, callId, this.#clock.wall(), this.#sealed.get(callId) ?? []);
   }
 
   /** A monitored call that was never armed: nothing may lie around of it. */

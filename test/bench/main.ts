@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fromRoot } from '../../src/root.js';
 import { findProgram, StackError } from '../../src/stack/program.js';
@@ -70,7 +71,7 @@ const higher = [400, 500, 600, 700, 800, 1000];
 const wholePlan: Plan = {
   rounds: 3,
   rates: [50, 100, 200, 300],
-  ladder: { direct: [1000, 2000], plain: higher, full: higher },
+  ladder: { direct: [1000, 2000], plain: higher, kamailio: higher, before: higher, full: higher },
   seconds: (rate, subject) => (rate <= 50 ? 2.5 : subject === 'direct' ? 1 : 1.5),
   warmUpSeconds: 3,
   holdMs: 1000,
@@ -82,7 +83,7 @@ const wholePlan: Plan = {
 const quickPlan: Plan = {
   rounds: 3,
   rates: [50, 100],
-  ladder: { direct: [], plain: [], full: [] },
+  ladder: { direct: [], plain: [], kamailio: [], before: [], full: [] },
   seconds: () => 1,
   warmUpSeconds: 1,
   holdMs: 400,
@@ -258,7 +259,11 @@ const usage = `npm run bench -- [--quick] [--parts] [--json FILE] [--out FILE] [
   --json FILE    all figures as JSON
   --out FILE     the page; default docs/benchmarks.md
   --profile DIR  a V8 CPU profile of the controller
-  --rate N       this rate alone, three rounds, no ladder; no page is written without --out`;
+  --rate N       this rate alone, three rounds, no ladder; no page is written without --out
+  --peers        Kamailio beside it, where it is installed
+  --against DIR  the controller of the build in DIR beside it: what a change is worth, in one run
+  --only NAMES   these subjects alone, such as full,before
+  --node-flags   flags of Node for this build's controller, in one argument`;
 
 const readArguments = () =>
   parseArgs({
@@ -269,6 +274,10 @@ const readArguments = () =>
       out: { type: 'string' },
       profile: { type: 'string' },
       rate: { type: 'string' },
+      peers: { type: 'boolean', default: false },
+      against: { type: 'string' },
+      'node-flags': { type: 'string' },
+      only: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   }).values;
@@ -278,7 +287,14 @@ const planFor = (quick: boolean, rate: string | undefined): Plan => {
   const only = Number(rate);
   if (!Number.isInteger(only) || only < 1 || only > 5000)
     throw new RangeError('--rate takes a whole number of 1 to 5000 calls a second');
-  return { ...quickPlan, rates: [only], seconds: () => 3, warmUpSeconds: 3, holdMs: 1000 };
+  return {
+    ...quickPlan,
+    rates: [only],
+    seconds: () => 3,
+    warmUpSeconds: 3,
+    holdMs: 1000,
+    budgetMs: 100_000,
+  };
 };
 
 /** Programs the stack needs; a StackError says which is missing and how to get it. */
@@ -294,7 +310,18 @@ const main = async (): Promise<void> => {
   }
   checkPrerequisites();
   const plan = planFor(args.quick, args.rate);
-  const stack = await startStack({ profileDir: args.profile ?? null });
+  const all = await startStack({
+    profileDir: args.profile ?? null,
+    against: args.against === undefined ? null : resolve(args.against),
+    peers: args.peers,
+    nodeFlags: args['node-flags']?.split(' ').filter((flag) => flag !== '') ?? [],
+  });
+  const only = args.only?.split(',');
+  const stack: Stack = {
+    ...all,
+    subjects: all.subjects.filter(({ name }) => only === undefined || only.includes(name)),
+  };
+  for (const why of stack.absent) say(`${why}: measured without it`);
   const stopEarly = (): void => {
     say('stopping');
     void stack.stop().finally(() => process.exit(130));

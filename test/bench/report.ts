@@ -1,15 +1,23 @@
-import type { Held } from './held.js';
 import type { Results } from './main.js';
 import type { PartFigure } from './parts.js';
 import type { Rung } from './rung.js';
 
 /** The page of one run. Every figure is of that run; the ratios are what may be compared with another one. */
 
-const titles = { direct: 'phone to phone', plain: 'plain B2BUA', full: 'Sallyport' } as const;
+const titles = {
+  direct: 'phone to phone',
+  plain: 'plain B2BUA',
+  kamailio: 'Kamailio',
+  before: 'the other build',
+  full: 'Sallyport',
+} as const;
 type Name = keyof typeof titles;
-const names = Object.keys(titles) as Name[];
+/** The subjects of a run. */
+const namesIn = ({ rungs }: Pick<Results, 'rungs'>): Name[] =>
+  (Object.keys(titles) as Name[]).filter((name) => rungs.some((rung) => rung.subject === name));
 /** Those with a process between the phones. */
-const between = ['plain', 'full'] as const;
+const betweenIn = (results: Pick<Results, 'rungs'>): Name[] =>
+  namesIn(results).filter((name) => name !== 'direct');
 
 export const median = (values: readonly number[]): number => {
   const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
@@ -87,7 +95,7 @@ const fallText = (rung: Rung): string => {
 };
 
 const secondTries = ({ rungs }: Results): string => {
-  const saved = names.map((name) => {
+  const saved = namesIn({ rungs }).map((name) => {
     const count = rungs.filter((rung) => rung.subject === name && rung.attempt === 2 && rung.clean).length;
     return `${titles[name]} ${count}`;
   });
@@ -102,7 +110,7 @@ const ladderTable = (results: Results): string =>
       `and p95 to the 200 below ${promptUs / 1000} ms`,
       'what the next rung showed',
     ],
-    names.map((name) => {
+    namesIn(results).map((name) => {
       const { best, topped, first } = summits(results, name);
       const fallen = first.at(-1);
       return [
@@ -118,7 +126,7 @@ const latencyTable = (results: Results): string =>
   table(
     ['calls/s', 'subject', 'p50 µs', 'p95 µs', 'p99 µs', 'p50 to plain', 'p99 to plain'],
     comparable(results).flatMap((rate) =>
-      names.map((name) => {
+      namesIn(results).map((name) => {
         const rungs = at(results, name, rate);
         const plain = at(results, 'plain', rate);
         const of = (from: readonly Rung[], key: 'p50' | 'p95' | 'p99') =>
@@ -140,7 +148,7 @@ const cpuTable = (results: Results): string =>
   table(
     ['calls/s', 'subject', 'its process', 'to plain', 'redis', 'rtpengine', 'caller', 'called'],
     comparable(results).flatMap((rate) =>
-      names.map((name) => {
+      namesIn(results).map((name) => {
         const rungs = at(results, name, rate);
         const of = (from: readonly Rung[], part: string) =>
           from.map((rung) => rung.cpuUs[part] ?? Number.NaN);
@@ -160,7 +168,7 @@ const loopTable = (results: Results): string =>
   table(
     ['calls/s', 'subject', 'p50 ms', 'p99 ms', 'max ms', 'last CDR after the last hang-up, ms', 'RTP heard'],
     comparable(results).flatMap((rate) =>
-      between.map((name) => {
+      betweenIn(results).map((name) => {
         const rungs = at(results, name, rate);
         const of = (key: 'p50' | 'p99' | 'max') => rungs.map((rung) => rung.loopMs?.[key] ?? Number.NaN);
         return [
@@ -182,10 +190,10 @@ const loopTable = (results: Results): string =>
     ),
   );
 
-const heldTable = (held: readonly Held[]): string =>
+const heldTable = ({ held, ...results }: Results): string =>
   table(
     ['subject', 'calls held', 'live heap kB', 'its process, RSS kB', 'redis kB', 'rtpengine kB'],
-    between.map((name) => {
+    betweenIn(results).map((name) => {
       const own = held.filter((one) => one.subject === name);
       const rss = (part: string) => own.map((one) => (one.rss[part] ?? Number.NaN) / 1024);
       return [
@@ -206,7 +214,7 @@ const heldTable = (held: readonly Held[]): string =>
 const heldText = (results: Results): string =>
   results.held.length === 0
     ? 'Not measured in this run.'
-    : `${heldTable(results.held)}
+    : `${heldTable(results)}
 
 Three times ${results.held[0]?.calls ?? 0} more calls, after everything of earlier calls was forgotten; growth a call each time. The live heap is
 read after a garbage collection. RSS grows in steps and may reuse what the load before had left, so it can show nothing.

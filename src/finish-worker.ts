@@ -1,0 +1,103 @@
+import { Worker } from 'node:worker_threads';
+import { RecordingError, type SpoolFinding } from './call/ports.js';
+import type { Done, Order, ThreadVault, Work } from './finish-messages.js';
+import type { Finished } from './recording/finish.js';
+import type { Finisher } from './recording/finisher.js';
+
+/**
+ * Recordings finished at a time in the thread. It does one thing at a time, but waits meanwhile for the disk to be done
+ * with the others, and for the node.
+ */
+const AT_ONCE = 8;
+
+type Result = Finished | SpoolFinding;
+
+interface Waiting {
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: Error) => void;
+}
+
+const gone = (): RecordingError =>
+  new RecordingError('finisher-gone', 'the thread that finishes recordings ended');
+
+/**
+ * Finishes recordings in a thread of its own, at low priority: no caller waits behind a disk, a cipher or a folder with
+ * a day's recordings in it, and the file system is asked directly (see durable/disk.ts). Where the thread ends, what
+ * it was at rejects, stays in the spool and is told as missing; the next recording starts another.
+ */
+export class FinishWorker implements Finisher {
+  readonly atOnce = AT_ONCE;
+  readonly #vault: ThreadVault;
+  readonly #waiting = new Map<number, Waiting>();
+  #worker: Worker | null = null;
+  #last = 0;
+  #closed = false;
+
+  constructor(vault: ThreadVault) {
+    this.#vault = vault;
+    // Begun now, so that the first call does not wait for it.
+    this.#worker = this.#start();
+  }
+
+  async finish(...[ended, { now, ...bounds }]: Parameters<Finisher['finish']>): Promise<Finished> {
+    const ahead = now() - Date.now();
+    return (await this.#ask({ do: 'finish', ended, bounds, ahead })) as Finished;
+  }
+
+  async look(...[spools, callId, now, sealed]: Parameters<Finisher['look']>): Promise<SpoolFinding> {
+    const places = spools.map(({ node, dir }) => ({ node, dir }));
+    return (await this.#ask({ do: 'look', spools: places, callId, now, sealed })) as SpoolFinding;
+  }
+
+  /** Ends the thread once nothing is under way in it. */
+  close(): void {
+    this.#closed = true;
+    this.#rest();
+  }
+
+  #ask(work: Work): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const id = ++this.#last;
+      this.#worker ??= this.#start();
+      // As long as it works, the process stays.
+      this.#worker.ref();
+      this.#waiting.set(id, { resolve, reject });
+      const order: Order = { ...work, id };
+      this.#worker.postMessage(order);
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL('./finish-thread.js', import.meta.url), { workerData: this.#vault });
+    worker.unref();
+    worker.on('message', (done: Done) => this.#take(done));
+    // The exit that follows tells those who wait.
+    worker.on('error', () => undefined);
+    worker.on('exit', () => this.#ended(worker));
+    return worker;
+  }
+
+  #take(done: Done): void {
+    const waiting = this.#waiting.get(done.id);
+    this.#waiting.delete(done.id);
+    if (this.#waiting.size === 0) this.#rest();
+    if ('result' in done) waiting?.resolve(done.result);
+    else if (done.code === null) waiting?.reject(new Error(done.message));
+    else waiting?.reject(new RecordingError(done.code, done.message));
+  }
+
+  #rest(): void {
+    if (this.#waiting.size > 0) return;
+    this.#worker?.unref();
+    if (this.#closed) void this.#worker?.terminate();
+  }
+
+  #ended(worker: Worker): void {
+    if (this.#worker !== worker) return;
+    this.#worker = null;
+    for (const [id, { reject }] of [...this.#waiting]) {
+      this.#waiting.delete(id);
+      reject(gone());
+    }
+  }
+}
