@@ -10,7 +10,7 @@ import { createLocalStore } from './vault/local-store.js';
 import { createVault, type VaultKey } from './vault/vault.js';
 
 /** Behind everything a caller waits for. On Linux it is this thread's alone (setpriority(2), "C library/kernel differences"). */
-const NICE = 10;
+const NICE = 5;
 try {
   setPriority(0, NICE);
 } catch {

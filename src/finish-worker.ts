@@ -4,11 +4,10 @@ import type { Done, Order, ThreadVault, Work } from './finish-messages.js';
 import type { Finished } from './recording/finish.js';
 import type { Finisher } from './recording/finisher.js';
 
-/**
- * Recordings finished at a time in the thread. It does one thing at a time, but waits meanwhile for the disk to be done
- * with the others, and for the node.
- */
-const AT_ONCE = 8;
+/** Two, so that a disk that lets one wait does not hold up all. */
+const THREADS = 2;
+/** Recordings under way in a thread: it does one thing at a time, but they also wait for the node to be done. */
+const AT_ONCE = 4;
 
 type Result = Finished | SpoolFinding;
 
@@ -20,16 +19,11 @@ interface Waiting {
 const gone = (): RecordingError =>
   new RecordingError('finisher-gone', 'the thread that finishes recordings ended');
 
-/**
- * Finishes recordings in a thread of its own, at low priority: no caller waits behind a disk, a cipher or a folder with
- * a day's recordings in it, and the file system is asked directly (see durable/disk.ts). Where the thread ends, what
- * it was at rejects, stays in the spool and is told as missing; the next recording starts another.
- */
-export class FinishWorker implements Finisher {
-  readonly atOnce = AT_ONCE;
+/** One thread. Where it ends, what it was at rejects, and the next order starts another. */
+class FinishThread {
   readonly #vault: ThreadVault;
   readonly #waiting = new Map<number, Waiting>();
-  #worker: Worker | null = null;
+  #worker: Worker | null;
   #last = 0;
   #closed = false;
 
@@ -39,23 +33,11 @@ export class FinishWorker implements Finisher {
     this.#worker = this.#start();
   }
 
-  async finish(...[ended, { now, ...bounds }]: Parameters<Finisher['finish']>): Promise<Finished> {
-    const ahead = now() - Date.now();
-    return (await this.#ask({ do: 'finish', ended, bounds, ahead })) as Finished;
+  get load(): number {
+    return this.#waiting.size;
   }
 
-  async look(...[spools, callId, now, sealed]: Parameters<Finisher['look']>): Promise<SpoolFinding> {
-    const places = spools.map(({ node, dir }) => ({ node, dir }));
-    return (await this.#ask({ do: 'look', spools: places, callId, now, sealed })) as SpoolFinding;
-  }
-
-  /** Ends the thread once nothing is under way in it. */
-  close(): void {
-    this.#closed = true;
-    this.#rest();
-  }
-
-  #ask(work: Work): Promise<Result> {
+  ask(work: Work): Promise<Result> {
     return new Promise((resolve, reject) => {
       const id = ++this.#last;
       this.#worker ??= this.#start();
@@ -65,6 +47,12 @@ export class FinishWorker implements Finisher {
       const order: Order = { ...work, id };
       this.#worker.postMessage(order);
     });
+  }
+
+  /** Ends the thread once nothing is under way in it. */
+  close(): void {
+    this.#closed = true;
+    this.#rest();
   }
 
   #start(): Worker {
@@ -80,7 +68,7 @@ export class FinishWorker implements Finisher {
   #take(done: Done): void {
     const waiting = this.#waiting.get(done.id);
     this.#waiting.delete(done.id);
-    if (this.#waiting.size === 0) this.#rest();
+    this.#rest();
     if ('result' in done) waiting?.resolve(done.result);
     else if (done.code === null) waiting?.reject(new Error(done.message));
     else waiting?.reject(new RecordingError(done.code, done.message));
@@ -99,5 +87,37 @@ export class FinishWorker implements Finisher {
       this.#waiting.delete(id);
       reject(gone());
     }
+  }
+}
+
+/**
+ * Finishes recordings in threads of their own, at low priority: no caller waits behind a disk, a cipher or a folder with
+ * a day's recordings in it, and the file system is asked directly (see durable/disk.ts). What a thread that ended was at
+ * stays in the spool and is told as missing.
+ */
+export class FinishWorker implements Finisher {
+  readonly atOnce = THREADS * AT_ONCE;
+  readonly #threads: readonly FinishThread[];
+
+  constructor(vault: ThreadVault) {
+    this.#threads = Array.from({ length: THREADS }, () => new FinishThread(vault));
+  }
+
+  async finish(...[ended, { now, ...bounds }]: Parameters<Finisher['finish']>): Promise<Finished> {
+    const ahead = now() - Date.now();
+    return (await this.#idlest.ask({ do: 'finish', ended, bounds, ahead })) as Finished;
+  }
+
+  async look(...[spools, callId, now, sealed]: Parameters<Finisher['look']>): Promise<SpoolFinding> {
+    const places = spools.map(({ node, dir }) => ({ node, dir }));
+    return (await this.#idlest.ask({ do: 'look', spools: places, callId, now, sealed })) as SpoolFinding;
+  }
+
+  close(): void {
+    for (const thread of this.#threads) thread.close();
+  }
+
+  get #idlest(): FinishThread {
+    return this.#threads.reduce((idlest, one) => (one.load < idlest.load ? one : idlest));
   }
 }

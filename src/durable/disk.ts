@@ -1,6 +1,5 @@
 import * as sync from 'node:fs';
 import * as pool from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 
 /** A file that is open; what of FileHandle is needed. */
@@ -27,6 +26,7 @@ export interface OpenFile {
 export interface Disk {
   open(path: string, flags: number, mode?: number): Promise<OpenFile>;
   lstat(path: string): Promise<sync.Stats>;
+  realpath(path: string): Promise<string>;
   mkdir(path: string, options: { readonly recursive?: boolean; readonly mode: number }): Promise<unknown>;
   names(path: string): Promise<string[]>;
   entries(path: string): Promise<sync.Dirent[]>;
@@ -36,9 +36,11 @@ export interface Disk {
   unlink(path: string): Promise<void>;
 }
 
-const pooled: Disk = {
+/** By Node's pool: of a file system that may make one wait. */
+export const pooled: Disk = {
   open: pool.open,
   lstat: (path) => pool.lstat(path),
+  realpath: (path) => pool.realpath(path),
   mkdir: pool.mkdir,
   names: (path) => pool.readdir(path),
   entries: (path) => pool.readdir(path, { withFileTypes: true }),
@@ -47,9 +49,6 @@ const pooled: Disk = {
   rename: pool.rename,
   unlink: pool.unlink,
 };
-
-/** Waiting for a disk to be done takes long: that is still the pool's, so that other files go on meanwhile. */
-const fsync = promisify(sync.fsync);
 
 const fileOf = (fd: number): OpenFile => ({
   read: async (buffer, offset, length, position) => ({
@@ -60,13 +59,16 @@ const fileOf = (fd: number): OpenFile => ({
   }),
   stat: async () => sync.fstatSync(fd),
   chmod: async (mode) => sync.fchmodSync(fd, mode),
-  sync: () => fsync(fd),
+  // Not by the pool: all threads of a process share it, and the journal's row would wait behind a recording.
+  sync: async () => sync.fsyncSync(fd),
   close: async () => sync.closeSync(fd),
 });
 
-const direct: Disk = {
+/** At once: of a file system that is memory, or in a thread that has the time. */
+export const direct: Disk = {
   open: async (path, flags, mode) => fileOf(sync.openSync(path, flags, mode)),
   lstat: async (path) => sync.lstatSync(path),
+  realpath: async (path) => sync.realpathSync.native(path),
   mkdir: async (path, options) => sync.mkdirSync(path, options),
   names: async (path) => sync.readdirSync(path),
   entries: async (path) => sync.readdirSync(path, { withFileTypes: true }),

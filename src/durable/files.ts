@@ -49,7 +49,12 @@ export class Beside {
     living.add(resolve(part));
     try {
       const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-      return new Beside(path, part, await disk.open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), mode);
+      return new Beside(
+        path,
+        part,
+        await disk.open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
+        mode,
+      );
     } catch (error) {
       living.delete(resolve(part));
       throw error;

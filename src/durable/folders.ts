@@ -3,8 +3,22 @@ import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { disk } from './disk.js';
 
+/** Syncs that have not begun: whoever asks meanwhile has made its entry before, and shares it. */
+const waiting = new Map<string, Promise<void>>();
+
 /** Makes a folder's entries durable: a new name is only safe once its folder is synced. */
-export const syncFolder = async (dir: string): Promise<void> => {
+export const syncFolder = (dir: string): Promise<void> => {
+  const shared = waiting.get(dir);
+  if (shared !== undefined) return shared;
+  const soon = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+    waiting.delete(dir);
+    return syncNow(dir);
+  });
+  waiting.set(dir, soon);
+  return soon;
+};
+
+const syncNow = async (dir: string): Promise<void> => {
   const handle = await disk.open(dir, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await handle.sync();

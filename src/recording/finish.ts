@@ -132,9 +132,9 @@ const evidenceOf = (ended: EndedRecording, made: Conversion, nodeDone: boolean):
 
 const openPcap = async (ended: EndedRecording): Promise<OpenFile | string> => {
   // Not through a link, whoever made it.
-  const file = await disk.open(ended.file.path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(
-    (error: NodeJS.ErrnoException) => error.code ?? 'unknown',
-  );
+  const file = await disk
+    .open(ended.file.path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    .catch((error: NodeJS.ErrnoException) => error.code ?? 'unknown');
   if (typeof file === 'string') return file === 'ENOENT' ? 'file-vanished' : 'file-replaced';
   const found = await file.stat();
   if (found.isFile() && found.ino === ended.file.ino && found.dev === ended.file.dev) return file;

@@ -11,6 +11,7 @@ import {
 import type { SpokenArmed, SpokenRecordedAnchor } from '../call/talk.js';
 import type { Monitored } from '../core/decision.js';
 import type { CallId, FacilityId, Leg, WallMs } from '../core/leg.js';
+import { type Disk, direct, pooled } from '../durable/disk.js';
 import { ArmedCall, type Begun } from './armed-call.js';
 import { type EndedRecording, type Finished, summaryOf } from './finish.js';
 import { type Finisher, finishHere } from './finisher.js';
@@ -48,6 +49,8 @@ class Recording implements SpoolRecorder {
   readonly #limits: RecordingLimits;
   readonly #clock: Clock;
   readonly #gate: Gate;
+  /** A spool on a disk is refused unless that is configured, so where it is not, all that are used are memory. */
+  readonly #spoolDisk: Disk;
   readonly #finisher: Finisher;
   readonly #running = new Map<CallId, ArmedCall>();
   readonly #unproved: Unproved;
@@ -63,6 +66,7 @@ class Recording implements SpoolRecorder {
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#clock = options.clock ?? systemClock;
+    this.#spoolDisk = this.#limits.spoolOnDisk ? pooled : direct;
     this.#unproved = new Unproved(this.#limits.settleMs);
     this.#finisher = options.finisher ?? finishHere(options.vault, this.#limits.finishing);
     this.#gate = new Gate(this.#finisher.atOnce, this.#limits.maxWaiting);
@@ -155,7 +159,14 @@ class Recording implements SpoolRecorder {
     // Until it is proved, whatever the node begins is not a recording.
     this.#unproved.add(callId, spool);
     const { claim, countedBefore } = await begin(spool);
-    const file = await proveRecording(claim.path, callId, spool.dir, claim.nodePid, this.#limits.proveMs);
+    const file = await proveRecording(
+      claim.path,
+      callId,
+      spool.dir,
+      claim.nodePid,
+      this.#limits.proveMs,
+      this.#spoolDisk,
+    );
     this.#unproved.drop(callId);
     const ms = this.#clock.mono() - started;
     const { firstWatchMs, watchMs, stopMs, observeMs } = this.#limits;
@@ -164,6 +175,7 @@ class Recording implements SpoolRecorder {
       everyMs: watchMs,
       stopMs,
       observeMs,
+      spoolDisk: this.#spoolDisk,
     });
     this.#running.set(callId, armed);
     this.#cleared.delete(callId);

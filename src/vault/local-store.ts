@@ -126,11 +126,11 @@ class LocalStore implements Store {
   async *read(name: string): AsyncGenerator<Buffer, void, undefined> {
     checkListed(name);
     await this.#onlyFolders(dirname(name));
-    const file = await disk.open(this.locate(name), constants.O_RDONLY | constants.O_NOFOLLOW).catch(
-      (error: NodeJS.ErrnoException) => {
+    const file = await disk
+      .open(this.locate(name), constants.O_RDONLY | constants.O_NOFOLLOW)
+      .catch((error: NodeJS.ErrnoException) => {
         throw error.code === 'ENOENT' ? new VaultError('recording-unknown') : vaultError(error);
-      },
-    );
+      });
     try {
       if (!(await file.stat()).isFile()) throw new VaultError('vault-symlink');
       yield* bytesOf(file);
@@ -178,12 +178,10 @@ class LocalStore implements Store {
   async #entries(folder: string): Promise<Dirent[]> {
     if (folder !== '') checkName(folder);
     if (folder !== '') await this.#onlyFolders(folder);
-    const entries = await disk.entries(this.locate(folder)).catch(
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return [];
-        throw vaultError(error);
-      },
-    );
+    const entries = await disk.entries(this.locate(folder)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw vaultError(error);
+    });
     if (entries.length > MAX_NAMES) throw new VaultError('vault-too-many');
     return entries;
   }

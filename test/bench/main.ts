@@ -13,7 +13,7 @@ import { measureParts, type PartFigure } from './parts.js';
 import { openFiles } from './processes.js';
 import { reportPage } from './report.js';
 import { type Idle, measureIdle, type Rung, runRung } from './rung.js';
-import { type Stack, type Subject, type SubjectReport, startStack } from './stack.js';
+import { type Stack, type StackOptions, type Subject, type SubjectReport, startStack } from './stack.js';
 
 export interface Plan {
   readonly rounds: number;
@@ -29,6 +29,8 @@ export interface Plan {
   readonly forgetMs: number;
   /** Calls held for the memory they take, three times as many in the end; 0 for none. */
   readonly heldCalls: number;
+  /** Bursts on a cold process, each with processes of its own; 0 for none. */
+  readonly bursts: number;
   /** No further rung is begun after this time; each round has its share of it for the ladder. */
   readonly budgetMs: number;
 }
@@ -64,6 +66,10 @@ export interface Results {
   readonly held: readonly Held[];
   readonly parts: readonly PartFigure[];
   readonly leftover: Leftover;
+  /** Bursts on cold processes. */
+  readonly bursts: readonly Rung[];
+  /** Version of Kamailio, where it was measured. */
+  readonly peer: string | null;
 }
 
 const higher = [400, 500, 600, 700, 800, 1000];
@@ -77,6 +83,7 @@ const wholePlan: Plan = {
   holdMs: 1000,
   forgetMs: 34_000,
   heldCalls: 100,
+  bursts: 3,
   budgetMs: 145_000,
 };
 
@@ -89,6 +96,7 @@ const quickPlan: Plan = {
   holdMs: 400,
   forgetMs: 0,
   heldCalls: 0,
+  bursts: 0,
   budgetMs: 40_000,
 };
 
@@ -205,7 +213,41 @@ const leftovers = async (
   };
 };
 
-const measure = async (stack: Stack, plan: Plan, withParts: boolean, command: string): Promise<Results> => {
+/** Calls a burst has, in one second. */
+const burstCalls = 1000;
+
+/** A burst is the first a process ever sees of calls, so each has processes of its own. */
+const measureBursts = async (options: StackOptions, rounds: number): Promise<Rung[]> => {
+  const rungs: Rung[] = [];
+  const names = ['plain', 'kamailio', 'full'] as const;
+  for (let round = 1; round <= rounds; round++) {
+    for (const name of names.filter((one) => options.only?.includes(one) ?? true)) {
+      const stack = await startStack({ ...options, profileDir: null, against: null, only: [name] });
+      try {
+        for (const subject of stack.subjects) {
+          const rung = await runRung(stack, subject, round, 1, {
+            callsPerSecond: burstCalls,
+            seconds: 1,
+            holdMs: 1000,
+          });
+          rungs.push(rung);
+          say(`a burst on a cold process:`);
+          tell(rung);
+        }
+      } finally {
+        await stack.stop();
+      }
+    }
+  }
+  return rungs;
+};
+
+const measure = async (
+  stack: Stack,
+  plan: Plan,
+  withParts: boolean,
+  command: string,
+): Promise<Omit<Results, 'bursts' | 'peer'>> => {
   const began = performance.now();
   const load = [loadavg()[0] ?? 0];
   say(`load average ${load[0]?.toFixed(2)} before the first call; the machine may be shared: compare ratios`);
@@ -229,7 +271,7 @@ const measure = async (stack: Stack, plan: Plan, withParts: boolean, command: st
   }
   const leftover = await leftovers(stack, filesBefore, plan.forgetMs > 0);
   for (const subject of stack.subjects) {
-    if (subject.part === null || plan.heldCalls === 0) continue;
+    if (subject.pids.process === undefined || plan.heldCalls === 0) continue;
     say(`memory of held calls: ${subject.title}`);
     held.push(...(await measureHeld(stack, subject, plan.heldCalls)));
   }
@@ -310,17 +352,15 @@ const main = async (): Promise<void> => {
   }
   checkPrerequisites();
   const plan = planFor(args.quick, args.rate);
-  const all = await startStack({
+  const stackOptions: StackOptions = {
     profileDir: args.profile ?? null,
     against: args.against === undefined ? null : resolve(args.against),
     peers: args.peers,
     nodeFlags: args['node-flags']?.split(' ').filter((flag) => flag !== '') ?? [],
-  });
-  const only = args.only?.split(',');
-  const stack: Stack = {
-    ...all,
-    subjects: all.subjects.filter(({ name }) => only === undefined || only.includes(name)),
+    only: args.only?.split(',') ?? null,
   };
+  const bursts = await measureBursts(stackOptions, plan.bursts);
+  const stack = await startStack(stackOptions);
   for (const why of stack.absent) say(`${why}: measured without it`);
   const stopEarly = (): void => {
     say('stopping');
@@ -331,7 +371,7 @@ const main = async (): Promise<void> => {
   try {
     const flags = process.argv.slice(2).filter((_, i, all) => !isOutput(all[i]) && !isOutput(all[i - 1]));
     const command = ['npm run bench', ...(flags.length > 0 ? ['--', ...flags] : [])].join(' ');
-    const results = await measure(stack, plan, args.parts, command);
+    const results = { ...(await measure(stack, plan, args.parts, command)), bursts, peer: stack.peer };
     const page = reportPage(results);
     const out =
       args.out ?? (args.quick || args.rate !== undefined ? null : fromRoot('docs', 'benchmarks.md'));

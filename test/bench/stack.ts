@@ -100,15 +100,15 @@ const configFor = (caller: Address, called: Address): Config => {
   };
 };
 
-const startSite = async (config: Config, dir: string): Promise<LocalSite> => {
-  for (const portCount of portCounts.slice(0, -1)) {
+const startSite = async (config: Config, dir: string, counts: readonly number[]): Promise<LocalSite> => {
+  for (const portCount of counts.slice(0, -1)) {
     const site = await startLocal({ config, dir, portCount }).catch((error: unknown) => {
       if (error instanceof Error && 'code' in error && error.code === 'no-free-ports') return null;
       throw error;
     });
     if (site !== null) return site;
   }
-  return startLocal({ config, dir, portCount: portCounts.at(-1) ?? 1024 });
+  return startLocal({ config, dir, portCount: counts.at(-1) ?? 1024 });
 };
 
 export interface StackOptions {
@@ -119,6 +119,8 @@ export interface StackOptions {
   readonly peers: boolean;
   /** Flags of Node for this build's controller alone. */
   readonly nodeFlags: readonly string[];
+  /** The subjects that are wanted; null for all. */
+  readonly only: readonly string[] | null;
 }
 
 /** Starts the phones, the plain B2BUA, Redis, the media nodes, the controller, and what it is compared with. */
@@ -142,14 +144,15 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     const calledAt = await called.ask<Address>('open');
     const config = configFor(callerAt, calledAt);
     // Media nodes do not suffer a second master: each that commands some has a site of its own.
-    const openSite = async (name: string): Promise<LocalSite> => {
-      const opened = await startSite(config, join(dir, name));
+    const wants = (name: Subject['name']): boolean => options.only?.includes(name) ?? true;
+    const openSite = async (name: string, counts = portCounts): Promise<LocalSite> => {
+      const opened = await startSite(config, join(dir, name), counts);
       stops.push(() => opened.stop());
       await opened.publish(lists(config));
       await opened.beat();
       return opened;
     };
-    const site = await openSite('site');
+    const site = await openSite('site', wants('full') ? portCounts : portCounts.slice(-1));
     // The collector is called by hand before memory is read, in both subjects alike.
     const node = ['--enable-source-maps', '--expose-gc'];
     const plain = part('plain B2BUA', 'plain-b2bua', node);
@@ -165,7 +168,7 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     });
     const others: Subject[] = [];
     const absent: string[] = [];
-    const found = options.peers ? findKamailio() : null;
+    const found = options.peers && wants('kamailio') ? findKamailio() : null;
     if (typeof found === 'string') absent.push(found);
     else if (found !== null) {
       const own = await openSite('kamailio');
@@ -180,7 +183,7 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
         privateEvery: 10,
       });
     }
-    if (options.against !== null) {
+    if (options.against !== null && wants('before')) {
       const own = await openSite('before');
       const before = part('the other build', 'controller', node, options.against);
       others.push({
@@ -193,39 +196,40 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
       });
     }
     const nodes = [...site.recorded, ...site.private];
+    const subjects: Subject[] = [
+      {
+        name: 'direct',
+        title: 'phone to phone',
+        target: calledAt,
+        part: null,
+        pids: phones,
+        privateEvery: 0,
+      },
+      {
+        name: 'plain',
+        title: 'plain B2BUA',
+        target: plainAt,
+        part: plain,
+        pids: { process: [plain.pid], ...phones },
+        privateEvery: 0,
+      },
+      ...others,
+      {
+        name: 'full',
+        title: 'Sallyport',
+        target: fullAt,
+        part: full,
+        pids: { process: [full.pid], ...pidsOn(site) },
+        privateEvery: 10,
+      },
+    ];
     return {
       caller,
       called,
       site,
       absent,
       peer: found === null || typeof found === 'string' ? null : found.version,
-      subjects: [
-        {
-          name: 'direct',
-          title: 'phone to phone',
-          target: calledAt,
-          part: null,
-          pids: phones,
-          privateEvery: 0,
-        },
-        {
-          name: 'plain',
-          title: 'plain B2BUA',
-          target: plainAt,
-          part: plain,
-          pids: { process: [plain.pid], ...phones },
-          privateEvery: 0,
-        },
-        ...others,
-        {
-          name: 'full',
-          title: 'Sallyport',
-          target: fullAt,
-          part: full,
-          pids: { process: [full.pid], ...pidsOn(site) },
-          privateEvery: 10,
-        },
-      ],
+      subjects: subjects.filter(({ name }) => wants(name)),
       sessions: async () => {
         let sum = 0;
         for (const one of nodes) {
