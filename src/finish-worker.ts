@@ -4,10 +4,12 @@ import type { Done, Order, ThreadVault, Work } from './finish-messages.js';
 import type { Finished } from './recording/finish.js';
 import type { Finisher } from './recording/finisher.js';
 
-/** Two, so that a disk that lets one wait does not hold up all. */
-const THREADS = 2;
-/** Recordings under way in a thread: it does one thing at a time, but they also wait for the node to be done. */
-const AT_ONCE = 4;
+/**
+ * Recordings under way. The thread does one thing at a time, but they also wait for their node, and those that come to
+ * the disk together share its commits. One thread, because the disk is the journal's too: more of them would have its
+ * rows wait.
+ */
+const AT_ONCE = 16;
 
 type Result = Finished | SpoolFinding;
 
@@ -31,10 +33,6 @@ class FinishThread {
     this.#vault = vault;
     // Begun now, so that the first call does not wait for it.
     this.#worker = this.#start();
-  }
-
-  get load(): number {
-    return this.#waiting.size;
   }
 
   ask(work: Work): Promise<Result> {
@@ -96,28 +94,28 @@ class FinishThread {
  * stays in the spool and is told as missing.
  */
 export class FinishWorker implements Finisher {
-  readonly atOnce = THREADS * AT_ONCE;
-  readonly #threads: readonly FinishThread[];
+  readonly atOnce = AT_ONCE;
+  readonly #making: FinishThread;
+  /** A thread of its own: who looks for what is not there waits for no disk. */
+  readonly #looking: FinishThread;
 
   constructor(vault: ThreadVault) {
-    this.#threads = Array.from({ length: THREADS }, () => new FinishThread(vault));
+    this.#making = new FinishThread(vault);
+    this.#looking = new FinishThread(vault);
   }
 
   async finish(...[ended, { now, ...bounds }]: Parameters<Finisher['finish']>): Promise<Finished> {
     const ahead = now() - Date.now();
-    return (await this.#idlest.ask({ do: 'finish', ended, bounds, ahead })) as Finished;
+    return (await this.#making.ask({ do: 'finish', ended, bounds, ahead })) as Finished;
   }
 
   async look(...[spools, callId, now, sealed]: Parameters<Finisher['look']>): Promise<SpoolFinding> {
     const places = spools.map(({ node, dir }) => ({ node, dir }));
-    return (await this.#idlest.ask({ do: 'look', spools: places, callId, now, sealed })) as SpoolFinding;
+    return (await this.#looking.ask({ do: 'look', spools: places, callId, now, sealed })) as SpoolFinding;
   }
 
   close(): void {
-    for (const thread of this.#threads) thread.close();
-  }
-
-  get #idlest(): FinishThread {
-    return this.#threads.reduce((idlest, one) => (one.load < idlest.load ? one : idlest));
+    this.#making.close();
+    this.#looking.close();
   }
 }

@@ -59,8 +59,12 @@ const fileOf = (fd: number): OpenFile => ({
   }),
   stat: async () => sync.fstatSync(fd),
   chmod: async (mode) => sync.fchmodSync(fd, mode),
-  // Not by the pool: all threads of a process share it, and the journal's row would wait behind a recording.
-  sync: async () => sync.fsyncSync(fd),
+  sync: async () => {
+    // All who get here in one turn are synced one after another: the first has the file system commit for them all.
+    await new Promise((resolve) => setImmediate(resolve));
+    // Not by the pool: all threads of a process share it, and the journal's row would wait behind a recording.
+    sync.fsyncSync(fd);
+  },
   close: async () => sync.closeSync(fd),
 });
 

@@ -255,6 +255,7 @@ const measure = async (
     say(`warming up: ${subject.title}`);
     await runRung(stack, subject, 0, 1, { callsPerSecond: 100, seconds: plan.warmUpSeconds, holdMs: 200 });
   }
+  if (stack.peerRecordings() === 0) throw new Error('Kamailio’s calls are not recorded: it does another job');
   const idle = await measureIdle(stack);
   const filesBefore = files(stack);
   const rungs: Rung[] = [];

@@ -45,6 +45,8 @@ export interface Stack {
   readonly site: LocalSite;
   /** Why a subject that was asked for is not there. */
   readonly absent: readonly string[];
+  /** Calls of the peer that its node has recorded so far; null where there is no peer. */
+  peerRecordings(): number | null;
   /** Version of the peer, where there is one. */
   readonly peer: string | null;
   /** Sessions the media nodes still have; null where a node did not say. */
@@ -167,11 +169,13 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
       ...phones,
     });
     const others: Subject[] = [];
+    let peerSpool: string | null = null;
     const absent: string[] = [];
     const found = options.peers && wants('kamailio') ? findKamailio() : null;
     if (typeof found === 'string') absent.push(found);
     else if (found !== null) {
       const own = await openSite('kamailio');
+      peerSpool = own.recorded[0]?.spool ?? null;
       const peer = await startKamailio(found, own, join(dir, 'kamailio'), calledAt);
       stops.push(() => peer.stop());
       others.push({
@@ -240,6 +244,7 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
         }
         return sum;
       },
+      peerRecordings: () => (peerSpool === null ? null : readdirSync(join(peerSpool, 'pcaps')).length),
       leftInSpool: () =>
         site.recorded.reduce(
           (sum, one) => (one.spool === undefined ? sum : sum + readdirSync(join(one.spool, 'pcaps')).length),

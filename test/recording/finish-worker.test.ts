@@ -72,7 +72,7 @@ t.test('recordings are made in the thread as they are here', async (t) => {
   const done = await Promise.all(many.map((one) => worker.finish(one, bounds)));
   for (const [i, finished] of done.entries()) {
     const { callId } = many[i] as EndedRecording;
-    if (finished.state !== 'finished') return t.fail(JSON.stringify(finished));
+    if (finished.state !== 'finished') throw new Error(JSON.stringify(finished));
     const { file, manifest, evidence } = finished.recording;
     t.equal(file, join(dir, 'vault', '2026', '11', '20', `${callId}.wav.age`));
     t.equal(openedByAge(file, facilityKey).length, WAV_HEADER + 10 * 160 * 4);
@@ -91,7 +91,7 @@ t.test('what is sealed opens to escrow alone, and absence is looked for', async 
   t.teardown(() => worker.close());
   const one = ended('became-private');
   const finished = await worker.finish(one, bounds);
-  if (finished.state !== 'finished') return t.fail(JSON.stringify(finished));
+  if (finished.state !== 'finished') throw new Error(JSON.stringify(finished));
   t.throws(() => openedByAge(finished.recording.file, facilityKey));
   t.ok(openedByAge(finished.recording.file, escrowKey).length > WAV_HEADER);
   const spools = [{ node: 'recorded-1', dir: spool }];
