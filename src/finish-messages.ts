@@ -37,6 +37,8 @@ export type Work =
 export type Order = Work & { readonly id: number };
 
 export type Done =
+  /** The first word of a thread. */
+  | { readonly ready: true }
   | { readonly id: number; readonly result: Finished | SpoolFinding }
   /** `code` of a RecordingError, or null for an error of another kind. */
   | { readonly id: number; readonly code: string | null; readonly message: string };

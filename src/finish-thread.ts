@@ -1,5 +1,4 @@
 /** The thread that finishes recordings; see finish-worker.ts. */
-import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { RecordingError } from './call/ports.js';
 import type { WallMs } from './core/leg.js';
@@ -8,14 +7,6 @@ import { finishHere } from './recording/finisher.js';
 import { parseRecipient } from './vault/age-keys.js';
 import { createLocalStore } from './vault/local-store.js';
 import { createVault, type VaultKey } from './vault/vault.js';
-
-/** Behind everything a caller waits for. On Linux it is this thread's alone (setpriority(2), "C library/kernel differences"). */
-const NICE = 5;
-try {
-  setPriority(0, NICE);
-} catch {
-  // A host that does not let us is served all the same.
-}
 
 const given = workerData as ThreadVault;
 const keyOf = ({ recipient, ...key }: KeyText): VaultKey => ({
@@ -57,3 +48,6 @@ const answer = async (order: Order): Promise<Done> => {
 parentPort?.on('message', (order: Order) => {
   void answer(order).then((done) => parentPort?.postMessage(done));
 });
+
+const ready: Done = { ready: true };
+parentPort?.postMessage(ready);

@@ -25,12 +25,18 @@ const gone = (): RecordingError =>
 class FinishThread {
   readonly #vault: ThreadVault;
   readonly #waiting = new Map<number, Waiting>();
+  /** Settles when the thread can work, or is gone. */
+  readonly begun: Promise<void>;
+  #begin: () => void = () => undefined;
   #worker: Worker | null;
   #last = 0;
   #closed = false;
 
   constructor(vault: ThreadVault) {
     this.#vault = vault;
+    this.begun = new Promise((resolve) => {
+      this.#begin = resolve;
+    });
     // Begun now, so that the first call does not wait for it.
     this.#worker = this.#start();
   }
@@ -55,7 +61,6 @@ class FinishThread {
 
   #start(): Worker {
     const worker = new Worker(new URL('./finish-thread.js', import.meta.url), { workerData: this.#vault });
-    worker.unref();
     worker.on('message', (done: Done) => this.#take(done));
     // The exit that follows tells those who wait.
     worker.on('error', () => undefined);
@@ -64,6 +69,11 @@ class FinishThread {
   }
 
   #take(done: Done): void {
+    if ('ready' in done) {
+      this.#begin();
+      this.#rest();
+      return;
+    }
     const waiting = this.#waiting.get(done.id);
     this.#waiting.delete(done.id);
     this.#rest();
@@ -81,6 +91,7 @@ class FinishThread {
   #ended(worker: Worker): void {
     if (this.#worker !== worker) return;
     this.#worker = null;
+    this.#begin();
     for (const [id, { reject }] of [...this.#waiting]) {
       this.#waiting.delete(id);
       reject(gone());
@@ -89,7 +100,7 @@ class FinishThread {
 }
 
 /**
- * Finishes recordings in threads of their own, at low priority: no caller waits behind a disk, a cipher or a folder with
+ * Finishes recordings in threads of their own: no caller waits behind a disk, a cipher or a folder with
  * a day's recordings in it, and the file system is asked directly (see durable/disk.ts). What a thread that ended was at
  * stays in the spool and is told as missing.
  */
@@ -102,6 +113,11 @@ export class FinishWorker implements Finisher {
   constructor(vault: ThreadVault) {
     this.#making = new FinishThread(vault);
     this.#looking = new FinishThread(vault);
+  }
+
+  /** Settles when both threads can work: to load them takes what the first calls would miss. */
+  async ready(): Promise<void> {
+    await Promise.all([this.#making.begun, this.#looking.begun]);
   }
 
   async finish(...[ended, { now, ...bounds }]: Parameters<Finisher['finish']>): Promise<Finished> {

@@ -154,6 +154,7 @@ export const openVault = async (
   const vault = createVault({ store, ...keys, ...(hears === null ? {} : { canary: hears }) });
   if (config.recording.vault.store.s3 !== undefined) return { vault, finisher: null, close };
   const finisher = finishWorkerOf(config, keys, hears);
+  await finisher.ready();
   return {
     vault,
     finisher,

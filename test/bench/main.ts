@@ -306,6 +306,7 @@ const usage = `npm run bench -- [--quick] [--parts] [--json FILE] [--out FILE] [
   --peers        Kamailio beside it, where it is installed
   --against DIR  the controller of the build in DIR beside it: what a change is worth, in one run
   --only NAMES   these subjects alone, such as full,before
+  --bursts N     so many bursts of 1,000 calls on cold processes; default 3 in the whole run, else none
   --node-flags   flags of Node for this build's controller, in one argument`;
 
 const readArguments = () =>
@@ -321,6 +322,7 @@ const readArguments = () =>
       against: { type: 'string' },
       'node-flags': { type: 'string' },
       only: { type: 'string' },
+      bursts: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   }).values;
@@ -360,7 +362,7 @@ const main = async (): Promise<void> => {
     nodeFlags: args['node-flags']?.split(' ').filter((flag) => flag !== '') ?? [],
     only: args.only?.split(',') ?? null,
   };
-  const bursts = await measureBursts(stackOptions, plan.bursts);
+  const bursts = await measureBursts(stackOptions, args.bursts === undefined ? plan.bursts : countOf(args.bursts));
   const stack = await startStack(stackOptions);
   for (const why of stack.absent) say(`${why}: measured without it`);
   const stopEarly = (): void => {
@@ -383,6 +385,13 @@ const main = async (): Promise<void> => {
   } finally {
     await stack.stop();
   }
+};
+
+const countOf = (text: string): number => {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 0 || count > 20)
+    throw new RangeError('--bursts takes a whole number of 0 to 20');
+  return count;
 };
 
 const isOutput = (flag: string | undefined): boolean =>
