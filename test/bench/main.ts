@@ -362,7 +362,10 @@ const main = async (): Promise<void> => {
     nodeFlags: args['node-flags']?.split(' ').filter((flag) => flag !== '') ?? [],
     only: args.only?.split(',') ?? null,
   };
-  const bursts = await measureBursts(stackOptions, args.bursts === undefined ? plan.bursts : countOf(args.bursts));
+  const bursts = await measureBursts(
+    stackOptions,
+    args.bursts === undefined ? plan.bursts : countOf(args.bursts),
+  );
   const stack = await startStack(stackOptions);
   for (const why of stack.absent) say(`${why}: measured without it`);
   const stopEarly = (): void => {
