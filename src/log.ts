@@ -52,6 +52,40 @@ const levelOf = (event: AppEvent): 'debug' | 'info' | 'warn' | 'error' => {
   return back ? 'info' : levels[event.event];
 };
 
+/** Bytes gathered before they are written, and how long a line waits for others. */
+const GATHERED = 8192;
+const GATHERED_MS = 50;
+
+let shared: DestinationStream | null = null;
+
+/**
+ * Standard output, many lines a write: a call has some lines, and a write each is a system call on its way. What is
+ * gathered is written when the process exits; one that is killed takes its last lines with it, which are no evidence.
+ */
+const gathered = (): DestinationStream => {
+  if (shared !== null) return shared;
+  const out = pino.destination({ fd: 1, minLength: GATHERED, sync: true });
+  let waiting = false;
+  const flush = (): void => {
+    waiting = false;
+    try {
+      out.flushSync();
+    } catch {
+      // Nobody reads it, or the disk is full: a log holds nothing up.
+    }
+  };
+  process.once('exit', flush);
+  shared = {
+    write: (line) => {
+      out.write(line);
+      if (waiting) return;
+      waiting = true;
+      setTimeout(flush, GATHERED_MS).unref();
+    },
+  };
+  return shared;
+};
+
 /**
  * The log: one line of JSON an event, on the given stream. Only typed events are written, and none of them has a
  * field for a number, a PIN or a message; redaction by pattern is no substitute (facts: libraries, pino).
@@ -68,6 +102,6 @@ export const createLog = (
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  const log = stream === undefined ? pino(options) : pino(options, stream);
+  const log = pino(options, stream ?? gathered());
   return (event) => log[levelOf(event)](event);
 };

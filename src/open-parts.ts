@@ -141,7 +141,7 @@ export const openMedia = async (
   canary: Recipient | null = null,
   keysElsewhere = false,
 ): Promise<{ readonly recorder: SpoolRecorder; readonly media: MediaPools }> => {
-  const { vault, close } = await openVault(config, emit, canary);
+  const { vault, finisher, close } = await openVault(config, emit, canary);
   closers.push(close);
   const recorder = createRecorder({
     // With its process, what the node's own user may write is judged too, and not only what we may.
@@ -158,6 +158,7 @@ export const openMedia = async (
           ],
     ),
     vault,
+    ...(finisher === null ? {} : { finisher }),
     isCanary: canaryLegOf(config),
     emit,
     clock,

@@ -1,6 +1,9 @@
 import type { Emit } from './call/ports.js';
 import { CANARY_KEY } from './config/check-canaries.js';
 import type { Config } from './config/schema.js';
+import type { KeyText } from './finish-messages.js';
+import { FinishWorker } from './finish-worker.js';
+import type { Finisher } from './recording/finisher.js';
 import type { RecordingVault } from './recording/vault-port.js';
 import { parseRecipient, type Recipient } from './vault/age-keys.js';
 import { VaultError } from './vault/errors.js';
@@ -66,8 +69,29 @@ export const storeOf = (config: Pick<Config, 'recording'>): Store => {
 
 export interface OpenVault {
   readonly vault: RecordingVault;
+  /**
+   * Who makes recordings; null where the recorder itself does. What is staged for a storage service is counted, judged and
+   * delivered in this thread, so it is made here too.
+   */
+  readonly finisher: Finisher | null;
   close(): Promise<void>;
 }
+
+const textOf = ({ id, role, recipient }: VaultKey): KeyText => ({ id, role, recipient: recipient.text });
+
+/** A thread with a vault of its own, on the same folder and with the same keys. */
+const finishWorkerOf = (
+  { recording }: Pick<Config, 'recording'>,
+  { facilities, sealed }: VaultKeys,
+  canary: VaultKey | null,
+): FinishWorker =>
+  new FinishWorker({
+    dir: recording.directory,
+    minFreeBytes: recording.vault.minFreeMegabytes * MIB,
+    facilities: [...facilities].map(([name, keys]) => [name, keys.map(textOf)] as const),
+    sealed: sealed.map(textOf),
+    canary: canary === null ? null : textOf(canary),
+  });
 
 /** The store of a controller: what waits is delivered. An access key that cannot be used refuses to start. */
 const openStore = async (
@@ -126,7 +150,17 @@ export const openVault = async (
 ): Promise<OpenVault> => {
   const keys = await vaultKeysOf(config);
   const { store, close } = await openStore(config, emit);
-  const hears =
-    canary === null ? {} : { canary: { id: CANARY_KEY, role: 'canary' as const, recipient: canary } };
-  return { vault: createVault({ store, ...keys, ...hears }), close };
+  const hears = canary === null ? null : { id: CANARY_KEY, role: 'canary' as const, recipient: canary };
+  const vault = createVault({ store, ...keys, ...(hears === null ? {} : { canary: hears }) });
+  if (config.recording.vault.store.s3 !== undefined) return { vault, finisher: null, close };
+  const finisher = finishWorkerOf(config, keys, hears);
+  await finisher.ready();
+  return {
+    vault,
+    finisher,
+    close: async () => {
+      finisher.close();
+      await close();
+    },
+  };
 };

@@ -41,7 +41,7 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   media: (target) =>
     /^(core|media)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target) || target === 'root.ts',
   recording: (target) =>
-    /^(core|recording)\//.test(target) ||
+    /^(core|durable|recording)\//.test(target) ||
     /^call\/(ports|talk|events)\.ts$/.test(target) ||
     target === 'root.ts',
   lists: (target) =>

@@ -40,8 +40,26 @@ const formatterOf = (timeZone: string): Intl.DateTimeFormat => {
   return made;
 };
 
+interface WallClock {
+  readonly day: number;
+  readonly minutes: number;
+}
+
+const MINUTE_MS = 60_000;
+/** What each zone's clock last showed: all calls of a minute ask the same, and clocks change at full minutes only. */
+const shown = new Map<string, { readonly minute: number; readonly clock: WallClock }>();
+
 /** What the clock on the facility's wall shows: the day, 0 for Monday, and the minutes since midnight. */
-const wallClock = (timeZone: string, now: WallMs): { readonly day: number; readonly minutes: number } => {
+const wallClock = (timeZone: string, now: WallMs): WallClock => {
+  const minute = Math.floor(now / MINUTE_MS);
+  const known = shown.get(timeZone);
+  if (known?.minute === minute) return known.clock;
+  const clock = readClock(timeZone, now);
+  shown.set(timeZone, { minute, clock });
+  return clock;
+};
+
+const readClock = (timeZone: string, now: WallMs): WallClock => {
   const parts = formatterOf(timeZone).formatToParts(now);
   const part = (type: string): string => parts.find((one) => one.type === type)?.value ?? '';
   return {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { disk, type OpenFile } from './disk.js';
 import { statOf, syncFolder } from './folders.js';
 
 /** Files in the making of this process, by their whole path: no sweep takes them for leftovers. */
@@ -32,12 +32,12 @@ export class Beside {
   readonly path: string;
   /** Where it is until then. */
   readonly part: string;
-  readonly #file: FileHandle;
+  readonly #file: OpenFile;
   readonly #mode: number;
   #length = 0;
   #state: 'open' | 'settled' | 'closed' | 'done' = 'open';
 
-  private constructor(path: string, part: string, file: FileHandle, mode: number) {
+  private constructor(path: string, part: string, file: OpenFile, mode: number) {
     this.path = path;
     this.part = part;
     this.#file = file;
@@ -49,7 +49,12 @@ export class Beside {
     living.add(resolve(part));
     try {
       const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-      return new Beside(path, part, await open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), mode);
+      return new Beside(
+        path,
+        part,
+        await disk.open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
+        mode,
+      );
     } catch (error) {
       living.delete(resolve(part));
       throw error;
@@ -71,7 +76,7 @@ export class Beside {
   }
 
   /** Makes its bytes durable and closes it; `look` may read back what was written. Gives its size. */
-  async settle(look?: (file: FileHandle) => Promise<void>): Promise<number> {
+  async settle(look?: (file: OpenFile) => Promise<void>): Promise<number> {
     this.#only('open');
     try {
       await this.#file.chmod(this.#mode);
@@ -89,7 +94,7 @@ export class Beside {
   /** Gives it its name in the place of whatever is there, a link included: it is replaced, not followed. */
   async replace(): Promise<void> {
     this.#only('settled');
-    await rename(this.part, this.path);
+    await disk.rename(this.part, this.path);
     this.#finished();
     await syncFolder(dirname(this.path));
   }
@@ -100,9 +105,9 @@ export class Beside {
    */
   async publish(): Promise<void> {
     this.#only('settled');
-    await link(this.part, this.path);
+    await disk.link(this.part, this.path);
     this.#finished();
-    await unlink(this.part).catch(() => undefined);
+    await disk.unlink(this.part).catch(() => undefined);
   }
 
   /** Leaves nothing of it, unless it has its name. Idempotent; never rejects. */
@@ -110,7 +115,7 @@ export class Beside {
     if (this.#state === 'done') return;
     if (this.#state === 'open') await this.#file.close().catch(() => undefined);
     this.#finished();
-    await unlink(this.part).catch(() => undefined);
+    await disk.unlink(this.part).catch(() => undefined);
   }
 
   #finished(): void {
@@ -133,14 +138,14 @@ const MAX_NAMES = 1_000_000;
  */
 export const sweepParts = async (path: string, olderThanMs = 0): Promise<void> => {
   const [folder, name] = [dirname(path), basename(path)];
-  const names = await readdir(folder).catch(() => []);
+  const names = await disk.names(folder).catch(() => []);
   for (const one of names.slice(0, MAX_NAMES)) {
     if (nameOfPart(one) !== name) continue;
     const part = join(folder, one);
     if (living.has(resolve(part))) continue;
     const found = await statOf(part).catch(() => null);
     if (found === null || found.isDirectory() || Date.now() - found.mtimeMs < olderThanMs) continue;
-    await unlink(part).catch(() => undefined);
+    await disk.unlink(part).catch(() => undefined);
   }
 };
 

@@ -1,11 +1,25 @@
 import type { Stats } from 'node:fs';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { disk } from './disk.js';
+
+/** Syncs that have not begun: whoever asks meanwhile has made its entry before, and shares it. */
+const waiting = new Map<string, Promise<void>>();
 
 /** Makes a folder's entries durable: a new name is only safe once its folder is synced. */
-export const syncFolder = async (dir: string): Promise<void> => {
-  const handle = await open(dir, constants.O_RDONLY | constants.O_DIRECTORY);
+export const syncFolder = (dir: string): Promise<void> => {
+  const shared = waiting.get(dir);
+  if (shared !== undefined) return shared;
+  const soon = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+    waiting.delete(dir);
+    return syncNow(dir);
+  });
+  waiting.set(dir, soon);
+  return soon;
+};
+
+const syncNow = async (dir: string): Promise<void> => {
+  const handle = await disk.open(dir, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await handle.sync();
   } finally {
@@ -15,7 +29,7 @@ export const syncFolder = async (dir: string): Promise<void> => {
 
 /** What is under this name itself, not where it leads to; null where there is nothing. */
 export const statOf = (path: string): Promise<Stats | null> =>
-  lstat(path).catch((error: NodeJS.ErrnoException) => {
+  disk.lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
   });
@@ -29,7 +43,7 @@ export const makeFolders = async (root: string, parts: readonly string[]): Promi
   let dir = root;
   for (const part of parts) {
     const next = join(dir, part);
-    const made = await mkdir(next, { mode: 0o700 }).then(
+    const made = await disk.mkdir(next, { mode: 0o700 }).then(
       () => true,
       (error: NodeJS.ErrnoException) => {
         if (error.code === 'EEXIST') return false;

@@ -42,9 +42,9 @@ const encodeInto = (parts: string[], value: Bencodable, depth: number): void => 
   }
 };
 
-/** Throws BencodeError over the bounds. */
-export const encode = (value: Bencodable): Buffer => {
-  const parts: string[] = [];
+/** Behind `prefix`, which is ASCII. Throws BencodeError over the bounds. */
+export const encode = (value: Bencodable, prefix = ''): Buffer => {
+  const parts: string[] = [prefix];
   encodeInto(parts, value, 0);
   const bytes = Buffer.from(parts.join(''), 'utf8');
   if (bytes.length > MAX_BYTES) throw new BencodeError('too long');

@@ -24,10 +24,11 @@ type Shape = { readonly [key: string]: (value: Bencodable, root: string | null) 
 const text = (value: Bencodable): boolean => typeof value === 'string';
 const tag = (value: Bencodable): boolean => value === 'caller' || value === 'called';
 const tagOrNobody = (value: Bencodable): boolean => tag(value) || value === nobody;
-const same =
-  (expected: Bencodable) =>
-  (value: Bencodable): boolean =>
-    JSON.stringify(value) === JSON.stringify(expected);
+const same = (expected: Bencodable): ((value: Bencodable) => boolean) => {
+  if (typeof expected === 'string') return (value) => value === expected;
+  const text = JSON.stringify(expected);
+  return (value) => JSON.stringify(value) === text;
+};
 const prompt = (value: Bencodable, root: string | null): boolean =>
   root !== null &&
   typeof value === 'string' &&

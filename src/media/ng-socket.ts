@@ -30,7 +30,7 @@ export interface NgCounters {
 interface Waiting {
   readonly command: string;
   readonly startedMs: number;
-  readonly timers: NodeJS.Timeout[];
+  timer: NodeJS.Timeout | null;
   readonly settle: (reply: BencodeDict | MediaError) => void;
 }
 
@@ -79,20 +79,21 @@ export class NgSocket {
     if (this.#closed) throw new MediaError('node-error', 'ng-closed');
     if (this.#waiting.size >= this.#options.maxInFlight) throw new MediaError('node-error', 'ng-queue-full');
     const cookie = `${this.#prefix}_${(this.#counter++).toString(36)}`;
-    const datagram = Buffer.concat([Buffer.from(`${cookie} `), encode(message)]);
+    const datagram = encode(message, `${cookie} `);
     const socket = this.#socket ?? (await this.#open());
     return new Promise((resolve, reject) => {
       const settle = (reply: BencodeDict | MediaError): void => {
         const waiting = this.#waiting.get(cookie);
         if (waiting === undefined) return;
         this.#waiting.delete(cookie);
-        for (const timer of waiting.timers) clearTimeout(timer);
+        if (waiting.timer !== null) clearTimeout(waiting.timer);
         this.#report(waiting, reply);
         if (reply instanceof MediaError) reject(reply);
         else resolve(reply);
       };
-      const timers = this.#schedule(socket, datagram, settle);
-      this.#waiting.set(cookie, { command, startedMs: performance.now(), timers, settle });
+      const waiting: Waiting = { command, startedMs: performance.now(), timer: null, settle };
+      this.#waiting.set(cookie, waiting);
+      this.#schedule(waiting, socket, datagram, 0, 0);
       this.#sent++;
       socket.send(datagram);
     });
@@ -105,23 +106,21 @@ export class NgSocket {
     this.#socket = null;
   }
 
-  #schedule(socket: dgram.Socket, datagram: Buffer, settle: (reply: MediaError) => void): NodeJS.Timeout[] {
+  /** One timer a command, for nearly all are answered before the first of them. `at` ms of the deadline are over. */
+  #schedule(waiting: Waiting, socket: dgram.Socket, datagram: Buffer, again: number, at: number): void {
     const { deadlineMs, retransmitMs } = this.#options;
-    // After a stall of our own, timers run before sockets are read: setImmediate lets a waiting reply win.
-    const expire = (): void => settle(new MediaError('node-timeout', 'ng-timeout'));
-    const timers = [setTimeout(() => setImmediate(expire), deadlineMs)];
-    let at = 0;
-    for (const wait of retransmitMs) {
-      at += wait;
-      if (at >= deadlineMs) break;
-      timers.push(
-        setTimeout(() => {
-          this.#retransmitted++;
-          if (!this.#closed) socket.send(datagram);
-        }, at),
-      );
+    const wait = retransmitMs[again];
+    if (wait === undefined || at + wait >= deadlineMs) {
+      // After a stall of our own, timers run before sockets are read: setImmediate lets a waiting reply win.
+      const expire = (): void => waiting.settle(new MediaError('node-timeout', 'ng-timeout'));
+      waiting.timer = setTimeout(() => setImmediate(expire), deadlineMs - at);
+      return;
     }
-    return timers;
+    waiting.timer = setTimeout(() => {
+      this.#retransmitted++;
+      if (!this.#closed) socket.send(datagram);
+      this.#schedule(waiting, socket, datagram, again + 1, at + wait);
+    }, wait);
   }
 
   #report(waiting: Waiting, reply: BencodeDict | MediaError): void {

@@ -285,13 +285,11 @@ export abstract class MediaNode {
 
   /** Stops sound and keys between the parties. */
   async block(callId: CallId): Promise<void> {
-    await this.command(blockCommand(callId));
-    await this.command(blockKeysCommand(callId));
+    await this.#both(blockCommand(callId), blockKeysCommand(callId));
   }
 
   async unblock(callId: CallId): Promise<void> {
-    await this.command(unblockKeysCommand(callId));
-    await this.command(unblockCommand(callId));
+    await this.#both(unblockKeysCommand(callId), unblockCommand(callId));
   }
 
   /** Joins a party with nobody (see ToneEar): what the node answers the party, whose port stays. */
@@ -369,6 +367,16 @@ export abstract class MediaNode {
   /** Ends every call here: the node is gone, restarted or not to be trusted. */
   protected loseCalls(why: string): void {
     for (const call of [...this.#calls.values()]) call.lost(why);
+  }
+
+  /**
+   * Two commands that need nothing of each other, on their way together. Both are settled when this is: what follows
+   * a failure, the deletion, must not be overtaken.
+   */
+  async #both(one: BencodeDict, other: BencodeDict): Promise<void> {
+    for (const done of await Promise.allSettled([this.command(one), this.command(other)])) {
+      if (done.status === 'rejected') throw done.reason;
+    }
   }
 
   /** Sends a command and turns the node's error into a MediaError. */

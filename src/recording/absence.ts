@@ -1,13 +1,13 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type JsonObject, RecordingError, type SpoolFinding } from '../call/ports.js';
 import type { CallId, WallMs } from '../core/leg.js';
+import { disk } from '../durable/disk.js';
 import type { RecordingVault } from './vault-port.js';
 
 const MAX_NAMES = 1_000_000;
 
 const list = async (dir: string): Promise<string[]> => {
-  const names = await readdir(dir);
+  const names = await disk.names(dir);
   if (names.length > MAX_NAMES)
     throw new RecordingError('absence-unproved', 'too many files to look through');
   return names;
@@ -20,7 +20,7 @@ const list = async (dir: string): Promise<string[]> => {
 const filesOf = async (spool: string, callId: CallId): Promise<{ found: string[]; among: number }> => {
   const found: string[] = [];
   let among = 0;
-  for (const entry of await readdir(spool, { withFileTypes: true })) {
+  for (const entry of await disk.entries(spool)) {
     const names = entry.isDirectory() ? await list(join(spool, entry.name)) : [];
     for (const name of names) if (name.includes(callId)) found.push(`${entry.name}/${name}`);
     if (entry.name.includes(callId)) found.push(entry.name);

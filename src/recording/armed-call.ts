@@ -77,8 +77,8 @@ export class ArmedCall implements SpokenArmed {
 
   observe(listener: (evidence: ThreeWayEvidence) => void): void {
     if (this.#over || this.#observation !== null) return;
-    const { observeMs } = this.#timing;
-    this.#observation = new Observation(this.begun.file, () => this.sides, observeMs, listener);
+    const { observeMs, spoolDisk } = this.#timing;
+    this.#observation = new Observation(this.begun.file, spoolDisk, () => this.sides, observeMs, listener);
   }
 
   stop(): Promise<void> {

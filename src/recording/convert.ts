@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
+import type { OpenFile } from '../durable/disk.js';
 import { Channel, type ChannelCounts } from './channel.js';
 import { readDatagram } from './datagram.js';
 import { PcapError, PcapReader } from './pcap.js';
@@ -79,7 +79,7 @@ const textOf = (sides: Sides) => {
  * the pcap ends the reading and is reported, not thrown; file errors are thrown.
  */
 export const convert = async (
-  pcap: FileHandle,
+  pcap: OpenFile,
   wav: WavSink,
   sides: Sides,
   maxSeconds: number,

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import type { FinishedRecording, JsonObject, MediaTotals } from '../call/ports.js';
 import type { Monitored } from '../core/decision.js';
 import type { CallId, FacilityId, WallMs } from '../core/leg.js';
+import { disk, type OpenFile } from '../durable/disk.js';
 import { type Conversion, convert, type TypedText } from './convert.js';
 import { nodeIsDone, removeFromSpool, stemOf } from './node-files.js';
 import type { ProvedFile } from './proof.js';
@@ -130,11 +130,11 @@ const evidenceOf = (ended: EndedRecording, made: Conversion, nodeDone: boolean):
   ...(made.text === null ? {} : { text: textEvidence(made.text) }),
 });
 
-const openPcap = async (ended: EndedRecording): Promise<Awaited<ReturnType<typeof open>> | string> => {
+const openPcap = async (ended: EndedRecording): Promise<OpenFile | string> => {
   // Not through a link, whoever made it.
-  const file = await open(ended.file.path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(
-    (error: NodeJS.ErrnoException) => error.code ?? 'unknown',
-  );
+  const file = await disk
+    .open(ended.file.path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    .catch((error: NodeJS.ErrnoException) => error.code ?? 'unknown');
   if (typeof file === 'string') return file === 'ENOENT' ? 'file-vanished' : 'file-replaced';
   const found = await file.stat();
   if (found.isFile() && found.ino === ended.file.ino && found.dev === ended.file.dev) return file;
@@ -183,7 +183,7 @@ const filesEvidence = ({ files, keys, manifestSha256 }: Kept): JsonObject => ({
 const COPY_BYTES = 65_536;
 
 /** Sound that nobody could decode: it may not stay in the spool, and is not ours to destroy. */
-const keepPcap = async (pcap: FileHandle, copy: DraftFile): Promise<void> => {
+const keepPcap = async (pcap: OpenFile, copy: DraftFile): Promise<void> => {
   const buffer = Buffer.allocUnsafe(COPY_BYTES);
   for (let at = 0; ; ) {
     const { bytesRead } = await pcap.read(buffer, 0, COPY_BYTES, at);
@@ -218,7 +218,7 @@ const recordingOf = async (
 /** Makes the encrypted files out of an open pcap. */
 const finishFrom = async (
   ended: EndedRecording,
-  pcap: FileHandle,
+  pcap: OpenFile,
   draft: VaultDraft,
   nodeDone: boolean,
   bounds: FinishBounds,

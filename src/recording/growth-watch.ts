@@ -1,9 +1,11 @@
-import { lstat } from 'node:fs/promises';
+import type { Disk } from '../durable/disk.js';
 import type { ProvedFile } from './proof.js';
 
 export interface WatchTiming {
   readonly firstMs: number;
   readonly everyMs: number;
+  /** How the spool is asked. */
+  readonly spoolDisk: Disk;
 }
 
 /**
@@ -67,7 +69,7 @@ export class GrowthWatch {
   async #look(): Promise<string | null> {
     // Packets first: what is counted before the file is looked at must be in the file or in the node's buffer.
     const packets = await this.#packets();
-    const stat = await lstat(this.#file.path).catch(() => null);
+    const stat = await this.#timing.spoolDisk.lstat(this.#file.path).catch(() => null);
     if (stat === null) return 'file-vanished';
     if (!stat.isFile() || stat.ino !== this.#file.ino || stat.dev !== this.#file.dev || stat.nlink !== 1) {
       return 'file-replaced';

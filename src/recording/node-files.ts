@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { readdir, stat, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { CallId } from '../core/leg.js';
+import { disk } from '../durable/disk.js';
 import { holdsOpen } from './proof.js';
 import { spoolFolders } from './spool.js';
 
@@ -19,7 +19,7 @@ export const alive = (pid: number): boolean => {
 };
 
 const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
+  disk.lstat(path).then(
     () => true,
     () => false,
   );
@@ -58,12 +58,12 @@ export const removeFromSpool = async (spool: string, callId: CallId): Promise<nu
   let removed = 0;
   for (const folder of spoolFolders) {
     // The node makes its folders when it first needs them: one killed early has no metadata folder.
-    const names = await readdir(join(spool, folder)).catch((error: NodeJS.ErrnoException) => {
+    const names = await disk.names(join(spool, folder)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw error;
     });
     for (const name of names.filter((each) => each.includes(callId))) {
-      await unlink(join(spool, folder, name));
+      await disk.unlink(join(spool, folder, name));
       removed++;
     }
   }

@@ -1,8 +1,9 @@
-import { readdirSync, readlinkSync } from 'node:fs';
-import { lstat, open, readdir, realpath } from 'node:fs/promises';
+import { constants, readdirSync, readlinkSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type JsonObject, RecordingError } from '../call/ports.js';
 import type { CallId } from '../core/leg.js';
+import type { Disk } from '../durable/disk.js';
 import { ownerOf } from './spool.js';
 
 /** The pcap of one call, proved to be the node's and in our spool. */
@@ -21,7 +22,7 @@ const POLL_MS = 5;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-const isOpenAt = (pid: number, fd: number, path: string): boolean => {
+const isOpenAt = (pid: number, fd: number | string, path: string): boolean => {
   try {
     const held = readlinkSync(`/proc/${pid}/fd/${fd}`);
     // A file that was removed is written to all the same.
@@ -30,6 +31,20 @@ const isOpenAt = (pid: number, fd: number, path: string): boolean => {
     // Closed meanwhile.
     return false;
   }
+};
+
+/** What each process had open when it was last looked at: an order to look in, and nothing that is believed. */
+const seenOpen = new Map<number, ReadonlySet<string>>();
+const MAX_PROCESSES = 64;
+
+/** What was opened since the last look first, then the newest: a recording that is being proved was just begun. */
+const likeliest = (pid: number, fds: readonly string[]): readonly string[] => {
+  const before = seenOpen.get(pid);
+  if (before === undefined && seenOpen.size >= MAX_PROCESSES) seenOpen.clear();
+  seenOpen.set(pid, new Set(fds));
+  const newest = fds.toSorted((left, right) => Number(right) - Number(left));
+  if (before === undefined) return newest;
+  return [...newest.filter((fd) => !before.has(fd)), ...newest.filter((fd) => before.has(fd))];
 };
 
 /**
@@ -41,8 +56,8 @@ const whereOpen = (pid: number | null, path: string): number | 'none' | null => 
   if (pid === null) return null;
   try {
     const fds = readdirSync(`/proc/${pid}/fd`);
-    const newest = fds.map(Number).sort((left, right) => right - left);
-    for (const fd of newest.slice(0, MAX_LOOKS)) if (isOpenAt(pid, fd, path)) return fd;
+    const likely = likeliest(pid, fds);
+    for (const fd of likely.slice(0, MAX_LOOKS)) if (isOpenAt(pid, fd, path)) return Number(fd);
     return fds.length > MAX_LOOKS ? null : 'none';
   } catch {
     return null;
@@ -63,9 +78,9 @@ export const holdsOpen = (pid: number | null, path: string, fd: number | null): 
 const magics = new Set(['d4c3b2a1', 'a1b2c3d4', '4d3cb2a1', 'a1b23c4d']);
 
 /** What is wrong with the file's beginning: nothing yet where the node has not flushed it (it does so every 4 KiB). */
-const wrongMagic = async (path: string, size: number): Promise<boolean> => {
+const wrongMagic = async (disk: Disk, path: string, size: number): Promise<boolean> => {
   if (size < 4) return false;
-  const file = await open(path, 'r');
+  const file = await disk.open(path, constants.O_RDONLY);
   try {
     const bytes = Buffer.alloc(4);
     await file.read(bytes, 0, 4, 0);
@@ -77,13 +92,13 @@ const wrongMagic = async (path: string, size: number): Promise<boolean> => {
 
 type Look = ProvedFile | { readonly code: string; readonly final: boolean };
 
-const lookOnce = async (path: string, pid: number | null): Promise<Look> => {
-  const stat = await lstat(path).catch(() => null);
+const lookOnce = async (disk: Disk, path: string, pid: number | null): Promise<Look> => {
+  const stat = await disk.lstat(path).catch(() => null);
   if (stat === null) return { code: 'file-missing', final: false };
   if (!stat.isFile() || stat.nlink !== 1) return { code: 'file-not-plain', final: true };
-  const owner = await ownerOf(pid);
+  const owner = ownerOf(pid);
   if (owner !== null && stat.uid !== owner.uid) return { code: 'file-of-another', final: true };
-  if (await wrongMagic(path, stat.size)) return { code: 'file-not-pcap', final: true };
+  if (await wrongMagic(disk, path, stat.size)) return { code: 'file-not-pcap', final: true };
   const at = whereOpen(pid, path);
   if (at === 'none') return { code: 'file-not-open', final: false };
   const evidence = {
@@ -139,10 +154,12 @@ export const proveRecording = async (
   spool: string,
   pid: number | null,
   withinMs: number,
+  disk: Disk,
 ): Promise<ProvedFile> => {
   if (claimed === null) throw new RecordingError('no-path', 'the node named no file');
-  const folder = await realpath(join(spool, 'pcaps')).catch(() => null);
-  const theirs = await realpath(dirname(claimed)).catch(() => null);
+  const ours = join(spool, 'pcaps');
+  const folder = await disk.realpath(ours).catch(() => null);
+  const theirs = dirname(claimed) === ours ? folder : await disk.realpath(dirname(claimed)).catch(() => null);
   if (folder === null || theirs !== folder) {
     throw new RecordingError('path-outside-spool', 'the node named a file elsewhere');
   }
@@ -153,7 +170,7 @@ export const proveRecording = async (
   const path = join(folder, name);
   const end = performance.now() + withinMs;
   for (;;) {
-    const look = await lookOnce(path, pid);
+    const look = await lookOnce(disk, path, pid);
     if ('path' in look) return look;
     if (look.final || performance.now() >= end) {
       throw new RecordingError(look.code, 'the file the node named is not a running recording');

@@ -1,6 +1,7 @@
 import type { Clock, Emit, SpoolFinding } from '../call/ports.js';
 import type { SpokenRecorder } from '../call/talk.js';
 import type { CallId, Leg } from '../core/leg.js';
+import type { Finisher } from './finisher.js';
 import type { Leftover, LeftRecording } from './recover.js';
 import type { SpoolOptions } from './spool.js';
 import type { RecordingVault } from './vault-port.js';
@@ -24,7 +25,7 @@ export interface RecordingLimits {
   readonly settleMs: number;
   /** Longest recording in seconds. */
   readonly maxSeconds: number;
-  /** Recordings finished at the same time, and those that may wait. */
+  /** Recordings finished at the same time where that is this thread's work, and those that may wait. */
   readonly finishing: number;
   readonly maxWaiting: number;
   /** Calls being recorded at the same time. */
@@ -52,6 +53,8 @@ export interface RecorderOptions {
   /** Where finished recordings go, encrypted. */
   readonly vault: RecordingVault;
   readonly emit: Emit;
+  /** Who does what is left after a call. Default: this thread, as many at a time as `limits.finishing` says. */
+  readonly finisher?: Finisher;
   /** Whether a leg is a test call's. Without it none is. */
   readonly isCanary?: (leg: Leg) => boolean;
   readonly clock?: Clock;

@@ -11,9 +11,10 @@ import {
 import type { SpokenArmed, SpokenRecordedAnchor } from '../call/talk.js';
 import type { Monitored } from '../core/decision.js';
 import type { CallId, FacilityId, Leg, WallMs } from '../core/leg.js';
-import { lookForCall } from './absence.js';
+import { type Disk, direct, pooled } from '../durable/disk.js';
 import { ArmedCall, type Begun } from './armed-call.js';
-import { type EndedRecording, type Finished, finishRecording, summaryOf } from './finish.js';
+import { type EndedRecording, type Finished, summaryOf } from './finish.js';
+import { type Finisher, finishHere } from './finisher.js';
 import { Gate } from './gate.js';
 import { nodeIsDone, stemOf } from './node-files.js';
 import { freshPcapOf, pcapsOf, proveRecording } from './proof.js';
@@ -48,6 +49,9 @@ class Recording implements SpoolRecorder {
   readonly #limits: RecordingLimits;
   readonly #clock: Clock;
   readonly #gate: Gate;
+  /** A spool on a disk is refused unless that is configured, so where it is not, all that are used are memory. */
+  readonly #spoolDisk: Disk;
+  readonly #finisher: Finisher;
   readonly #running = new Map<CallId, ArmedCall>();
   readonly #unproved: Unproved;
   /** What each call left among the sealed recordings before it became private. */
@@ -62,8 +66,10 @@ class Recording implements SpoolRecorder {
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#clock = options.clock ?? systemClock;
+    this.#spoolDisk = this.#limits.spoolOnDisk ? pooled : direct;
     this.#unproved = new Unproved(this.#limits.settleMs);
-    this.#gate = new Gate(this.#limits.finishing, this.#limits.maxWaiting);
+    this.#finisher = options.finisher ?? finishHere(options.vault, this.#limits.finishing);
+    this.#gate = new Gate(this.#finisher.atOnce, this.#limits.maxWaiting);
   }
 
   spoolUsable(node: string): boolean {
@@ -153,7 +159,14 @@ class Recording implements SpoolRecorder {
     // Until it is proved, whatever the node begins is not a recording.
     this.#unproved.add(callId, spool);
     const { claim, countedBefore } = await begin(spool);
-    const file = await proveRecording(claim.path, callId, spool.dir, claim.nodePid, this.#limits.proveMs);
+    const file = await proveRecording(
+      claim.path,
+      callId,
+      spool.dir,
+      claim.nodePid,
+      this.#limits.proveMs,
+      this.#spoolDisk,
+    );
     this.#unproved.drop(callId);
     const ms = this.#clock.mono() - started;
     const { firstWatchMs, watchMs, stopMs, observeMs } = this.#limits;
@@ -162,6 +175,7 @@ class Recording implements SpoolRecorder {
       everyMs: watchMs,
       stopMs,
       observeMs,
+      spoolDisk: this.#spoolDisk,
     });
     this.#running.set(callId, armed);
     this.#cleared.delete(callId);
@@ -249,7 +263,7 @@ class Recording implements SpoolRecorder {
     const { maxSeconds } = this.#limits;
     const bounds = { settleMs, maxSeconds, now: () => this.#clock.wall() };
     try {
-      const done = await this.#gate.run(() => finishRecording(ended, this.#options.vault, bounds));
+      const done = await this.#gate.run(() => this.#finisher.finish(ended, bounds));
       if (ended.sealed !== null) return this.#sealedAs(ended, ended.sealed, done);
       if (done.state === 'missing') return missing(done.code, done.evidence);
       const { recording, missingPackets } = done;
@@ -296,8 +310,8 @@ class Recording implements SpoolRecorder {
 
   async verifyAbsence(callId: CallId): Promise<SpoolFinding> {
     await this.#unproved.remove(callId);
-    const { spools, vault } = this.#options;
-    return lookForCall(spools, vault, callId, this.#clock.wall(), this.#sealed.get(callId));
+    const { spools } = this.#options;
+    return this.#finisher.look(spools, callId, this.#clock.wall(), this.#sealed.get(callId) ?? []);
   }
 
   /** A monitored call that was never armed: nothing may lie around of it. */

@@ -3,7 +3,6 @@ import {
   createDecipheriv,
   createHmac,
   generateKeyPairSync,
-  hkdfSync,
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto';
@@ -28,8 +27,21 @@ export const MAX_HEADER = 65_536;
 export const CIPHER = 'chacha20-poly1305';
 const noNonce = Buffer.alloc(12);
 
-export const hkdf = (key: Buffer, salt: Buffer, info: string): Buffer =>
-  Buffer.from(hkdfSync('sha256', key, salt, info, KEY_BYTES));
+const hmac = (key: Buffer, ...parts: readonly (Buffer | string)[]): Buffer => {
+  const made = createHmac('sha256', key);
+  for (const part of parts) made.update(part);
+  return made.digest();
+};
+
+const FIRST_BLOCK = Buffer.from([1]);
+
+/** HKDF-SHA-256 (RFC 5869) of one block, which is all that age needs; node's own makes a key object and a job of it. */
+export const hkdf = (key: Buffer, salt: Buffer, info: string): Buffer => {
+  const extracted = hmac(salt, key);
+  const expanded = hmac(extracted, info, FIRST_BLOCK);
+  extracted.fill(0);
+  return expanded;
+};
 
 const base64 = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '');
 

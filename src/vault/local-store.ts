@@ -1,7 +1,8 @@
 import { constants, type Dirent } from 'node:fs';
-import { access, chmod, type FileHandle, mkdir, open, readdir, statfs, unlink } from 'node:fs/promises';
+import { access, mkdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { bytesOf, digestOf } from '../durable/bytes.js';
+import { disk, type OpenFile } from '../durable/disk.js';
 import { Beside, sweepParts } from '../durable/files.js';
 import { makeFolders, statOf, syncFolder } from '../durable/folders.js';
 import { vaultError } from './disk-error.js';
@@ -37,7 +38,7 @@ class StagedFile implements Staged {
 
   async settle(): Promise<Settled> {
     let sha256 = '';
-    const read = async (file: FileHandle): Promise<void> => {
+    const read = async (file: OpenFile): Promise<void> => {
       sha256 = await digestOf(file);
     };
     const bytes = await this.#file.settle(read).catch(rethrown);
@@ -79,10 +80,10 @@ class LocalStore implements Store {
     const path = this.locate(name);
     const parts = dirname(name).split('/');
     try {
-      await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+      await disk.mkdir(this.#dir, { recursive: true, mode: 0o700 });
       const folder = await makeFolders(this.#dir, parts);
       // The topmost may be older than we are, and of anybody's making.
-      await chmod(join(this.#dir, parts[0] ?? ''), 0o700);
+      await disk.chmod(join(this.#dir, parts[0] ?? ''), 0o700);
       // What an interrupted run left in the making, or a stranger put there.
       await sweepParts(path);
       const staged = new StagedFile(name, await Beside.create(join(folder, basename(path)), { mode }));
@@ -114,7 +115,7 @@ class LocalStore implements Store {
     await this.#onlyFolders(dirname(name));
     const path = this.locate(name);
     try {
-      await unlink(path);
+      await disk.unlink(path);
       // What a journal says is gone must not be there again after a power cut.
       await syncFolder(dirname(path));
     } catch (error) {
@@ -125,11 +126,11 @@ class LocalStore implements Store {
   async *read(name: string): AsyncGenerator<Buffer, void, undefined> {
     checkListed(name);
     await this.#onlyFolders(dirname(name));
-    const file = await open(this.locate(name), constants.O_RDONLY | constants.O_NOFOLLOW).catch(
-      (error: NodeJS.ErrnoException) => {
+    const file = await disk
+      .open(this.locate(name), constants.O_RDONLY | constants.O_NOFOLLOW)
+      .catch((error: NodeJS.ErrnoException) => {
         throw error.code === 'ENOENT' ? new VaultError('recording-unknown') : vaultError(error);
-      },
-    );
+      });
     try {
       if (!(await file.stat()).isFile()) throw new VaultError('vault-symlink');
       yield* bytesOf(file);
@@ -177,12 +178,10 @@ class LocalStore implements Store {
   async #entries(folder: string): Promise<Dirent[]> {
     if (folder !== '') checkName(folder);
     if (folder !== '') await this.#onlyFolders(folder);
-    const entries = await readdir(this.locate(folder), { withFileTypes: true }).catch(
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return [];
-        throw vaultError(error);
-      },
-    );
+    const entries = await disk.entries(this.locate(folder)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw vaultError(error);
+    });
     if (entries.length > MAX_NAMES) throw new VaultError('vault-too-many');
     return entries;
   }

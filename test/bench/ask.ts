@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { join } from 'node:path';
 import { fromRoot } from '../../src/root.js';
 
 /**
@@ -56,9 +57,10 @@ export class Part {
   readonly #exited: Promise<void>;
   #last = 0;
 
-  constructor(name: string, program: string, execArgv: readonly string[] = []) {
+  /** `root` is that of the build it is taken from; default this one's. */
+  constructor(name: string, program: string, execArgv: readonly string[] = [], root = fromRoot()) {
     this.name = name;
-    this.#child = fork(fromRoot('dist', 'test', 'bench', `${program}.js`), [], {
+    this.#child = fork(join(root, 'dist', 'test', 'bench', `${program}.js`), [], {
       execArgv: [...execArgv],
       // The controller logs at its usual level; nobody reads it here.
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -6,9 +6,8 @@ import type { OutgoingCall } from '../../src/phones/outgoing-call.js';
 import { createPhone, type Phone } from '../../src/phones/sip-phone.js';
 import { serve } from './ask.js';
 import { count, countSent, type RunOrder, type RunResult, Sound } from './load.js';
+import { callerId, monitoredNumber, privilegedNumber } from './numbers.js';
 
-const monitoredNumber = '+12125550142';
-const privilegedNumber = '+12125550111';
 /** A call not answered by then has failed: longer than 64·T1 of nobody answering is of no use here. */
 const answerMs = 12_000;
 const byeMs = 8_000;
@@ -60,8 +59,7 @@ const place = ({ phone, sound }: Side, order: RunOrder): Promise<OutgoingCall> =
   return phone.call({
     to: `sip:${toPrivileged ? privilegedNumber : monitoredNumber}@${host}:${port}`,
     via: order.target,
-    // Each call is another caller's: one caller may have one call at a time.
-    from: `<sip:${100_000 + (number % 900_000)}@${phone.host}>`,
+    from: `<sip:${callerId(number)}@${phone.host}>`,
     sdp: sound.sdp(),
   });
 };

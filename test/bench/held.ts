@@ -1,4 +1,4 @@
-import { rssBytes } from './processes.js';
+import { pssBytes, rssBytes } from './processes.js';
 import { settled } from './rung.js';
 import type { Stack, Subject } from './stack.js';
 
@@ -24,10 +24,12 @@ const read = async (subject: Subject): Promise<{ rss: Record<string, number>; he
   const memory = await subject.part?.ask<Memory>('memory');
   const rss: Record<string, number> = {};
   for (const name of parts) {
+    // Workers that share their memory would each count all of it.
+    const bytesOf = (subject.pids[name]?.length ?? 0) > 1 ? pssBytes : rssBytes;
     const pids = subject.pids[name];
-    if (pids !== undefined) rss[name] = pids.reduce((sum, pid) => sum + rssBytes(pid), 0);
+    if (pids !== undefined) rss[name] = pids.reduce((sum, pid) => sum + bytesOf(pid), 0);
   }
-  return { rss, heap: (memory?.heapUsed ?? 0) + (memory?.external ?? 0) };
+  return { rss, heap: memory === undefined ? Number.NaN : memory.heapUsed + memory.external };
 };
 
 const steps = 3;

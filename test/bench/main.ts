@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fromRoot } from '../../src/root.js';
 import { findProgram, StackError } from '../../src/stack/program.js';
@@ -12,7 +13,7 @@ import { measureParts, type PartFigure } from './parts.js';
 import { openFiles } from './processes.js';
 import { reportPage } from './report.js';
 import { type Idle, measureIdle, type Rung, runRung } from './rung.js';
-import { type Stack, type Subject, type SubjectReport, startStack } from './stack.js';
+import { type Stack, type StackOptions, type Subject, type SubjectReport, startStack } from './stack.js';
 
 export interface Plan {
   readonly rounds: number;
@@ -28,6 +29,8 @@ export interface Plan {
   readonly forgetMs: number;
   /** Calls held for the memory they take, three times as many in the end; 0 for none. */
   readonly heldCalls: number;
+  /** Bursts on a cold process, each with processes of its own; 0 for none. */
+  readonly bursts: number;
   /** No further rung is begun after this time; each round has its share of it for the ladder. */
   readonly budgetMs: number;
 }
@@ -63,6 +66,10 @@ export interface Results {
   readonly held: readonly Held[];
   readonly parts: readonly PartFigure[];
   readonly leftover: Leftover;
+  /** Bursts on cold processes. */
+  readonly bursts: readonly Rung[];
+  /** Version of Kamailio, where it was measured. */
+  readonly peer: string | null;
 }
 
 const higher = [400, 500, 600, 700, 800, 1000];
@@ -70,24 +77,26 @@ const higher = [400, 500, 600, 700, 800, 1000];
 const wholePlan: Plan = {
   rounds: 3,
   rates: [50, 100, 200, 300],
-  ladder: { direct: [1000, 2000], plain: higher, full: higher },
+  ladder: { direct: [1000, 2000], plain: higher, kamailio: higher, before: higher, full: higher },
   seconds: (rate, subject) => (rate <= 50 ? 2.5 : subject === 'direct' ? 1 : 1.5),
   warmUpSeconds: 3,
   holdMs: 1000,
   forgetMs: 34_000,
   heldCalls: 100,
+  bursts: 3,
   budgetMs: 145_000,
 };
 
 const quickPlan: Plan = {
   rounds: 3,
   rates: [50, 100],
-  ladder: { direct: [], plain: [], full: [] },
+  ladder: { direct: [], plain: [], kamailio: [], before: [], full: [] },
   seconds: () => 1,
   warmUpSeconds: 1,
   holdMs: 400,
   forgetMs: 0,
   heldCalls: 0,
+  bursts: 0,
   budgetMs: 40_000,
 };
 
@@ -204,7 +213,41 @@ const leftovers = async (
   };
 };
 
-const measure = async (stack: Stack, plan: Plan, withParts: boolean, command: string): Promise<Results> => {
+/** Calls a burst has, in one second. */
+const burstCalls = 1000;
+
+/** A burst is the first a process ever sees of calls, so each has processes of its own. */
+const measureBursts = async (options: StackOptions, rounds: number): Promise<Rung[]> => {
+  const rungs: Rung[] = [];
+  const names = ['plain', 'kamailio', 'full'] as const;
+  for (let round = 1; round <= rounds; round++) {
+    for (const name of names.filter((one) => options.only?.includes(one) ?? true)) {
+      const stack = await startStack({ ...options, profileDir: null, against: null, only: [name] });
+      try {
+        for (const subject of stack.subjects) {
+          const rung = await runRung(stack, subject, round, 1, {
+            callsPerSecond: burstCalls,
+            seconds: 1,
+            holdMs: 1000,
+          });
+          rungs.push(rung);
+          say(`a burst on a cold process:`);
+          tell(rung);
+        }
+      } finally {
+        await stack.stop();
+      }
+    }
+  }
+  return rungs;
+};
+
+const measure = async (
+  stack: Stack,
+  plan: Plan,
+  withParts: boolean,
+  command: string,
+): Promise<Omit<Results, 'bursts' | 'peer'>> => {
   const began = performance.now();
   const load = [loadavg()[0] ?? 0];
   say(`load average ${load[0]?.toFixed(2)} before the first call; the machine may be shared: compare ratios`);
@@ -212,6 +255,7 @@ const measure = async (stack: Stack, plan: Plan, withParts: boolean, command: st
     say(`warming up: ${subject.title}`);
     await runRung(stack, subject, 0, 1, { callsPerSecond: 100, seconds: plan.warmUpSeconds, holdMs: 200 });
   }
+  if (stack.peerRecordings() === 0) throw new Error('Kamailio’s calls are not recorded: it does another job');
   const idle = await measureIdle(stack);
   const filesBefore = files(stack);
   const rungs: Rung[] = [];
@@ -228,7 +272,7 @@ const measure = async (stack: Stack, plan: Plan, withParts: boolean, command: st
   }
   const leftover = await leftovers(stack, filesBefore, plan.forgetMs > 0);
   for (const subject of stack.subjects) {
-    if (subject.part === null || plan.heldCalls === 0) continue;
+    if (subject.pids.process === undefined || plan.heldCalls === 0) continue;
     say(`memory of held calls: ${subject.title}`);
     held.push(...(await measureHeld(stack, subject, plan.heldCalls)));
   }
@@ -258,7 +302,12 @@ const usage = `npm run bench -- [--quick] [--parts] [--json FILE] [--out FILE] [
   --json FILE    all figures as JSON
   --out FILE     the page; default docs/benchmarks.md
   --profile DIR  a V8 CPU profile of the controller
-  --rate N       this rate alone, three rounds, no ladder; no page is written without --out`;
+  --rate N       this rate alone, three rounds, no ladder; no page is written without --out
+  --peers        Kamailio beside it, where it is installed
+  --against DIR  the controller of the build in DIR beside it: what a change is worth, in one run
+  --only NAMES   these subjects alone, such as full,before
+  --bursts N     so many bursts of 1,000 calls on cold processes; default 3 in the whole run, else none
+  --node-flags   flags of Node for this build's controller, in one argument`;
 
 const readArguments = () =>
   parseArgs({
@@ -269,6 +318,11 @@ const readArguments = () =>
       out: { type: 'string' },
       profile: { type: 'string' },
       rate: { type: 'string' },
+      peers: { type: 'boolean', default: false },
+      against: { type: 'string' },
+      'node-flags': { type: 'string' },
+      only: { type: 'string' },
+      bursts: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   }).values;
@@ -278,7 +332,14 @@ const planFor = (quick: boolean, rate: string | undefined): Plan => {
   const only = Number(rate);
   if (!Number.isInteger(only) || only < 1 || only > 5000)
     throw new RangeError('--rate takes a whole number of 1 to 5000 calls a second');
-  return { ...quickPlan, rates: [only], seconds: () => 3, warmUpSeconds: 3, holdMs: 1000 };
+  return {
+    ...quickPlan,
+    rates: [only],
+    seconds: () => 3,
+    warmUpSeconds: 3,
+    holdMs: 1000,
+    budgetMs: 100_000,
+  };
 };
 
 /** Programs the stack needs; a StackError says which is missing and how to get it. */
@@ -294,7 +355,19 @@ const main = async (): Promise<void> => {
   }
   checkPrerequisites();
   const plan = planFor(args.quick, args.rate);
-  const stack = await startStack({ profileDir: args.profile ?? null });
+  const stackOptions: StackOptions = {
+    profileDir: args.profile ?? null,
+    against: args.against === undefined ? null : resolve(args.against),
+    peers: args.peers,
+    nodeFlags: args['node-flags']?.split(' ').filter((flag) => flag !== '') ?? [],
+    only: args.only?.split(',') ?? null,
+  };
+  const bursts = await measureBursts(
+    stackOptions,
+    args.bursts === undefined ? plan.bursts : countOf(args.bursts),
+  );
+  const stack = await startStack(stackOptions);
+  for (const why of stack.absent) say(`${why}: measured without it`);
   const stopEarly = (): void => {
     say('stopping');
     void stack.stop().finally(() => process.exit(130));
@@ -304,7 +377,7 @@ const main = async (): Promise<void> => {
   try {
     const flags = process.argv.slice(2).filter((_, i, all) => !isOutput(all[i]) && !isOutput(all[i - 1]));
     const command = ['npm run bench', ...(flags.length > 0 ? ['--', ...flags] : [])].join(' ');
-    const results = await measure(stack, plan, args.parts, command);
+    const results = { ...(await measure(stack, plan, args.parts, command)), bursts, peer: stack.peer };
     const page = reportPage(results);
     const out =
       args.out ?? (args.quick || args.rate !== undefined ? null : fromRoot('docs', 'benchmarks.md'));
@@ -315,6 +388,13 @@ const main = async (): Promise<void> => {
   } finally {
     await stack.stop();
   }
+};
+
+const countOf = (text: string): number => {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 0 || count > 20)
+    throw new RangeError('--bursts takes a whole number of 0 to 20');
+  return count;
 };
 
 const isOutput = (flag: string | undefined): boolean =>

@@ -20,3 +20,9 @@ export const rssBytes = (pid: number): number => {
 
 /** Open files. */
 export const openFiles = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
+
+/** Resident memory in bytes, of what is shared only this process's part (proc(5), smaps_rollup). */
+export const pssBytes = (pid: number): number => {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
+  return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * 1024;
+};

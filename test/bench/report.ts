@@ -1,15 +1,23 @@
-import type { Held } from './held.js';
 import type { Results } from './main.js';
 import type { PartFigure } from './parts.js';
 import type { Rung } from './rung.js';
 
 /** The page of one run. Every figure is of that run; the ratios are what may be compared with another one. */
 
-const titles = { direct: 'phone to phone', plain: 'plain B2BUA', full: 'Sallyport' } as const;
+const titles = {
+  direct: 'phone to phone',
+  plain: 'plain B2BUA',
+  kamailio: 'Kamailio',
+  before: 'the other build',
+  full: 'Sallyport',
+} as const;
 type Name = keyof typeof titles;
-const names = Object.keys(titles) as Name[];
+/** The subjects of a run. */
+const namesIn = ({ rungs }: Pick<Results, 'rungs'>): Name[] =>
+  (Object.keys(titles) as Name[]).filter((name) => rungs.some((rung) => rung.subject === name));
 /** Those with a process between the phones. */
-const between = ['plain', 'full'] as const;
+const betweenIn = (results: Pick<Results, 'rungs'>): Name[] =>
+  namesIn(results).filter((name) => name !== 'direct');
 
 export const median = (values: readonly number[]): number => {
   const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
@@ -87,7 +95,7 @@ const fallText = (rung: Rung): string => {
 };
 
 const secondTries = ({ rungs }: Results): string => {
-  const saved = names.map((name) => {
+  const saved = namesIn({ rungs }).map((name) => {
     const count = rungs.filter((rung) => rung.subject === name && rung.attempt === 2 && rung.clean).length;
     return `${titles[name]} ${count}`;
   });
@@ -102,7 +110,7 @@ const ladderTable = (results: Results): string =>
       `and p95 to the 200 below ${promptUs / 1000} ms`,
       'what the next rung showed',
     ],
-    names.map((name) => {
+    namesIn(results).map((name) => {
       const { best, topped, first } = summits(results, name);
       const fallen = first.at(-1);
       return [
@@ -118,7 +126,7 @@ const latencyTable = (results: Results): string =>
   table(
     ['calls/s', 'subject', 'p50 µs', 'p95 µs', 'p99 µs', 'p50 to plain', 'p99 to plain'],
     comparable(results).flatMap((rate) =>
-      names.map((name) => {
+      namesIn(results).map((name) => {
         const rungs = at(results, name, rate);
         const plain = at(results, 'plain', rate);
         const of = (from: readonly Rung[], key: 'p50' | 'p95' | 'p99') =>
@@ -140,7 +148,7 @@ const cpuTable = (results: Results): string =>
   table(
     ['calls/s', 'subject', 'its process', 'to plain', 'redis', 'rtpengine', 'caller', 'called'],
     comparable(results).flatMap((rate) =>
-      names.map((name) => {
+      namesIn(results).map((name) => {
         const rungs = at(results, name, rate);
         const of = (from: readonly Rung[], part: string) =>
           from.map((rung) => rung.cpuUs[part] ?? Number.NaN);
@@ -160,7 +168,7 @@ const loopTable = (results: Results): string =>
   table(
     ['calls/s', 'subject', 'p50 ms', 'p99 ms', 'max ms', 'last CDR after the last hang-up, ms', 'RTP heard'],
     comparable(results).flatMap((rate) =>
-      between.map((name) => {
+      betweenIn(results).map((name) => {
         const rungs = at(results, name, rate);
         const of = (key: 'p50' | 'p99' | 'max') => rungs.map((rung) => rung.loopMs?.[key] ?? Number.NaN);
         return [
@@ -182,10 +190,10 @@ const loopTable = (results: Results): string =>
     ),
   );
 
-const heldTable = (held: readonly Held[]): string =>
+const heldTable = ({ held, ...results }: Results): string =>
   table(
     ['subject', 'calls held', 'live heap kB', 'its process, RSS kB', 'redis kB', 'rtpengine kB'],
-    between.map((name) => {
+    betweenIn(results).map((name) => {
       const own = held.filter((one) => one.subject === name);
       const rss = (part: string) => own.map((one) => (one.rss[part] ?? Number.NaN) / 1024);
       return [
@@ -206,7 +214,7 @@ const heldTable = (held: readonly Held[]): string =>
 const heldText = (results: Results): string =>
   results.held.length === 0
     ? 'Not measured in this run.'
-    : `${heldTable(results.held)}
+    : `${heldTable(results)}
 
 Three times ${results.held[0]?.calls ?? 0} more calls, after everything of earlier calls was forgotten; growth a call each time. The live heap is
 read after a garbage collection. RSS grows in steps and may reuse what the load before had left, so it can show nothing.
@@ -262,6 +270,58 @@ const idleText = ({ idle }: Results): string =>
     )
     .join(', ');
 
+const burstText = ({ bursts }: Results): string => {
+  if (bursts.length === 0) return 'Not measured in this run.';
+  const burstNames = (Object.keys(titles) as Name[]).filter((name) =>
+    bursts.some(({ subject }) => subject === name),
+  );
+  const rows = burstNames.map((name) => {
+    const own = bursts.filter(({ subject }) => subject === name);
+    const each = (of: (rung: Rung) => number): string => spread(own.map(of), whole);
+    return [
+      titles[name],
+      each(({ calls }) => calls),
+      each(({ failures }) => total(failures)),
+      each(({ retransmissions }) => retransmissions),
+      each(({ latencyUs }) => latencyUs.p50 / 1000),
+      each(({ latencyUs }) => latencyUs.p99 / 1000),
+    ];
+  });
+  return `${table(['subject', 'calls in one second', 'failed', 'sent twice', 'p50 ms', 'p99 ms'], rows)}
+
+The first calls the process ever had, in each round a process of its own.`;
+};
+
+/** What drachtio-server with drachtio-srf costs for the same job, in units of Kamailio's: measured once, at 300/s. */
+const drachtio = { cpu: 3471 / 710, p50: 3.17 / 1.04 };
+
+/** What was set out for: CPU a call and p50 to Kamailio's. */
+const goals = { cpu: 1.6, p50: 1.5 };
+
+const peerText = (results: Results): string => {
+  if (results.peer === null) return 'Kamailio was not measured in this run.';
+  const rows = comparable(results).map((rate) => {
+    const [own, theirs] = [at(results, 'full', rate), at(results, 'kamailio', rate)];
+    const ratio = (of: (rung: Rung) => number): string => tenth(median(own.map(of)) / median(theirs.map(of)));
+    const cpu = (rung: Rung): number => rung.cpuUs.process ?? Number.NaN;
+    return [
+      String(rate),
+      spread(theirs.map(cpu), whole),
+      spread(own.map(cpu), whole),
+      ratio(cpu),
+      ratio(({ latencyUs }) => latencyUs.p50),
+      ratio(({ latencyUs }) => latencyUs.p99),
+    ];
+  });
+  return `${table(
+    ['calls/s', 'Kamailio, CPU µs a call', 'Sallyport, CPU µs a call', 'CPU ratio', 'p50 ratio', 'p99 ratio'],
+    rows,
+  )}
+
+The goals are ${goals.cpu} for the CPU and ${goals.p50} for the p50. drachtio-server with drachtio-srf and the same job was
+at ${tenth(drachtio.cpu)} and ${tenth(drachtio.p50)} **in another run, at 300 calls/s on a quiet machine; it is not part of this one**.`;
+};
+
 export const reportPage = (results: Results): string => {
   const { machine, plan } = results;
   const calls = results.rungs.reduce((sum, rung) => sum + rung.calls, 0);
@@ -284,7 +344,14 @@ What is compared:
 - **Sallyport**: the whole job. Lists in Redis, decision and CDR each journalled durably, media anchored on rtpengine
   and blocked until connected, nine calls in ten recorded, proved, and made into a WAV with its manifest, one in ten
   private on the private node. Log level \`info\`.
-
+${
+  results.peer === null
+    ? ''
+    : `- **Kamailio** (${results.peer}): a dialog-stateful proxy with the same media on nodes of its own, recorded unless private, and
+  two look-ups in a Redis of its own in one round trip (\`test/bench/kamailio/kamailio.cfg\`). It writes no journal, proves
+  no recording, makes no WAV and encrypts nothing.
+`
+}
 Each call is answered at once, held ${plan.holdMs / 1000} s and hung up by the caller; each party sends four RTP packets. Warm-up is not
 counted. Calls start at an even rate, whether earlier ones were answered or not.
 
@@ -308,6 +375,14 @@ includes what a process does while idle (${idleText(results)}), and at
 low rates the waking of an idle core: compare equal rates only.
 
 ${cpuTable(results)}
+
+## Beside Kamailio
+
+${peerText(results)}
+
+## A burst
+
+${burstText(results)}
 
 ## The event loop
 

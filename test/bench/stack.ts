@@ -9,6 +9,8 @@ import { fromRoot } from '../../src/root.js';
 import { listSet } from '../site/site.js';
 import { Part } from './ask.js';
 import type { LoopDelay } from './event-loop.js';
+import { findKamailio, startKamailio } from './kamailio.js';
+import { callerIds, monitoredNumber, privilegedNumber } from './numbers.js';
 
 export interface Address {
   readonly host: string;
@@ -26,7 +28,7 @@ export interface SubjectReport {
 
 /** One way for a call to go from the caller to the called party. */
 export interface Subject {
-  readonly name: 'direct' | 'plain' | 'full';
+  readonly name: 'direct' | 'plain' | 'kamailio' | 'before' | 'full';
   readonly title: string;
   readonly target: Address;
   /** The process between the phones; none when they call each other. */
@@ -41,6 +43,12 @@ export interface Stack {
   readonly called: Part;
   readonly subjects: readonly Subject[];
   readonly site: LocalSite;
+  /** Why a subject that was asked for is not there. */
+  readonly absent: readonly string[];
+  /** Calls of the peer that its node has recorded so far; null where there is no peer. */
+  peerRecordings(): number | null;
+  /** Version of the peer, where there is one. */
+  readonly peer: string | null;
   /** Sessions the media nodes still have; null where a node did not say. */
   sessions(): Promise<number | null>;
   /** Files left in the spool of the recorded node. */
@@ -50,15 +58,16 @@ export interface Stack {
 
 /** Port ranges to try, four ports a call: others on this machine may hold parts of the largest. */
 const portCounts = [4096, 2048, 1024];
+/** Callers with a list of their own. */
 const callersListed = 1000;
 
 /** The lists of a small state: a thousand callers with five numbers each, two hundred privileged numbers. */
 const lists = (config: Config) => {
   const national = (n: number): string => `+1646555${String(n % 10_000).padStart(4, '0')}`;
-  const allow: Record<string, string[]> = { '*': ['+12125550142'] };
-  for (let i = 0; i < callersListed; i++)
-    allow[String(100_000 + i)] = Array.from({ length: 5 }, (_, k) => national(i * 5 + k));
-  const privileged: Record<string, 'attorney'> = { '+12125550111': 'attorney' };
+  const allow: Record<string, string[]> = { '*': [monitoredNumber] };
+  for (const [i, id] of callerIds().slice(0, callersListed).entries())
+    allow[id] = Array.from({ length: 5 }, (_, k) => national(i * 5 + k));
+  const privileged: Record<string, 'attorney'> = { [privilegedNumber]: 'attorney' };
   for (let i = 0; i < 200; i++) privileged[`+1718555${String(i).padStart(4, '0')}`] = 'attorney';
   return listSet({ allow, privileged }, config);
 };
@@ -74,6 +83,8 @@ const configFor = (caller: Address, called: Address): Config => {
         ...trunk,
         addresses: [caller.host],
         carriers: ['called'],
+        // A PBX asks: with prompts and a key to wait for, a run would measure how long people listen.
+        conversation: 'elsewhere' as const,
       })),
       carriers: [
         {
@@ -91,25 +102,37 @@ const configFor = (caller: Address, called: Address): Config => {
   };
 };
 
-const startSite = async (config: Config, dir: string): Promise<LocalSite> => {
-  for (const portCount of portCounts.slice(0, -1)) {
+const startSite = async (config: Config, dir: string, counts: readonly number[]): Promise<LocalSite> => {
+  for (const portCount of counts.slice(0, -1)) {
     const site = await startLocal({ config, dir, portCount }).catch((error: unknown) => {
       if (error instanceof Error && 'code' in error && error.code === 'no-free-ports') return null;
       throw error;
     });
     if (site !== null) return site;
   }
-  return startLocal({ config, dir, portCount: portCounts.at(-1) ?? 1024 });
+  return startLocal({ config, dir, portCount: counts.at(-1) ?? 1024 });
 };
 
-/** Starts the phones, the plain B2BUA, Redis, the media nodes and the controller. */
-export const startStack = async (options: { readonly profileDir: string | null }): Promise<Stack> => {
+export interface StackOptions {
+  readonly profileDir: string | null;
+  /** Root of another build, whose controller is measured too; null for none. */
+  readonly against: string | null;
+  /** Whether Kamailio is measured too. */
+  readonly peers: boolean;
+  /** Flags of Node for this build's controller alone. */
+  readonly nodeFlags: readonly string[];
+  /** The subjects that are wanted; null for all. */
+  readonly only: readonly string[] | null;
+}
+
+/** Starts the phones, the plain B2BUA, Redis, the media nodes, the controller, and what it is compared with. */
+export const startStack = async (options: StackOptions): Promise<Stack> => {
   const stops: (() => unknown)[] = [];
   const stop = async (): Promise<void> => {
     for (const one of stops.splice(0).reverse()) await one();
   };
-  const part = (name: string, program: string, execArgv: readonly string[] = []): Part => {
-    const made = new Part(name, program, execArgv);
+  const part = (name: string, program: string, execArgv: readonly string[] = [], root?: string): Part => {
+    const made = new Part(name, program, execArgv, root);
     stops.push(() => made.stop());
     return made;
   };
@@ -122,54 +145,95 @@ export const startStack = async (options: { readonly profileDir: string | null }
     const callerAt = await caller.ask<Address>('open');
     const calledAt = await called.ask<Address>('open');
     const config = configFor(callerAt, calledAt);
-    const site = await startSite(config, dir);
-    stops.push(() => site.stop());
-    await site.publish(lists(config));
-    await site.beat();
+    // Media nodes do not suffer a second master: each that commands some has a site of its own.
+    const wants = (name: Subject['name']): boolean => options.only?.includes(name) ?? true;
+    const openSite = async (name: string, counts = portCounts): Promise<LocalSite> => {
+      const opened = await startSite(config, join(dir, name), counts);
+      stops.push(() => opened.stop());
+      await opened.publish(lists(config));
+      await opened.beat();
+      return opened;
+    };
+    const site = await openSite('site', wants('full') ? portCounts : portCounts.slice(-1));
     // The collector is called by hand before memory is read, in both subjects alike.
     const node = ['--enable-source-maps', '--expose-gc'];
     const plain = part('plain B2BUA', 'plain-b2bua', node);
     const plainAt = await plain.ask<Address>('start', calledAt);
     const profile = options.profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileDir}`];
-    const full = part('controller', 'controller', [...node, ...profile]);
+    const full = part('controller', 'controller', [...node, ...options.nodeFlags, ...profile]);
     const fullAt = await full.ask<Address>('start', site.config);
     const phones = { caller: [caller.pid], called: [called.pid] };
+    const pidsOn = (own: LocalSite) => ({
+      redis: [own.redis.pid],
+      rtpengine: [...own.recorded, ...own.private].map((one) => one.pid),
+      ...phones,
+    });
+    const others: Subject[] = [];
+    let peerSpool: string | null = null;
+    const absent: string[] = [];
+    const found = options.peers && wants('kamailio') ? findKamailio() : null;
+    if (typeof found === 'string') absent.push(found);
+    else if (found !== null) {
+      const own = await openSite('kamailio');
+      peerSpool = own.recorded[0]?.spool ?? null;
+      const peer = await startKamailio(found, own, join(dir, 'kamailio'), calledAt);
+      stops.push(() => peer.stop());
+      others.push({
+        name: 'kamailio',
+        title: 'Kamailio',
+        target: peer.at,
+        part: null,
+        pids: { process: peer.pids, ...pidsOn(own) },
+        privateEvery: 10,
+      });
+    }
+    if (options.against !== null && wants('before')) {
+      const own = await openSite('before');
+      const before = part('the other build', 'controller', node, options.against);
+      others.push({
+        name: 'before',
+        title: 'the other build',
+        target: await before.ask<Address>('start', own.config),
+        part: before,
+        pids: { process: [before.pid], ...pidsOn(own) },
+        privateEvery: 10,
+      });
+    }
     const nodes = [...site.recorded, ...site.private];
+    const subjects: Subject[] = [
+      {
+        name: 'direct',
+        title: 'phone to phone',
+        target: calledAt,
+        part: null,
+        pids: phones,
+        privateEvery: 0,
+      },
+      {
+        name: 'plain',
+        title: 'plain B2BUA',
+        target: plainAt,
+        part: plain,
+        pids: { process: [plain.pid], ...phones },
+        privateEvery: 0,
+      },
+      ...others,
+      {
+        name: 'full',
+        title: 'Sallyport',
+        target: fullAt,
+        part: full,
+        pids: { process: [full.pid], ...pidsOn(site) },
+        privateEvery: 10,
+      },
+    ];
     return {
       caller,
       called,
       site,
-      subjects: [
-        {
-          name: 'direct',
-          title: 'phone to phone',
-          target: calledAt,
-          part: null,
-          pids: phones,
-          privateEvery: 0,
-        },
-        {
-          name: 'plain',
-          title: 'plain B2BUA',
-          target: plainAt,
-          part: plain,
-          pids: { process: [plain.pid], ...phones },
-          privateEvery: 0,
-        },
-        {
-          name: 'full',
-          title: 'Sallyport',
-          target: fullAt,
-          part: full,
-          pids: {
-            process: [full.pid],
-            redis: [site.redis.pid],
-            rtpengine: nodes.map((one) => one.pid),
-            ...phones,
-          },
-          privateEvery: 10,
-        },
-      ],
+      absent,
+      peer: found === null || typeof found === 'string' ? null : found.version,
+      subjects: subjects.filter(({ name }) => wants(name)),
       sessions: async () => {
         let sum = 0;
         for (const one of nodes) {
@@ -180,6 +244,7 @@ export const startStack = async (options: { readonly profileDir: string | null }
         }
         return sum;
       },
+      peerRecordings: () => (peerSpool === null ? null : readdirSync(join(peerSpool, 'pcaps')).length),
       leftInSpool: () =>
         site.recorded.reduce(
           (sum, one) => (one.spool === undefined ? sum : sum + readdirSync(join(one.spool, 'pcaps')).length),

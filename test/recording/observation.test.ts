@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { ThreeWayEvidence } from '../../src/call/talk.js';
+import { pooled } from '../../src/durable/disk.js';
 import type { ProvedFile } from '../../src/recording/proof.js';
 import type { Sides } from '../../src/recording/sorter.js';
 import { Observation } from '../../src/recording/three-way/observation.js';
@@ -59,7 +60,7 @@ t.test('a pcap that grows is read as it grows, whole records only', async (t) =>
   const bytes = pcapOf(packets(200));
   const file = fileOf(bytes.subarray(0, 0));
   let seen = 0;
-  const tail = new PcapTail(file, () => seen++);
+  const tail = new PcapTail(file, pooled, () => seen++);
   t.ok(await tail.read(always), 'an empty file is none yet');
   const record = (bytes.length - HEADER) / 200;
   let at = 0;
@@ -94,7 +95,7 @@ t.test('a pcap that grows is read as it grows, whole records only', async (t) =>
 t.test('what cannot be read on ends the reading, and nothing else', async (t) => {
   const whole = pcapOf(packets(3));
   const removed = fileOf(whole);
-  const tail = new PcapTail(removed, () => undefined);
+  const tail = new PcapTail(removed, pooled, () => undefined);
   t.ok(await tail.read(always));
   unlinkSync(removed.path);
   t.notOk(await tail.read(always), 'removed');
@@ -102,18 +103,18 @@ t.test('what cannot be read on ends the reading, and nothing else', async (t) =>
 
   const gone = fileOf(whole);
   unlinkSync(gone.path);
-  t.notOk(await new PcapTail(gone, () => undefined).read(always), 'removed before');
+  t.notOk(await new PcapTail(gone, pooled, () => undefined).read(always), 'removed before');
   const other = { ...fileOf(whole), ino: 1 };
-  t.notOk(await new PcapTail(other, () => undefined).read(always), 'another file');
-  t.notOk(await new PcapTail(fileOf(Buffer.alloc(100, 1)), () => undefined).read(always), 'no pcap');
+  t.notOk(await new PcapTail(other, pooled, () => undefined).read(always), 'another file');
+  t.notOk(await new PcapTail(fileOf(Buffer.alloc(100, 1)), pooled, () => undefined).read(always), 'no pcap');
   const broken = Buffer.from(whole);
   broken.writeUInt32LE(2 ** 31, HEADER + 8);
-  t.notOk(await new PcapTail(fileOf(broken), () => undefined).read(always), 'a record without end');
+  t.notOk(await new PcapTail(fileOf(broken), pooled, () => undefined).read(always), 'a record without end');
 });
 
 t.test('a file far ahead is caught up with in pieces', async (t) => {
   let seen = 0;
-  const tail = new PcapTail(fileOf(pcapOf(packets(3000))), () => seen++);
+  const tail = new PcapTail(fileOf(pcapOf(packets(3000))), pooled, () => seen++);
   await tail.read(always);
   t.ok(seen > 1000 && seen < 1500, `${seen} at once`);
   let wanted = true;
@@ -147,6 +148,7 @@ const observed = (
   const now = { sources };
   const observation = new Observation(
     file,
+    pooled,
     () => {
       looks++;
       return { ...sides, sources: now.sources };

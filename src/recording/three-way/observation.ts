@@ -1,4 +1,5 @@
 import type { ThreeWayEvidence } from '../../call/talk.js';
+import type { Disk } from '../../durable/disk.js';
 import { readDatagram } from '../datagram.js';
 import type { ProvedFile } from '../proof.js';
 import { type Sides, Sorter } from '../sorter.js';
@@ -25,6 +26,7 @@ export class Observation {
 
   constructor(
     file: ProvedFile,
+    disk: Disk,
     sides: () => Sides,
     everyMs: number,
     listener: (evidence: ThreeWayEvidence) => void,
@@ -34,7 +36,7 @@ export class Observation {
     this.#everyMs = everyMs;
     this.#sorter = new Sorter(sides());
     const ears = { caller: new PartyEar(this.#of('caller')), called: new PartyEar(this.#of('called')) };
-    this.#tail = new PcapTail(file, (arrivedMs, ip) => {
+    this.#tail = new PcapTail(file, disk, (arrivedMs, ip) => {
       const datagram = readDatagram(ip);
       const packet = datagram === null ? null : this.#sorter.sort(arrivedMs, datagram);
       if (packet?.stream === 'audio') ears[packet.party].take(packet.atMs, packet.rtp);

@@ -1,0 +1,126 @@
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { CallId, FacilityId, WallMs } from '../../src/core/leg.js';
+import { FinishWorker } from '../../src/finish-worker.js';
+import type { EndedRecording } from '../../src/recording/finish.js';
+import { WAV_HEADER } from '../../src/recording/wav.js';
+import { writeIdentityFile } from '../../src/vault/key-files.js';
+import { newCallId } from '../media/decisions.js';
+import { openedByAge } from '../site/opened.js';
+import { pcapOf } from './pcap-maker.js';
+
+const dir = await mkdtemp(join(tmpdir(), 'sallyport-finish-'));
+t.teardown(() => rm(dir, { recursive: true, force: true }));
+
+const spool = join(dir, 'spool');
+for (const folder of ['pcaps', 'tmp', 'metadata']) mkdirSync(join(spool, folder), { recursive: true });
+const [facilityKey, escrowKey] = [join(dir, 'facility.txt'), join(dir, 'escrow.txt')];
+const { text: facility } = await writeIdentityFile(facilityKey, []);
+const { text: escrow } = await writeIdentityFile(escrowKey, []);
+
+const vaultOf = (name: string, recipient = facility) => ({
+  dir: join(dir, name),
+  minFreeBytes: 1,
+  facilities: [['north', [{ id: 'north-1', role: 'facility' as const, recipient }]]] as const,
+  sealed: [{ id: 'escrow-1', role: 'escrow' as const, recipient: escrow }],
+  canary: null,
+});
+
+const receivedAt = Date.UTC(2026, 10, 20, 12) as WallMs;
+const now = (): WallMs => (receivedAt + 60_000) as WallMs;
+const bounds = { settleMs: 50, maxSeconds: 60, now };
+
+/** A recording as a node leaves it: ten packets of the caller, its metadata in its last place. */
+const ended = (sealed: string | null = null, callId: CallId = newCallId()): EndedRecording => {
+  const stem = `${callId}-0123456789abcdef`;
+  const path = join(spool, 'pcaps', `${stem}.pcap`);
+  const packets = Array.from({ length: 10 }, (_, i) => ({
+    at: i * 20,
+    toPort: 30_000,
+    sequence: i,
+    timestamp: i * 160,
+  }));
+  writeFileSync(path, pcapOf(packets));
+  writeFileSync(join(spool, 'metadata', `rtpengine-meta-${stem}.txt`), '');
+  const { dev, ino } = lstatSync(path);
+  return {
+    callId,
+    node: 'recorded-1',
+    spool,
+    nodePid: null,
+    file: { path, dev, ino, fd: null, evidence: {} },
+    sides: {
+      ports: { caller: 30_000, called: 30_002 },
+      sources: { caller: ['192.0.2.1 5000'], called: ['192.0.2.2 6000'] },
+    },
+    facility: 'north' as FacilityId,
+    receivedAt,
+    decision: { verdict: 'monitored' },
+    totals: null,
+    countedBefore: 0,
+    sealed,
+  };
+};
+
+t.test('recordings are made in the thread as they are here', async (t) => {
+  const worker = new FinishWorker(vaultOf('vault'));
+  t.teardown(() => worker.close());
+  const many = Array.from({ length: 12 }, () => ended());
+  const done = await Promise.all(many.map((one) => worker.finish(one, bounds)));
+  for (const [i, finished] of done.entries()) {
+    const { callId } = many[i] as EndedRecording;
+    if (finished.state !== 'finished') throw new Error(JSON.stringify(finished));
+    const { file, manifest, evidence } = finished.recording;
+    t.equal(file, join(dir, 'vault', '2026', '11', '20', `${callId}.wav.age`));
+    t.equal(openedByAge(file, facilityKey).length, WAV_HEADER + 10 * 160 * 4);
+    t.equal(lstatSync(file).mode & 0o777, 0o600);
+    const { createdAt, complete } = JSON.parse(readFileSync(manifest, 'utf8'));
+    const createdMs = Date.parse(createdAt);
+    t.ok(createdMs >= now() && createdMs < now() + 3_600_000, 'by the clock of the controller');
+    t.equal(complete, true);
+    t.match(evidence, { removedFromSpool: 2, nodeDone: true });
+  }
+  t.same(readdirSync(join(spool, 'pcaps')), []);
+});
+
+t.test('what is sealed opens to escrow alone, and absence is looked for', async (t) => {
+  const worker = new FinishWorker(vaultOf('sealing'));
+  t.teardown(() => worker.close());
+  const one = ended('became-private');
+  const finished = await worker.finish(one, bounds);
+  if (finished.state !== 'finished') throw new Error(JSON.stringify(finished));
+  t.throws(() => openedByAge(finished.recording.file, facilityKey));
+  t.ok(openedByAge(finished.recording.file, escrowKey).length > WAV_HEADER);
+  const spools = [{ node: 'recorded-1', dir: spool }];
+  const none = await worker.look(spools, newCallId(), receivedAt, []);
+  t.equal(none.state, 'nothing-found');
+  const found = await worker.look(spools, one.callId, receivedAt, []);
+  t.equal(found.state, 'violation', 'a sealed recording nobody told of');
+  await t.rejects(
+    worker.look([{ node: 'recorded-1', dir: join(dir, 'nowhere') }], one.callId, receivedAt, []),
+    { name: 'RecordingError', code: 'absence-unproved' },
+    'an error keeps its code on the way',
+  );
+});
+
+t.test('a recording that cannot be kept stays in the spool', async (t) => {
+  writeFileSync(join(dir, 'file'), '');
+  const worker = new FinishWorker(vaultOf('file'));
+  t.teardown(() => worker.close());
+  const one = ended();
+  await t.rejects(worker.finish(one, bounds), { name: 'RecordingError', code: 'vault-symlink' });
+  t.ok(existsSync(one.file.path));
+});
+
+t.test('a thread that ends leaves nobody waiting', async (t) => {
+  // It cannot start: no recipient of anybody.
+  const worker = new FinishWorker(vaultOf('never', 'age1nothing'));
+  t.teardown(() => worker.close());
+  const one = ended();
+  await t.rejects(worker.finish(one, bounds), { code: 'finisher-gone' });
+  await t.rejects(worker.finish(one, bounds), { code: 'finisher-gone' }, 'nor the next one');
+  t.ok(existsSync(one.file.path), 'what was recorded is still there');
+});
