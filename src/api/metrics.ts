@@ -25,6 +25,11 @@ export class Metrics {
     'Attempts refused before they were calls, by ending.',
     ['ending'],
   );
+  readonly #shed = this.#counter(
+    'sallyport_shed_total',
+    'Calls turned away at the door before they were read, by trunk, ending and why.',
+    ['trunk', 'ending', 'why'],
+  );
   readonly #decisions = this.#counter(
     'sallyport_decisions_total',
     'Decisions, by verdict, first reason and row of the table.',
@@ -129,6 +134,12 @@ export class Metrics {
         return;
       case 'call-rejected':
         this.#rejected.inc({ ending: event.ending });
+        return;
+      case 'shed':
+        this.#shed.inc(
+          { trunk: event.trunk ?? '', ending: event.ending, why: event.detail ?? '' },
+          event.count,
+        );
         return;
       case 'call-decided':
         this.#decisions.inc({ verdict: event.verdict, reason: event.reason, row: String(event.row) });

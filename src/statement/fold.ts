@@ -23,6 +23,7 @@ const interpreted: ReadonlySet<string> = new Set([
   ...outageRowKinds,
   'decision',
   'cdr',
+  'shed',
   'armed',
   'claim',
   'answer',
