@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
-import type { AgentStats, SipTimers } from './agent/agent.js';
+import type { AgentStats, ShedCount, SipTimers } from './agent/agent.js';
 import type { CanaryView } from './api/control.js';
 import { startControl } from './api/control-server.js';
 import { type Check, startHealth } from './api/health.js';
@@ -9,6 +9,7 @@ import { Metrics } from './api/metrics.js';
 import { Controller } from './call/controller.js';
 import type { AppEvent } from './call/events.js';
 import type { Clock, Emit } from './call/ports.js';
+import type { Shed } from './call/shed-rows.js';
 import type { Config } from './config/schema.js';
 import type { CallId, WallMs } from './core/leg.js';
 import { watchCustody } from './custody-watch.js';
@@ -19,7 +20,7 @@ import type { MediaPools } from './media/media.js';
 import { canarySip, openCanaries, uncounted } from './open-canaries.js';
 import { openConfiguredJournal, openLists, openMedia, watchExpiry } from './open-parts.js';
 import { closeLeftCalls, readLeftCalls } from './open-recovery.js';
-import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
+import { journalledEvents, policyOf, ratesOf, surroundingsOf, trunksOf } from './options.js';
 import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
 import type { SpoolRecorder } from './recording/recorder-options.js';
 import { fromRoot } from './root.js';
@@ -99,7 +100,10 @@ const start = async (
   });
   const log = createLog(config.log.level);
   let controller: Controller | null = null;
-  const metrics = new Metrics(() => controller?.size ?? 0);
+  const metrics = new Metrics(
+    () => controller?.size ?? 0,
+    () => controller?.setUps ?? { underWay: 0, limit: 0 },
+  );
   let journalled: Emit = () => undefined;
   let supervised: Emit = () => undefined;
   const emit: Emit = (event) => {
@@ -124,7 +128,9 @@ const start = async (
   const heardBy = canaries === null ? null : identity.recipient;
   const { recorder, media } = await openMedia(config, clock, emit, rows, closers, heardBy);
 
-  const agent = await startAgentIfEmbedded(config, sipTimers, version);
+  const agent = await startAgentIfEmbedded(config, sipTimers, version, (counts) => {
+    for (const shed of counts) controller?.shed(shedAtTheDoor(shed));
+  });
   if (agent !== null) closers.push(() => agent.stop());
   const endpoint = new SipEndpoint({
     agent: agent?.at ?? remoteAgent(config),
@@ -133,6 +139,7 @@ const start = async (
     emit,
     newCallId,
     supervisors: { allowed: config.control.supervisors, trunk: null },
+    ...(agent === null ? { rates: ratesOf(config) } : {}),
   });
   closers.push(() => endpoint.stop());
   const steady = steadyClock(clock, () => emit({ event: 'fault', where: 'clock', code: 'clock-jumped' }));
@@ -162,6 +169,7 @@ const start = async (
     {
       maxCalls: config.controller.maxCalls,
       maxUnwrittenCdrs: config.controller.maxUnwrittenCdrs,
+      maxSetUps: config.controller.maxSetUps,
       maxRejectionsPerSecond: 10,
     },
   );
@@ -233,6 +241,23 @@ const start = async (
       await closeJournal?.();
     },
   };
+};
+
+/** What the agent turned away, as the controller counts it. */
+const shedAtTheDoor = ({ source, why, count }: ShedCount): Shed => {
+  switch (why) {
+    case 'rate':
+      return { trunk: source, ending: 'trunk-over-rate', detail: null, count };
+    case 'unknown-source':
+      return { trunk: source, ending: 'trunk-unknown', detail: null, count };
+    case 'load':
+    case 'silent':
+      return { trunk: source, ending: 'shed', detail: why, count };
+    default: {
+      const never: never = why;
+      return never;
+    }
+  }
 };
 
 /** What ordinary calls are refused for while it is out of order, as it is now. */

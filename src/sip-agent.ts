@@ -4,12 +4,14 @@ import {
   type Agent,
   type Credential,
   type PeerRule,
+  type ShedCount,
   type SipTimers,
+  type SourceRule,
   startAgent,
   type TlsOptions,
 } from './agent/agent.js';
 import type { Config } from './config/schema.js';
-import { sipPort } from './options.js';
+import { facilityTrunksOf, sipPort } from './options.js';
 
 /** Where the embedded agent listens. */
 export interface SipListener {
@@ -30,6 +32,7 @@ export const startAgentIfEmbedded = async (
   config: Config,
   timers: Partial<SipTimers>,
   version: string,
+  onShed: (counts: readonly ShedCount[]) => void = () => undefined,
 ): Promise<EmbeddedAgent | null> => {
   if (config.sip.agent !== 'embedded') return null;
   const secret = randomBytes(24).toString('base64url');
@@ -61,6 +64,7 @@ export const startAgentIfEmbedded = async (
     // What a trunk may require of them its own configuration says, and who reads its INVITEs looks at.
     supported: ['timer', '100rel'],
     userAgent: `Sallyport/${version}`,
+    door: { sources: sourcesOf(config), onShed },
     // Beyond what the controller takes, an INVITE is turned away before it costs anything.
     limits: { setups: config.controller.maxCalls },
     timers,
@@ -109,6 +113,30 @@ const peersOf = (config: Config): PeerRule[] => [
     if (transport !== 'tls') return rule;
     return { ...rule, certificate: { fingerprints: [], names: [tls?.name ?? address] } };
   }),
+];
+
+/** Whose requests the agent lets in: the trunks, those of test calls included. */
+const sourcesOf = (config: Config): SourceRule[] => [
+  ...facilityTrunksOf(config).map(
+    ({ name, addresses, port, transports, tls, digest, rate }): SourceRule => ({
+      name,
+      addresses,
+      ...(port === undefined ? {} : { port }),
+      transports,
+      proves: tls !== undefined || digest !== undefined,
+      calls: true,
+      ...(rate === undefined ? {} : { rate }),
+    }),
+  ),
+  ...config.trunks.carriers.map(
+    ({ name, address, transport }): SourceRule => ({
+      name,
+      addresses: [address],
+      transports: [transport],
+      proves: transport === 'tls',
+      calls: false,
+    }),
+  ),
 ];
 
 /** A password file's first line; an empty one would let in whoever knows that it is empty. */

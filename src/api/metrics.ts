@@ -106,25 +106,19 @@ export class Metrics {
     '1 while heads of the journal are signed (`signing`), and copied to their second place (`shipping`).',
     ['part'],
   );
-  readonly #underWay: Gauge<string>;
 
-  constructor(callsUnderWay: () => number) {
-    this.docs.push({
-      name: 'sallyport_calls_under_way',
-      type: 'gauge',
-      labels: [],
-      help: 'Calls under way.',
-    });
-    this.#underWay = new Gauge({
-      name: 'sallyport_calls_under_way',
-      help: 'Calls under way.',
-      registers: [this.registry],
-      collect() {
-        this.set(callsUnderWay());
-      },
-    });
+  constructor(
+    callsUnderWay: () => number,
+    setUps: () => { readonly underWay: number; readonly limit: number } = () => ({ underWay: 0, limit: 0 }),
+  ) {
+    this.#read('sallyport_calls_under_way', 'Calls under way.', callsUnderWay);
+    this.#read('sallyport_set_ups_limit', 'How many calls may be set up at once now.', () => setUps().limit);
+    this.#read(
+      'sallyport_set_ups_under_way',
+      'Calls being set up, ringing not counted.',
+      () => setUps().underWay,
+    );
     collectDefaultMetrics({ register: this.registry });
-    void this.#underWay;
   }
 
   observe(event: AppEvent): void {
@@ -217,6 +211,19 @@ export class Metrics {
   #counter(name: string, help: string, labels: string[]): Counter<string> {
     this.docs.push({ name, type: 'counter', labels, help });
     return new Counter({ name, help, labelNames: labels, registers: [this.registry] });
+  }
+
+  /** A gauge that is read when it is asked for. */
+  #read(name: string, help: string, value: () => number): void {
+    this.docs.push({ name, type: 'gauge', labels: [], help });
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(value());
+      },
+    });
   }
 
   #gauge(name: string, help: string, labels: string[]): Gauge<string> {

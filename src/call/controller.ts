@@ -5,9 +5,9 @@ import { isoTime, reducedCdr } from './cdr.js';
 import { ClaimBound } from './claim-bound.js';
 import { codeOf, DeadlineError, withDeadline } from './deadline.js';
 import { type CallBounds, type CallParts, defaultBounds } from './parts.js';
+import { type CallerLeg, type JsonObject, type Ledger, noLedger } from './ports.js';
 import { SetUps, setUpBounds } from './set-ups.js';
 import { type Shed, ShedRows } from './shed-rows.js';
-import { type CallerLeg, type JsonObject, type Ledger, noLedger } from './ports.js';
 
 export interface ControllerOptions {
   /** Most calls under way at once; beyond it new calls are refused as overloaded. */
@@ -48,7 +48,9 @@ interface Unwritten {
 /** Codes with which the journal refuses a row for what it is: trying it again is no use. */
 const hopeless = new Set(['row-invalid', 'row-too-large']);
 
-type Given = Omit<CallParts, 'bounds' | 'claims' | 'unwritten' | 'ledger' | 'moved'> & { readonly ledger?: Ledger };
+type Given = Omit<CallParts, 'bounds' | 'claims' | 'unwritten' | 'ledger' | 'moved'> & {
+  readonly ledger?: Ledger;
+};
 
 /** Every call of this process: takes new ones, knows those under way, ends them all at a shutdown. */
 export class Controller {

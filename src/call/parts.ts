@@ -1,5 +1,5 @@
-import type { Policy } from '../core/policy.js';
 import type { CallState } from '../core/call-state.js';
+import type { Policy } from '../core/policy.js';
 import type { ClaimBound } from './claim-bound.js';
 import type {
   Bridge,

@@ -12,6 +12,7 @@ const full = `
 controller:
   name: North-1
   maxCalls: 200
+  maxSetUps: 100
   ledger: /run/sallyport/ledger
   drainSeconds: 5
   maxUnwrittenCdrs: 10
@@ -95,6 +96,9 @@ trunks:
       unitHeader: X-Unit
       phoneHeader: X-Phone
       onePhone: false
+      rate:
+        perSecond: 20
+        burst: 60
       dialPlan: default
       carriers:
         - west
