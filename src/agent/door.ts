@@ -38,7 +38,7 @@ export interface DoorOptions {
 /** Requests of unknown sources that the application still hears of, together: enough to see in its rows that there are some. */
 const unknownRate = { perSecond: 10, burst: 20 };
 /** New requests of a known source that are no calls: OPTIONS above all. */
-const otherRate = { perSecond: 50, burst: 100 };
+const otherRate = { perSecond: 100, burst: 200 };
 /** An application that was handed so many calls and said nothing at all for so long does not work. */
 const silentMs = 1000;
 const silentCalls = 8;

@@ -20,8 +20,13 @@ const probe = 1.05;
 const leastRate = 5;
 /** Intervals in a row without need after which the throttle opens. */
 const calmIntervals = 10;
-/** A loop so late is our own overload, whatever the application says. */
-const lateMs = 40;
+/**
+ * The emergency brake, for an application that never refuses: a loop so late in so many intervals in a row. It judges
+ * only loads that can have made it so; a machine that others keep busy is late without any call.
+ */
+const lateMs = 100;
+const lateIntervals = 3;
+const leastLoad = 20;
 
 interface Source {
   arrived: number;
@@ -40,6 +45,7 @@ export class Throttle {
   #handed = 0;
   #refused = 0;
   #calm = 0;
+  #late = 0;
   #intervalAt: number;
 
   /** `loopDelay`: how late the event loop was at the median since it was last asked, in ms. */
@@ -87,12 +93,12 @@ export class Throttle {
     const taken = Math.max(0, this.#handed - this.#refused) / seconds;
     this.#taken = passed > 4 * intervalMs ? taken : this.#taken / 2 + taken / 2;
     const asked = this.#ask(seconds);
-    const late = this.#loopDelay() > lateMs;
+    this.#late = this.#loopDelay() > lateMs ? this.#late + 1 : 0;
     if (this.#refused > Math.max(1, tolerated * this.#handed)) {
       this.#rate = Math.max(leastRate, Math.min(this.#rate, probe * this.#taken));
       this.#calm = 0;
-    } else if (late && this.#handed > 1) {
-      this.#rate = Math.max(leastRate, 0.9 * Math.min(this.#rate, this.#handed / seconds));
+    } else if (this.#late >= lateIntervals && this.#taken > leastLoad) {
+      this.#rate = 0.9 * Math.min(this.#rate, this.#taken);
       this.#calm = 0;
     } else if (this.#rate !== Number.POSITIVE_INFINITY) {
       this.#calm = asked < 0.9 * this.#rate ? this.#calm + passed / intervalMs : 0;

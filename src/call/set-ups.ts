@@ -36,7 +36,7 @@ const works: Readonly<Record<CallState['phase'], Work | null>> = {
 };
 
 /** Fewest at once, and where the limit begins: what ten milliseconds of work each make of 3,000 calls a second. */
-const leastSetUps = 4;
+const leastSetUps = 8;
 const firstSetUps = 32;
 
 export const setUpBounds = (most: number): LimitBounds => ({

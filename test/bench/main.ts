@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { fromRoot } from '../../src/root.js';
 import { findProgram, StackError } from '../../src/stack/program.js';
 import { type Held, measureHeld } from './held.js';
+import { measureOverload } from './overload.js';
 import { measureParts, type PartFigure } from './parts.js';
 import { openFiles } from './processes.js';
 import { reportPage } from './report.js';
@@ -258,6 +259,7 @@ const usage = `npm run bench -- [--quick] [--parts] [--json FILE] [--out FILE] [
   --json FILE    all figures as JSON
   --out FILE     the page; default docs/benchmarks.md
   --profile DIR  a V8 CPU profile of the controller
+  --overload [light|rtpengine]   instead: the clean rate, twice and ten times of it; a table, no page
   --rate N       this rate alone, three rounds, no ladder; no page is written without --out`;
 
 const readArguments = () =>
@@ -269,9 +271,11 @@ const readArguments = () =>
       out: { type: 'string' },
       profile: { type: 'string' },
       rate: { type: 'string' },
+      overload: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
-  }).values;
+    allowPositionals: true,
+  });
 
 const planFor = (quick: boolean, rate: string | undefined): Plan => {
   if (rate === undefined) return quick ? quickPlan : wholePlan;
@@ -287,12 +291,20 @@ const checkPrerequisites = (): void => {
 };
 
 const main = async (): Promise<void> => {
-  const args = readArguments();
+  const { values: args, positionals } = readArguments();
   if (args.help) {
     process.stdout.write(`${usage}\n`);
     return;
   }
   checkPrerequisites();
+  if (args.overload) {
+    await measureOverload({
+      json: args.json ?? null,
+      profileDir: args.profile ?? null,
+      media: positionals[0] ?? null,
+    });
+    return;
+  }
   const plan = planFor(args.quick, args.rate);
   const stack = await startStack({ profileDir: args.profile ?? null });
   const stopEarly = (): void => {
