@@ -6,7 +6,6 @@ import { parseVia, stampVia, type Via } from './via.js';
 /** What a response repeats of a request (RFC 3261 section 8.2.6.2), read off its text without the message being parsed. */
 export interface QuickHead {
   readonly method: string;
-  readonly uri: string;
   readonly vias: readonly string[];
   readonly via: Via;
   readonly from: string;
@@ -77,7 +76,6 @@ export function quickHead(text: string): QuickHead | undefined {
   if (via?.branch === undefined || !/^z9hG4bK./.test(via.branch) || tagParam.test(to)) return undefined;
   return {
     method: text.slice(0, space),
-    uri: text.slice(space + 1, startEnd - 8),
     vias,
     via,
     from,

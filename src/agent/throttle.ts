@@ -14,6 +14,8 @@
 const intervalMs = 100;
 /** Refusals that are no sign of anything: an application that is used to the full refuses some. */
 const tolerated = 0.05;
+/** In one interval, so many refusals are chance. */
+const noticed = 3;
 /** Handed beyond what was taken, so that an application that can take more shows it. */
 const probe = 1.05;
 /** Calls a second that are handed on whatever happens: nothing else would show that the application is back. */
@@ -94,7 +96,7 @@ export class Throttle {
     this.#taken = passed > 4 * intervalMs ? taken : this.#taken / 2 + taken / 2;
     const asked = this.#ask(seconds);
     this.#late = this.#loopDelay() > lateMs ? this.#late + 1 : 0;
-    if (this.#refused > Math.max(1, tolerated * this.#handed)) {
+    if (this.#refused > Math.max(noticed, tolerated * this.#handed)) {
       this.#rate = Math.max(leastRate, Math.min(this.#rate, probe * this.#taken));
       this.#calm = 0;
     } else if (this.#late >= lateIntervals && this.#taken > leastLoad) {
@@ -102,7 +104,9 @@ export class Throttle {
       this.#calm = 0;
     } else if (this.#rate !== Number.POSITIVE_INFINITY) {
       this.#calm = asked < 0.9 * this.#rate ? this.#calm + passed / intervalMs : 0;
-      this.#rate = this.#calm >= calmIntervals ? Number.POSITIVE_INFINITY : this.#rate * probe + 1;
+      if (this.#calm >= calmIntervals) this.#rate = Number.POSITIVE_INFINITY;
+      // Tried higher only where it was not refused anything: each refusal costs what a call would have had.
+      else if (this.#refused === 0) this.#rate = this.#rate * probe + 1;
     }
     this.#handed = 0;
     this.#refused = 0;
