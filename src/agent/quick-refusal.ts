@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { reasonOf, toBytes } from './compose.js';
 import type { ShedWhy } from './door.js';
+import { trimSpace } from './scan.js';
 import { parseVia, stampVia, type Via } from './via.js';
 
 /** What a response repeats of a request (RFC 3261 section 8.2.6.2), read off its text without the message being parsed. */
@@ -57,9 +58,9 @@ export function quickHead(text: string): QuickHead | undefined {
       const colon = text.indexOf(':', at);
       if (colon < 0 || colon > end) return undefined;
       const name =
-        colon - at > longest + 4 ? undefined : names[text.slice(at, colon).trimEnd().toLowerCase()];
+        colon - at > longest + 4 ? undefined : names[trimSpace(text.slice(at, colon)).toLowerCase()];
       if (name !== undefined) {
-        const value = text.slice(colon + 1, end).trim();
+        const value = trimSpace(text.slice(colon + 1, end));
         if (value.length > maxValue || value === '' || unprintable.test(value)) return undefined;
         if (name === 'via') vias.push(value);
         else if (found[name] !== undefined) return undefined;
