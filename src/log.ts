@@ -10,6 +10,7 @@ const levels: Readonly<Record<AppEvent['event'], 'debug' | 'info' | 'warn' | 'er
   'call-stray-event': 'debug',
   'call-effect-failed': 'warn',
   'call-rejected': 'info',
+  shed: 'warn',
   'other-party': 'warn',
   'three-way-suspected': 'info',
   supervision: 'warn',

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
-import type { AgentStats, SipTimers } from './agent/agent.js';
+import type { AgentStats, ShedCount, SipTimers } from './agent/agent.js';
 import type { CanaryView } from './api/control.js';
 import { startControl } from './api/control-server.js';
 import { type Check, startHealth } from './api/health.js';
@@ -9,6 +9,7 @@ import { Metrics } from './api/metrics.js';
 import { Controller } from './call/controller.js';
 import type { AppEvent } from './call/events.js';
 import type { Clock, Emit } from './call/ports.js';
+import type { Shed } from './call/shed-rows.js';
 import type { Config } from './config/schema.js';
 import type { CallId, WallMs } from './core/leg.js';
 import { watchCustody } from './custody-watch.js';
@@ -19,7 +20,7 @@ import type { MediaPools } from './media/media.js';
 import { canarySip, openCanaries, uncounted, watchCanaries } from './open-canaries.js';
 import { openConfiguredJournal, openLists, openMedia, watchExpiry } from './open-parts.js';
 import { closeLeftCalls, readLeftCalls } from './open-recovery.js';
-import { journalledEvents, policyOf, surroundingsOf, trunksOf } from './options.js';
+import { journalledEvents, policyOf, ratesOf, surroundingsOf, trunksOf } from './options.js';
 import { loadPrompts, ownPrompts } from './prompts/catalogue.js';
 import type { SpoolRecorder } from './recording/recorder-options.js';
 import { fromRoot } from './root.js';
@@ -47,6 +48,8 @@ export interface Sallyport {
   readonly healthPort: number;
   /** Gauges and counters of the embedded agent; null with a drachtio-server. */
   readonly agentStats: () => AgentStats | null;
+  /** Counts what an agent in a process of its own turned away at its door. */
+  readonly takeShed: (counts: readonly ShedCount[]) => void;
   readonly checks: () => readonly Check[];
   /** What test calls have shown; empty where the configuration has none. */
   readonly canaries: () => readonly CanaryView[];
@@ -116,6 +119,7 @@ const start = async (
   let nodes: MediaPools | null = null;
   const metrics = new Metrics(
     () => controller?.size ?? 0,
+    () => controller?.setUps ?? { underWay: 0, limit: 0 },
     () => nodes?.status().nodes ?? [],
   );
   let journalled: Emit = () => undefined;
@@ -145,7 +149,11 @@ const start = async (
   const { recorder, media } = await openMedia(config, clock, emit, rows, closers, heardBy, among !== null);
   nodes = media;
 
-  const agent = among === null ? await startAgentIfEmbedded(config, sipTimers, version) : null;
+  const shedByAgent = (counts: readonly ShedCount[]): void => {
+    for (const shed of counts) controller?.shed(shedAtTheDoor(shed));
+  };
+  const agent =
+    among === null ? await startAgentIfEmbedded(config, sipTimers, version, shedByAgent) : null;
   if (agent !== null) closers.push(() => agent.stop());
   const endpoint = new SipEndpoint({
     agent: agent?.at ?? among?.agent ?? remoteAgent(config),
@@ -154,6 +162,7 @@ const start = async (
     emit,
     newCallId,
     supervisors: { allowed: config.control.supervisors, trunk: null },
+    ...(agent === null ? { rates: ratesOf(config) } : {}),
   });
   closers.push(() => endpoint.stop());
   const steady = steadyClock(clock, () => emit({ event: 'fault', where: 'clock', code: 'clock-jumped' }));
@@ -183,6 +192,7 @@ const start = async (
     {
       maxCalls: config.controller.maxCalls,
       maxUnwrittenCdrs: config.controller.maxUnwrittenCdrs,
+      maxSetUps: config.controller.maxSetUps,
       maxRejectionsPerSecond: 10,
     },
   );
@@ -246,6 +256,7 @@ const start = async (
     sip,
     healthPort: health.port,
     agentStats: () => agent?.agent.stats() ?? null,
+    takeShed: shedByAgent,
     checks,
     canaries: () => canaries?.view() ?? [],
     stop: async (drainMs) => {
@@ -259,6 +270,23 @@ const start = async (
       await closeJournal?.();
     },
   };
+};
+
+/** What the agent turned away, as the controller counts it. */
+const shedAtTheDoor = ({ source, why, count }: ShedCount): Shed => {
+  switch (why) {
+    case 'rate':
+      return { trunk: source, ending: 'trunk-over-rate', detail: null, count };
+    case 'unknown-source':
+      return { trunk: source, ending: 'trunk-unknown', detail: null, count };
+    case 'load':
+    case 'silent':
+      return { trunk: source, ending: 'shed', detail: why, count };
+    default: {
+      const never: never = why;
+      return never;
+    }
+  }
 };
 
 /** What ordinary calls are refused for while it is out of order, as it is now. */

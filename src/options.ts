@@ -18,6 +18,7 @@ import type { Limits } from './core/usage.js';
 import { canonicalJson } from './journal/canonical.js';
 import type { RedisEndpoint } from './lists/redis.js';
 import type { Trunk } from './sip/trunk.js';
+import { TrunkRates } from './sip/trunk-rates.js';
 
 /** Translations of the configuration into what each part takes. No part knows the configuration file. */
 
@@ -90,6 +91,17 @@ export const canaryLegOf =
     origin.trunk === canaryTrunk(origin.facility) &&
     caller !== null &&
     canaries?.facilities[origin.facility]?.caller === caller;
+
+/** Rates of trunks, for an agent that does not know them. */
+export const ratesOf = (config: Config): TrunkRates =>
+  new TrunkRates(
+    new Map(
+      config.trunks.facilities.flatMap(({ name, rate }) =>
+        rate === undefined ? [] : [[name as TrunkId, rate] as const],
+      ),
+    ),
+    () => performance.now(),
+  );
 
 export const trunksOf = (config: Config): readonly Trunk[] => [
   ...facilityTrunksOf(config).map((trunk): Trunk => {

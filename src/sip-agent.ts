@@ -4,12 +4,14 @@ import {
   type Agent,
   type Credential,
   type PeerRule,
+  type ShedCount,
   type SipTimers,
+  type SourceRule,
   startAgent,
   type TlsOptions,
 } from './agent/agent.js';
 import type { Config } from './config/schema.js';
-import { sipPort } from './options.js';
+import { facilityTrunksOf, sipPort } from './options.js';
 
 /** Where the embedded agent listens. */
 export interface SipListener {
@@ -52,10 +54,11 @@ export const startAgentIfEmbedded = async (
   config: Config,
   timers: Partial<SipTimers>,
   version: string,
+  onShed: (counts: readonly ShedCount[]) => void = () => undefined,
 ): Promise<EmbeddedAgent | null> => {
   const { agent, application } = config.sip;
   if (agent !== 'embedded' || application !== undefined) return null;
-  return startOwnAgent(config, { port: 0, secret: ownSecret() }, timers, version);
+  return startOwnAgent(config, { port: 0, secret: ownSecret() }, timers, version, onShed);
 };
 
 /** Starts the agent with the addresses and the trunks of the configuration; controllers reach it at `app`, on loopback. */
@@ -64,6 +67,7 @@ export const startOwnAgent = async (
   app: { readonly port: number; readonly secret: string },
   timers: Partial<SipTimers>,
   version: string,
+  onShed: (counts: readonly ShedCount[]) => void,
 ): Promise<EmbeddedAgent> => {
   const { secret } = app;
   const { canaries } = config;
@@ -95,6 +99,7 @@ export const startOwnAgent = async (
     // What a trunk may require of them its own configuration says, and who reads its INVITEs looks at.
     supported: ['timer', '100rel'],
     userAgent: `Sallyport/${version}`,
+    door: { sources: sourcesOf(config), onShed },
     // Beyond what the controllers take, an INVITE is turned away before it costs anything.
     limits: { setups: config.controller.maxCalls * Math.max(1, config.controller.workers) },
     pins:
@@ -151,6 +156,30 @@ const peersOf = (config: Config): PeerRule[] => [
     if (transport !== 'tls') return rule;
     return { ...rule, certificate: { fingerprints: [], names: [tls?.name ?? address] } };
   }),
+];
+
+/** Whose requests the agent lets in: the trunks, those of test calls included. */
+const sourcesOf = (config: Config): SourceRule[] => [
+  ...facilityTrunksOf(config).map(
+    ({ name, addresses, port, transports, tls, digest, rate }): SourceRule => ({
+      name,
+      addresses,
+      ...(port === undefined ? {} : { port }),
+      transports,
+      proves: tls !== undefined || digest !== undefined,
+      calls: true,
+      ...(rate === undefined ? {} : { rate }),
+    }),
+  ),
+  ...config.trunks.carriers.map(
+    ({ name, address, transport }): SourceRule => ({
+      name,
+      addresses: [address],
+      transports: [transport],
+      proves: transport === 'tls',
+      calls: false,
+    }),
+  ),
 ];
 
 /** A password file's first line; an empty one would let in whoever knows that it is empty. */

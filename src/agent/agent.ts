@@ -9,9 +9,11 @@ import type { Context } from './context.js';
 import { type Credential, Credentials } from './credentials.js';
 import { Dialogs } from './dialog.js';
 import { DialogRequests } from './dialog-requests.js';
+import { Door, type DoorOptions } from './door.js';
 import { type AgentEvent, type AgentStats, Telemetry } from './events.js';
 import { Inbound } from './inbound.js';
 import { type AgentLimits, defaultLimits, defaultTimers, type SipTimers } from './limits.js';
+import { LoopDelay } from './loop-delay.js';
 import { Outbound } from './outbound.js';
 import { type PeerRule, Peers } from './peers.js';
 import { Resolver } from './resolve.js';
@@ -22,6 +24,7 @@ import { type SipAddress, Transports } from './transports.js';
 
 export type { Clock } from './clock.js';
 export type { Credential } from './credentials.js';
+export type { ShedCount, ShedWhy, SourceRule } from './door.js';
 export type { AgentEvent, AgentStats, DropReason, RefusalReason } from './events.js';
 export type { AgentLimits, SipTimers } from './limits.js';
 export { defaultLimits, defaultTimers } from './limits.js';
@@ -51,6 +54,8 @@ export interface AgentOptions {
   readonly realm?: string;
   /** What challenges of peers we call are answered with. */
   readonly credentials?: readonly Credential[];
+  /** Whose requests are let in, and how many. Without it everybody's are, up to the limits. */
+  readonly door?: DoorOptions;
   readonly limits?: Partial<AgentLimits>;
   readonly timers?: Partial<SipTimers>;
   /** Written as User-Agent and Server where the application writes none. */
@@ -81,7 +86,8 @@ export interface Agent {
 
 /** The messages an application may send besides `authenticate` (facts page, section 3). */
 function dispatch(context: Context, outbound: Outbound, app: AppConnection, message: AppMessage): void {
-  const { apps } = context;
+  const { apps, door } = context;
+  door.heard();
   const argument = message.tokens[0] ?? '';
   switch (message.type) {
     case 'sip':
@@ -161,6 +167,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     lost: (app) => guarded('application', () => appLost(context, answers, dialogRequests, app)),
     silent: (app) => guarded('application', () => appSilent(context, answers, app)),
   });
+  const loopDelay = options.door === undefined ? undefined : new LoopDelay();
+  const door = new Door(options.door && { loopDelay: () => loopDelay?.read() ?? 0, ...options.door }, timers);
   const clientDeps: ClientTransactionDeps = {
     timers,
     sip,
@@ -189,6 +197,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     clientDeps,
     userAgent: options.userAgent,
     peers: new Peers(options.peers ?? []),
+    door,
     challenger: new Challenger(options.peers ?? [], options.realm ?? 'sallyport', timers.clock),
     credentials: new Credentials(options.credentials ?? []),
     pins: new Map((options.pins ?? []).map(({ address, port, tag }) => [`${address} ${port}`, tag])),
@@ -201,6 +210,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   const stop = async (): Promise<void> => {
     stopped = true;
+    loopDelay?.stop();
+    door.tell();
     timers.stopAll();
     await Promise.all([apps.stop(), transports.stop()]);
     timers.stopAll();
@@ -231,6 +242,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       tlsConnections: transports.tlsConnections,
       appConnections: apps.size,
       timers: timers.size,
+      callRate: Number.isFinite(door.rate) ? door.rate : null,
       received: telemetry.received,
       sent: telemetry.sent,
       dropped: { ...telemetry.dropped },

@@ -35,6 +35,10 @@ const refreshing = new Set(['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY', 'REFER'])
 const requires = (response: SipMessage): boolean =>
   (response.get('require') ?? '').toLowerCase().includes('100rel');
 
+/** True if a refusal says that there is too much to do (Q.850 cause 42, in RFC 3326's Reason), and not that a part is broken. */
+const congested = (response: SipMessage): boolean =>
+  /^Q\.850;[^,]{0,64}cause=42\b/i.test(response.get('reason') ?? '');
+
 const wantsContact = (method: string, status: number): boolean =>
   status > 100 &&
   status < 300 &&
@@ -72,6 +76,9 @@ export class Answers {
       return;
     }
     const { status } = response;
+    if (status === 503 && request.method === 'INVITE' && !request.tagged && congested(response)) {
+      this.#context.door.congested();
+    }
     if (request.toTag === '' && !request.tagged && status > 100) {
       request.toTag = detach(parseOneAddr(response.get('to') ?? '')?.tag ?? newTag());
     }

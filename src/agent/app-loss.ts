@@ -15,6 +15,7 @@ export function appLost(
   dialogRequests: DialogRequests,
   app: AppConnection,
 ): void {
+  context.door.heard();
   for (const request of [...app.requests]) {
     // Who hangs up is not told that it did not work.
     answers.finish(request, request.method === 'BYE' ? 200 : 503, 'app-lost');

@@ -5,6 +5,7 @@ import type { ClientTransaction, ClientTransactionDeps } from './client-transact
 import type { Timers } from './clock.js';
 import type { Credentials } from './credentials.js';
 import type { Dialogs } from './dialog.js';
+import type { Door } from './door.js';
 import type { Telemetry } from './events.js';
 import type { AgentLimits, SipTimers } from './limits.js';
 import type { OutgoingInvite } from './outgoing-invite.js';
@@ -40,6 +41,8 @@ export interface Context {
   readonly clientDeps: ClientTransactionDeps;
   readonly userAgent: string | undefined;
   readonly peers: Peers;
+  /** Who is let in, and how much of it at once. */
+  readonly door: Door;
   /** Who new requests are from, where they have to prove it. */
   readonly challenger: Challenger;
   readonly credentials: Credentials;

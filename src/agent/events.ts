@@ -9,6 +9,7 @@ export type DropReason =
   | 'malformed-response'
   | 'stray-response'
   | 'stray-ack'
+  | 'shed-ack'
   | 'tcp-limit'
   | 'tcp-source-limit'
   | 'tcp-framing'
@@ -37,6 +38,7 @@ export type RefusalReason =
   | 'cseq'
   | 'glare'
   | 'overload'
+  | 'shed'
   | 'no-app'
   | 'unknown-method'
   | 'app-lost'
@@ -53,6 +55,7 @@ const dropReasons: readonly DropReason[] = [
   'malformed-response',
   'stray-response',
   'stray-ack',
+  'shed-ack',
   'tcp-limit',
   'tcp-source-limit',
   'tcp-framing',
@@ -81,6 +84,7 @@ const refusalReasons: readonly RefusalReason[] = [
   'cseq',
   'glare',
   'overload',
+  'shed',
   'no-app',
   'unknown-method',
   'app-lost',
@@ -139,6 +143,8 @@ export interface AgentStats {
   readonly tlsConnections: number;
   readonly appConnections: number;
   readonly timers: number;
+  /** Calls a second handed to the application at most; null while nothing bounds them. */
+  readonly callRate: number | null;
   readonly received: number;
   readonly sent: number;
   readonly dropped: Readonly<Record<DropReason, number>>;

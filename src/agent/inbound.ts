@@ -6,6 +6,7 @@ import { clientKey } from './client-transaction.js';
 import { responseHead, shortResponse, toBytes } from './compose.js';
 import { type Context, sendEvent } from './context.js';
 import type { Dialog } from './dialog.js';
+import { Doorway } from './doorway.js';
 import type { RefusalReason } from './events.js';
 import { appText, parseMessage, type SipMessage } from './message.js';
 import { newId, newTag } from './random.js';
@@ -44,11 +45,13 @@ export class Inbound {
   readonly #answers: Answers;
   readonly #deps: ServerTransactionDeps;
   readonly #refusals: Refusals;
+  readonly #doorway: Doorway;
 
   constructor(context: Context, answers: Answers) {
     this.#context = context;
     this.#answers = answers;
     this.#refusals = new Refusals(context);
+    this.#doorway = new Doorway(context);
     const { serverTransactions, merged, timers, sip, transports } = context;
     this.#deps = {
       timers,
@@ -62,6 +65,7 @@ export class Inbound {
   }
 
   message(text: string, flow: Flow, framing: 'datagram' | 'stream'): void {
+    if (this.#doorway.takes(text, flow)) return;
     const { limits, telemetry } = this.#context;
     const { message, fault } = parseMessage(text, limits, framing);
     if (message === undefined) {
@@ -163,6 +167,11 @@ export class Inbound {
     const admitted = this.#context.challenger.admit(message, flow);
     if ('refusal' in admitted) {
       this.#refusals.refuse(message, flow, admitted.refusal);
+      return;
+    }
+    const shed = this.#doorway.refusal(flow, message.method, admitted.identity, key);
+    if (shed !== undefined) {
+      this.#refusals.refuse(message, flow, shed);
       return;
     }
     const { pins } = this.#context;

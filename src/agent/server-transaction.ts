@@ -3,6 +3,7 @@ import type { Timer, Timers } from './clock.js';
 import type { SipTimers } from './limits.js';
 import type { ServerRequest } from './server-request.js';
 import type { Flow } from './transport.js';
+import type { Via } from './via.js';
 
 export interface ServerTransactionDeps {
   readonly timers: Timers;
@@ -19,17 +20,21 @@ export interface ServerTransactionDeps {
 export function serverKey(parts: Parts, method: string, uri: string): string {
   const { via } = parts;
   const kind = method === 'ACK' || method === 'CANCEL' ? 'INVITE' : method;
-  const sentBy = `${via.host}:${via.port ?? 5060}`;
   if (
     via.branch !== undefined &&
     via.branch.length > 7 &&
     via.branch.slice(0, 7).toLowerCase() === 'z9hg4bk'
   ) {
-    return `${via.branch} ${sentBy} ${kind}`;
+    return sentKey(via, kind);
   }
   // The To tag is left out: the ACK has the one the response gave, the INVITE has none.
-  return `\n${uri} ${parts.callId} ${parts.from.tag ?? ''} ${parts.seq} ${via.branch ?? ''} ${sentBy} ${kind}`;
+  return `\n${uri} ${parts.callId} ${parts.from.tag ?? ''} ${parts.seq} ${via.branch ?? ''} ${sentBy(via)} ${kind}`;
 }
+
+const sentBy = (via: Via): string => `${via.host}:${via.port ?? 5060}`;
+
+/** The same for a new request whose branch has the magic cookie. */
+export const sentKey = (via: Via, kind: string): string => `${via.branch} ${sentBy(via)} ${kind}`;
 
 type State = 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'terminated';
 

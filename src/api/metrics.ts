@@ -26,6 +26,11 @@ export class Metrics {
     'Attempts refused before they were calls, by ending.',
     ['ending'],
   );
+  readonly #shed = this.#counter(
+    'sallyport_shed_total',
+    'Calls turned away at the door before they were read, by trunk, ending and why.',
+    ['trunk', 'ending', 'why'],
+  );
   readonly #decisions = this.#counter(
     'sallyport_decisions_total',
     'Decisions, by verdict, first reason and row of the table.',
@@ -102,9 +107,12 @@ export class Metrics {
     '1 while heads of the journal are signed (`signing`), and copied to their second place (`shipping`).',
     ['part'],
   );
-  readonly #underWay: Gauge<string>;
 
-  constructor(callsUnderWay: () => number, nodes: () => readonly NodeView[] = () => []) {
+  constructor(
+    callsUnderWay: () => number,
+    setUps: () => { readonly underWay: number; readonly limit: number } = () => ({ underWay: 0, limit: 0 }),
+    nodes: () => readonly NodeView[] = () => [],
+  ) {
     this.#ofNodes('sallyport_media_node_calls', 'Calls on a media node.', nodes, ({ calls }) => calls);
     this.#ofNodes(
       'sallyport_media_node_weight',
@@ -118,22 +126,14 @@ export class Metrics {
       nodes,
       ({ drained }) => (drained ? 1 : 0),
     );
-    this.docs.push({
-      name: 'sallyport_calls_under_way',
-      type: 'gauge',
-      labels: [],
-      help: 'Calls under way.',
-    });
-    this.#underWay = new Gauge({
-      name: 'sallyport_calls_under_way',
-      help: 'Calls under way.',
-      registers: [this.registry],
-      collect() {
-        this.set(callsUnderWay());
-      },
-    });
+    this.#read('sallyport_calls_under_way', 'Calls under way.', callsUnderWay);
+    this.#read('sallyport_set_ups_limit', 'How many calls may be set up at once now.', () => setUps().limit);
+    this.#read(
+      'sallyport_set_ups_under_way',
+      'Calls being set up, ringing not counted.',
+      () => setUps().underWay,
+    );
     collectDefaultMetrics({ register: this.registry });
-    void this.#underWay;
   }
 
   #ofNodes(
@@ -162,6 +162,12 @@ export class Metrics {
         return;
       case 'call-rejected':
         this.#rejected.inc({ ending: event.ending });
+        return;
+      case 'shed':
+        this.#shed.inc(
+          { trunk: event.trunk ?? '', ending: event.ending, why: event.detail ?? '' },
+          event.count,
+        );
         return;
       case 'call-decided':
         this.#decisions.inc({ verdict: event.verdict, reason: event.reason, row: String(event.row) });
@@ -239,6 +245,19 @@ export class Metrics {
   #counter(name: string, help: string, labels: string[]): Counter<string> {
     this.docs.push({ name, type: 'counter', labels, help });
     return new Counter({ name, help, labelNames: labels, registers: [this.registry] });
+  }
+
+  /** A gauge that is read when it is asked for. */
+  #read(name: string, help: string, value: () => number): void {
+    this.docs.push({ name, type: 'gauge', labels: [], help });
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(value());
+      },
+    });
   }
 
   #gauge(name: string, help: string, labels: string[]): Gauge<string> {

@@ -280,6 +280,7 @@ export class CallRun {
         this.record.times.ended ??= this.elapsed();
         if ('ending' in result.next) noteDown(this, 'ending', { code: result.next.ending.code });
       }
+      this.parts.moved(this.callId, this.caller.leg.origin.trunk, result.next.phase);
       emit({ event: 'call-phase', callId: this.callId, phase: result.next.phase, ms: this.elapsed() });
     }
     // Digits that were being keyed in are nobody's once the call has moved on: half a PIN is no wrong one.

@@ -6,6 +6,8 @@ import { ClaimBound } from './claim-bound.js';
 import { codeOf, DeadlineError, withDeadline } from './deadline.js';
 import { type CallBounds, type CallParts, defaultBounds } from './parts.js';
 import { type CallerLeg, type JsonObject, type Ledger, noLedger } from './ports.js';
+import { SetUps, setUpBounds } from './set-ups.js';
+import { type Shed, ShedRows } from './shed-rows.js';
 
 export interface ControllerOptions {
   /** Most calls under way at once; beyond it new calls are refused as overloaded. */
@@ -14,6 +16,8 @@ export interface ControllerOptions {
   readonly maxUnwrittenCdrs: number;
   /** Most CDRs a second for attempts refused before they were calls (unknown trunks); the rest are counted. */
   readonly maxRejectionsPerSecond: number;
+  /** Most calls being set up at once; fewer where setting them up takes longer than it should. Default: `maxCalls`. */
+  readonly maxSetUps?: number;
   readonly bounds?: Partial<CallBounds>;
 }
 
@@ -44,7 +48,9 @@ interface Unwritten {
 /** Codes with which the journal refuses a row for what it is: trying it again is no use. */
 const hopeless = new Set(['row-invalid', 'row-too-large']);
 
-type Given = Omit<CallParts, 'bounds' | 'claims' | 'unwritten' | 'ledger'> & { readonly ledger?: Ledger };
+type Given = Omit<CallParts, 'bounds' | 'claims' | 'unwritten' | 'ledger' | 'moved'> & {
+  readonly ledger?: Ledger;
+};
 
 /** Every call of this process: takes new ones, knows those under way, ends them all at a shutdown. */
 export class Controller {
@@ -59,15 +65,20 @@ export class Controller {
   #stopped = false;
   #rejections = { second: 0, written: 0, counted: 0 };
   readonly #idle: (() => void)[] = [];
+  readonly #setUps: SetUps;
+  readonly #shed: ShedRows;
 
   constructor(given: Given, options: ControllerOptions) {
     this.#options = options;
+    this.#setUps = new SetUps(setUpBounds(options.maxSetUps ?? options.maxCalls), () => given.clock.mono());
+    this.#shed = new ShedRows(given.journal, given.clock, given.emit);
     this.#parts = {
       ledger: noLedger,
       ...given,
       claims: new ClaimBound(),
       bounds: { ...defaultBounds, ...options.bounds },
       unwritten: (cdr, pending) => this.#keep(cdr, pending),
+      moved: (callId, trunk, phase) => this.#setUps.moved(callId, trunk, phase),
     };
   }
 
@@ -78,6 +89,25 @@ export class Controller {
     if (this.#calls.size >= this.#options.maxCalls) return { code: 'overloaded', detail: 'calls' };
     if (this.#unwritten.length > 0) return { code: 'journal-unavailable', detail: 'cdr-backlog' };
     return null;
+  }
+
+  /**
+   * Why one more call of that trunk cannot be set up in time, or null. Asked after `refusal`. Who calls whom plays no
+   * part: it is not known yet, to find it out is the work that is too much, and a door that opens for some would tell
+   * under load who they are.
+   */
+  crowded(trunk: string): Ending | null {
+    return this.#setUps.refusal(trunk);
+  }
+
+  /** Counts calls that were turned away at the door, here or by the agent. */
+  shed(shed: Shed): void {
+    this.#shed.add(shed);
+  }
+
+  /** Calls being set up now, and how many may be. */
+  get setUps(): { readonly underWay: number; readonly limit: number } {
+    return this.#setUps.view;
   }
 
   /** Takes no call for the reason given, until it is called with null. */
@@ -100,6 +130,10 @@ export class Controller {
   /** Writes the CDR of an attempt that never became a call; a flood of them is counted, not written. */
   reject(rejection: Rejection): void {
     const { ending, trunk } = rejection;
+    if (ending.code === 'shed' || ending.code === 'trunk-over-rate') {
+      this.#shed.add({ trunk, ending: ending.code, detail: ending.detail ?? null, count: 1 });
+      return;
+    }
     this.#parts.emit({ event: 'call-rejected', trunk, ending: ending.code, detail: ending.detail ?? null });
     if (ending.code === 'emergency-number') {
       const detail = trunk ?? 'trunk-unknown';
@@ -182,6 +216,7 @@ export class Controller {
     await this.#whenIdle(forceMs);
     const { emit } = this.#parts;
     if (this.#calls.size > 0) emit({ event: 'fault', where: 'controller-stop', code: 'calls-left' });
+    await this.#shed.flush();
     this.#stopped = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#retry = null;

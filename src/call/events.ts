@@ -72,6 +72,14 @@ export type AppEvent =
       readonly ending: EndingCode;
       readonly detail: string | null;
     }
+  /** Calls turned away at the door in the last second, so many of one kind. */
+  | {
+      readonly event: 'shed';
+      readonly trunk: string | null;
+      readonly ending: EndingCode;
+      readonly detail: string | null;
+      readonly count: number;
+    }
   | {
       readonly event: 'other-party';
       readonly callId: CallId;

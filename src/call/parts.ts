@@ -1,3 +1,4 @@
+import type { CallState } from '../core/call-state.js';
 import type { Policy } from '../core/policy.js';
 import type { ClaimBound } from './claim-bound.js';
 import type {
@@ -75,6 +76,8 @@ export interface CallParts {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly bounds: CallBounds;
+  /** A call has come to that phase: what is being set up is counted. */
+  readonly moved: (callId: string, trunk: string, phase: CallState['phase']) => void;
   /**
    * Takes a CDR the journal could not write; it is written as soon as the journal can. `pending` is an append of it
    * that has not settled yet: it may still become durable.

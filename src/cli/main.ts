@@ -51,7 +51,6 @@ import { retentionText } from './retention.js';
 import { addRetentionCommands } from './retention-commands.js';
 import { addReviewCommands } from './review-commands.js';
 import { run, runAgent, runLocal } from './run.js';
-import { run, runLocal } from './run.js';
 import { addSoakCommand } from './soak.js';
 import { addStatementCommands } from './statement-commands.js';
 

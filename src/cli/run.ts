@@ -57,7 +57,9 @@ export const runAgent = async (config: Config, terminal: Terminal): Promise<void
       'the agent alone needs sip.application, and sip.agent: embedded',
       2,
     );
-  const own = await startOwnAgent(config, applicationAt(application), {}, version);
+  const own = await startOwnAgent(config, applicationAt(application), {}, version, (counts) => {
+    for (const { source, why, count } of counts) terminal.err(`shed     ${count} from ${source}: ${why}`);
+  });
   terminal.err(
     [
       ...own.sip.map((one) => `SIP      ${one.transport}  ${one.host}:${one.port}`),

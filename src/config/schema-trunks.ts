@@ -197,6 +197,15 @@ const facilityTrunk = z
       ),
     dialPlan: name.default('default').describe('Name of a plan under `dialPlans`.'),
     carriers: z.array(name).min(1).max(8).describe('Carrier trunks to try, in order.'),
+    rate: z
+      .strictObject({
+        perSecond: z.number().min(0.01).max(10_000).describe('New calls a second in the long run.'),
+        burst: z.int().min(1).max(10_000).describe('New calls at once after a pause.'),
+      })
+      .optional()
+      .describe(
+        'Most new calls of this trunk; more are refused with 503. Without it: its share of what there is.',
+      ),
     nat: z
       .boolean()
       .optional()

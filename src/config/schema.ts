@@ -29,6 +29,14 @@ const controller = z
       .max(20_000)
       .default(500)
       .describe('Most calls under way at once; more are refused with 503.'),
+    maxSetUps: z
+      .int()
+      .min(1)
+      .max(20_000)
+      .default(500)
+      .describe(
+        'Most calls being set up at once, ringing not counted. Fewer where setting them up takes longer than it should; more are refused with 503.',
+      ),
     ledger: path
       .optional()
       .describe(

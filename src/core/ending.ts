@@ -93,6 +93,8 @@ export const endings = {
   'media-unavailable': row(503, 'Service Unavailable', 47, 'refused', 'ours', true),
   'recording-unproved': row(503, 'Service Unavailable', 47, 'refused', 'ours', true),
   overloaded: row(503, 'Service Unavailable', 42, 'refused', 'ours', true),
+  shed: row(503, 'Service Unavailable', 42, 'refused', 'ours', true),
+  'trunk-over-rate': row(503, 'Service Unavailable', 42, 'refused', 'caller', true),
   'internal-error': row(500, 'Server Internal Error', 41, 'failed', 'ours'),
 } as const satisfies Record<string, EndingRow>;
 

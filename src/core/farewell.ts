@@ -72,6 +72,8 @@ export const farewells: Readonly<Record<EndingCode, Farewell>> = {
   'media-unavailable': both('over-technical'),
   'recording-unproved': both('over-technical'),
   overloaded: caller('refused-unavailable'),
+  shed: silent,
+  'trunk-over-rate': silent,
   'internal-error': both('over-technical'),
 };
 

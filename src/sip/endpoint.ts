@@ -14,11 +14,14 @@ import type { IncomingInvite } from './sip-dialog.js';
 import { SupervisorDialer, type SupervisorOptions } from './supervisor.js';
 import type { Told } from './trace.js';
 import { type FacilityTrunk, type Source, type Trunk, TrunkTable } from './trunk.js';
+import type { TrunkRates } from './trunk-rates.js';
 
 /** What the SIP side needs of the controller of calls. */
 export interface CallTaker {
   /** Why no call can be taken now, or null. */
   refusal(): Ending | null;
+  /** Why one more call of that trunk cannot be set up in time, or null. */
+  crowded(trunk: string): Ending | null;
   take(caller: CallerLeg): void;
   reject(rejection: {
     readonly trunk: string | null;
@@ -43,6 +46,8 @@ export interface EndpointOptions {
   readonly timing?: Partial<Timing>;
   /** Which supervisors' phones may be rung; none where it is not given. */
   readonly supervisors?: SupervisorOptions;
+  /** Calls a second of each trunk, where the agent does not see to it. */
+  readonly rates?: TrunkRates;
 }
 
 /** Everything SIP: admits INVITEs by trunk, reads them into legs, and gives the controller its dialer and bridge. */
@@ -144,7 +149,10 @@ export class SipEndpoint {
       turnAway({ code: 'trunk-unknown', detail: trunk === null ? 'address' : 'carrier' });
       return;
     }
-    const refusal = taker === null ? ({ code: 'shutdown' } as const) : taker.refusal();
+    const refusal =
+      taker === null
+        ? ({ code: 'shutdown' } as const)
+        : (taker.refusal() ?? this.#options.rates?.refusal(trunk.name) ?? taker.crowded(trunk.name));
     if (refusal !== null || taker === null) {
       turnAway(refusal ?? { code: 'shutdown' });
       return;

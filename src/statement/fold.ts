@@ -23,6 +23,7 @@ const interpreted: ReadonlySet<string> = new Set([
   ...outageRowKinds,
   'decision',
   'cdr',
+  'shed',
   'armed',
   'claim',
   'answer',
@@ -150,6 +151,9 @@ export class NodeFold implements NodeReader {
           totals.decidedAgain.add(codeWord(body.verdict));
         }
         return;
+      case 'shed':
+        if (!row.abandoned) this.#shed(row);
+        return;
       case 'attestation':
         totals.attestation.add(`${configured(body.node) ?? 'unreadable'}`, codeWord(body.verdict));
         return;
@@ -166,6 +170,16 @@ export class NodeFold implements NodeReader {
       default:
         return;
     }
+  }
+
+  /** Attempts turned away at the door: nobody read of which facility they were. */
+  #shed({ body }: NodeRow): void {
+    const { calls } = this.#totals;
+    for (const kind of Array.isArray(body.calls) ? body.calls.slice(0, 64) : []) {
+      const { ending, count } = fieldsOf(kind);
+      calls.turnedAway.add(codeWord(ending), countOf(count));
+    }
+    calls.uncounted += countOf(body.more);
   }
 
   #taken({ at, node, seq, body }: NodeRow): void {

@@ -64,6 +64,8 @@ const endingTexts: Readonly<Record<EndingCode, string>> = {
   'media-unavailable': 'No media server could take the call.',
   'recording-unproved': 'The recording could not be proved to run, so the call was not connected.',
   overloaded: 'As many calls as one controller takes were under way.',
+  shed: 'More calls came at once than could be set up in time.',
+  'trunk-over-rate': 'The trunk sent more calls than agreed.',
   'internal-error': 'An error of the controller.',
 };
 

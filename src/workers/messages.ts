@@ -1,4 +1,4 @@
-import type { SipTimers } from '../agent/agent.js';
+import type { ShedCount, SipTimers } from '../agent/agent.js';
 import type { Config } from '../config/schema.js';
 import type { Among } from '../main.js';
 import type { SipListener } from '../sip-agent.js';
@@ -18,6 +18,8 @@ export type Order =
   | { readonly do: 'be-controller'; readonly config: Config; readonly among: Among }
   /** A key's report, as it came from that address (base64). */
   | { readonly do: 'take-key'; readonly from: string; readonly report: string }
+  /** What the agent turned away, for the controller that counts it. */
+  | { readonly do: 'take-shed'; readonly counts: readonly ShedCount[] }
   /** Are you there? */
   | { readonly do: 'answer' }
   /** The files of the certificate are new. */
@@ -30,6 +32,7 @@ export type Word =
   | { readonly is: 'agent'; readonly port: number; readonly sip: readonly SipListener[] }
   | { readonly is: 'controller'; readonly healthPort: number }
   | { readonly is: 'there' }
+  | { readonly is: 'shed'; readonly counts: readonly ShedCount[] }
   | { readonly is: 'failed'; readonly code: string; readonly message: string };
 
 const isSaid = (value: unknown, member: 'do' | 'is'): boolean =>

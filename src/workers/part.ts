@@ -1,3 +1,4 @@
+import type { ShedCount } from '../agent/agent.js';
 import { isOrder, type Order, type Word } from './messages.js';
 
 /**
@@ -9,6 +10,7 @@ import { isOrder, type Order, type Word } from './messages.js';
 /** What was begun, and can be told more. */
 interface Begun {
   readonly take: (report: Buffer, from: string) => void;
+  readonly takeShed: (counts: readonly ShedCount[]) => void;
   readonly reloadTls: () => void;
   readonly stop: (seconds: number) => Promise<void>;
   /** The parent is gone: nobody will start what fails, so what is up is ended in order. */
@@ -30,10 +32,11 @@ const agent = async ({
 }: Extract<Order, { do: 'be-agent' }>): Promise<Begun> => {
   // Each loads what it is and no more: while the agent starts again, parties wait to be told.
   const { startOwnAgent } = await import('../sip-agent.js');
-  const own = await startOwnAgent(config, app, timers, version);
+  const own = await startOwnAgent(config, app, timers, version, (counts) => say({ is: 'shed', counts }));
   say({ is: 'agent', port: own.at.port, sip: own.sip });
   return {
     take: () => undefined,
+    takeShed: () => undefined,
     reloadTls: () => void own.agent.reloadTls(),
     stop: () => own.stop(),
     orphaned: async () => {
@@ -52,6 +55,7 @@ const controller = async ({ config, among }: Extract<Order, { do: 'be-controller
   say({ is: 'controller', healthPort: sallyport.healthPort });
   return {
     take: (report, from) => sallyport.media.keyReport(report, from),
+    takeShed: (counts) => sallyport.takeShed(counts),
     reloadTls: () => undefined,
     stop: (seconds) => sallyport.stop(seconds * 1000),
     orphaned: () => sallyport.stop(0),
@@ -98,6 +102,9 @@ const take = (order: Order): void => {
       return;
     case 'take-key':
       whenBegun((one) => one.take(Buffer.from(order.report, 'base64'), order.from));
+      return;
+    case 'take-shed':
+      whenBegun((one) => one.takeShed(order.counts));
       return;
     case 'answer':
       say({ is: 'there' });

@@ -137,6 +137,9 @@ class Parent {
         return { do: 'be-agent', config: where, app: { port, secret }, timers, version };
       },
       tell,
+      // Whoever of them is up: it is counted and journalled once.
+      onShed: (counts) =>
+        this.#workers.find(({ part: one }) => one.ready)?.part.send({ do: 'take-shed', counts }),
       onReady: (word) => {
         if (word.is !== 'agent') return;
         this.#at = { ...this.#at, port: word.port };

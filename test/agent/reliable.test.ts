@@ -286,6 +286,7 @@ t.test('the library of applications, on both sides', async (t) => {
   });
   await endpoint.start({
     refusal: () => null,
+    crowded: () => null,
     take: (caller) => legs.push(caller as SipCallerLeg),
     reject: () => undefined,
     agentLost: () => undefined,

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { fromRoot } from '../../src/root.js';
 import { findProgram, StackError } from '../../src/stack/program.js';
 import { type Held, measureHeld } from './held.js';
+import { measureOverload } from './overload.js';
 import { measureParts, type PartFigure } from './parts.js';
 import { openFiles } from './processes.js';
 import { reportPage } from './report.js';
@@ -307,7 +308,8 @@ const usage = `npm run bench -- [--quick] [--parts] [--json FILE] [--out FILE] [
   --against DIR  the controller of the build in DIR beside it: what a change is worth, in one run
   --only NAMES   these subjects alone, such as full,before
   --bursts N     so many bursts of 1,000 calls on cold processes; default 3 in the whole run, else none
-  --node-flags   flags of Node for this build's controller, in one argument`;
+  --node-flags   flags of Node for this build's controller, in one argument
+  --overload [light|rtpengine]   instead: the clean rate, twice and ten times of it; a table, no page`;
 
 const readArguments = () =>
   parseArgs({
@@ -323,9 +325,11 @@ const readArguments = () =>
       'node-flags': { type: 'string' },
       only: { type: 'string' },
       bursts: { type: 'string' },
+      overload: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
-  }).values;
+    allowPositionals: true,
+  });
 
 const planFor = (quick: boolean, rate: string | undefined): Plan => {
   if (rate === undefined) return quick ? quickPlan : wholePlan;
@@ -348,12 +352,20 @@ const checkPrerequisites = (): void => {
 };
 
 const main = async (): Promise<void> => {
-  const args = readArguments();
+  const { values: args, positionals } = readArguments();
   if (args.help) {
     process.stdout.write(`${usage}\n`);
     return;
   }
   checkPrerequisites();
+  if (args.overload) {
+    await measureOverload({
+      json: args.json ?? null,
+      profileDir: args.profile ?? null,
+      media: positionals[0] ?? null,
+    });
+    return;
+  }
   const plan = planFor(args.quick, args.rate);
   const stackOptions: StackOptions = {
     profileDir: args.profile ?? null,

@@ -62,7 +62,7 @@ const portCounts = [4096, 2048, 1024];
 const callersListed = 1000;
 
 /** The lists of a small state: a thousand callers with five numbers each, two hundred privileged numbers. */
-const lists = (config: Config) => {
+export const lists = (config: Config) => {
   const national = (n: number): string => `+1646555${String(n % 10_000).padStart(4, '0')}`;
   const allow: Record<string, string[]> = { '*': [monitoredNumber] };
   for (const [i, id] of callerIds().slice(0, callersListed).entries())
@@ -72,7 +72,7 @@ const lists = (config: Config) => {
   return listSet({ allow, privileged }, config);
 };
 
-const configFor = (caller: Address, called: Address): Config => {
+export const configFor = (caller: Address, called: Address): Config => {
   const file = fromRoot('config', 'sallyport.yaml');
   const example = parseConfig(readFileSync(file, 'utf8'), file);
   return {
@@ -102,7 +102,11 @@ const configFor = (caller: Address, called: Address): Config => {
   };
 };
 
-const startSite = async (config: Config, dir: string, counts: readonly number[]): Promise<LocalSite> => {
+export const startSite = async (
+  config: Config,
+  dir: string,
+  counts: readonly number[] = portCounts,
+): Promise<LocalSite> => {
   for (const portCount of counts.slice(0, -1)) {
     const site = await startLocal({ config, dir, portCount }).catch((error: unknown) => {
       if (error instanceof Error && 'code' in error && error.code === 'no-free-ports') return null;

@@ -12,6 +12,7 @@ const full = `
 controller:
   name: North-1
   maxCalls: 200
+  maxSetUps: 100
   ledger: /run/sallyport/ledger
   drainSeconds: 5
   workers: 1
@@ -101,6 +102,9 @@ trunks:
       unitHeader: X-Unit
       phoneHeader: X-Phone
       onePhone: false
+      rate:
+        perSecond: 20
+        burst: 60
       dialPlan: default
       carriers:
         - west

@@ -150,6 +150,7 @@ export class House {
   async start(): Promise<void> {
     await this.endpoint.start({
       refusal: () => null,
+      crowded: () => null,
       take: (caller: CallerLeg) => this.legs.push(caller as SipCallerLeg),
       reject: () => undefined,
       agentLost: () => undefined,

@@ -322,9 +322,18 @@ t.test(
     await one.row('cdr', cdr(north));
     await two.row('cdr', cdr(south, 'private', { facility: 'south' }));
     await two.row('cdr', { callId: null, verdict: 'undecided', ending: 'trunk-unknown', uncounted: 2 });
+    await two.row('shed', {
+      since: 'x',
+      calls: [
+        { trunk: 'north-phones', ending: 'shed', detail: 'load', count: 40 },
+        { trunk: null, ending: 'trunk-unknown', detail: null, count: 7 },
+      ],
+      more: 3,
+    });
     await one.close();
     await two.close();
     const both = await statementOf([two.dir, one.dir]);
+    t.same(both.calls.turnedAway, { counted: { 'trunk-unknown': 8, shed: 40 }, beyondTheBound: 5 });
     t.match(both.orders.lockdowns.rows, [
       { place: 'south', by: 'rivera', endedBy: 'okafor', to: may(5, 14) },
     ]);

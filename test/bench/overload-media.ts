@@ -1,0 +1,16 @@
+/** A media node that answers and does nothing, in a process of its own: for measuring what is ours alone. */
+import { openFakeNode } from '../media/fake-node.js';
+import { serve } from './ask.js';
+
+let node: Awaited<ReturnType<typeof openFakeNode>> | null = null;
+
+serve({
+  open: async () => {
+    node = await openFakeNode();
+    const { ng, cli, commands } = node;
+    // It remembers every command it was given; over thousands of calls that would be its main work.
+    setInterval(() => commands.splice(0), 100).unref();
+    return { ng, cli };
+  },
+  stop: () => node?.close(),
+});
