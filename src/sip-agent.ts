@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import {
   type Agent,
   type Credential,
@@ -7,9 +8,10 @@ import {
   type SipTimers,
   startAgent,
   type TlsOptions,
+  type TransportName,
 } from './agent/agent.js';
 import type { Config } from './config/schema.js';
-import { sipPort } from './options.js';
+import { carrierPort, sipPort } from './options.js';
 
 /** Where the embedded agent listens. */
 export interface SipListener {
@@ -44,25 +46,30 @@ export const startAgentIfEmbedded = async (
     ...(tls === undefined ? {} : { tls }),
     peers: peersOf(config),
     realm: config.sip.realm,
-    credentials: config.trunks.carriers.flatMap(({ address, port, transport, credentials }): Credential[] =>
-      credentials === undefined
+    credentials: config.trunks.carriers.flatMap((trunk): Credential[] => {
+      const { address, transport, credentials } = trunk;
+      return credentials === undefined
         ? []
         : [
             {
-              transport,
+              transport: transport === 'auto' ? undefined : transport,
               host: address,
-              port: port ?? sipPort(transport),
+              port: carrierPort(trunk) ?? undefined,
               realm: credentials.realm,
               username: credentials.username,
               password: secretIn(credentials.passwordFile),
             },
-          ],
-    ),
+          ];
+    }),
     // What a trunk may require of them its own configuration says, and who reads its INVITEs looks at.
     supported: ['timer', '100rel'],
     userAgent: `Sallyport/${version}`,
     // Beyond what the controller takes, an INVITE is turned away before it costs anything.
     limits: { setups: config.controller.maxCalls },
+    dns: {
+      resolvers: config.sip.dns.resolvers.map(({ address, port }) => ({ host: address, port })),
+      staleMs: config.sip.dns.staleSeconds * 1000,
+    },
     timers,
   });
   const reload = (): void => void agent.reloadTls();
@@ -90,7 +97,7 @@ const tlsOf = (config: Config): TlsOptions | undefined => {
     servers: config.trunks.carriers.flatMap((trunk) =>
       trunk.tls === undefined
         ? []
-        : [{ host: trunk.address, port: trunk.port ?? sipPort(trunk.transport), name: trunk.tls.name }],
+        : [{ host: trunk.address, port: carrierPort(trunk) ?? undefined, name: trunk.tls.name }],
     ),
   };
 };
@@ -104,10 +111,17 @@ const peersOf = (config: Config): PeerRule[] => [
     const { username, passwordFile } = digest;
     return { ...rule, digest: { username, password: secretIn(passwordFile) } };
   }),
-  ...config.trunks.carriers.map(({ name, address, transport, tls }): PeerRule => {
-    const rule = { name, addresses: [address], transports: [transport] };
-    if (transport !== 'tls') return rule;
-    return { ...rule, certificate: { fingerprints: [], names: [tls?.name ?? address] } };
+  ...config.trunks.carriers.flatMap(({ name, address, addresses, transport, tls }): PeerRule[] => {
+    const known = isIP(address) === 0 ? (addresses ?? []) : [address];
+    const certificate = { fingerprints: [], names: [tls?.name ?? address] };
+    // A rule without addresses is of everybody: of a name, only what is proved or configured says who it is.
+    const rules: PeerRule[] = [];
+    if (transport === 'tls' || transport === 'auto') {
+      rules.push({ name, addresses: known, transports: ['tls'], certificate });
+    }
+    const clear: TransportName[] = transport === 'auto' ? ['udp', 'tcp'] : [transport];
+    if (transport !== 'tls' && known.length > 0) rules.push({ name, addresses: known, transports: clear });
+    return rules;
   }),
 ];
 

@@ -192,6 +192,11 @@ export class ClientTransaction {
     this.terminate();
   }
 
+  /** Repeats the request no more; whatever still comes of it is taken all the same. */
+  quiet(): void {
+    this.#retransmit = this.#deps.timers.stop(this.#retransmit);
+  }
+
   terminate(): void {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';

@@ -22,7 +22,9 @@ export type DropReason =
   | 'app-auth'
   | 'app-framing'
   | 'app-backpressure'
-  | 'send-failed';
+  | 'send-failed'
+  | 'dns-limit'
+  | 'dns-stale';
 
 /** Why a request was answered by the agent itself instead of by an application. */
 export type RefusalReason =
@@ -67,6 +69,8 @@ const dropReasons: readonly DropReason[] = [
   'app-framing',
   'app-backpressure',
   'send-failed',
+  'dns-limit',
+  'dns-stale',
 ];
 
 const refusalReasons: readonly RefusalReason[] = [
@@ -116,6 +120,10 @@ export type AgentEvent =
     }
   /** Certificate and key were read again; `code` says why they are of no use. */
   | { readonly kind: 'tls-reloaded'; readonly ok: boolean; readonly code: string }
+  /** No resolver answers any more, or one does again. */
+  | { readonly kind: 'dns'; readonly state: 'dead' | 'alive' }
+  /** A request went on to the next server of its name. */
+  | { readonly kind: 'failover'; readonly why: 'timeout' | 'transport' | 'silent' | 'refused' }
   | { readonly kind: 'invite-expired'; readonly role: 'uac' | 'uas' }
   | {
       readonly kind: 'overload';

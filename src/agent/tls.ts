@@ -27,7 +27,12 @@ export interface TlsOptions {
   /** Close connections of clients that show no certificate of a peer (`peers`). */
   readonly requireClientCertificate: boolean;
   /** Servers whose certificate is of another name than the one they are asked for by. */
-  readonly servers?: readonly { readonly host: string; readonly port: number; readonly name: string }[];
+  readonly servers?: readonly {
+    readonly host: string;
+    /** Undefined: any, as the domain of the host says it. */
+    readonly port: number | undefined;
+    readonly name: string;
+  }[];
 }
 
 /**
@@ -209,7 +214,7 @@ export class Tls {
 
   #nameOf(host: string, port: number): string {
     const servers = this.#context.options.servers ?? [];
-    return servers.find((one) => one.host === host && one.port === port)?.name ?? host;
+    return servers.find((one) => one.host === host && (one.port ?? port) === port)?.name ?? host;
   }
 
   stop(): void {

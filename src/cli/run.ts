@@ -97,8 +97,8 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
     await site.beat();
     const carrier = config.trunks.carriers[0];
     if (carrier === undefined) throw new CommandError('no-carrier', 'the configuration has no carrier trunk');
-    if (carrier.transport === 'tls')
-      throw new CommandError('no-carrier', 'the called party of --local speaks no TLS');
+    if (carrier.transport === 'tls' || carrier.transport === 'auto')
+      throw new CommandError('no-carrier', 'the called party of --local speaks UDP and TCP alone');
     const called = await createPhone({
       name: 'called-party',
       transport: carrier.transport,
