@@ -25,6 +25,7 @@ import type { SpoolRecorder } from './recording/recorder-options.js';
 import { fromRoot } from './root.js';
 import { observed, startRow } from './rows.js';
 import { SipEndpoint } from './sip/endpoint.js';
+import { newProbeUser } from './sip/self-probe.js';
 import { remoteAgent, type SipListener, startAgentIfEmbedded } from './sip-agent.js';
 import { steadyClock } from './steady-clock.js';
 import { Supervision } from './supervision.js';
@@ -50,8 +51,11 @@ export interface Sallyport {
   readonly checks: () => readonly Check[];
   /** What test calls have shown; empty where the configuration has none. */
   readonly canaries: () => readonly CanaryView[];
-  /** Drains, ends what is left, and closes every part. */
-  stop(drainMs?: number): Promise<void>;
+  /**
+   * Drains, ends what is left, and closes every part; asked again, it drains no longer than that. Resolves with how many
+   * calls did not end.
+   */
+  stop(drainMs?: number): Promise<{ readonly left: number }>;
 }
 
 export const systemClock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
@@ -124,7 +128,7 @@ const start = async (
   const heardBy = canaries === null ? null : identity.recipient;
   const { recorder, media } = await openMedia(config, clock, emit, rows, closers, heardBy);
 
-  const agent = await startAgentIfEmbedded(config, sipTimers, version);
+  const agent = await startAgentIfEmbedded(config, sipTimers, version, emit);
   if (agent !== null) closers.push(() => agent.stop());
   const endpoint = new SipEndpoint({
     agent: agent?.at ?? remoteAgent(config),
@@ -133,6 +137,7 @@ const start = async (
     emit,
     newCallId,
     supervisors: { allowed: config.control.supervisors, trunk: null },
+    probe: agent?.probe ?? { at: null, user: newProbeUser() },
   });
   closers.push(() => endpoint.stop());
   const steady = steadyClock(clock, () => emit({ event: 'fault', where: 'clock', code: 'clock-jumped' }));
@@ -223,15 +228,33 @@ const start = async (
     agentStats: () => agent?.agent.stats() ?? null,
     checks,
     canaries: () => canaries?.view() ?? [],
-    stop: async (drainMs) => {
-      await canaries?.stop();
-      await taker.stop(drainMs ?? config.controller.drainSeconds * 1000);
-      // The parts go in the order they came, but the journal: its last row says that all else is closed.
-      const [closeJournal, ...rest] = closers.splice(0);
-      for (const close of rest.reverse()) await close();
-      await rows.append('controller-stopped', {}).catch(() => undefined);
-      await closeJournal?.();
-    },
+    stop: once(
+      (drainMs) => taker.stop(drainMs),
+      async (drainMs) => {
+        const idle = canaries?.stop();
+        const left = await taker.stop(drainMs ?? config.controller.drainSeconds * 1000);
+        await idle;
+        // The parts go in the order they came, but the journal: its last row says that all else is closed.
+        const [closeJournal, ...rest] = closers.splice(0);
+        for (const close of rest.reverse()) await close();
+        await rows.append('controller-stopped', {}).catch(() => undefined);
+        await closeJournal?.();
+        return { left };
+      },
+    ),
+  };
+};
+
+/** Stops once; whoever asks again shortens the drain and waits for the same end. */
+const once = (
+  shorten: (drainMs: number) => unknown,
+  stop: (drainMs: number | undefined) => Promise<{ readonly left: number }>,
+): ((drainMs?: number) => Promise<{ readonly left: number }>) => {
+  let stopping: Promise<{ readonly left: number }> | null = null;
+  return (drainMs) => {
+    if (stopping === null) stopping = stop(drainMs);
+    else if (drainMs !== undefined) void shorten(drainMs);
+    return stopping;
   };
 };
 
@@ -272,6 +295,11 @@ const checksOf = ({ endpoint, lists, media, journal, controller }: Parts): reado
       why: ready.recorded ? 'a node is attested' : 'no node is usable',
     },
     { name: 'journal', ok: journalHealth.ok, why: journalHealth.reason },
+    {
+      name: 'accepting',
+      ok: !controller.draining,
+      why: controller.draining ? `draining: ${controller.size} calls left` : 'calls are taken',
+    },
     { name: 'recovery', ok: controller.held === null, why: controller.held ?? 'nothing is left to end' },
   ];
 };

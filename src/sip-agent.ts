@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import {
   type Agent,
+  type AgentEvent,
   type Credential,
   type PeerRule,
   type SipTimers,
@@ -10,8 +11,10 @@ import {
   type TlsOptions,
   type TransportName,
 } from './agent/agent.js';
+import type { Emit } from './call/ports.js';
 import type { Config } from './config/schema.js';
 import { carrierPort, sipPort } from './options.js';
+import { newProbeUser, type ProbeOptions } from './sip/self-probe.js';
 
 /** Where the embedded agent listens. */
 export interface SipListener {
@@ -24,6 +27,7 @@ export interface EmbeddedAgent {
   readonly agent: Agent;
   readonly at: { readonly host: string; readonly port: number; readonly secret: string };
   readonly sip: readonly SipListener[];
+  readonly probe: ProbeOptions;
   stop(): Promise<void>;
 }
 
@@ -32,10 +36,12 @@ export const startAgentIfEmbedded = async (
   config: Config,
   timers: Partial<SipTimers>,
   version: string,
+  emit: Emit = () => undefined,
 ): Promise<EmbeddedAgent | null> => {
   if (config.sip.agent !== 'embedded') return null;
   const secret = randomBytes(24).toString('base64url');
   const tls = tlsOf(config);
+  const user = newProbeUser();
   const agent = await startAgent({
     app: { host: '127.0.0.1', port: 0, secret },
     sip: config.sip.listen.map(({ transport, address, port }) => ({
@@ -46,6 +52,7 @@ export const startAgentIfEmbedded = async (
     ...(tls === undefined ? {} : { tls }),
     peers: peersOf(config),
     realm: config.sip.realm,
+    probeUser: user,
     credentials: config.trunks.carriers.flatMap((trunk): Credential[] => {
       const { address, transport, credentials } = trunk;
       return credentials === undefined
@@ -71,6 +78,7 @@ export const startAgentIfEmbedded = async (
       staleMs: config.sip.dns.staleSeconds * 1000,
     },
     timers,
+    log: (event) => told(event, emit),
   });
   const reload = (): void => void agent.reloadTls();
   if (tls !== undefined) process.on('SIGHUP', reload);
@@ -78,6 +86,8 @@ export const startAgentIfEmbedded = async (
     agent,
     at: { host: '127.0.0.1', port: agent.appPort, secret },
     sip: agent.sip,
+    // Without an address of UDP there is nothing to probe: TCP and TLS tell by themselves that nobody is there.
+    probe: { at: agent.sip.find((one) => one.transport === 'udp') ?? null, user },
     stop: () => {
       process.removeListener('SIGHUP', reload);
       return agent.stop();
@@ -85,14 +95,37 @@ export const startAgentIfEmbedded = async (
   };
 };
 
+/** What of the agent's own life concerns those who run it. */
+const told = (event: AgentEvent, emit: Emit): void => {
+  switch (event.kind) {
+    case 'guessing': {
+      // The address alone: a name that was tried is nobody's until it is proved.
+      const detail = event.peer === '' ? event.address : `${event.peer} ${event.address}`.trim();
+      emit({ event: 'alarm', alarm: 'passwords-guessed', callId: null, detail });
+      return;
+    }
+    case 'dns':
+      if (event.state === 'dead') emit({ event: 'fault', where: 'sip-agent', code: 'dns-dead' });
+      return;
+    case 'tls-reloaded':
+      if (!event.ok) emit({ event: 'fault', where: 'sip-agent', code: 'tls-not-reloaded' });
+      return;
+    case 'internal-error':
+      emit({ event: 'fault', where: 'sip-agent', code: `internal-error-${event.where}` });
+      return;
+    default:
+  }
+};
+
 const tlsOf = (config: Config): TlsOptions | undefined => {
   const { tls } = config.sip;
   if (tls === undefined) return undefined;
-  const { certFile, keyFile, caFile, requireClientCertificate } = tls;
+  const { certFile, keyFile, caFile, crlFile, requireClientCertificate } = tls;
   return {
     certFile,
     keyFile,
     ...(caFile === undefined ? {} : { caFile }),
+    ...(crlFile === undefined ? {} : { crlFile }),
     requireClientCertificate,
     servers: config.trunks.carriers.flatMap((trunk) =>
       trunk.tls === undefined

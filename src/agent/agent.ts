@@ -44,6 +44,8 @@ export interface AgentOptions {
   readonly tls?: TlsOptions;
   /** Peers known by what they prove. The application gets their name with their new requests. */
   readonly peers?: readonly PeerRule[];
+  /** OPTIONS to this user part are the application's own: they are asked for no password. */
+  readonly probeUser?: string;
   /** The realm peers are asked for passwords in. */
   readonly realm?: string;
   /** What challenges of peers we call are answered with. */
@@ -204,8 +206,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     clientDeps,
     givenUp: (head, listener) => new OrphanInvite(context, dialogRequests, head, listener),
     userAgent: options.userAgent,
+    probeUser: options.probeUser,
     peers: new Peers(options.peers ?? []),
-    challenger: new Challenger(options.peers ?? [], options.realm ?? 'sallyport', timers.clock),
+    challenger: new Challenger(
+      options.peers ?? [],
+      options.realm ?? 'sallyport',
+      timers.clock,
+      limits.wrongPasswords,
+      (address, peer = '') => telemetry.log({ kind: 'guessing', address, peer }),
+    ),
     credentials: new Credentials(options.credentials ?? []),
     supported: new Set((options.supported ?? []).map((tag) => tag.toLowerCase())),
   };

@@ -42,6 +42,7 @@ export interface Context {
   /** Takes care of an INVITE that was given up without a final response: whoever still answers it is hung up on. */
   readonly givenUp: (head: RequestHead, listener: Listener) => ClientUser;
   readonly userAgent: string | undefined;
+  readonly probeUser: string | undefined;
   readonly peers: Peers;
   /** Who new requests are from, where they have to prove it. */
   readonly challenger: Challenger;

@@ -160,7 +160,13 @@ export class Inbound {
       this.#refusals.refuse(message, flow, refusal);
       return;
     }
-    const admitted = this.#context.challenger.admit(message, flow);
+    const admitted = this.#isProbe(message)
+      ? { identity: undefined }
+      : this.#context.challenger.admit(message, flow);
+    if ('dropped' in admitted) {
+      this.#context.telemetry.drop('guessing');
+      return;
+    }
     if ('refusal' in admitted) {
       this.#refusals.refuse(message, flow, admitted.refusal);
       return;
@@ -181,6 +187,12 @@ export class Inbound {
     request.transaction.mergeKey = mergeKey;
     merged.set(mergeKey, request.transaction);
     this.#hand(request, message, receivedOn(flow.listener, admitted.identity));
+  }
+
+  /** The application's own OPTIONS, by a user part nobody else knows. */
+  #isProbe({ method, uri }: SipMessage): boolean {
+    const { probeUser } = this.#context;
+    return probeUser !== undefined && method === 'OPTIONS' && uri.startsWith(`sip:${probeUser}@`);
   }
 
   #inside(message: SipMessage, parts: Parts, flow: Flow, key: string, toTag: string): void {

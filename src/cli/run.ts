@@ -8,6 +8,7 @@ import { planOf } from '../options.js';
 import type { IncomingCall } from '../phones/incoming-call.js';
 import { createPhone, type Phone } from '../phones/sip-phone.js';
 import { fromRoot } from '../root.js';
+import { guardAgainstStalls } from '../stall-guard.js';
 import { CommandError, type Terminal } from './output.js';
 import { retentionText } from './retention.js';
 
@@ -17,16 +18,24 @@ const untilStopped = (): Promise<void> =>
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
 
+/** An event loop that has not turned for so long does not come back. */
+const stallMs = 15_000;
+
 /** `run`: the controller in the foreground, on servers that run elsewhere. */
 export const run = async (config: Config, terminal: Terminal): Promise<void> => {
   const sallyport = await startSallyport(config);
+  const guard = guardAgainstStalls(stallMs);
   terminal.err(listening(sallyport, config));
   await untilStopped();
   terminal.err(
     `stopping: up to ${config.controller.drainSeconds} s for calls in progress (signal again to end them now)`,
   );
-  const again = untilStopped();
-  await Promise.race([sallyport.stop(), again.then(() => sallyport.stop(0))]);
+  const stopped = sallyport.stop();
+  // The second signal ends what is up at once; what a third one does is the system's matter.
+  void untilStopped().then(() => sallyport.stop(0));
+  const { left } = await stopped;
+  guard.stop();
+  if (left > 0) throw new CommandError('calls-left', `${left} call(s) could not be ended`, 1);
 };
 
 const listening = (sallyport: Awaited<ReturnType<typeof startSallyport>>, config: Config): string =>

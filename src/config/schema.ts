@@ -122,6 +122,11 @@ const sip = z
           .describe(
             'PEM file: the authorities that vouch for trunks. Without it, for carriers, those that come with Node.',
           ),
+        crlFile: path
+          .optional()
+          .describe(
+            'PEM file: the revocation lists of those authorities, one of each and none past its date, or nobody is believed. Read again like `certFile`.',
+          ),
         requireClientCertificate: z
           .boolean()
           .default(true)

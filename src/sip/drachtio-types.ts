@@ -72,6 +72,17 @@ export interface SrfClient {
   ): void;
 }
 
+/** The library's own side of the wire, which it has no other way to. */
+interface SrfWire {
+  readonly mapServer: Map<SrfSocket, { readonly pendingPingRequests: Set<string> }>;
+  readonly wp?: { closing?: boolean; send(socket: SrfSocket, text: string): string };
+}
+
+interface SrfSocket {
+  readonly destroyed: boolean;
+  destroy(): void;
+}
+
 export interface SrfInstance {
   connect(options: {
     host: string;
@@ -82,7 +93,10 @@ export interface SrfInstance {
     reconnect?: { retryMaxDelay: number };
   }): void;
   disconnect(): void;
-  on(event: 'connect', listener: (error: unknown, hostport: string) => void): void;
+  on(
+    event: 'connect',
+    listener: (error: unknown, hostport: string, version?: string, local?: string) => void,
+  ): void;
   on(event: 'error', listener: (error: unknown) => void): void;
   on(event: 'close' | 'reconnecting', listener: () => void): void;
   use(method: string, handler: (request: SrfRequest, response: SrfResponse) => void): void;
@@ -108,5 +122,5 @@ export interface SrfInstance {
     options: { method: string; headers?: Record<string, string>; proxy?: string },
     done: (error: unknown, request: SrfRequest) => void,
   ): void;
-  readonly _app: { readonly client: SrfClient };
+  readonly _app: { readonly client: SrfClient & SrfWire };
 }
