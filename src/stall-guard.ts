@@ -18,6 +18,8 @@ export const guardAgainstStalls = (ms: number): StallGuard => {
   const beats = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(watcher, {
     eval: true,
+    // What the process was started with, such as the kind of its modules, is not for this text.
+    execArgv: [],
     workerData: { beats, beatMs, most: Math.max(2, Math.ceil(ms / beatMs)), pid: process.pid },
   });
   worker.unref();

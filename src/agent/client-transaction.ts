@@ -82,7 +82,7 @@ export class ClientTransaction {
     const { sip, timers } = this.#deps;
     this.#deadline = timers.start(64 * sip.t1, () => this.fail('timeout')); // Timers B and F
     if (!this.#reliable) this.#retransmitAfter(sip.t1); // Timers A and E
-    this.#deps.send(request, flow, () => this.fail('transport'));
+    this.#deps.send(request, flow, () => this.#unsent());
   }
 
   /**
@@ -108,7 +108,7 @@ export class ClientTransaction {
           if (this.unanswered) this.fail('transport');
         });
       }
-      this.#deps.send(this.#request, this.#flow, () => this.fail('transport'));
+      this.#deps.send(this.#request, this.#flow, () => this.#unsent());
       // INVITE doubles without bound (Timer A); others double up to T2, and use T2 once a provisional came (Timer E).
       const next = this.invite ? 2 * ms : Math.min(2 * ms, sip.t2);
       this.#retransmitAfter(this.#state === 'proceeding' ? sip.t2 : next);
@@ -182,6 +182,11 @@ export class ClientTransaction {
     this.#deadline = this.#deps.timers.stop(this.#deadline);
     if (ms === 0) this.terminate();
     else this.#deadline = this.#deps.timers.start(ms, () => this.terminate());
+  }
+
+  /** An error that is heard of after a 1xx says nothing of an INVITE any more: it has arrived (figure 5). */
+  #unsent(): void {
+    if (!this.invite || this.#state === 'calling') this.fail('transport');
   }
 
   /** Ends the transaction and tells its user, unless a final response has come. */

@@ -213,9 +213,10 @@ t.test('an agent whose process is stopped is found, and served by again when it 
 t.test('a process whose event loop is stuck ends itself', async (t) => {
   const script = `
     const { guardAgainstStalls } = await import(${JSON.stringify(new URL('../../src/stall-guard.js', import.meta.url).href)});
+    const alive = setInterval(() => undefined, 1000);
     const guard = guardAgainstStalls(1000);
     await guard.watching;
-    if (process.argv[1] === 'well') setTimeout(() => guard.stop(), 2500);
+    if (process.argv[1] === 'well') setTimeout(() => { guard.stop(); clearInterval(alive); }, 2500);
     else for (;;);`;
   const ended = (how: string): Promise<{ signal: NodeJS.Signals | null; text: string }> =>
     new Promise((resolve) => {
