@@ -4,6 +4,7 @@ import { Answers } from './answers.js';
 import type { AppConnection, AppMessage } from './app-connection.js';
 import { appLost } from './app-loss.js';
 import { AppServer } from './app-server.js';
+import { CallRecords } from './cdr.js';
 import { Challenger } from './challenge.js';
 import type { ClientTransactionDeps } from './client-transaction.js';
 import { type Clock, systemClock, Timers } from './clock.js';
@@ -141,7 +142,7 @@ function dnsOptions(given: AgentOptions['dns']): DnsOptions {
  * client mode. Rejects if an address cannot be bound, with everything closed again.
  *
  * Not done, and answered NOK where an application asks for it: `proxy`, outbound mode, sending reliable provisional
- * responses (receiving them works), session timers. Routes for `cdr:*` are taken, no events are sent.
+ * responses (receiving them works), session timers.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   checkOptions(options);
@@ -197,6 +198,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     locator: new Locator(dns, limits, timers, () => transports.listeners),
     apps,
     dialogs: new Dialogs(timers),
+    records: new CallRecords(apps, timers),
     serverTransactions: new Map(),
     clientTransactions: new Map(),
     merged: new Map(),

@@ -1,5 +1,6 @@
 import type { AppConnection } from './app-connection.js';
 import type { AppServer } from './app-server.js';
+import type { CallRecords } from './cdr.js';
 import type { Challenger } from './challenge.js';
 import type { ClientTransaction, ClientTransactionDeps, ClientUser } from './client-transaction.js';
 import type { Timers } from './clock.js';
@@ -28,6 +29,7 @@ export interface Context {
   readonly locator: Locator;
   readonly apps: AppServer;
   readonly dialogs: Dialogs;
+  readonly records: CallRecords;
   readonly serverTransactions: Map<string, ServerTransaction>;
   readonly clientTransactions: Map<string, ClientTransaction>;
   /** Requests outside dialogs by From tag, Call-ID, CSeq: finds those that came twice by different ways (RFC 3261 8.2.2.2). */

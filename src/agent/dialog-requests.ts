@@ -145,6 +145,7 @@ export class DialogRequests {
     const { owner } = dialog;
     const text = this.bye(dialog, `Reason: SIP;cause=200;text="${reason}"\r\n`);
     this.#context.telemetry.log({ kind: 'dialog-ended-by-agent', cause });
+    this.#context.records.released(dialog, 'application', 'system-initiated-termination', () => text);
     if (owner !== undefined) {
       sendEvent(this.#context, owner, 'application', undefined, 'unsolicited', dialog.id, text);
     }

@@ -182,7 +182,10 @@ export class Inbound {
       return;
     }
     const request = this.#open(message, parts, flow, key, app, undefined);
-    if (message.method === 'INVITE') this.#context.setups.add(request);
+    if (message.method === 'INVITE') {
+      this.#context.setups.add(request);
+      this.#context.records.attempt('network', () => appText(message));
+    }
     const mergeKey = mergeKeyOf(parts, message.method);
     request.transaction.mergeKey = mergeKey;
     merged.set(mergeKey, request.transaction);
@@ -219,6 +222,9 @@ export class Inbound {
       // It acknowledges all the same; but media is agreed by INVITE alone, where the application looks at it.
       this.#refusals.refuse(message, flow, { status: 488, why: 'media' });
       return;
+    }
+    if (method === 'BYE') {
+      this.#context.records.released(dialog, 'network', 'normal-release', () => appText(message));
     }
     const app = dialog.owner;
     if (app === undefined) {

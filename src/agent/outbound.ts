@@ -177,6 +177,7 @@ export class Outbound {
         dialog: undefined,
       });
       const launch = prepare(this.#context, plan.listener, plan.hop, fields, invite);
+      this.#context.records.attempt('application', () => launch.text);
       this.#sent(app, id, txnId, launch.peer, launch.text);
       invite.start(launch);
       return;
@@ -291,6 +292,9 @@ export class Outbound {
     const request = new OutgoingRequest(this.#context, app, txnId, method, dialog.listener, dialog);
     const launch = this.#dialogRequests.prepare(dialog, method, extra, message.body, request);
     if (launch === undefined) return;
+    if (method === 'BYE') {
+      this.#context.records.released(dialog, 'application', 'normal-release', () => launch.text);
+    }
     this.#sent(app, id, txnId, launch.peer, launch.text);
     request.start(launch);
   }
