@@ -26,7 +26,14 @@ import type { SpoolRecorder } from './recording/recorder-options.js';
 import { fromRoot } from './root.js';
 import { observed, startRow } from './rows.js';
 import { SipEndpoint } from './sip/endpoint.js';
-import { type AgentAt, remoteAgent, type SipListener, startAgentIfEmbedded } from './sip-agent.js';
+import { newProbeUser } from './sip/self-probe.js';
+import {
+  type AgentAt,
+  type AgentSaid,
+  remoteAgent,
+  type SipListener,
+  startAgentIfEmbedded,
+} from './sip-agent.js';
 import { steadyClock } from './steady-clock.js';
 import { Supervision } from './supervision.js';
 import { type Seen, watchUsable } from './usable.js';
@@ -48,13 +55,16 @@ export interface Sallyport {
   readonly healthPort: number;
   /** Gauges and counters of the embedded agent; null with a drachtio-server. */
   readonly agentStats: () => AgentStats | null;
-  /** Counts what an agent in a process of its own turned away at its door. */
-  readonly takeShed: (counts: readonly ShedCount[]) => void;
+  /** Counts and journals what an agent in a process of its own tells. */
+  readonly hear: (said: AgentSaid) => void;
   readonly checks: () => readonly Check[];
   /** What test calls have shown; empty where the configuration has none. */
   readonly canaries: () => readonly CanaryView[];
-  /** Drains, ends what is left, and closes every part. */
-  stop(drainMs?: number): Promise<void>;
+  /**
+   * Drains, ends what is left, and closes every part; asked again, it drains no longer than that. Resolves with how many
+   * calls did not end.
+   */
+  stop(drainMs?: number): Promise<{ readonly left: number }>;
 }
 
 /** What a controller must know that shares its agent, its host and its configuration with others (docs/scaling.md). */
@@ -149,11 +159,11 @@ const start = async (
   const { recorder, media } = await openMedia(config, clock, emit, rows, closers, heardBy, among !== null);
   nodes = media;
 
-  const shedByAgent = (counts: readonly ShedCount[]): void => {
-    for (const shed of counts) controller?.shed(shedAtTheDoor(shed));
+  const heardOfAgent = (said: AgentSaid): void => {
+    if ('event' in said) emit(said.event);
+    else for (const shed of said.shed) controller?.shed(shedAtTheDoor(shed));
   };
-  const agent =
-    among === null ? await startAgentIfEmbedded(config, sipTimers, version, shedByAgent) : null;
+  const agent = among === null ? await startAgentIfEmbedded(config, sipTimers, version, heardOfAgent) : null;
   if (agent !== null) closers.push(() => agent.stop());
   const endpoint = new SipEndpoint({
     agent: agent?.at ?? among?.agent ?? remoteAgent(config),
@@ -163,6 +173,8 @@ const start = async (
     newCallId,
     supervisors: { allowed: config.control.supervisors, trunk: null },
     ...(agent === null ? { rates: ratesOf(config) } : {}),
+    // Of several controllers any one may be asked: their agent sees for itself which of them says nothing.
+    ...(among === null ? { probe: agent?.probe ?? { at: null, user: newProbeUser() } } : {}),
   });
   closers.push(() => endpoint.stop());
   const steady = steadyClock(clock, () => emit({ event: 'fault', where: 'clock', code: 'clock-jumped' }));
@@ -256,19 +268,37 @@ const start = async (
     sip,
     healthPort: health.port,
     agentStats: () => agent?.agent.stats() ?? null,
-    takeShed: shedByAgent,
+    hear: heardOfAgent,
     checks,
     canaries: () => canaries?.view() ?? [],
-    stop: async (drainMs) => {
-      await canaries?.stop();
-      if (shared) await endpoint.leave();
-      await taker.stop(drainMs ?? config.controller.drainSeconds * 1000);
-      // The parts go in the order they came, but the journal: its last row says that all else is closed.
-      const [closeJournal, ...rest] = closers.splice(0);
-      for (const close of rest.reverse()) await close();
-      await rows.append('controller-stopped', {}).catch(() => undefined);
-      await closeJournal?.();
-    },
+    stop: once(
+      (drainMs) => taker.stop(drainMs),
+      async (drainMs) => {
+        const idle = canaries?.stop();
+        if (shared) await endpoint.leave();
+        const left = await taker.stop(drainMs ?? config.controller.drainSeconds * 1000);
+        await idle;
+        // The parts go in the order they came, but the journal: its last row says that all else is closed.
+        const [closeJournal, ...rest] = closers.splice(0);
+        for (const close of rest.reverse()) await close();
+        await rows.append('controller-stopped', {}).catch(() => undefined);
+        await closeJournal?.();
+        return { left };
+      },
+    ),
+  };
+};
+
+/** Stops once; whoever asks again shortens the drain and waits for the same end. */
+const once = (
+  shorten: (drainMs: number) => unknown,
+  stop: (drainMs: number | undefined) => Promise<{ readonly left: number }>,
+): ((drainMs?: number) => Promise<{ readonly left: number }>) => {
+  let stopping: Promise<{ readonly left: number }> | null = null;
+  return (drainMs) => {
+    if (stopping === null) stopping = stop(drainMs);
+    else if (drainMs !== undefined) void shorten(drainMs);
+    return stopping;
   };
 };
 
@@ -325,6 +355,11 @@ const checksOf = ({ endpoint, lists, media, journal, controller }: Parts): reado
       why: ready.recorded ? 'a node is attested' : 'no node is usable',
     },
     { name: 'journal', ok: journalHealth.ok, why: journalHealth.reason },
+    {
+      name: 'accepting',
+      ok: !controller.draining,
+      why: controller.draining ? `draining: ${controller.size} calls left` : 'calls are taken',
+    },
     { name: 'recovery', ok: controller.held === null, why: controller.held ?? 'nothing is left to end' },
   ];
 };

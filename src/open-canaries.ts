@@ -10,7 +10,7 @@ import type { FacilityId, Leg } from './core/leg.js';
 import { languages } from './core/prompt.js';
 import { noUsage } from './core/usage.js';
 import { storeOf } from './open-vault.js';
-import { canaryLegOf, sipPort } from './options.js';
+import { canaryLegOf, carrierPort, sipPort } from './options.js';
 import { ownPrompts } from './prompts/catalogue.js';
 import { soundFile } from './prompts/manifest.js';
 import type { SipListener } from './sip-agent.js';
@@ -65,7 +65,7 @@ export const openCanaries = async (config: Config, parts: CanaryParts): Promise<
   return Canaries.open({
     ...parts,
     address: canaries.address,
-    called: { host: carrier.address, port: carrier.port ?? sipPort(carrier.transport) },
+    called: { host: carrier.address, port: carrierPort(carrier) ?? sipPort('udp') },
     facilities: facilitiesOf(config),
     rules: {
       everyMs: canaries.everyMinutes * 60_000,

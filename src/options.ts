@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { AppEvent } from './call/events.js';
 import type { Emit, Journal, JsonObject, Surroundings } from './call/ports.js';
 import type { Config } from './config/schema.js';
@@ -130,7 +131,8 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
       kind: 'carrier',
       name: trunk.name as TrunkId,
       address: trunk.address,
-      port: trunk.port ?? sipPort(trunk.transport),
+      port: carrierPort(trunk),
+      sources: isIP(trunk.address) === 0 ? (trunk.addresses ?? []) : [trunk.address],
       transport: trunk.transport,
       keepaliveSeconds: trunk.keepaliveSeconds,
       firstResponseMs: trunk.firstResponseSeconds * 1000,
@@ -145,6 +147,14 @@ export const trunksOf = (config: Config): readonly Trunk[] => [
 
 /** The port of SIP where none is named (RFC 3261 section 19.1.2). */
 export const sipPort = (transport: 'udp' | 'tcp' | 'tls'): number => (transport === 'tls' ? 5061 : 5060);
+
+/** The port of a carrier; null for a name that has none, since its domain says it (RFC 3263 section 4.2). */
+export const carrierPort = ({
+  address,
+  port,
+  transport,
+}: Config['trunks']['carriers'][number]): number | null =>
+  port ?? (isIP(address) === 0 || transport === 'auto' ? null : sipPort(transport));
 
 export const planOf = (config: Config, name: string): DialPlan => {
   const plan = config.dialPlans[name];

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import {
   type Agent,
+  type AgentEvent,
   type Credential,
   type PeerRule,
   type ShedCount,
@@ -9,9 +11,13 @@ import {
   type SourceRule,
   startAgent,
   type TlsOptions,
+  type TransportName,
 } from './agent/agent.js';
+import type { AppEvent } from './call/events.js';
+import type { Emit } from './call/ports.js';
 import type { Config } from './config/schema.js';
-import { facilityTrunksOf, sipPort } from './options.js';
+import { carrierPort, facilityTrunksOf, sipPort } from './options.js';
+import { newProbeUser, type ProbeOptions } from './sip/self-probe.js';
 
 /** Where the embedded agent listens. */
 export interface SipListener {
@@ -29,10 +35,14 @@ export interface AgentAt {
   readonly tags?: readonly string[];
 }
 
+/** What an agent tells the controller that counts and journals it: what it turned away, or an event. */
+export type AgentSaid = { readonly shed: readonly ShedCount[] } | { readonly event: AppEvent };
+
 export interface EmbeddedAgent {
   readonly agent: Agent;
   readonly at: AgentAt;
   readonly sip: readonly SipListener[];
+  readonly probe: ProbeOptions;
   stop(): Promise<void>;
 }
 
@@ -54,11 +64,11 @@ export const startAgentIfEmbedded = async (
   config: Config,
   timers: Partial<SipTimers>,
   version: string,
-  onShed: (counts: readonly ShedCount[]) => void = () => undefined,
+  hear: (said: AgentSaid) => void = () => undefined,
 ): Promise<EmbeddedAgent | null> => {
   const { agent, application } = config.sip;
   if (agent !== 'embedded' || application !== undefined) return null;
-  return startOwnAgent(config, { port: 0, secret: ownSecret() }, timers, version, onShed);
+  return startOwnAgent(config, { port: 0, secret: ownSecret() }, timers, version, hear);
 };
 
 /** Starts the agent with the addresses and the trunks of the configuration; controllers reach it at `app`, on loopback. */
@@ -67,11 +77,12 @@ export const startOwnAgent = async (
   app: { readonly port: number; readonly secret: string },
   timers: Partial<SipTimers>,
   version: string,
-  onShed: (counts: readonly ShedCount[]) => void,
+  hear: (said: AgentSaid) => void,
 ): Promise<EmbeddedAgent> => {
   const { secret } = app;
   const { canaries } = config;
   const tls = tlsOf(config);
+  const user = newProbeUser();
   const agent = await startAgent({
     app: { host: '127.0.0.1', ...app },
     sip: config.sip.listen.map(({ transport, address, port }) => ({
@@ -82,24 +93,26 @@ export const startOwnAgent = async (
     ...(tls === undefined ? {} : { tls }),
     peers: peersOf(config),
     realm: config.sip.realm,
-    credentials: config.trunks.carriers.flatMap(({ address, port, transport, credentials }): Credential[] =>
-      credentials === undefined
+    probeUser: user,
+    credentials: config.trunks.carriers.flatMap((trunk): Credential[] => {
+      const { address, transport, credentials } = trunk;
+      return credentials === undefined
         ? []
         : [
             {
-              transport,
+              transport: transport === 'auto' ? undefined : transport,
               host: address,
-              port: port ?? sipPort(transport),
+              port: carrierPort(trunk) ?? undefined,
               realm: credentials.realm,
               username: credentials.username,
               password: secretIn(credentials.passwordFile),
             },
-          ],
-    ),
+          ];
+    }),
     // What a trunk may require of them its own configuration says, and who reads its INVITEs looks at.
     supported: ['timer', '100rel'],
     userAgent: `Sallyport/${version}`,
-    door: { sources: sourcesOf(config), onShed },
+    door: { sources: sourcesOf(config), onShed: (shed) => hear({ shed }) },
     // Beyond what the controllers take, an INVITE is turned away before it costs anything.
     limits: { setups: config.controller.maxCalls * Math.max(1, config.controller.workers) },
     pins:
@@ -110,7 +123,12 @@ export const startOwnAgent = async (
             port,
             tag: FIRST_TAG,
           })),
+    dns: {
+      resolvers: config.sip.dns.resolvers.map(({ address, port }) => ({ host: address, port })),
+      staleMs: config.sip.dns.staleSeconds * 1000,
+    },
     timers,
+    log: (event) => told(event, (one) => hear({ event: one })),
   });
   const reload = (): void => void agent.reloadTls();
   if (tls !== undefined) process.on('SIGHUP', reload);
@@ -118,6 +136,8 @@ export const startOwnAgent = async (
     agent,
     at: { host: '127.0.0.1', port: agent.appPort, secret },
     sip: agent.sip,
+    // Without an address of UDP there is nothing to probe: TCP and TLS tell by themselves that nobody is there.
+    probe: { at: agent.sip.find((one) => one.transport === 'udp') ?? null, user },
     stop: () => {
       process.removeListener('SIGHUP', reload);
       return agent.stop();
@@ -125,19 +145,42 @@ export const startOwnAgent = async (
   };
 };
 
+/** What of the agent's own life concerns those who run it. */
+const told = (event: AgentEvent, emit: Emit): void => {
+  switch (event.kind) {
+    case 'guessing': {
+      // The address alone: a name that was tried is nobody's until it is proved.
+      const detail = event.peer === '' ? event.address : `${event.peer} ${event.address}`.trim();
+      emit({ event: 'alarm', alarm: 'passwords-guessed', callId: null, detail });
+      return;
+    }
+    case 'dns':
+      if (event.state === 'dead') emit({ event: 'fault', where: 'sip-agent', code: 'dns-dead' });
+      return;
+    case 'tls-reloaded':
+      if (!event.ok) emit({ event: 'fault', where: 'sip-agent', code: 'tls-not-reloaded' });
+      return;
+    case 'internal-error':
+      emit({ event: 'fault', where: 'sip-agent', code: `internal-error-${event.where}` });
+      return;
+    default:
+  }
+};
+
 const tlsOf = (config: Config): TlsOptions | undefined => {
   const { tls } = config.sip;
   if (tls === undefined) return undefined;
-  const { certFile, keyFile, caFile, requireClientCertificate } = tls;
+  const { certFile, keyFile, caFile, crlFile, requireClientCertificate } = tls;
   return {
     certFile,
     keyFile,
     ...(caFile === undefined ? {} : { caFile }),
+    ...(crlFile === undefined ? {} : { crlFile }),
     requireClientCertificate,
     servers: config.trunks.carriers.flatMap((trunk) =>
       trunk.tls === undefined
         ? []
-        : [{ host: trunk.address, port: trunk.port ?? sipPort(trunk.transport), name: trunk.tls.name }],
+        : [{ host: trunk.address, port: carrierPort(trunk) ?? undefined, name: trunk.tls.name }],
     ),
   };
 };
@@ -151,10 +194,17 @@ const peersOf = (config: Config): PeerRule[] => [
     const { username, passwordFile } = digest;
     return { ...rule, digest: { username, password: secretIn(passwordFile) } };
   }),
-  ...config.trunks.carriers.map(({ name, address, transport, tls }): PeerRule => {
-    const rule = { name, addresses: [address], transports: [transport] };
-    if (transport !== 'tls') return rule;
-    return { ...rule, certificate: { fingerprints: [], names: [tls?.name ?? address] } };
+  ...config.trunks.carriers.flatMap(({ name, address, addresses, transport, tls }): PeerRule[] => {
+    const known = isIP(address) === 0 ? (addresses ?? []) : [address];
+    const certificate = { fingerprints: [], names: [tls?.name ?? address] };
+    // A rule without addresses is of everybody: of a name, only what is proved or configured says who it is.
+    const rules: PeerRule[] = [];
+    if (transport === 'tls' || transport === 'auto') {
+      rules.push({ name, addresses: known, transports: ['tls'], certificate });
+    }
+    const clear: TransportName[] = transport === 'auto' ? ['udp', 'tcp'] : [transport];
+    if (transport !== 'tls' && known.length > 0) rules.push({ name, addresses: known, transports: clear });
+    return rules;
   }),
 ];
 
@@ -172,10 +222,10 @@ const sourcesOf = (config: Config): SourceRule[] => [
     }),
   ),
   ...config.trunks.carriers.map(
-    ({ name, address, transport }): SourceRule => ({
+    ({ name, address, addresses, transport }): SourceRule => ({
       name,
-      addresses: [address],
-      transports: [transport],
+      addresses: isIP(address) === 0 ? (addresses ?? []) : [address],
+      transports: transport === 'auto' ? ['udp', 'tcp', 'tls'] : [transport],
       proves: transport === 'tls',
       calls: false,
     }),

@@ -5,7 +5,7 @@ import { Dialog } from './dialog.js';
 import type { DialogRequests } from './dialog-requests.js';
 import { withFlow } from './launch.js';
 import type { SipMessage } from './message.js';
-import { nextHop } from './resolve.js';
+import { type Hop, nextHop } from './resolve.js';
 import { decimal, detach, splitList } from './scan.js';
 import type { Flow, Listener } from './transport.js';
 import { parseAddrList, parseOneAddr } from './uri.js';
@@ -24,7 +24,7 @@ const nobody: ClientUser = {
  * was, so that the final response is acknowledged; and who answered meanwhile is acknowledged and hung up on (RFC 3261
  * sections 9.1 and 13.2.2.4). No application hears of any of it.
  */
-class OrphanInvite implements ClientUser {
+export class OrphanInvite implements ClientUser {
   readonly #context: Context;
   readonly #requests: DialogRequests;
   readonly #head: RequestHead;
@@ -97,7 +97,11 @@ export const cancelOrphan = (
   const seq = decimal((message.get('cseq') ?? '').split(' ', 1)[0] ?? '');
   const route = message.get('route');
   const first = route === undefined ? undefined : parseAddrList(route)?.[0]?.uri;
-  const hop = nextHop(proxy !== '' ? proxy : (first ?? message.uri));
+  const next = nextHop(proxy !== '' ? proxy : (first ?? message.uri));
+  // What the INVITE went by stands in its Via, whatever its name would say today.
+  const sentBy = parseVia(via)?.transport.toLowerCase();
+  const named = sentBy === 'tls' || sentBy === 'tcp' ? sentBy : 'udp';
+  const hop: Hop | undefined = next && { ...next, transport: next.transport ?? named };
   const listener = hop === undefined ? undefined : context.transports.choose(hop.transport, hop.host);
   if (branch === undefined || from === undefined || to === undefined || callId === undefined)
     return undefined;
@@ -121,7 +125,7 @@ export const cancelOrphan = (
   // Asked for twice, it is cancelled already.
   if (clientTransactions.has(invite) || clientTransactions.has(cancel)) return text;
   const orphan = new OrphanInvite(context, requests, head, listener);
-  withFlow(context, listener, hop, (flow: Flow | undefined) => {
+  withFlow(context, listener, hop, callId, (flow: Flow | undefined) => {
     if (flow === undefined) return;
     const inviting = new ClientTransaction(invite, true, clientDeps, orphan);
     clientTransactions.set(invite, inviting);

@@ -1,7 +1,10 @@
+import { getServers } from 'node:dns';
+import { OrphanInvite } from './adopt.js';
 import { Answers } from './answers.js';
 import type { AppConnection, AppMessage } from './app-connection.js';
 import { appLost, appSilent } from './app-loss.js';
 import { AppServer } from './app-server.js';
+import { CallRecords } from './cdr.js';
 import { Challenger } from './challenge.js';
 import type { ClientTransactionDeps } from './client-transaction.js';
 import { type Clock, systemClock, Timers } from './clock.js';
@@ -9,18 +12,21 @@ import type { Context } from './context.js';
 import { type Credential, Credentials } from './credentials.js';
 import { Dialogs } from './dialog.js';
 import { DialogRequests } from './dialog-requests.js';
+import { Dns, type DnsOptions } from './dns.js';
+import type { DnsServer } from './dns-client.js';
 import { Door, type DoorOptions } from './door.js';
 import { type AgentEvent, type AgentStats, Telemetry } from './events.js';
 import { Inbound } from './inbound.js';
 import { type AgentLimits, defaultLimits, defaultTimers, type SipTimers } from './limits.js';
+import { Locator } from './locate.js';
 import { LoopDelay } from './loop-delay.js';
 import { Outbound } from './outbound.js';
 import { type PeerRule, Peers } from './peers.js';
-import { Resolver } from './resolve.js';
 import { hasBreak, isToken } from './scan.js';
 import type { TlsOptions } from './tls.js';
 import type { TransportName } from './transport.js';
 import { type SipAddress, Transports } from './transports.js';
+import { parseHostPort } from './uri.js';
 
 export type { Clock } from './clock.js';
 export type { Credential } from './credentials.js';
@@ -50,12 +56,16 @@ export interface AgentOptions {
   readonly peers?: readonly PeerRule[];
   /** Whose new requests go to the application with this tag and to no other, by where they come from. */
   readonly pins?: readonly Pin[];
+  /** OPTIONS to this user part are the application's own: they are asked for no password. */
+  readonly probeUser?: string;
   /** The realm peers are asked for passwords in. */
   readonly realm?: string;
   /** What challenges of peers we call are answered with. */
   readonly credentials?: readonly Credential[];
   /** Whose requests are let in, and how many. Without it everybody's are, up to the limits. */
   readonly door?: DoorOptions;
+  /** How names are resolved; without it by the resolvers of this machine. */
+  readonly dns?: { readonly resolvers?: readonly DnsServer[]; readonly staleMs?: number };
   readonly limits?: Partial<AgentLimits>;
   readonly timers?: Partial<SipTimers>;
   /** Written as User-Agent and Server where the application writes none. */
@@ -125,12 +135,28 @@ function checkOptions(options: AgentOptions): void {
   if (options.userAgent !== undefined && hasBreak(options.userAgent)) throw new Error('agent: bad userAgent');
 }
 
+/** Resolvers that are not configured are the machine's, and its hosts file counts as well. */
+function dnsOptions(given: AgentOptions['dns']): DnsOptions {
+  const resolvers = given?.resolvers ?? [];
+  const own = getServers().flatMap((text): DnsServer[] => {
+    const at = parseHostPort(
+      text.includes(':') && !text.includes('.') && !text.startsWith('[') ? `[${text}]` : text,
+    );
+    return at === undefined ? [] : [{ host: at.host, port: at.port ?? 53 }];
+  });
+  return {
+    resolvers: resolvers.length > 0 ? resolvers : own.slice(0, 3),
+    staleMs: given?.staleMs ?? 3_600_000,
+    system: resolvers.length === 0,
+  };
+}
+
 /**
  * Starts a SIP agent that serves drachtio's application protocol: applications connect to `app` with drachtio-srf in
  * client mode. Rejects if an address cannot be bound, with everything closed again.
  *
  * Not done, and answered NOK where an application asks for it: `proxy`, outbound mode, sending reliable provisional
- * responses (receiving them works), session timers, NAPTR and SRV. Routes for `cdr:*` are taken, no events are sent.
+ * responses (receiving them works), session timers.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   checkOptions(options);
@@ -179,15 +205,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     },
     ended: (transaction) => context.clientTransactions.delete(transaction.key),
   };
+  const dns = new Dns(dnsOptions(options.dns), limits, timers, telemetry);
   const context: Context = {
     limits,
     sip,
     timers,
     telemetry,
     transports,
-    resolver: new Resolver(limits, timers),
+    locator: new Locator(dns, limits, timers, () => transports.listeners),
     apps,
     dialogs: new Dialogs(timers),
+    records: new CallRecords(apps, timers),
     serverTransactions: new Map(),
     clientTransactions: new Map(),
     merged: new Map(),
@@ -195,10 +223,18 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     setups: new Set(),
     invites: new Map(),
     clientDeps,
+    givenUp: (head, listener) => new OrphanInvite(context, dialogRequests, head, listener),
     userAgent: options.userAgent,
+    probeUser: options.probeUser,
     peers: new Peers(options.peers ?? []),
     door,
-    challenger: new Challenger(options.peers ?? [], options.realm ?? 'sallyport', timers.clock),
+    challenger: new Challenger(
+      options.peers ?? [],
+      options.realm ?? 'sallyport',
+      timers.clock,
+      limits.wrongPasswords,
+      (address, peer = '') => telemetry.log({ kind: 'guessing', address, peer }),
+    ),
     credentials: new Credentials(options.credentials ?? []),
     pins: new Map((options.pins ?? []).map(({ address, port, tag }) => [`${address} ${port}`, tag])),
     supported: new Set((options.supported ?? []).map((tag) => tag.toLowerCase())),

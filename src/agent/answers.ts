@@ -89,6 +89,11 @@ export class Answers {
     }
     const { text, data } = sent;
     const dialog = this.#settle(request, status, data);
+    if (request.method === 'INVITE' && !request.tagged && status >= 200) {
+      const { records } = this.#context;
+      if (status < 300) records.start('application', 'uas', () => text);
+      else records.ended('application', 'call-rejected', () => text);
+    }
     const id = dialog?.id ?? request.dialog?.id ?? '';
     const time = stamp(this.#context.timers.clock.date());
     app.answer(
@@ -270,6 +275,7 @@ export class Answers {
   cancel(request: ServerRequest, text: string, flow: Flow, status = 487): void {
     const id = request.dialog?.id ?? '';
     if (this.finish(request, status, undefined)) {
+      if (!request.tagged) this.#context.records.ended('network', 'call-canceled', () => text);
       sendEvent(this.#context, request.app, 'network', flow, request.txnId, id, text);
     }
   }

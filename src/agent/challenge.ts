@@ -10,6 +10,7 @@ import {
   sameText,
   secretOf,
 } from './digest.js';
+import { Guesses } from './guesses.js';
 import type { SipMessage } from './message.js';
 import type { PeerRule } from './peers.js';
 import type { Refusal } from './refusals.js';
@@ -20,8 +21,12 @@ const nonceMs = 30_000;
 /** Nonces in use at once; each has been used with a right password. */
 const maxNonces = 10_000;
 
-/** Who sent a request: the name of a peer, nobody in particular, or a refusal. */
-export type Admitted = { readonly identity: string | undefined } | { readonly refusal: Refusal };
+/** Who sent a request: the name of a peer, nobody in particular, or why it is not taken. */
+export type Admitted =
+  | { readonly identity: string | undefined }
+  | { readonly refusal: Refusal }
+  /** Its source has tried too many wrong passwords: it gets no answer. */
+  | { readonly dropped: true };
 
 interface Known {
   readonly name: string;
@@ -39,10 +44,21 @@ export class Challenger {
   readonly #key = randomBytes(32);
   readonly #rules: readonly { readonly rule: PeerRule; readonly known: Known | undefined }[];
   readonly #dummy: Known;
+  readonly #guesses: Guesses;
+  readonly #guessed: (address: string, peer: string | undefined) => void;
   /** The highest count each nonce was used with, in the order of their first use. */
   readonly #used = new Map<string, { count: number; readonly until: number }>();
 
-  constructor(rules: readonly PeerRule[], realm: string, clock: Clock) {
+  /** `guessed` is told when a source, or all of them for one peer, tried too many wrong passwords. */
+  constructor(
+    rules: readonly PeerRule[],
+    realm: string,
+    clock: Clock,
+    maxWrong: number,
+    guessed: (address: string, peer: string | undefined) => void = () => undefined,
+  ) {
+    this.#guesses = new Guesses(clock, maxWrong);
+    this.#guessed = guessed;
     this.#realm = realm;
     this.#clock = clock;
     const knownOf = (name: string, username: string, password: string): Known => {
@@ -75,6 +91,7 @@ export class Challenger {
     }
     const known = from.flatMap((one) => (one.known === undefined ? [] : [one.known]));
     if (known.length === 0) return { identity: undefined };
+    if (!this.#guesses.hears(flow.address)) return { dropped: true };
     let stale = false;
     for (const value of message.all('authorization')) {
       const judged = this.#judge(value, message, flow, known);
@@ -102,10 +119,22 @@ export class Challenger {
     const { method, uri } = message;
     const secret = who.secrets[algorithm];
     const right = digestResponse({ algorithm, secret, nonce, method, uri, auth: { nc, cnonce } });
-    if (!sameText(right, (params.get('response') ?? '').toLowerCase()) || who === this.#dummy) return 'wrong';
+    if (!sameText(right, (params.get('response') ?? '').toLowerCase()) || who === this.#dummy) {
+      this.#wrong(flow, who);
+      return 'wrong';
+    }
     const now = this.#clock.now();
-    if (now > made + nonceMs || !this.#count(nonce, Number.parseInt(nc, 16), made, now)) return 'stale';
-    return who;
+    if (now > made + nonceMs) return 'stale';
+    if (this.#count(nonce, Number.parseInt(nc, 16), made, now)) return who;
+    // A count that was used already is no mistake of a clock: somebody plays back what was heard.
+    this.#wrong(flow, who);
+    return 'stale';
+  }
+
+  #wrong(flow: Flow, who: Known): void {
+    const peer = who === this.#dummy ? undefined : who.name;
+    const noticed = this.#guesses.wrong(flow.address, peer);
+    if (noticed !== undefined) this.#guessed(noticed === 'source' ? flow.address : '', peer);
   }
 
   /** False if that count was used already, or no more nonces can be remembered. */

@@ -82,7 +82,7 @@ export class ClientTransaction {
     const { sip, timers } = this.#deps;
     this.#deadline = timers.start(64 * sip.t1, () => this.fail('timeout')); // Timers B and F
     if (!this.#reliable) this.#retransmitAfter(sip.t1); // Timers A and E
-    this.#deps.send(request, flow, () => this.fail('transport'));
+    this.#deps.send(request, flow, () => this.#unsent());
   }
 
   /**
@@ -108,7 +108,7 @@ export class ClientTransaction {
           if (this.unanswered) this.fail('transport');
         });
       }
-      this.#deps.send(this.#request, this.#flow, () => this.fail('transport'));
+      this.#deps.send(this.#request, this.#flow, () => this.#unsent());
       // INVITE doubles without bound (Timer A); others double up to T2, and use T2 once a provisional came (Timer E).
       const next = this.invite ? 2 * ms : Math.min(2 * ms, sip.t2);
       this.#retransmitAfter(this.#state === 'proceeding' ? sip.t2 : next);
@@ -184,12 +184,22 @@ export class ClientTransaction {
     else this.#deadline = this.#deps.timers.start(ms, () => this.terminate());
   }
 
+  /** An error that is heard of after a 1xx says nothing of an INVITE any more: it has arrived (figure 5). */
+  #unsent(): void {
+    if (!this.invite || this.#state === 'calling') this.fail('transport');
+  }
+
   /** Ends the transaction and tells its user, unless a final response has come. */
   fail(failure: Failure): void {
     if (this.#state !== 'waiting' && this.#state !== 'calling' && this.#state !== 'proceeding') return;
     this.#state = 'completed';
     this.#user.failed(failure);
     this.terminate();
+  }
+
+  /** Repeats the request no more; whatever still comes of it is taken all the same. */
+  quiet(): void {
+    this.#retransmit = this.#deps.timers.stop(this.#retransmit);
   }
 
   terminate(): void {

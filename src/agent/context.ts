@@ -1,20 +1,22 @@
 import type { AppConnection } from './app-connection.js';
 import type { AppServer } from './app-server.js';
+import type { CallRecords } from './cdr.js';
 import type { Challenger } from './challenge.js';
-import type { ClientTransaction, ClientTransactionDeps } from './client-transaction.js';
+import type { ClientTransaction, ClientTransactionDeps, ClientUser } from './client-transaction.js';
 import type { Timers } from './clock.js';
+import type { RequestHead } from './compose.js';
 import type { Credentials } from './credentials.js';
 import type { Dialogs } from './dialog.js';
 import type { Door } from './door.js';
 import type { Telemetry } from './events.js';
 import type { AgentLimits, SipTimers } from './limits.js';
+import type { Locator } from './locate.js';
 import type { OutgoingInvite } from './outgoing-invite.js';
 import type { Peers } from './peers.js';
 import { newId } from './random.js';
-import type { Resolver } from './resolve.js';
 import type { ServerRequest } from './server-request.js';
 import type { ServerTransaction } from './server-transaction.js';
-import type { Flow } from './transport.js';
+import type { Flow, Listener } from './transport.js';
 import type { Transports } from './transports.js';
 import { peer, stamp } from './wire.js';
 
@@ -25,9 +27,10 @@ export interface Context {
   readonly timers: Timers;
   readonly telemetry: Telemetry;
   readonly transports: Transports;
-  readonly resolver: Resolver;
+  readonly locator: Locator;
   readonly apps: AppServer;
   readonly dialogs: Dialogs;
+  readonly records: CallRecords;
   readonly serverTransactions: Map<string, ServerTransaction>;
   readonly clientTransactions: Map<string, ClientTransaction>;
   /** Requests outside dialogs by From tag, Call-ID, CSeq: finds those that came twice by different ways (RFC 3261 8.2.2.2). */
@@ -39,7 +42,10 @@ export interface Context {
   /** INVITEs of applications without a final response, by transaction id. */
   readonly invites: Map<string, OutgoingInvite>;
   readonly clientDeps: ClientTransactionDeps;
+  /** Takes care of an INVITE that was given up without a final response: whoever still answers it is hung up on. */
+  readonly givenUp: (head: RequestHead, listener: Listener) => ClientUser;
   readonly userAgent: string | undefined;
+  readonly probeUser: string | undefined;
   readonly peers: Peers;
   /** Who is let in, and how much of it at once. */
   readonly door: Door;

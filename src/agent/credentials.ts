@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { algorithmOf, digestResponse, parseDigest, quoted, secretOf } from './digest.js';
 import type { SipMessage } from './message.js';
-import type { NextHop } from './resolve.js';
+import type { Hop } from './resolve.js';
 import { hasBreak } from './scan.js';
 import type { TransportName } from './transport.js';
 
 /** What we answer a challenge with: to that address and in that realm, and to nobody else. */
 export interface Credential {
-  readonly transport: TransportName;
+  /** Undefined where the domain says by what it is reached. */
+  readonly transport: TransportName | undefined;
   readonly host: string;
-  readonly port: number;
+  /** Undefined for a name whose ports its domain says. */
+  readonly port: number | undefined;
   readonly realm: string;
   readonly username: string;
   readonly password: string;
@@ -32,9 +34,10 @@ export class Credentials {
   }
 
   /** Those for that hop. A request that goes elsewhere is challenged in vain (facts: the digest leak of B2BUAs). */
-  for(hop: NextHop): readonly Credential[] {
+  for(hop: Hop): readonly Credential[] {
     return this.#all.filter(
-      (one) => one.transport === hop.transport && one.host === hop.host && one.port === hop.port,
+      ({ transport, host, port }) =>
+        (transport === undefined || transport === hop.transport) && host === hop.host && port === hop.port,
     );
   }
 

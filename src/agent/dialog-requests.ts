@@ -5,7 +5,7 @@ import type { Dialog } from './dialog.js';
 import type { AgentEvent } from './events.js';
 import { type Launch, newVia, prepare, withFlow } from './launch.js';
 import { newBranch } from './random.js';
-import { type NextHop, nextHop } from './resolve.js';
+import { type Hop, nextHop } from './resolve.js';
 import type { Flow, Listener } from './transport.js';
 
 /** Whose requests nobody waits for. */
@@ -21,7 +21,7 @@ interface Way {
   readonly uri: string;
   /** Route header lines with their line ends. */
   readonly routes: string;
-  readonly hop: NextHop;
+  readonly hop: Hop;
   readonly listener: Listener;
   /** Where the dialog has a way of its own. */
   readonly flow: Flow | undefined;
@@ -50,9 +50,11 @@ export class DialogRequests {
     }
     const said = nextHop(next);
     if (said === undefined) return undefined;
-    // What began over TLS never goes on in clear text, whatever a Contact says (RFC 3261 section 26.2.2).
-    const secure = dialog.listener.transport === 'tls' && said.transport !== 'tls';
-    const hop: NextHop = secure ? { ...said, transport: 'tls' } : said;
+    // What began over TLS never goes on in clear text, whatever a Contact says (RFC 3261 section 26.2.2). A name that
+    // says nothing of it is reached as the call was: its SRV records may still say where.
+    const { transport } = dialog.listener;
+    const settled = transport === 'tls' || said.secure ? 'tls' : (said.transport ?? transport);
+    const hop: Hop = { transport: settled, host: said.host, port: said.port };
     const same = dialog.listener.transport === hop.transport;
     const listener = same ? dialog.listener : this.#context.transports.choose(hop.transport, hop.host);
     return listener === undefined
@@ -107,7 +109,7 @@ export class DialogRequests {
       if (flow !== undefined) context.transports.send(data, flow);
     };
     if (way.flow !== undefined) send(way.flow);
-    else withFlow(context, way.listener, way.hop, send);
+    else withFlow(context, way.listener, way.hop, dialog.callId, send);
     return {
       text,
       resend: () => {
@@ -143,6 +145,7 @@ export class DialogRequests {
     const { owner } = dialog;
     const text = this.bye(dialog, `Reason: SIP;cause=200;text="${reason}"\r\n`);
     this.#context.telemetry.log({ kind: 'dialog-ended-by-agent', cause });
+    this.#context.records.released(dialog, 'application', 'system-initiated-termination', () => text);
     if (owner !== undefined) {
       sendEvent(this.#context, owner, 'application', undefined, 'unsolicited', dialog.id, text);
     }

@@ -37,7 +37,7 @@ export class Doorway {
     }
     const code = text.charCodeAt(0);
     // Responses begin with SIP/, keep-alives with a line end.
-    if (text.startsWith('SIP/') || code < 65) return false;
+    if (text.startsWith('SIP/') || code < 65 || this.#isProbe(text)) return false;
     const head = quickHead(text);
     if (head === undefined || followUps.has(head.method) || door.undecided(flow)) return false;
     const key = sentKey(head.via, head.method);
@@ -58,6 +58,12 @@ export class Doorway {
     const data = this.#quick.response(head, hashed, status(why), linesOf(why), address, port);
     this.#context.transports.send(data, replyFlow(flow, head.via));
     return true;
+  }
+
+  /** The application asks itself through us whether it is there: a flood is no reason to say that it is not. */
+  #isProbe(text: string): boolean {
+    const { probeUser } = this.#context;
+    return probeUser !== undefined && text.startsWith(`OPTIONS sip:${probeUser}@`);
   }
 
   /** The same for a request that was read in full, once it is known who sent it. */

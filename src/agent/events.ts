@@ -19,11 +19,15 @@ export type DropReason =
   | 'tls-limit'
   | 'tls-handshake'
   | 'tls-no-certificate'
+  | 'tls-revoked'
   | 'app-limit'
   | 'app-auth'
   | 'app-framing'
   | 'app-backpressure'
-  | 'send-failed';
+  | 'send-failed'
+  | 'dns-limit'
+  | 'dns-stale'
+  | 'guessing';
 
 /** Why a request was answered by the agent itself instead of by an application. */
 export type RefusalReason =
@@ -65,11 +69,15 @@ const dropReasons: readonly DropReason[] = [
   'tls-limit',
   'tls-handshake',
   'tls-no-certificate',
+  'tls-revoked',
   'app-limit',
   'app-auth',
   'app-framing',
   'app-backpressure',
   'send-failed',
+  'dns-limit',
+  'dns-stale',
+  'guessing',
 ];
 
 const refusalReasons: readonly RefusalReason[] = [
@@ -120,6 +128,15 @@ export type AgentEvent =
     }
   /** Certificate and key were read again; `code` says why they are of no use. */
   | { readonly kind: 'tls-reloaded'; readonly ok: boolean; readonly code: string }
+  /** No resolver answers any more, or one does again. */
+  | { readonly kind: 'dns'; readonly state: 'dead' | 'alive' }
+  /**
+   * A source tried so many wrong passwords that it is slowed down; or many sources (address '') tried those of one peer.
+   * `peer` is '' where the last name tried was nobody's.
+   */
+  | { readonly kind: 'guessing'; readonly address: string; readonly peer: string }
+  /** A request went on to the next server of its name. */
+  | { readonly kind: 'failover'; readonly why: 'timeout' | 'transport' | 'silent' | 'refused' }
   | { readonly kind: 'invite-expired'; readonly role: 'uac' | 'uas' }
   | {
       readonly kind: 'overload';

@@ -164,12 +164,17 @@ export class Inbound {
       this.#refusals.refuse(message, flow, refusal);
       return;
     }
-    const admitted = this.#context.challenger.admit(message, flow);
+    const own = this.#isProbe(message);
+    const admitted = own ? { identity: undefined } : this.#context.challenger.admit(message, flow);
+    if ('dropped' in admitted) {
+      this.#context.telemetry.drop('guessing');
+      return;
+    }
     if ('refusal' in admitted) {
       this.#refusals.refuse(message, flow, admitted.refusal);
       return;
     }
-    const shed = this.#doorway.refusal(flow, message.method, admitted.identity, key);
+    const shed = own ? undefined : this.#doorway.refusal(flow, message.method, admitted.identity, key);
     if (shed !== undefined) {
       this.#refusals.refuse(message, flow, shed);
       return;
@@ -189,12 +194,21 @@ export class Inbound {
       return;
     }
     const request = this.#open(message, parts, flow, key, app, undefined);
-    if (message.method === 'INVITE') this.#context.setups.add(request);
+    if (message.method === 'INVITE') {
+      this.#context.setups.add(request);
+      this.#context.records.attempt('network', () => appText(message));
+    }
     const mergeKey = mergeKeyOf(parts, message.method);
     request.transaction.mergeKey = mergeKey;
     merged.set(mergeKey, request.transaction);
     this.#hand(request, message, receivedOn(flow.listener, admitted.identity));
     app.asked();
+  }
+
+  /** The application's own OPTIONS, by a user part nobody else knows. */
+  #isProbe({ method, uri }: SipMessage): boolean {
+    const { probeUser } = this.#context;
+    return probeUser !== undefined && method === 'OPTIONS' && uri.startsWith(`sip:${probeUser}@`);
   }
 
   #inside(message: SipMessage, parts: Parts, flow: Flow, key: string, toTag: string): void {
@@ -221,6 +235,9 @@ export class Inbound {
       // It acknowledges all the same; but media is agreed by INVITE alone, where the application looks at it.
       this.#refusals.refuse(message, flow, { status: 488, why: 'media' });
       return;
+    }
+    if (method === 'BYE') {
+      this.#context.records.released(dialog, 'network', 'normal-release', () => appText(message));
     }
     const app = dialog.owner;
     if (app === undefined) {

@@ -1,65 +1,46 @@
+import { Attempts } from './attempts.js';
 import type { Parts } from './check.js';
-import { ClientTransaction, type ClientUser, clientKey, type Failure } from './client-transaction.js';
-import { type RequestHead, requestText, toBytes } from './compose.js';
+import type { ClientUser, Failure, Relaunch } from './client-transaction.js';
+import { toBytes } from './compose.js';
 import type { Context } from './context.js';
 import type { Credential } from './credentials.js';
 import type { SipMessage } from './message.js';
-import { newBranch } from './random.js';
-import type { NextHop } from './resolve.js';
+import { defaultPort, type Hop, isLiteral } from './resolve.js';
+import { type Launch, peerOf, type RequestFields, transactionOf } from './sending.js';
 import type { Flow, Listener } from './transport.js';
 
-/** A request that is ready to go: the application is answered with its text first, then it is started. */
-export interface Launch {
-  readonly head: RequestHead;
-  readonly branch: string;
-  readonly text: string;
-  /** protocol, address and port tokens of the answer to the application; the address may still be a name. */
-  readonly peer: string;
-  readonly transaction: ClientTransaction;
-  start(onFlow?: (flow: Flow) => void): void;
-}
+export type { Launch } from './sending.js';
+export { newVia } from './sending.js';
 
-export interface RequestFields {
-  readonly method: string;
-  readonly uri: string;
-  /** Route header lines with their line ends. */
-  readonly routes: string;
-  readonly from: string;
-  readonly to: string;
-  readonly callId: string;
-  readonly seq: number;
-  readonly extra: string;
-  readonly body: string;
-  readonly maxForwards?: string;
-  /** Takes the next CSeq, for the request sent again; without it the one after `seq`. */
-  readonly nextSeq?: () => number;
-}
-
-/** A new Via of the agent. It asks for rport: the responses then come through whatever NAT the request went through. */
-export const newVia = (listener: Listener, branch: string): string =>
-  `Via: SIP/2.0/${listener.transport.toUpperCase()} ${listener.hostPort};branch=${branch};rport\r\n`;
-
-/** Resolves a hop on a listener; calls `done` at once for IP literals. */
+/** Finds the first target of a hop for a listener; calls `done` at once for addresses. `seed`: the Call-ID. */
 export function withFlow(
   context: Context,
   listener: Listener,
-  hop: NextHop,
+  hop: Hop,
+  seed: string,
   done: (flow: Flow | undefined) => void,
 ): void {
-  context.resolver.resolve(hop.host, listener.ipv6, (address) => {
-    const { host, port } = hop;
-    done(address === undefined ? undefined : { listener, address, port, connection: undefined, host });
-  });
+  const { host, transport } = hop;
+  if (isLiteral(host)) {
+    const address = host !== 'localhost' ? host : listener.ipv6 ? '::1' : '127.0.0.1';
+    done({ listener, address, port: hop.port ?? defaultPort(transport), connection: undefined, host });
+    return;
+  }
+  void context.locator
+    .locate({ ...hop, secure: false }, seed, listener.ipv6)
+    .then(([target]) =>
+      done(target && { listener, address: target.address, port: target.port, connection: undefined, host }),
+    );
 }
 
 /**
- * Builds a request and its client transaction. Starting it resolves the hop, unless the way is `known`; failing that it
- * fails as unreachable.
+ * Builds a request and its client transaction. Starting it looks the hop up, unless the way is `known` or it is an
+ * address; where nobody is found it fails as unreachable.
  */
 export function prepare(
   context: Context,
   listener: Listener,
-  hop: NextHop,
+  hop: Hop,
   fields: RequestFields,
   user: ClientUser,
   known?: Flow,
@@ -79,7 +60,7 @@ const maxAnswers = 2;
 class Authenticating implements ClientUser {
   readonly launch: Launch;
   readonly #context: Context;
-  readonly #to: readonly [Listener, NextHop];
+  readonly #to: readonly [Listener, Hop];
   readonly #fields: RequestFields;
   readonly #user: ClientUser;
   readonly #known: Flow | undefined;
@@ -90,7 +71,7 @@ class Authenticating implements ClientUser {
   constructor(
     context: Context,
     listener: Listener,
-    hop: NextHop,
+    hop: Hop,
     fields: RequestFields,
     user: ClientUser,
     known: Flow | undefined,
@@ -129,13 +110,22 @@ class Authenticating implements ClientUser {
       hop,
       { ...fields, seq, extra },
       this.#user,
-      this.#known ?? (flow.connection === undefined ? undefined : flow),
+      // The nonce is of that very server, wherever else the name may lead.
+      this.#known ?? (flow.connection === undefined ? this.launch.flow() : flow),
       this.#usable,
       this.#answers + 1,
     );
     this.#user.relaunched?.(next.launch);
     next.launch.start();
     return true;
+  }
+
+  get wanted(): boolean {
+    return !this.#superseded && this.#user.wanted !== false;
+  }
+
+  relaunched(launch: Relaunch): void {
+    this.#user.relaunched?.(launch);
   }
 
   failed(failure: Failure): void {
@@ -154,35 +144,29 @@ class Authenticating implements ClientUser {
 function launchOf(
   context: Context,
   listener: Listener,
-  hop: NextHop,
+  hop: Hop,
   fields: RequestFields,
   user: ClientUser,
   known: Flow | undefined,
 ): Launch {
-  const branch = newBranch();
-  const { uri, routes, from, to, callId, seq } = fields;
-  const head: RequestHead = { uri, via: newVia(listener, branch), routes, from, to, callId, seq };
-  const text = requestText(fields.method, head, fields.extra, fields.body, fields.maxForwards);
-  const key = clientKey(branch, fields.method);
-  const transaction = new ClientTransaction(key, fields.method === 'INVITE', context.clientDeps, user);
-  context.clientTransactions.set(key, transaction);
+  if (known === undefined && !isLiteral(hop.host)) {
+    return new Attempts(context, listener, hop, fields, user).launch;
+  }
+  const { host } = hop;
+  const sent = transactionOf(context, listener, fields, user);
+  let way = known;
   return {
-    head,
-    branch,
-    text,
-    peer: `${hop.transport}|${hop.host}|${hop.port}`,
-    transaction,
+    ...sent,
+    peer: peerOf(hop),
+    flow: () => way,
     start(onFlow) {
-      const go = (flow: Flow | undefined): void => {
-        if (flow === undefined) {
-          transaction.fail('transport');
-          return;
-        }
-        onFlow?.(flow);
-        transaction.start(toBytes(text), flow);
-      };
-      if (known !== undefined) go(known);
-      else withFlow(context, listener, hop, go);
+      if (way === undefined) {
+        const address = host !== 'localhost' ? host : listener.ipv6 ? '::1' : '127.0.0.1';
+        const port = hop.port ?? defaultPort(hop.transport);
+        way = { listener, address, port, connection: undefined, host };
+      }
+      onFlow?.(way);
+      sent.transaction.start(toBytes(sent.text), way);
     },
   };
 }

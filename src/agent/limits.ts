@@ -50,6 +50,12 @@ export interface AgentLimits {
   readonly dnsMs: number;
   /** Name look-ups at the same time. */
   readonly dnsLookups: number;
+  /** Answers about names that are remembered. */
+  readonly dnsEntries: number;
+  /** A server of a name that says nothing within this time is given up for the next one of the same name. */
+  readonly targetMs: number;
+  /** Wrong passwords of one source within a minute; after them it is answered once a second. */
+  readonly wrongPasswords: number;
   /** An INVITE without a final response, in either direction, is ended by the agent after this time. */
   readonly inviteLifetimeMs: number;
   /** A dialog whose application connection is gone, and which nobody has taken over, is ended after this time. */
@@ -82,6 +88,9 @@ export const defaultLimits: AgentLimits = {
   outboundBytes: 8 * 1024 * 1024,
   dnsMs: 3000,
   dnsLookups: 256,
+  dnsEntries: 2000,
+  targetMs: 5000,
+  wrongPasswords: 10,
   inviteLifetimeMs: 600_000,
   orphanDialogMs: 3_600_000,
 };

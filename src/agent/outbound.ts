@@ -11,7 +11,7 @@ import { parseMessage, type SipMessage } from './message.js';
 import { OutgoingInvite } from './outgoing-invite.js';
 import { OutgoingRequest } from './outgoing-request.js';
 import { newId, newTag } from './random.js';
-import { type NextHop, nextHop } from './resolve.js';
+import { type Hop, isLiteral, type NextHop, nextHop } from './resolve.js';
 import { decimal, isCallId, isToken, isUriText } from './scan.js';
 import { notified } from './subscribe.js';
 import { contactFor, type Listener, ownContact } from './transport.js';
@@ -39,7 +39,7 @@ const unknownDialog = 'Server error: unable to find dialog for dialog id provide
 /** A request of an application to be sent outside of dialogs, or why it cannot be. */
 interface Planned {
   readonly listener: Listener;
-  readonly hop: NextHop;
+  readonly hop: Hop;
   readonly from: string;
   readonly localTag: string;
   readonly to: string;
@@ -123,7 +123,36 @@ export class Outbound {
 
   #outside(app: AppConnection, id: string, proxy: string, message: SipMessage): void {
     if (this.#full(app, id, 0)) return;
-    const plan = this.#plan(message, proxy);
+    const said = this.#hopOf(message, proxy);
+    if (typeof said === 'string') {
+      app.refuse(id, said);
+      return;
+    }
+    const { transport } = said;
+    if (transport !== undefined && isLiteral(said.host)) {
+      this.#sendOutside(app, id, message, { transport, host: said.host, port: said.port });
+      return;
+    }
+    // Which of our addresses it leaves from stands in the request, so that has to be known before there is one.
+    const callId = message.get('call-id') ?? newId();
+    const { locator, telemetry, transports } = this.#context;
+    locator
+      .locate(said, callId)
+      .then((targets) => {
+        if (!app.open) return;
+        const way =
+          targets[0]?.transport ?? transport ?? (said.secure ? 'tls' : transports.listeners[0]?.transport);
+        const hop: Hop = { transport: way ?? 'udp', host: said.host, port: said.port, targets };
+        this.#sendOutside(app, id, message, hop, callId);
+      })
+      .catch((error: unknown) => {
+        const name = error instanceof Error ? error.name : 'unknown';
+        telemetry.log({ kind: 'internal-error', where: 'application', name });
+      });
+  }
+
+  #sendOutside(app: AppConnection, id: string, message: SipMessage, hop: Hop, callId?: string): void {
+    const plan = this.#plan(message, hop, callId);
     if (typeof plan === 'string') {
       app.refuse(id, plan);
       return;
@@ -148,6 +177,7 @@ export class Outbound {
         dialog: undefined,
       });
       const launch = prepare(this.#context, plan.listener, plan.hop, fields, invite);
+      this.#context.records.attempt('application', () => launch.text);
       this.#sent(app, id, txnId, launch.peer, launch.text);
       invite.start(launch);
       return;
@@ -158,8 +188,8 @@ export class Outbound {
     request.start(launch);
   }
 
-  /** Where an out-of-dialog request goes and what its mandatory headers are; a text if it cannot be sent. */
-  #plan(message: SipMessage, proxy: string): Planned | string {
+  /** Where an out-of-dialog request goes; a text if it cannot be sent. */
+  #hopOf(message: SipMessage, proxy: string): NextHop | string {
     const scheme = schemeOf(message.uri);
     if (!isUriText(message.uri) || scheme === '') return 'invalid request-uri';
     const firstRoute = message.get('route');
@@ -167,12 +197,15 @@ export class Outbound {
     if (firstRoute !== undefined && route === undefined) return 'malformed Route';
     const next = proxy !== '' ? proxy : (route ?? message.uri);
     const hop = nextHop(next);
-    if (hop === undefined) {
-      return schemeOf(next).startsWith('sip')
-        ? 'requested protocol/transport not available'
-        : 'invalid request-uri';
-    }
-    const listener = this.#context.transports.choose(hop.transport, hop.host);
+    if (hop !== undefined) return hop;
+    return schemeOf(next).startsWith('sip')
+      ? 'requested protocol/transport not available'
+      : 'invalid request-uri';
+  }
+
+  /** What its mandatory headers are; a text if it cannot be sent. */
+  #plan(message: SipMessage, hop: Hop, drawn: string | undefined): Planned | string {
+    const listener = this.#context.transports.choose(hop.transport, hop.targets?.[0]?.address ?? hop.host);
     if (listener === undefined) return 'requested protocol/transport not available';
 
     const fromValue = replaceLocalhost(
@@ -186,7 +219,7 @@ export class Outbound {
     const contact = message.get('contact');
     if (contact !== undefined && contact !== '*' && parseAddrList(contact) === undefined)
       return 'malformed Contact';
-    const callId = message.get('call-id') ?? newId();
+    const callId = message.get('call-id') ?? drawn ?? newId();
     if (!isCallId(callId)) return 'malformed Call-ID';
     const cseq = message.get('cseq');
     const seq = cseq === undefined ? 1 : decimal(cseq.split(' ', 1)[0] ?? '');
@@ -259,6 +292,9 @@ export class Outbound {
     const request = new OutgoingRequest(this.#context, app, txnId, method, dialog.listener, dialog);
     const launch = this.#dialogRequests.prepare(dialog, method, extra, message.body, request);
     if (launch === undefined) return;
+    if (method === 'BYE') {
+      this.#context.records.released(dialog, 'application', 'normal-release', () => launch.text);
+    }
     this.#sent(app, id, txnId, launch.peer, launch.text);
     request.start(launch);
   }

@@ -45,6 +45,8 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
   readonly #id: string;
   readonly #callId: string;
   readonly #localTag: string;
+  /** It is to make a call, and not within one. */
+  readonly #initial: boolean;
   #dialog: Dialog | undefined;
   #head: RequestHead | undefined;
   #branch = '';
@@ -73,6 +75,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     this.#seq = fields.seq;
     this.#listener = fields.listener;
     this.#dialog = fields.dialog;
+    this.#initial = fields.dialog === undefined;
     this.#callId = detach(fields.callId);
     this.#localTag = detach(fields.localTag);
     this.#id = fields.dialog?.id ?? dialogId(this.#callId, this.#localTag);
@@ -214,6 +217,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     if (target !== undefined) dialog.target = detach(target);
     dialog.accepted = this;
     this.#finish();
+    if (this.#initial) this.#context.records.start('network', 'uac', () => appText(message));
     if (dialog.ended) {
       // A re-INVITE answered after the dialog's end: the far end must get its ACK, nobody else cares.
       this.acknowledge('', '');
@@ -273,6 +277,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
 
   #rejected(message: SipMessage, flow: Flow): void {
     if (this.#final) return;
+    this.#stopped('network', appText(message));
     this.#deliver(appText(message), flow);
     this.#dropEarly();
     this.#finish();
@@ -281,9 +286,18 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
   failed(failure: Failure): void {
     if (this.#final) return;
     const status = this.#cancel !== undefined ? 487 : failure === 'timeout' ? 408 : 503;
-    if (this.#head !== undefined) this.#deliver(fabricated(status, 'INVITE', this.#head), undefined);
+    if (this.#head !== undefined) {
+      const text = fabricated(status, 'INVITE', this.#head);
+      this.#stopped('application', text);
+      this.#deliver(text, undefined);
+    }
     this.#dropEarly();
     this.#finish();
+  }
+
+  #stopped(source: 'network' | 'application', text: string): void {
+    const why = this.#cancel === undefined ? 'call-rejected' : 'call-canceled';
+    if (this.#initial) this.#context.records.ended(source, why, () => text);
   }
 
   #dropEarly(): void {

@@ -1,21 +1,43 @@
-import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
-import type { Timers } from './clock.js';
-import type { AgentLimits } from './limits.js';
 import type { TransportName } from './transport.js';
 import { parseSipUri, type SipUri } from './uri.js';
 
-/** Where a request goes, before its name is resolved. */
+/** Where a request goes as its URI says it, before anything is looked up (RFC 3263 section 4). */
 export interface NextHop {
-  readonly transport: TransportName;
+  /** Undefined where the domain is to say it: by NAPTR, then by SRV. */
+  readonly transport: TransportName | undefined;
   readonly host: string;
+  readonly port: number | undefined;
+  /** Nothing but TLS will do (`sips:`). */
+  readonly secure: boolean;
+}
+
+/** An address to send to. */
+export interface Target {
+  readonly transport: TransportName;
+  readonly address: string;
   readonly port: number;
 }
 
+/** A hop whose transport is known. */
+export interface Hop {
+  readonly transport: TransportName;
+  readonly host: string;
+  readonly port: number | undefined;
+  /** Where it was looked up already; else the start of the request does. */
+  readonly targets?: readonly Target[];
+}
+
+/** The port of SIP where none is named (RFC 3261 section 19.1.2). */
+export const defaultPort = (transport: TransportName): number => (transport === 'tls' ? 5061 : 5060);
+
+/** True if nothing has to be asked about the host. */
+export const isLiteral = (host: string): boolean => isIP(host) !== 0 || host === 'localhost';
+
 /**
- * The next hop of a URI. RFC 3263 reduced: no NAPTR and SRV; `transport=tcp` and `transport=tls` are honoured, `sips:`
- * is TLS whatever else it says (RFC 3261 section 26.2.2), everything else is UDP, whatever the size of the message.
- * Undefined if the agent has no such transport or the URI is not SIP.
+ * The next hop of a URI. `transport=tcp` and `transport=tls` are honoured, `sips:` is TLS whatever else it says (RFC
+ * 3261 section 26.2.2); an address, or a name with a port, that says nothing is UDP (RFC 3263 section 4.1), whatever
+ * the size of the message. Undefined if the agent has no such transport or the URI is not SIP.
  */
 export function nextHop(uri: string): NextHop | undefined {
   const parsed = parseSipUri(uri);
@@ -23,53 +45,16 @@ export function nextHop(uri: string): NextHop | undefined {
 }
 
 function nextHopOf(uri: SipUri): NextHop | undefined {
-  const asked = uri.transport ?? (uri.scheme === 'sips' ? 'tls' : 'udp');
+  const secure = uri.scheme === 'sips';
+  const host = uri.maddr ?? uri.host;
+  const { port } = uri;
+  if (uri.transport === undefined && port === undefined && !isLiteral(host)) {
+    return { transport: undefined, host, port, secure };
+  }
+  const asked = uri.transport ?? (secure ? 'tls' : 'udp');
   // "sips" over TCP means TLS over TCP (section 26.2.2); over UDP there is none.
-  const transport = uri.scheme === 'sips' && asked === 'tcp' ? 'tls' : asked;
+  const transport = secure && asked === 'tcp' ? 'tls' : asked;
   if (transport !== 'udp' && transport !== 'tcp' && transport !== 'tls') return undefined;
-  if (uri.scheme === 'sips' && transport !== 'tls') return undefined;
-  const port = uri.port ?? (transport === 'tls' ? 5061 : 5060);
-  return { transport, host: uri.maddr ?? uri.host, port };
-}
-
-/** Resolves host names with a deadline and a bound on how many at once. */
-export class Resolver {
-  readonly #limits: AgentLimits;
-  readonly #timers: Timers;
-  #running = 0;
-
-  constructor(limits: AgentLimits, timers: Timers) {
-    this.#limits = limits;
-    this.#timers = timers;
-  }
-
-  /** Calls `done` with an IP address, at once for literals and `localhost`, or with undefined. Never throws. */
-  resolve(host: string, ipv6: boolean, done: (address: string | undefined) => void): void {
-    if (isIP(host) !== 0) {
-      done(host);
-      return;
-    }
-    if (host === 'localhost') {
-      done(ipv6 ? '::1' : '127.0.0.1');
-      return;
-    }
-    if (this.#running >= this.#limits.dnsLookups) {
-      done(undefined);
-      return;
-    }
-    this.#running++;
-    let open = true;
-    const timer = this.#timers.start(this.#limits.dnsMs, () => {
-      open = false;
-      done(undefined);
-    });
-    lookup(host, { family: ipv6 ? 6 : 4 }, (error, address) => {
-      // The thread of a look-up that timed out is occupied until now, so it counts until now.
-      this.#running--;
-      if (!open) return;
-      open = false;
-      this.#timers.stop(timer);
-      done(error === null ? address : undefined);
-    });
-  }
+  if (secure && transport !== 'tls') return undefined;
+  return { transport, host, port, secure };
 }

@@ -24,10 +24,17 @@ export interface TlsOptions {
   readonly keyFile: string;
   /** PEM: the authorities that vouch for peers, both directions. Without it those Node comes with, outgoing only. */
   readonly caFile?: string;
+  /** PEM: revocation lists of those authorities, one of each; whoever is on one, or has none, is not believed. */
+  readonly crlFile?: string;
   /** Close connections of clients that show no certificate of a peer (`peers`). */
   readonly requireClientCertificate: boolean;
   /** Servers whose certificate is of another name than the one they are asked for by. */
-  readonly servers?: readonly { readonly host: string; readonly port: number; readonly name: string }[];
+  readonly servers?: readonly {
+    readonly host: string;
+    /** Undefined: any, as the domain of the host says it. */
+    readonly port: number | undefined;
+    readonly name: string;
+  }[];
 }
 
 /**
@@ -184,6 +191,12 @@ export class Tls {
             evidenceOf(certificate, options.caFile !== undefined && secure.authorized, timers.clock.date()),
             address,
           );
+    // A pinned certificate needs no authority; but where its authority took it back, it counts no more either.
+    if (isRevoked(secure)) {
+      telemetry.drop('tls-revoked');
+      secure.destroy();
+      return;
+    }
     if (name === undefined && options.requireClientCertificate) {
       telemetry.drop('tls-no-certificate');
       secure.destroy();
@@ -209,7 +222,7 @@ export class Tls {
 
   #nameOf(host: string, port: number): string {
     const servers = this.#context.options.servers ?? [];
-    return servers.find((one) => one.host === host && one.port === port)?.name ?? host;
+    return servers.find((one) => one.host === host && (one.port ?? port) === port)?.name ?? host;
   }
 
   stop(): void {
@@ -230,6 +243,12 @@ function identityProblem(shown: PeerCertificate, name: string): Error | undefine
   return namesHost(names, name) ? undefined : new Error('the certificate is of another name');
 }
 
+/** What OpenSSL found, as text or as an error of that code: Node's types know the second, its documents the first. */
+const isRevoked = (secure: TLSSocket): boolean => {
+  const error: unknown = secure.authorizationError;
+  return error === 'CERT_REVOKED' || (error instanceof Error && codeOf(error) === 'CERT_REVOKED');
+};
+
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unusable';
 
@@ -239,18 +258,22 @@ async function readMaterial(
   options: TlsOptions,
 ): Promise<{ readonly material: SecureContextOptions; readonly seen: string }> {
   const seen = await lookOf(options);
-  const [cert, key, ca] = await Promise.all(
-    filesOf(options).map(async (file) => {
-      const { size } = await stat(file);
-      if (size > maxPemBytes) throw new Error('agent: a PEM file is too large');
-      return readFile(file, 'utf8');
-    }),
-  );
-  if (cert === undefined || key === undefined) throw new Error('agent: certificate and key are needed');
+  const { certFile, keyFile, caFile, crlFile } = options;
+  const [cert, key, ca, crl] = await Promise.all([
+    readPem(certFile),
+    readPem(keyFile),
+    caFile === undefined ? undefined : readPem(caFile),
+    crlFile === undefined ? undefined : readPem(crlFile),
+  ]);
+  // Node reads the first list of a text alone.
+  const lists = crl?.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g);
+  if (crl !== undefined && (lists === null || lists === undefined))
+    throw new Error('agent: no revocation list');
   const material: SecureContextOptions = {
     cert,
     key,
     ...(ca === undefined ? {} : { ca }),
+    ...(lists === null || lists === undefined ? {} : { crl: [...lists] }),
     minVersion: 'TLSv1.2',
     ciphers,
     honorCipherOrder: true,
@@ -262,10 +285,17 @@ async function readMaterial(
   return { material, seen };
 }
 
-const filesOf = ({ certFile, keyFile, caFile }: TlsOptions): string[] => [
+async function readPem(file: string): Promise<string> {
+  const { size } = await stat(file);
+  if (size > maxPemBytes) throw new Error('agent: a PEM file is too large');
+  return readFile(file, 'utf8');
+}
+
+const filesOf = ({ certFile, keyFile, caFile, crlFile }: TlsOptions): string[] => [
   certFile,
   keyFile,
   ...(caFile === undefined ? [] : [caFile]),
+  ...(crlFile === undefined ? [] : [crlFile]),
 ];
 
 /** What the files look like from outside; '' while one of them is away. */

@@ -63,6 +63,8 @@ export class Controller {
   #accepting = true;
   #held: string | null = null;
   #stopped = false;
+  #stopping: Promise<number> | null = null;
+  #endDrain: () => void = () => undefined;
   #rejections = { second: 0, written: 0, counted: 0 };
   readonly #idle: (() => void)[] = [];
   readonly #setUps: SetUps;
@@ -207,11 +209,29 @@ export class Controller {
     return this.#calls.size;
   }
 
-  /** Stops taking calls, lets those under way finish for a while, then ends them all and waits for their CDRs. */
-  async stop(drainMs: number, forceMs = 10_000): Promise<void> {
+  /** Whether no call is taken any more since it is being stopped. */
+  get draining(): boolean {
+    return !this.#accepting;
+  }
+
+  /**
+   * Stops taking calls, lets those under way finish for a while, then ends them all and waits for their CDRs. Asked
+   * again meanwhile, it lets them finish no longer than that allows. Resolves with the calls that did not end.
+   */
+  stop(drainMs: number, forceMs = 10_000): Promise<number> {
+    if (this.#stopping === null) this.#stopping = this.#stop(drainMs, forceMs);
+    else if (drainMs <= 0) this.#endDrain();
+    else setTimeout(() => this.#endDrain(), drainMs).unref();
+    return this.#stopping;
+  }
+
+  async #stop(drainMs: number, forceMs: number): Promise<number> {
     this.#accepting = false;
     this.#parts.emit({ event: 'controller-stopping', callsUp: this.#calls.size });
-    if (drainMs > 0) await this.#whenIdle(drainMs);
+    const cut = new Promise<void>((resolve) => {
+      this.#endDrain = resolve;
+    });
+    if (drainMs > 0) await Promise.race([this.#whenIdle(drainMs), cut]);
     for (const run of [...this.#calls.values()]) run.feed({ type: 'shutdown' });
     await this.#whenIdle(forceMs);
     const { emit } = this.#parts;
@@ -224,6 +244,7 @@ export class Controller {
     await this.#writeBacklog();
     if (this.#unwritten.length > 0) await this.#writeBacklog();
     if (this.#unwritten.length > 0) emit({ event: 'fault', where: 'cdr-backlog', code: 'lost-at-stop' });
+    return this.#calls.size;
   }
 
   #whenIdle(ms: number): Promise<void> {

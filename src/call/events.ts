@@ -229,6 +229,10 @@ export const alarmTexts = {
   'canary-unknown': 'Test calls of a facility cannot be made, however often they are tried.',
   'canary-silent':
     'No test calls of a facility have passed for too long; nothing is recorded there meanwhile.',
+  'sip-path-dead':
+    'Requests to our own SIP port do not come back through the SIP agent: the port, or the connection to the agent, is dead.',
+  'passwords-guessed':
+    'Somebody tries passwords of trunks; the source is slowed down to one answer a second.',
   'canary-state-unkept': 'Whether recording is disarmed could not be kept over a restart.',
 } as const;
 export type AlarmCode = keyof typeof alarmTexts;

@@ -9,6 +9,7 @@ import type { IncomingCall } from '../phones/incoming-call.js';
 import { createPhone, type Phone } from '../phones/sip-phone.js';
 import { fromRoot } from '../root.js';
 import { applicationAt, startOwnAgent } from '../sip-agent.js';
+import { guardAgainstStalls } from '../stall-guard.js';
 import { leftBehind } from '../workers/worker-config.js';
 import { startWorkers, type WorkersEvent } from '../workers/workers.js';
 import { CommandError, type Terminal } from './output.js';
@@ -19,6 +20,9 @@ const untilStopped = (): Promise<void> =>
   new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
+
+/** An event loop that has not turned for so long does not come back. */
+const stallMs = 15_000;
 
 /** What the parent of several processes tells goes to the log like all else: a line of JSON each. */
 const toldTo =
@@ -57,8 +61,8 @@ export const runAgent = async (config: Config, terminal: Terminal): Promise<void
       'the agent alone needs sip.application, and sip.agent: embedded',
       2,
     );
-  const own = await startOwnAgent(config, applicationAt(application), {}, version, (counts) => {
-    for (const { source, why, count } of counts) terminal.err(`shed     ${count} from ${source}: ${why}`);
+  const own = await startOwnAgent(config, applicationAt(application), {}, version, (said) => {
+    terminal.err(JSON.stringify({ time: new Date().toISOString(), ...said }));
   });
   terminal.err(
     [
@@ -78,13 +82,18 @@ export const run = async (config: Config, reload: () => Config, terminal: Termin
       'workers that are not configured any more left calls: run with them once, and they are closed',
     );
   const sallyport = await startSallyport(config);
+  const guard = guardAgainstStalls(stallMs);
   terminal.err(listening(sallyport, config));
   await untilStopped();
   terminal.err(
     `stopping: up to ${config.controller.drainSeconds} s for calls in progress (signal again to end them now)`,
   );
-  const again = untilStopped();
-  await Promise.race([sallyport.stop(), again.then(() => sallyport.stop(0))]);
+  const stopped = sallyport.stop();
+  // The second signal ends what is up at once; what a third one does is the system's matter.
+  void untilStopped().then(() => sallyport.stop(0));
+  const { left } = await stopped;
+  guard.stop();
+  if (left > 0) throw new CommandError('calls-left', `${left} call(s) could not be ended`, 1);
 };
 
 const listening = (sallyport: Awaited<ReturnType<typeof startSallyport>>, config: Config): string =>
@@ -155,8 +164,8 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
     await site.beat();
     const carrier = config.trunks.carriers[0];
     if (carrier === undefined) throw new CommandError('no-carrier', 'the configuration has no carrier trunk');
-    if (carrier.transport === 'tls')
-      throw new CommandError('no-carrier', 'the called party of --local speaks no TLS');
+    if (carrier.transport === 'tls' || carrier.transport === 'auto')
+      throw new CommandError('no-carrier', 'the called party of --local speaks UDP and TCP alone');
     const called = await createPhone({
       name: 'called-party',
       transport: carrier.transport,

@@ -22,6 +22,7 @@ export const absolute = (config: Config, folder: string): Config => {
         certFile: path(tls.certFile),
         keyFile: path(tls.keyFile),
         caFile: maybe(tls.caFile),
+        crlFile: maybe(tls.crlFile),
       },
     },
     lists: {

@@ -1,4 +1,4 @@
-import { BlockList, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { type DialPlan, numberKeyText, parseDialled } from '../core/number.js';
 import type { Config } from './schema.js';
 
@@ -114,7 +114,9 @@ const checkPlaces = (config: Config, canaries: Canaries): Found[] => {
     problems.push({ path: ['canaries', 'carrier'], message: 'is not under trunks.carriers' });
   } else {
     const at = (...rest: PropertyKey[]) => ['trunks', 'carriers', index, ...rest];
-    within(carrier.address, at('address'));
+    if (isIP(carrier.address) === 0)
+      problems.push({ path: at('address'), message: 'test calls use an address' });
+    else within(carrier.address, at('address'));
     if (carrier.only === undefined) {
       problems.push({ path: at('name'), message: 'is for test calls: it needs `only` with their numbers' });
     }

@@ -20,6 +20,8 @@ const checkTimers = (config: Config): Crossed[] =>
 const checkTls = (config: Config): Crossed[] => {
   const problems: Crossed[] = [];
   const { tls, listen, agent } = config.sip;
+  if (tls?.crlFile !== undefined && tls.caFile === undefined)
+    problems.push({ path: ['sip', 'tls', 'crlFile'], message: 'needs caFile: whose lists these are' });
   const listens = listen.some((one) => one.transport === 'tls');
   const embedded = agent === 'embedded';
   const need = (path: PropertyKey[]): void => {

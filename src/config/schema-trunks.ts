@@ -3,6 +3,7 @@ import { SERVICE_CLASSES } from '../core/number.js';
 import {
   address,
   digestText,
+  dnsName,
   e164,
   headerName,
   hostName,
@@ -250,9 +251,27 @@ const facilityTrunk = z
 const carrierTrunk = z
   .strictObject({
     name: name.describe('Name of the trunk.'),
-    address: address.describe('Address to send to.'),
-    port: port.optional().describe('Port to send to; without it 5060, or 5061 for `tls`.'),
-    transport: transport.default('udp').describe('`udp`, `tcp` or `tls`.'),
+    address: z
+      .union([address, dnsName], 'must be an address or a host name in lower case')
+      .describe('Address to send to, or a host name that DNS has the servers of (RFC 3263).'),
+    port: port
+      .optional()
+      .describe(
+        'Port to send to. Without it the SRV records of a name say it; where there are none, and for an address, 5060, or 5061 for `tls`.',
+      ),
+    transport: z
+      .enum(['udp', 'tcp', 'tls', 'auto'])
+      .default('udp')
+      .describe(
+        '`udp`, `tcp` or `tls`; `auto` for a name without `port`: what its NAPTR or SRV records say, which whoever can forge DNS chooses.',
+      ),
+    addresses: z
+      .array(address)
+      .max(64)
+      .optional()
+      .describe(
+        'Addresses a carrier with a host name sends its own OPTIONS from. DNS says nothing of who somebody is.',
+      ),
     tls: z
       .strictObject({
         name: hostName.describe('Name its certificate must hold.'),
@@ -312,6 +331,15 @@ const carrierTrunk = z
   .refine((trunk) => trunk.media !== 'srtp-sdes' || trunk.transport === 'tls', {
     path: ['media'],
     message: `${needsTls}: transport must be tls`,
+  })
+  .refine(
+    (trunk) =>
+      trunk.transport !== 'auto' || (!address.safeParse(trunk.address).success && trunk.port === undefined),
+    { path: ['transport'], message: 'auto only for a host name without port' },
+  )
+  .refine((trunk) => trunk.addresses === undefined || !address.safeParse(trunk.address).success, {
+    path: ['addresses'],
+    message: 'only where address is a host name',
   })
   .describe('A trunk calls go to.');
 

@@ -119,6 +119,29 @@ const sip = z
       .describe(
         'Where `sallyport agent` takes controllers. With it no other command starts an agent: `run` connects there. For an embedded agent only.',
       ),
+    dns: z
+      .strictObject({
+        resolvers: z
+          .array(
+            z.strictObject({
+              address: address.describe('Address of a recursive resolver.'),
+              port: port.default(53).describe('Its port.'),
+            }),
+          )
+          .max(8)
+          .default([])
+          .describe(
+            'Whom the embedded agent asks for names, in this order. Empty: whom this machine asks, its hosts file included.',
+          ),
+        staleSeconds: z
+          .int()
+          .min(0)
+          .max(86_400)
+          .default(3600)
+          .describe('How long answers are used past their TTL while no resolver answers (RFC 8767).'),
+      })
+      .prefault({})
+      .describe('How names of carriers, and of who is in a call, become addresses.'),
     realm: digestText
       .default('sallyport')
       .describe('Realm in which trunks with `digest` are asked for their password.'),
@@ -132,6 +155,11 @@ const sip = z
           .optional()
           .describe(
             'PEM file: the authorities that vouch for trunks. Without it, for carriers, those that come with Node.',
+          ),
+        crlFile: path
+          .optional()
+          .describe(
+            'PEM file: the revocation lists of those authorities, one of each and none past its date, or nobody is believed. Read again like `certFile`.',
           ),
         requireClientCertificate: z
           .boolean()

@@ -34,6 +34,9 @@ export const hostName = z
     'must be a host name in lower case',
   );
 
+/** A host name that DNS can be asked for; whatever looks like an address is one, or is wrong. */
+export const dnsName = hostName.regex(/(^|\.)[a-z][a-z0-9-]*$/, 'must be an address or a host name');
+
 const isRecipient = (text: string): boolean => {
   try {
     parseRecipient(text);

@@ -1,7 +1,7 @@
 import type { Emit } from '../call/ports.js';
 import type { TrunkId } from '../core/leg.js';
 import type { Drachtio } from './drachtio.js';
-import { type CarrierTrunk, hostportOf, type TrunkTable } from './trunk.js';
+import { type CarrierTrunk, hostportOf, proxyOf, type TrunkTable } from './trunk.js';
 
 /** Which carrier trunks answer: learned by OPTIONS and by INVITEs nobody answered. */
 export class CarrierStates {
@@ -23,7 +23,7 @@ export class CarrierStates {
       const uri = `sip:${hostportOf(carrier)}`;
       const probe = async (): Promise<void> => {
         const deadline = Math.min(carrier.keepaliveSeconds * 1000, 4000);
-        const status = await drachtio.ping(uri, `${uri};transport=${carrier.transport}`, deadline);
+        const status = await drachtio.ping(uri, proxyOf(carrier), deadline);
         // Any answer shows the trunk is alive, except those that say it takes no calls.
         if (status !== 0 && status !== 408 && status !== 503) {
           missed = 0;

@@ -11,7 +11,7 @@ import { maxRedirects, redirection } from './redirect.js';
 import { type Headers, reasonHeader } from './refusal.js';
 import { agreedTerms, raised, timerHeaders } from './session-timer.js';
 import { type Accepted, type OutgoingInvite, type Progress, SipError } from './sip-dialog.js';
-import { type CarrierTrunk, type FacilityTrunk, hostportOf } from './trunk.js';
+import { type CarrierTrunk, type FacilityTrunk, hostportOf, proxyOf } from './trunk.js';
 
 /** After a CANCEL the agent gives a final within 64*T1 = 32 s (RFC 3261 section 9.1); ours is the net below that. */
 const cancelBoundMs = 40_000;
@@ -177,7 +177,7 @@ export class DialRun {
     const timer = setTimeout(() => firstResponse.resolve('late'), carrier.firstResponseMs);
     const invite = this.#parts.drachtio.invite(
       uri,
-      { proxy: `sip:${target};transport=${carrier.transport}`, sdp: anchor.offerForCalled, headers },
+      { proxy: proxyOf(carrier), sdp: anchor.offerForCalled, headers },
       (said) => {
         responded = true;
         clearTimeout(timer);

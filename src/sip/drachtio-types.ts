@@ -41,7 +41,7 @@ export interface SrfResponse {
 
 export interface SrfDialog {
   readonly id: string;
-  readonly socket: { readonly destroyed: boolean };
+  readonly socket: SrfSocket;
   readonly agent: SrfClient;
   readonly type: 'uas' | 'uac';
   /** The INVITE that made it. */
@@ -66,19 +66,26 @@ export interface SrfClient {
       proxy?: string;
       headers?: Record<string, string>;
       body?: string;
-      _socket?: SrfDialog['socket'];
+      _socket?: SrfSocket;
     },
     done: (error: unknown, request: SrfRequest | undefined) => void,
   ): void;
   /** Throws where there is no such route. */
   removeRoute(verb: string): void;
-  readonly mapServer: Map<SrfDialog['socket'], SrfServer>;
-  readonly wp: { send(socket: SrfDialog['socket'], message: string): string };
+  readonly mapServer: Map<SrfSocket, SrfServer>;
+  /** The library's own side of the wire; not there before it was told to connect. */
+  readonly wp?: { closing?: boolean; send(socket: SrfSocket, message: string): string };
 }
 
 /** One connection of the library to an agent, and what waits for the answers to it. */
 interface SrfServer {
   readonly pendingRequests: Map<string, (tokens: readonly string[]) => void>;
+  readonly pendingPingRequests: Set<string>;
+}
+
+interface SrfSocket {
+  readonly destroyed: boolean;
+  destroy(): void;
 }
 
 export interface SrfInstance {
@@ -92,7 +99,10 @@ export interface SrfInstance {
     reconnect?: { retryMaxDelay: number };
   }): void;
   disconnect(): void;
-  on(event: 'connect', listener: (error: unknown, hostport: string) => void): void;
+  on(
+    event: 'connect',
+    listener: (error: unknown, hostport: string, version?: string, local?: string) => void,
+  ): void;
   on(event: 'error', listener: (error: unknown) => void): void;
   on(event: 'close' | 'reconnecting', listener: () => void): void;
   use(method: string, handler: (request: SrfRequest, response: SrfResponse) => void): void;

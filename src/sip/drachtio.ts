@@ -34,6 +34,8 @@ export interface DrachtioOptions {
   /** Status for an OPTIONS from anyone: 200 or 503. */
   readonly health: (source: Source) => { readonly status: number; readonly phrase: string };
   readonly onState: (state: 'up' | 'down', why: string) => void;
+  /** OPTIONS to this user part are our own: they are answered 200, and nobody else is asked about them. */
+  readonly probeUser?: string;
 }
 
 /** How long a far end may take to answer once the agent is back. */
@@ -42,15 +44,18 @@ const lostMs = 2000;
 const refusedMethods = ['message', 'subscribe', 'publish', 'register', 'notify', 'refer', 'info', 'update'];
 const allow = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE';
 
+const newSrf = (): SrfInstance => new (Srf as unknown as new () => SrfInstance)();
+
 /**
  * The only file that touches drachtio-srf. It mends its types, takes callbacks instead of promises where a listener
  * must be attached in the same tick (a BYE in the same chunk as the response would otherwise be lost), and guards
  * against every pitfall listed in facts: drachtio section 11.
  */
 export class Drachtio {
-  readonly #srf: SrfInstance;
+  #srf: SrfInstance;
   readonly #options: DrachtioOptions;
   #up = false;
+  #announced = '';
   #closing = false;
   readonly #waiting: (() => void)[] = [];
   /** Ends the wait for each INVITE under way: the library never settles one whose connection broke. */
@@ -58,31 +63,71 @@ export class Drachtio {
 
   constructor(options: DrachtioOptions) {
     this.#options = options;
-    this.#srf = new (Srf as unknown as new () => SrfInstance)();
-    this.#listen();
+    this.#srf = newSrf();
+    this.#listen(this.#srf);
   }
 
   /** Resolves when the agent has accepted us; rejects at the deadline. */
   connect(deadlineMs: number): Promise<void> {
-    const { host, port, secret, tags } = this.#options;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new SipError('agent-unreachable')), deadlineMs);
       this.#waiting.push(() => {
         clearTimeout(timer);
         resolve();
       });
-      // Without retryMaxDelay the library's backoff is unbounded (facts: drachtio 11.11). Parties of the calls that were up
-      // when the agent went are told only once we are back: on loopback trying often costs nothing.
-      this.#srf.connect({
-        host,
-        port,
-        secret,
-        ...(tags === undefined ? {} : { tags }),
-        enablePing: true,
-        pingInterval: 5000,
-        reconnect: { retryMaxDelay: 250 },
-      });
+      this.#connect();
     });
+  }
+
+  #connect(): void {
+    const { host, port, secret, tags } = this.#options;
+    // Without retryMaxDelay the library's backoff is unbounded (facts: drachtio 11.11). Parties of the calls that were up
+    // when the agent went are told only once we are back: on loopback trying often costs nothing.
+    this.#srf.connect({
+      host,
+      port,
+      secret,
+      ...(tags === undefined ? {} : { tags }),
+      enablePing: true,
+      pingInterval: 5000,
+      reconnect: { retryMaxDelay: 250 },
+    });
+  }
+
+  /**
+   * Gives the connection up, open as it may look, and makes another one. Dialogs that were made on it take the new one
+   * for their BYE.
+   */
+  reconnect(why: string): void {
+    if (this.#closing) return;
+    const old = this.#srf;
+    this.#srf = newSrf();
+    this.#down(why);
+    const { wp, mapServer } = old._app.client;
+    if (wp !== undefined) wp.closing = true;
+    for (const socket of [...mapServer.keys()]) socket.destroy();
+    this.#listen(this.#srf);
+    this.#connect();
+  }
+
+  /** Asks the agent for a sign of life; the function tells whether it has come. */
+  signOfLife(): () => boolean {
+    const { wp, mapServer } = this.#srf._app.client;
+    const [first] = mapServer;
+    if (wp === undefined || first === undefined) return () => false;
+    const [socket, { pendingPingRequests }] = first;
+    try {
+      const id = wp.send(socket, 'ping');
+      pendingPingRequests.add(id);
+      return () => !socket.destroyed && !pendingPingRequests.has(id);
+    } catch {
+      return () => false;
+    }
+  }
+
+  /** Where the agent says it listens, as `tcp/127.0.0.1:5060,udp/127.0.0.1:5060`; '' before it was asked. */
+  get announced(): string {
+    return this.#announced;
   }
 
   get up(): boolean {
@@ -105,7 +150,7 @@ export class Drachtio {
         const { client } = this.#srf._app;
         for (const method of ['invite', 'options']) client.removeRoute(method);
         const [[socket, server] = []] = client.mapServer;
-        if (socket === undefined || server === undefined) done();
+        if (socket === undefined || server === undefined || client.wp === undefined) done();
         else server.pendingRequests.set(client.wp.send(socket, 'ping'), done);
       } catch {
         // Without a connection nobody sends us anything.
@@ -123,22 +168,27 @@ export class Drachtio {
     }
   }
 
-  #listen(): void {
-    const srf = this.#srf;
-    srf.on('connect', (error) => {
+  #listen(srf: SrfInstance): void {
+    // What a connection says that was given up counts no more.
+    const isCurrent = (): boolean => srf === this.#srf;
+    srf.on('connect', (error, hostport, _version, local) => {
+      if (!isCurrent()) return;
       if (error !== null && error !== undefined) {
         this.#options.onState('down', 'agent-refused-secret');
         return;
       }
       this.#up = true;
+      this.#announced = local || hostport;
       this.#options.onState('up', 'connected');
       for (const waiting of this.#waiting.splice(0)) waiting();
     });
-    srf.on('error', (error) => this.#down(codeOfError(error)));
-    srf.on('close', () => this.#down('closed'));
+    srf.on('error', (error) => isCurrent() && this.#down(codeOfError(error)));
+    srf.on('close', () => isCurrent() && this.#down('closed'));
     srf.invite((request, response) => this.#invite(request, response));
     srf.options((request, response) => {
-      const { status, phrase } = this.#options.health(sourceOf(request));
+      const { probeUser, health } = this.#options;
+      const own = probeUser !== undefined && request.uri.startsWith(`sip:${probeUser}@`);
+      const { status, phrase } = own ? { status: 200, phrase: 'OK' } : health(sourceOf(request));
       sendSafely(response, status, phrase, { headers: { Allow: allow, Accept: 'application/sdp' } });
     });
     // Outside a dialog we serve calls alone; inside one, the dialog's own handler is asked first.

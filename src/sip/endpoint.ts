@@ -9,6 +9,7 @@ import { Drachtio } from './drachtio.js';
 import { legFromInvite, unsupported } from './leg-from-invite.js';
 import { defaultTiming, type Timing } from './own-offer.js';
 import { reasonHeader, refusalHeaders } from './refusal.js';
+import { type ProbeOptions, SelfProbe } from './self-probe.js';
 import { answerTimer, timerWords } from './session-timer.js';
 import type { IncomingInvite } from './sip-dialog.js';
 import { SupervisorDialer, type SupervisorOptions } from './supervisor.js';
@@ -48,6 +49,8 @@ export interface EndpointOptions {
   readonly supervisors?: SupervisorOptions;
   /** Calls a second of each trunk, where the agent does not see to it. */
   readonly rates?: TrunkRates;
+  /** OPTIONS to our own SIP port; none where it is not given. */
+  readonly probe?: ProbeOptions;
 }
 
 /** Everything SIP: admits INVITEs by trunk, reads them into legs, and gives the controller its dialer and bridge. */
@@ -62,6 +65,7 @@ export class SipEndpoint {
   readonly #drachtio: Drachtio;
   /** The INVITEs of calls under way, for the headers that may be copied; gone with the leg. */
   readonly #invites = new WeakMap<Leg, { readonly invite: IncomingInvite; readonly trunk: FacilityTrunk }>();
+  readonly #probe: SelfProbe | null;
   #taker: CallTaker | null = null;
 
   constructor(options: EndpointOptions) {
@@ -72,6 +76,7 @@ export class SipEndpoint {
     this.bridge = new SipBridge(options.emit);
     this.#drachtio = new Drachtio({
       ...options.agent,
+      ...(options.probe === undefined ? {} : { probeUser: options.probe.user }),
       onInvite: (invite) => this.#invite(invite),
       health: (source) => this.#health(source),
       onState: (state, why) => {
@@ -79,6 +84,8 @@ export class SipEndpoint {
         if (state === 'down') this.#taker?.agentLost();
       },
     });
+    this.#probe =
+      options.probe === undefined ? null : new SelfProbe(options.probe, this.#drachtio, options.emit);
     this.dialer = new SipDialer({
       drachtio: this.#drachtio,
       carriers: this.carriers,
@@ -98,6 +105,7 @@ export class SipEndpoint {
     this.#taker = taker;
     await this.#drachtio.connect(deadlineMs);
     this.carriers.start(this.#drachtio);
+    this.#probe?.start(this.#drachtio.announced);
   }
 
   /**
@@ -109,7 +117,12 @@ export class SipEndpoint {
   }
 
   get up(): boolean {
-    return this.#drachtio.up;
+    return this.#drachtio.up && this.#probe?.alive !== false;
+  }
+
+  /** True once OPTIONS of our own have come back through the agent. */
+  get probed(): boolean {
+    return this.#probe?.armed === true;
   }
 
   /** Lets new calls go to the agent's other controllers; those under way stay ours. See `Drachtio.leave`. */
@@ -119,6 +132,7 @@ export class SipEndpoint {
 
   stop(): void {
     this.carriers.stop();
+    this.#probe?.stop();
     this.#drachtio.close();
   }
 

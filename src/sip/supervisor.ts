@@ -4,7 +4,7 @@ import { LegDialog } from './leg-dialog.js';
 import type { Timing } from './own-offer.js';
 import { type Headers, reasonHeader } from './refusal.js';
 import { type Accepted, type OutgoingInvite, type SipDialog, SipError } from './sip-dialog.js';
-import { type CarrierTrunk, hostportOf } from './trunk.js';
+import { type CarrierTrunk, hostportOf, proxyOf } from './trunk.js';
 
 export interface SupervisorOptions {
   /** The SIP URIs that may be rung, in full: 'sip:desk@192.0.2.5:5060'. */
@@ -70,7 +70,7 @@ export class SupervisorDialer {
     const invite = this.#parts.drachtio.invite(
       uri,
       {
-        proxy: `sip:${hostport};transport=${onTrunk ? trunk.transport : transport}`,
+        proxy: onTrunk ? proxyOf(trunk) : `sip:${hostport};transport=${transport}`,
         sdp: offer,
         headers: { From: '<sip:sallyport@localhost>', ...headers },
       },

@@ -39,9 +39,14 @@ export interface FacilityTrunk {
 export interface CarrierTrunk {
   readonly kind: 'carrier';
   readonly name: TrunkId;
+  /** An address, or a name whose servers DNS says (RFC 3263). */
   readonly address: string;
-  readonly port: number;
-  readonly transport: Transport;
+  /** Null for a name whose domain says it. */
+  readonly port: number | null;
+  /** 'auto': as the domain of the name says. */
+  readonly transport: Transport | 'auto';
+  /** Where its own requests come from; without it `address`, and never what DNS says of a name. */
+  readonly sources?: readonly string[];
   /** Seconds between OPTIONS; 0 sends none and takes the trunk for up. */
   readonly keepaliveSeconds: number;
   /** How long to wait for a first response before the next trunk is tried, in ms. */
@@ -60,7 +65,11 @@ export interface CarrierTrunk {
 
 /** `address:port` as a SIP URI holds it: IPv6 in brackets (RFC 3261 section 25.1, hostport). */
 export const hostportOf = ({ address, port }: CarrierTrunk): string =>
-  `${address.includes(':') ? `[${address}]` : address}:${port}`;
+  `${address.includes(':') ? `[${address}]` : address}${port === null ? '' : `:${port}`}`;
+
+/** The URI that says where a request to the carrier is sent. */
+export const proxyOf = (carrier: CarrierTrunk): string =>
+  `sip:${hostportOf(carrier)}${carrier.transport === 'auto' ? '' : `;transport=${carrier.transport}`}`;
 
 export type Transport = 'udp' | 'tcp' | 'tls';
 export type Trunk = FacilityTrunk | CarrierTrunk;
@@ -96,7 +105,7 @@ export class TrunkTable {
         this.#proved.set(trunk.name, trunk);
         continue;
       }
-      for (const address of trunk.kind === 'carrier' ? [trunk.address] : trunk.addresses) {
+      for (const address of trunk.kind === 'carrier' ? (trunk.sources ?? [trunk.address]) : trunk.addresses) {
         const known = this.#byAddress.get(address);
         if (known === undefined) this.#byAddress.set(address, [trunk]);
         else known.push(trunk);
@@ -116,7 +125,9 @@ export class TrunkTable {
     const known = this.#byAddress.get(source.address) ?? [];
     const transport = source.protocol.toLowerCase();
     const fits = known.filter((trunk) =>
-      trunk.kind === 'carrier' ? trunk.transport === transport : sendsFrom(trunk, source),
+      trunk.kind === 'carrier'
+        ? trunk.transport === 'auto' || trunk.transport === transport
+        : sendsFrom(trunk, source),
     );
     return fits.find((trunk) => trunk.kind === 'facility' && trunk.port !== null) ?? fits[0] ?? null;
   }

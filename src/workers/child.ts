@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { ShedCount } from '../agent/agent.js';
+import type { AgentSaid } from '../sip-agent.js';
 import { isWord, type Order, type Role, type Word } from './messages.js';
 
 /** What is told of a part, for the log. It holds nothing of a call. */
@@ -24,8 +24,8 @@ export interface PartOptions {
   readonly begin: () => Order;
   readonly tell: (event: PartEvent) => void;
   /** It is there for the first time, or again. */
-  readonly onReady: (word: Exclude<Word, { is: 'waiting' | 'there' | 'failed' | 'shed' }>) => void;
-  readonly onShed?: (counts: readonly ShedCount[]) => void;
+  readonly onReady: (word: Exclude<Word, { is: 'waiting' | 'there' | 'failed' | 'telling' }>) => void;
+  readonly onTold?: (said: AgentSaid) => void;
 }
 
 /** The first start again is at once; then ever later, up to the last. */
@@ -138,7 +138,7 @@ export class Part {
       if (!isWord(word)) return;
       heard = performance.now();
       if (word.is === 'waiting') this.send(this.#options.begin());
-      else if (word.is === 'shed') this.#options.onShed?.(word.counts);
+      else if (word.is === 'telling') this.#options.onTold?.(word.said);
       else if (word.is === 'failed') {
         this.#last = new PartError(word.code, word.message);
         tell({ event: 'part-failed', part: name, code: word.code, message: word.message });

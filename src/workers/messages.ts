@@ -1,7 +1,7 @@
-import type { ShedCount, SipTimers } from '../agent/agent.js';
+import type { SipTimers } from '../agent/agent.js';
 import type { Config } from '../config/schema.js';
 import type { Among } from '../main.js';
-import type { SipListener } from '../sip-agent.js';
+import type { AgentSaid, SipListener } from '../sip-agent.js';
 
 /** What the parent and its parts say to each other, over the channel that Node opens between them. */
 
@@ -18,8 +18,8 @@ export type Order =
   | { readonly do: 'be-controller'; readonly config: Config; readonly among: Among }
   /** A key's report, as it came from that address (base64). */
   | { readonly do: 'take-key'; readonly from: string; readonly report: string }
-  /** What the agent turned away, for the controller that counts it. */
-  | { readonly do: 'take-shed'; readonly counts: readonly ShedCount[] }
+  /** What the agent told, for the controller that counts and journals it. */
+  | { readonly do: 'hear'; readonly said: AgentSaid }
   /** Are you there? */
   | { readonly do: 'answer' }
   /** The files of the certificate are new. */
@@ -32,7 +32,7 @@ export type Word =
   | { readonly is: 'agent'; readonly port: number; readonly sip: readonly SipListener[] }
   | { readonly is: 'controller'; readonly healthPort: number }
   | { readonly is: 'there' }
-  | { readonly is: 'shed'; readonly counts: readonly ShedCount[] }
+  | { readonly is: 'telling'; readonly said: AgentSaid }
   | { readonly is: 'failed'; readonly code: string; readonly message: string };
 
 const isSaid = (value: unknown, member: 'do' | 'is'): boolean =>

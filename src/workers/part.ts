@@ -1,4 +1,4 @@
-import type { ShedCount } from '../agent/agent.js';
+import type { AgentSaid } from '../sip-agent.js';
 import { isOrder, type Order, type Word } from './messages.js';
 
 /**
@@ -10,11 +10,11 @@ import { isOrder, type Order, type Word } from './messages.js';
 /** What was begun, and can be told more. */
 interface Begun {
   readonly take: (report: Buffer, from: string) => void;
-  readonly takeShed: (counts: readonly ShedCount[]) => void;
+  readonly hear: (said: AgentSaid) => void;
   readonly reloadTls: () => void;
-  readonly stop: (seconds: number) => Promise<void>;
+  readonly stop: (seconds: number) => Promise<unknown>;
   /** The parent is gone: nobody will start what fails, so what is up is ended in order. */
-  readonly orphaned: () => Promise<void>;
+  readonly orphaned: () => Promise<unknown>;
 }
 
 /** How long the agent waits for controllers to end their calls when the parent is gone. */
@@ -32,11 +32,11 @@ const agent = async ({
 }: Extract<Order, { do: 'be-agent' }>): Promise<Begun> => {
   // Each loads what it is and no more: while the agent starts again, parties wait to be told.
   const { startOwnAgent } = await import('../sip-agent.js');
-  const own = await startOwnAgent(config, app, timers, version, (counts) => say({ is: 'shed', counts }));
+  const own = await startOwnAgent(config, app, timers, version, (said) => say({ is: 'telling', said }));
   say({ is: 'agent', port: own.at.port, sip: own.sip });
   return {
     take: () => undefined,
-    takeShed: () => undefined,
+    hear: () => undefined,
     reloadTls: () => void own.agent.reloadTls(),
     stop: () => own.stop(),
     orphaned: async () => {
@@ -55,7 +55,7 @@ const controller = async ({ config, among }: Extract<Order, { do: 'be-controller
   say({ is: 'controller', healthPort: sallyport.healthPort });
   return {
     take: (report, from) => sallyport.media.keyReport(report, from),
-    takeShed: (counts) => sallyport.takeShed(counts),
+    hear: (said) => sallyport.hear(said),
     reloadTls: () => undefined,
     stop: (seconds) => sallyport.stop(seconds * 1000),
     orphaned: () => sallyport.stop(0),
@@ -85,7 +85,7 @@ const whenBegun = (use: (one: Begun) => unknown): void => {
 };
 
 /** Ends the process once all is closed, whatever still holds its loop. */
-const end = (work: Promise<void> | undefined): void => {
+const end = (work: Promise<unknown> | undefined): void => {
   void Promise.resolve(work).then(
     () => process.exit(0),
     () => process.exit(1),
@@ -103,8 +103,8 @@ const take = (order: Order): void => {
     case 'take-key':
       whenBegun((one) => one.take(Buffer.from(order.report, 'base64'), order.from));
       return;
-    case 'take-shed':
-      whenBegun((one) => one.takeShed(order.counts));
+    case 'hear':
+      whenBegun((one) => one.hear(order.said));
       return;
     case 'answer':
       say({ is: 'there' });

@@ -138,8 +138,7 @@ class Parent {
       },
       tell,
       // Whoever of them is up: it is counted and journalled once.
-      onShed: (counts) =>
-        this.#workers.find(({ part: one }) => one.ready)?.part.send({ do: 'take-shed', counts }),
+      onTold: (said) => this.#workers.find(({ part: one }) => one.ready)?.part.send({ do: 'hear', said }),
       onReady: (word) => {
         if (word.is !== 'agent') return;
         this.#at = { ...this.#at, port: word.port };

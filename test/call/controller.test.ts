@@ -875,6 +875,29 @@ t.test('a drain lets calls finish, and ends those that do not', async (t) => {
   });
 });
 
+t.test('a second stop shortens the drain of the first, and both say how it ended', async (t) => {
+  for (const [second, ends] of [
+    [0, 5000],
+    [2000, 7000],
+    [60_000, 30_000],
+  ] as const) {
+    await inWorld({}, async (world) => {
+      const call = await connected(world);
+      const first = world.controller.stop(30_000);
+      t.ok(world.controller.draining);
+      await world.time.advance(5000);
+      const again = world.controller.stop(second);
+      await world.time.settle();
+      if (second > 0) t.same(call.caller.endings, [], 'calls that are up go on');
+      await world.time.advance(ends - 5000);
+      t.match(call.caller.endings, [{ code: 'shutdown' }], `asked for ${second} ms`);
+      t.same(await Promise.all([first, again]), [0, 0]);
+      t.equal(world.cdrs().length, 1);
+      await world.time.runOut();
+    });
+  }
+});
+
 t.test('a stop with a journal that hangs comes to an end, and says that CDRs are lost', async (t) => {
   for (const behaviour of [{ ends: 'hangs' }, { ends: 'fails' }, { ends: 'throws' }] as const) {
     await inWorld({}, async (world) => {
@@ -902,7 +925,7 @@ t.test('a stop says where calls did not end in time', async (t) => {
     await world.time.settle();
     const stop = world.controller.stop(0, 1000);
     await world.time.advance(1000);
-    await stop;
+    t.equal(await stop, 1, 'so many did not end');
     t.match(
       world.events.filter((event) => event.event === 'fault'),
       [{ where: 'controller-stop', code: 'calls-left' }],

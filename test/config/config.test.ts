@@ -30,11 +30,17 @@ sip:
   application:
     port: 9024
     secretFile: ./agent-secret
+  dns:
+    resolvers:
+      - address: 192.0.2.53
+        port: 5353
+    staleSeconds: 60
   realm: phones.example.com
   tls:
     certFile: ./agent.crt
     keyFile: ./agent.key
     caFile: ./ca.crt
+    crlFile: ./ca.crl
     requireClientCertificate: false
 dialPlans:
   default:
@@ -166,6 +172,11 @@ trunks:
         - "+12125550181"
         - "+12125550182"
         - "+12125550183"
+    - name: pool
+      address: sip.pool.example
+      transport: auto
+      addresses:
+        - 192.0.2.40
 lists:
   redis:
     host: redis.example.com
@@ -900,7 +911,10 @@ t.test('TLS and what trunks prove over it hang together', async (t) => {
     /^trunks.carriers\[1\].transport: needs an address of transport tls/,
     /^trunks.facilities\[1\].transports: needs an address of transport tls/,
   ]);
-  t.match(told(from(withTls, '    caFile: ./ca.crt\n', '')), [/names need sip.tls.caFile/]);
+  t.match(told(from(withTls, '    caFile: ./ca.crt\n', '')), [
+    /crlFile: needs caFile/,
+    /names need sip.tls.caFile/,
+  ]);
   const pbx = full.slice(full.indexOf('      tls:\n'), full.indexOf('      transports:\n        - tls'));
   t.match(told(from(withTls, pbx, '')), [/^trunks.facilities\[1\].addresses: a trunk is known by/]);
   t.match(told(from(withTls, pbx, '      addresses: [192.0.2.77]\n')), []);
