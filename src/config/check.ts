@@ -31,6 +31,7 @@ export const crossCheck = (config: Config): Crossed[] => {
     ...checkPeers(config),
     ...checkNodes(config),
     ...checkHeads(config),
+    ...checkServe(config),
     ...checkVault(config),
     ...checkRetention(config),
   );
@@ -187,5 +188,23 @@ const checkNodes = (config: Config): Crossed[] => {
       seen.set(key, i);
     }
   });
+  return problems;
+};
+
+const checkServe = ({ serve }: Config): Crossed[] => {
+  const problems: Crossed[] = [];
+  const { address, tls, publicUrl, oidc } = serve;
+  const isLoopback = address.startsWith('127.') || address === '::1';
+  // A password that crosses a network in the clear is everybody's.
+  if (!isLoopback && tls === undefined)
+    problems.push({ path: ['serve', 'address'], message: 'needs serve.tls: it is not a loopback address' });
+  if (tls !== undefined && publicUrl?.startsWith('http:') === true)
+    problems.push({ path: ['serve', 'publicUrl'], message: 'is without TLS, and serve.tls is set' });
+  for (const [value, given] of Object.entries(oidc?.roles ?? {})) {
+    if (given.includes('admin') && given.length > 1)
+      problems.push({ path: ['serve', 'oidc', 'roles', value], message: 'admin goes with no other role' });
+  }
+  if (oidc !== undefined && !/^https:|^http:\/\/(127\.|localhost\b|\[::1\])/.test(oidc.issuer))
+    problems.push({ path: ['serve', 'oidc', 'issuer'], message: 'must be https' });
   return problems;
 };

@@ -4,6 +4,7 @@ import { custody } from './schema-custody.js';
 import { journal, registry } from './schema-journal.js';
 import { facility, policy } from './schema-policy.js';
 import { recording } from './schema-recording.js';
+import { serve } from './schema-serve.js';
 import { dialPlan, trunks } from './schema-trunks.js';
 import { address, digestText, loopback, name, path, port, seconds, transport } from './shapes.js';
 
@@ -301,6 +302,7 @@ export const configSchema = z.strictObject({
   canaries: canaries.optional(),
   control,
   http,
+  serve,
   log,
 });
 
