@@ -27,7 +27,7 @@ interface Options {
 }
 
 /** Failed sign-ins that are listed one by one each minute; the others are counted. */
-const LISTED_A_MINUTE = 30;
+const LISTED_A_MINUTE = 10;
 const MINUTE_MS = 60_000;
 
 /** IPv6: who has one address has a network of them (RFC 6177). */
