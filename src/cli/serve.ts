@@ -182,7 +182,8 @@ const oidcOf = (
   const secret = clientSecretFile === undefined ? null : readFileSync(clientSecretFile, 'utf8').trim();
   return new Oidc(
     {
-      ...{ issuer, clientId, nameClaim, rolesClaim, roles },
+      ...{ issuer, clientId, nameClaim, rolesClaim },
+      roles: Object.fromEntries(roles.map((one) => [one.value, one.roles])),
       clientSecret: secret,
       get redirectUri() {
         return `${origin()}/v1/session/oidc/callback`;

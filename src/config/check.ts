@@ -200,9 +200,12 @@ const checkServe = ({ serve }: Config): Crossed[] => {
     problems.push({ path: ['serve', 'address'], message: 'needs serve.tls: it is not a loopback address' });
   if (tls !== undefined && publicUrl?.startsWith('http:') === true)
     problems.push({ path: ['serve', 'publicUrl'], message: 'is without TLS, and serve.tls is set' });
-  for (const [value, given] of Object.entries(oidc?.roles ?? {})) {
-    if (given.includes('admin') && given.length > 1)
-      problems.push({ path: ['serve', 'oidc', 'roles', value], message: 'admin goes with no other role' });
+  for (const [at, { roles }] of (oidc?.roles ?? []).entries()) {
+    if (roles.includes('admin') && roles.length > 1)
+      problems.push({
+        path: ['serve', 'oidc', 'roles', at, 'roles'],
+        message: 'admin goes with no other role',
+      });
   }
   if (oidc !== undefined && !/^https:|^http:\/\/(127\.|localhost\b|\[::1\])/.test(oidc.issuer))
     problems.push({ path: ['serve', 'oidc', 'issuer'], message: 'must be https' });

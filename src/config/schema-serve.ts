@@ -23,7 +23,14 @@ const oidc = z
       .describe('Claim that names the account.'),
     rolesClaim: z.string().min(1).max(64).default('groups').describe('Claim that `roles` is looked up by.'),
     roles: z
-      .record(z.string().min(1).max(200), z.array(roleSchema).min(1).max(8))
+      .array(
+        z.strictObject({
+          value: z.string().min(1).max(200).describe('A value of that claim.'),
+          roles: z.array(roleSchema).min(1).max(8).describe('The roles it gives.'),
+        }),
+      )
+      .min(1)
+      .max(100)
       .describe('Roles by the values of that claim. Whoever has none of them is not let in.'),
   })
   .describe('Sign-in by an OpenID provider. Its second factor is its own matter.');

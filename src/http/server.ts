@@ -184,6 +184,8 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
   ) as FastifyInstance;
   app.server.maxConnections = 1000;
   app.server.headersTimeout = 10_000;
+  // JSON is all that is taken.
+  app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   await app.register(fastifySwagger, {

@@ -139,7 +139,7 @@ export class RegistrySearch {
 
   async #count(from: ReturnType<typeof sql>, where: Condition): Promise<number> {
     const rows = await this.#rows<{ n: string }>(
-      sql<{ n: string }>`select count(*) as n from (select 1 from ${from} where ${where} limit ${MOST_COUNTED + 1}) as some`,
+      sql<{ n: string }>`select count(*) as n from (select 1 from ${from} where ${where} limit ${MOST_COUNTED + 1}) as counted`,
     );
     return Number(rows[0]?.n ?? 0);
   }

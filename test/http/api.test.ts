@@ -123,7 +123,7 @@ t.test('the lists, from a proposal to what stands about a number', async (t) => 
     const page = await ask(house, as('counsel'), 'GET', `/v1/lists/privileged?limit=1${after}`);
     t.match(page.json, { total: 3, totalIsExact: true });
     for (const row of page.json.rows as unknown as { id: string }[]) pages.push(row.id);
-    cursor = page.json.next as string | null;
+    cursor = page.json.next as unknown as string | null;
     if (cursor === null) break;
   }
   t.equal(new Set(pages).size, 3, 'each once, over pages');
@@ -455,12 +455,12 @@ t.test('whatever is written into a field, it stays a text', async (t) => {
       for (const body of bodies) {
         const answer = await ask(house, who, method, url, body);
         asked += 1;
-        t.ok(answer.status < 500, `${name} ${answer.status} ${JSON.stringify(body).slice(0, 80)}`);
+        t.ok(answer.status < 500, `${name} ${answer.status} attack ${attacks.indexOf(attack)}`);
         if (answer.status >= 400) t.notMatch(answer.text, /<script>|drop table/, 'it is not told back');
         t.notOk(answer.headers['set-cookie'], 'no header is made of it');
       }
       for (const { name: part, in: where } of operation.parameters ?? []) {
-        const text = encodeURIComponent(attack.isWellFormed() ? attack : '\ufffd');
+        const text = encodeURIComponent(attack.toString() === '\ud800' ? '\ufffd' : attack);
         const [, plain = ''] = name.split(' ');
         const target = where === 'query' ? `${url}?${part}=${text}` : pathOf(`${method} ${plain.replace(`:${part}`, text.replaceAll(':', '%3A'))}`)[1];
         const answer = await askPlainly(house, who, method, target, method === 'POST' ? {} : undefined);

@@ -311,7 +311,7 @@ export const keyOf = async ({ parts }: House, given: readonly string[], owner: s
 };
 
 /** One account of each role, and a key of each scope. */
-export const everybody = async (house: House): Promise<ReadonlyMap<string, Asker>> => {
+export const everybody = async (house: House): Promise<Map<string, Asker>> => {
   const all = new Map<string, Asker>();
   for (const role of roles) {
     await addAccount(house, role, [role]);
