@@ -60,7 +60,8 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   vault: (target) =>
     /^(core|durable|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
   custody: (target) => /^(core|custody|durable|journal|lists|vault)\//.test(target),
-  config: (target) => /^(core|config)\//.test(target) || ['http/roles.ts', 'vault/age-keys.ts'].includes(target),
+  config: (target) =>
+    /^(core|config)\//.test(target) || ['http/roles.ts', 'vault/age-keys.ts'].includes(target),
   // Test calls are made with the phones, and read back what the vault keeps: as an outsider with a key would.
   canary: (target) =>
     /^(canary|core|phones)\//.test(target) ||

@@ -47,7 +47,8 @@ interface Flags {
 const rolesOf = (text: string): readonly Role[] => {
   const given = text.split(',').map((one) => one.trim());
   const wrong = given.find((one) => !isRole(one));
-  if (wrong !== undefined) throw new CommandError('role-unknown', `${wrong} is none of ${roles.join(', ')}`, 2);
+  if (wrong !== undefined)
+    throw new CommandError('role-unknown', `${wrong} is none of ${roles.join(', ')}`, 2);
   const read = given.filter(isRole);
   const problem = rolesProblem(read);
   if (problem !== null) throw new CommandError('roles-unfit', problem, 2);
@@ -57,7 +58,8 @@ const rolesOf = (text: string): readonly Role[] => {
 const scopesOf = (text: string): readonly Scope[] => {
   const given = text.split(',').map((one) => one.trim());
   const wrong = given.find((one) => !isScope(one));
-  if (wrong !== undefined) throw new CommandError('scope-unknown', `${wrong} is none of ${scopes.join(', ')}`, 2);
+  if (wrong !== undefined)
+    throw new CommandError('scope-unknown', `${wrong} is none of ${scopes.join(', ')}`, 2);
   return given.filter(isScope);
 };
 
@@ -101,7 +103,10 @@ const secretsText = (name: string, { password, totpSecret, recovery }: Given): s
 /** Adds `accounts …` and `serve`. */
 export const addAccountCommands = (program: Command, shared: Shared): void => {
   const { terminal, load, withConfig, withJson } = shared;
-  const using = async <T>(flags: Flags, use: (accounts: Accounts, keys: ApiKeys, config: Config) => Promise<T>) => {
+  const using = async <T>(
+    flags: Flags,
+    use: (accounts: Accounts, keys: ApiKeys, config: Config) => Promise<T>,
+  ) => {
     const config = load(flags);
     if (config.registry === undefined)
       throw new CommandError('registry-missing', 'the configuration has no registry section', 2);
@@ -129,7 +134,10 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
   withBy(accounts.command('add'))
     .description('make an account; its password, code and recovery codes are shown once')
     .argument('<name>', 'a-z, 0-9, and . _ @ -')
-    .requiredOption('--roles <roles>', `comma between them: ${roles.map((role) => `${role} (${roleTexts[role]})`).join('; ')}`)
+    .requiredOption(
+      '--roles <roles>',
+      `comma between them: ${roles.map((role) => `${role} (${roleTexts[role]})`).join('; ')}`,
+    )
     .option('--no-second-factor', 'sign in with the password alone')
     .action((name: string, flags: Flags) =>
       using(flags, async (store) => {
@@ -138,7 +146,11 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
         const given = rolesOf(flags.roles ?? '');
         const { shown, kept } = await newSecrets(flags.secondFactor !== false);
         await store.add({ name, roles: given, by: flags.by ?? whoami(), secrets: kept });
-        show(flags, { name, roles: given, ...shown }, `account    ${name} (${given.join(', ')})\n${secretsText(name, shown)}`);
+        show(
+          flags,
+          { name, roles: given, ...shown },
+          `account    ${name} (${given.join(', ')})\n${secretsText(name, shown)}`,
+        );
       }),
     );
   withJson(withConfig(accounts.command('list')))
@@ -150,7 +162,11 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
           ...[one.name, one.kind, one.roles.join(','), one.state, one.secondFactor ? 'yes' : 'no'],
           one.signedInAt?.toISOString() ?? 'never',
         ]);
-        show(flags, all, columns([['name', 'kind', 'roles', 'state', 'second factor', 'signed in'], ...rows]));
+        show(
+          flags,
+          all,
+          columns([['name', 'kind', 'roles', 'state', 'second factor', 'signed in'], ...rows]),
+        );
       }),
     );
   for (const [command, state, about] of [
@@ -184,20 +200,36 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
     .action((name: string, flags: Flags) =>
       using(flags, async (store, _keys, config) => {
         const token = newToken();
-        await store.addLink(digestOf(`link:${token}`), name, countOf(flags.minutes ?? '10', 60), flags.by ?? whoami());
+        await store.addLink(
+          digestOf(`link:${token}`),
+          name,
+          countOf(flags.minutes ?? '10', 60),
+          flags.by ?? whoami(),
+        );
         const { publicUrl, address, port, tls } = config.serve;
-        const origin = publicUrl ?? `${tls === undefined ? 'http' : 'https'}://${address.includes(':') ? `[${address}]` : address}:${port}`;
+        const origin =
+          publicUrl ??
+          `${tls === undefined ? 'http' : 'https'}://${address.includes(':') ? `[${address}]` : address}:${port}`;
         // After the number sign: no server, proxy or log ever sees it.
         const url = `${origin}/sign-in#link=${token}`;
         show(flags, { name, url, token }, url);
       }),
     );
-  addKeyCommands(accounts.command('keys').description('keys of programs'), { using, withBy, show, withJson, withConfig });
+  addKeyCommands(accounts.command('keys').description('keys of programs'), {
+    using,
+    withBy,
+    show,
+    withJson,
+    withConfig,
+  });
   addServe(program, shared);
 };
 
 interface Desk {
-  readonly using: <T>(flags: Flags, use: (accounts: Accounts, keys: ApiKeys, config: Config) => Promise<T>) => Promise<T>;
+  readonly using: <T>(
+    flags: Flags,
+    use: (accounts: Accounts, keys: ApiKeys, config: Config) => Promise<T>,
+  ) => Promise<T>;
   readonly withBy: (command: Command) => Command;
   readonly show: (flags: Flags, json: object, text: string) => void;
   readonly withJson: (command: Command) => Command;
@@ -208,21 +240,32 @@ const addKeyCommands = (keys: Command, { using, withBy, show, withJson, withConf
   withBy(keys.command('add'))
     .description('make a key; it is shown once')
     .argument('<name>', 'what it is for')
-    .requiredOption('--scopes <scopes>', `comma between them: ${scopes.map((one) => `${one} (${scopeTexts[one]})`).join('; ')}`)
-    .requiredOption('--owner <account>', 'the account that answers for it, and approves none of what it proposes')
+    .requiredOption(
+      '--scopes <scopes>',
+      `comma between them: ${scopes.map((one) => `${one} (${scopeTexts[one]})`).join('; ')}`,
+    )
+    .requiredOption(
+      '--owner <account>',
+      'the account that answers for it, and approves none of what it proposes',
+    )
     .option('--days <count>', 'how long it is good', '90')
     .action((name: string, flags: Flags) =>
       using(flags, async (accounts, store) => {
         const owner = flags.owner ?? '';
         if ((await accounts.find(owner)) === null)
           throw new CommandError('account-unknown', `there is no account ${owner}`, 2);
-        if (!/^[\p{L}\p{N} ._-]{1,64}$/u.test(name)) throw new CommandError('name-unfit', 'at most 64 letters and digits', 2);
+        if (!/^[\p{L}\p{N} ._-]{1,64}$/u.test(name))
+          throw new CommandError('name-unfit', 'at most 64 letters and digits', 2);
         const { key, prefix } = newApiKey();
         const made = await store.add({
           ...{ prefix, hash: digestOf(key), name, scopes: scopesOf(flags.scopes ?? ''), owner },
           ...{ by: flags.by ?? whoami(), days: countOf(flags.days ?? '90', 366) },
         });
-        show(flags, { id: made.id, key, prefix, expires: made.expires }, `key        ${key}\n           (shown this once; until ${made.expires.toISOString()})`);
+        show(
+          flags,
+          { id: made.id, key, prefix, expires: made.expires },
+          `key        ${key}\n           (shown this once; until ${made.expires.toISOString()})`,
+        );
       }),
     );
   withJson(withConfig(keys.command('list')))
@@ -234,7 +277,11 @@ const addKeyCommands = (keys: Command, { using, withBy, show, withJson, withConf
           ...[one.id, one.prefix, one.name, one.scopes.join(','), one.owner, one.expires.toISOString()],
           ...[one.usedAt?.toISOString() ?? 'never', one.revokedAt === null ? '' : 'revoked'],
         ]);
-        show(flags, all, columns([['id', 'begins', 'name', 'scopes', 'owner', 'until', 'used', ''], ...rows]));
+        show(
+          flags,
+          all,
+          columns([['id', 'begins', 'name', 'scopes', 'owner', 'until', 'used', ''], ...rows]),
+        );
       }),
     );
   withBy(keys.command('revoke'))

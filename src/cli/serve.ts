@@ -70,7 +70,11 @@ export const startServing = async (options: ServeOptions): Promise<Serving> => {
   const { config, trouble } = options;
   const { serve, registry: settings } = config;
   if (settings === undefined)
-    throw new CommandError('registry-missing', 'the configuration has no registry section: `serve` is its API', 2);
+    throw new CommandError(
+      'registry-missing',
+      'the configuration has no registry section: `serve` is its API',
+      2,
+    );
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const one of closers.reverse()) await one().catch((error) => trouble('close', codeOf(error)));

@@ -63,7 +63,10 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
       const own = journal === undefined ? load(config === undefined ? {} : { config }) : null;
       const journals = journal ?? (own === null ? [] : [own.journal.directory]);
       const watched = own === null ? [] : [custodyJournalDir(own)].filter((dir) => existsSync(dir));
-      const read = own === null ? [] : [own.serve.journal, ...(own.registry === undefined ? [] : [own.registry.journal])];
+      const read =
+        own === null
+          ? []
+          : [own.serve.journal, ...(own.registry === undefined ? [] : [own.registry.journal])];
       const came = access ?? read.filter((dir) => existsSync(dir));
       const given = { ...flags, journals, custody: custody ?? watched, access: came, key, out };
       return makeAndWrite(given, version, Date.now(), terminal);
@@ -79,7 +82,13 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
     .action(
       (
         dir: string,
-        flags: { publicKey: string; journal?: string[]; custody?: string[]; access?: string[]; json: boolean },
+        flags: {
+          publicKey: string;
+          journal?: string[];
+          custody?: string[];
+          access?: string[];
+          json: boolean;
+        },
       ) =>
         verifyWritten(
           dir,

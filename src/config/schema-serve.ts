@@ -50,7 +50,9 @@ export const serve = z
       .describe('TLS, 1.2 and later.'),
     publicUrl: origin
       .optional()
-      .describe('Origin that browsers see. Default: made of `address` and `port`. Requests of pages of other origins are refused.'),
+      .describe(
+        'Origin that browsers see. Default: made of `address` and `port`. Requests of pages of other origins are refused.',
+      ),
     idleMinutes: z.number().min(1).max(480).default(15).describe('A session that is not used ends.'),
     sessionHours: z.number().min(0.1).max(24).default(8).describe('A session ends, used or not.'),
     oidc: oidc.optional(),

@@ -87,7 +87,9 @@ const pastCall = ({ journal, node, seq, at, body }: ShownRow): PastCall | null =
       ? body.reasons.flatMap((one: unknown) => text(fields(one).code) ?? [])
       : [],
     ending,
-    disposition: text(body.disposition) ?? (Object.hasOwn(endings, ending) ? endings[ending as EndingCode].disposition : 'unknown'),
+    disposition:
+      text(body.disposition) ??
+      (Object.hasOwn(endings, ending) ? endings[ending as EndingCode].disposition : 'unknown'),
     fault: text(body.fault) ?? 'unknown',
     durationMs: count(body.durationMs),
     connectedMs: count(body.connectedMs),
@@ -142,7 +144,9 @@ export class CallLog {
     }
     if (!grown) return;
     // Several controllers write at once; each journal for itself is in order.
-    this.#calls.sort((one, other) => (one.endedAt < other.endedAt ? -1 : one.endedAt > other.endedAt ? 1 : one.seq - other.seq));
+    this.#calls.sort((one, other) =>
+      one.endedAt < other.endedAt ? -1 : one.endedAt > other.endedAt ? 1 : one.seq - other.seq,
+    );
     if (this.#calls.length > this.#bounds.calls) {
       this.#dropped = true;
       this.#calls = this.#calls.slice(-this.#bounds.calls);
@@ -151,7 +155,8 @@ export class CallLog {
     this.#alarms = this.#alarms.slice(-this.#bounds.alarms);
     // Only now: of one batch several have the same time.
     const newest = this.#alarms.at(-1)?.at;
-    if (this.#onAlarm !== null && newest !== undefined && newest > this.#onAlarm.since) this.#onAlarm.since = newest;
+    if (this.#onAlarm !== null && newest !== undefined && newest > this.#onAlarm.since)
+      this.#onAlarm.since = newest;
   }
 
   #take(row: ShownRow): boolean {
@@ -215,7 +220,12 @@ export class CallLog {
     this.#nodes.set(
       `${journal} ${name}`,
       kind === 'attestation'
-        ? { ...known, at, pool: text(body.pool) ?? known.pool, attested: { at, verdict: text(body.verdict) ?? 'unknown' } }
+        ? {
+            ...known,
+            at,
+            pool: text(body.pool) ?? known.pool,
+            attested: { at, verdict: text(body.verdict) ?? 'unknown' },
+          }
         : { ...known, at, state: text(body.state), pool: text(body.pool) ?? known.pool },
     );
   }

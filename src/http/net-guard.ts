@@ -40,7 +40,10 @@ export const networksOf = (cidrs: readonly string[]): BlockList => {
 };
 
 /** An IPv4 address within IPv6 is judged as what it is, or a name could lead anywhere in another dress. */
-const plainly = ({ address, family }: LookupAddress): { readonly address: string; readonly family: 4 | 6 } => {
+const plainly = ({
+  address,
+  family,
+}: LookupAddress): { readonly address: string; readonly family: 4 | 6 } => {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   return mapped === undefined ? { address, family: family === 6 ? 6 : 4 } : { address: mapped, family: 4 };
 };
@@ -57,15 +60,15 @@ export const checkedTarget = async (
 ): Promise<Target> => {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || url.username !== '' || url.password !== '' || url.hash !== '')
-    throw new GuardError('url-malformed', 'an address is https://host/path, without a name or password in it');
+    throw new GuardError(
+      'url-malformed',
+      'an address is https://host/path, without a name or password in it',
+    );
   if (url.protocol !== 'https:' && url.protocol !== 'http:')
     throw new GuardError('url-not-https', 'only https is written to');
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const literal = isIP(host);
-  const found =
-    literal === 0
-      ? await resolve(host).catch(() => [])
-      : [{ address: host, family: literal }];
+  const found = literal === 0 ? await resolve(host).catch(() => []) : [{ address: host, family: literal }];
   if (found.length === 0) throw new GuardError('name-unknown', 'the name leads nowhere');
   const addresses = found.map(plainly);
   for (const { address, family } of addresses) {
@@ -73,7 +76,10 @@ export const checkedTarget = async (
     if (url.protocol === 'http:' && !loopback.check(address, kind))
       throw new GuardError('url-not-https', 'plain http goes to this host alone');
     if (!allowed.check(address, kind))
-      throw new GuardError('address-not-allowed', 'the address is in no network that serve.webhooks.networks names');
+      throw new GuardError(
+        'address-not-allowed',
+        'the address is in no network that serve.webhooks.networks names',
+      );
   }
   const [first] = addresses;
   if (first === undefined) throw new GuardError('name-unknown', 'the name leads nowhere');

@@ -68,7 +68,8 @@ export class Oidc {
   async end(query: URLSearchParams, cookie: string): Promise<Opened> {
     const begun = this.#begun.get(digestOf(cookie));
     this.#begun.delete(digestOf(cookie));
-    if (begun === undefined || begun.until < performance.now()) throw new Problem('provider-refused', 'begin again');
+    if (begun === undefined || begun.until < performance.now())
+      throw new Problem('provider-refused', 'begin again');
     const provider = await this.#configured();
     const url = new URL(this.#settings.redirectUri);
     url.search = query.toString();
@@ -96,11 +97,17 @@ export class Oidc {
       throw new Problem('provider-refused', `the claim ${nameClaim} is no name of an account`);
     const given = claims[rolesClaim];
     const values = (Array.isArray(given) ? given : [given]).filter((one) => typeof one === 'string');
-    const mapped = [...new Set(values.flatMap((one) => (Object.hasOwn(roles, one) ? (roles[one] ?? []) : [])))];
+    const mapped = [
+      ...new Set(values.flatMap((one) => (Object.hasOwn(roles, one) ? (roles[one] ?? []) : []))),
+    ];
     const problem = rolesProblem(mapped);
     if (problem !== null) throw new Problem('provider-refused', problem);
     try {
-      const account = await this.#accounts.vouched({ subject: `${issuer} ${claims.sub}`, name, roles: mapped });
+      const account = await this.#accounts.vouched({
+        subject: `${issuer} ${claims.sub}`,
+        name,
+        roles: mapped,
+      });
       if (account.state !== 'active') throw new Problem('credentials-wrong');
       return await this.#signIn.open(account, 'provider');
     } catch (error) {

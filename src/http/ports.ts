@@ -18,7 +18,10 @@ export interface ShownRow {
 /** The API's own journal. */
 export interface OwnJournal {
   /** Durable when it resolves. */
-  append(kind: AccessRowKind, body: Readonly<Record<string, string | number | boolean | null>>): Promise<void>;
+  append(
+    kind: AccessRowKind,
+    body: Readonly<Record<string, string | number | boolean | null>>,
+  ): Promise<void>;
 }
 
 /** Rows of the API's journal. The statement counts each of them (statement/access.ts). */
@@ -91,7 +94,11 @@ export interface Explained {
   readonly class: string | null;
   readonly ending: string | null;
   readonly row: number;
-  readonly reasons: readonly { readonly code: string; readonly detail: string | null; readonly words: string }[];
+  readonly reasons: readonly {
+    readonly code: string;
+    readonly detail: string | null;
+    readonly words: string;
+  }[];
   readonly epoch: { readonly id: number; readonly digest: string } | null;
   readonly heartbeatAgeMs: number | null;
   readonly policy: string;
@@ -179,10 +186,7 @@ export interface StatementsPort {
     readonly to?: string | undefined;
     readonly last?: string | undefined;
   }): { readonly from: string; readonly to: string };
-  make(
-    made: StatementMade,
-    progress: (rows: number) => void,
-  ): Promise<Readonly<Record<string, string>>>;
+  make(made: StatementMade, progress: (rows: number) => void): Promise<Readonly<Record<string, string>>>;
   /** Statements that are there, the newest first; at most 500. */
   list(): Promise<readonly (StatementMade & { readonly digests: Readonly<Record<string, string>> })[]>;
   read(id: string, file: string): Promise<Buffer | null>;
@@ -194,7 +198,9 @@ export interface CustodyPort {
     readonly at: string;
     readonly round: string | null;
     readonly epoch: number | null;
-    readonly last: Readonly<Record<string, { readonly at: string; readonly found: Readonly<Record<string, number>> }>>;
+    readonly last: Readonly<
+      Record<string, { readonly at: string; readonly found: Readonly<Record<string, number>> }>
+    >;
     readonly alarms: Readonly<Record<string, number>>;
   } | null>;
 }

@@ -7,18 +7,24 @@ export const problems = {
   'sign-in-needed': [401, 'Sign in first: there is no session or key, or it is over.'],
   'credentials-wrong': [401, 'The name, password, code or link is wrong, or the account is disabled.'],
   'second-factor-needed': [401, 'The code of the second factor is needed besides.'],
-  'provider-refused': [401, 'The identity provider does not vouch for this person, or the answer is not its own.'],
+  'provider-refused': [
+    401,
+    'The identity provider does not vouch for this person, or the answer is not its own.',
+  ],
   'not-allowed': [403, 'This account’s roles, or this key’s scopes, do not allow it.'],
   'forgery-suspected': [403, 'The request lacks the session’s token, or comes from another site.'],
   'own-change': [403, 'Nobody approves a change of their own.'],
   'not-the-maker': [403, 'Only who proposed a change takes it back.'],
   'route-unknown': [404, 'There is nothing here.'],
-  'unknown': [404, 'There is no such thing.'],
+  unknown: [404, 'There is no such thing.'],
   'range-unfit': [416, 'The range does not lie within the file.'],
-  'conflict': [409, 'It stands against what is there.'],
+  conflict: [409, 'It stands against what is there.'],
   'approved-already': [409, 'This person has approved this change before; it counts once.'],
   'change-over': [409, 'The change was applied, rejected or withdrawn already.'],
-  'entry-moved': [409, 'The entry was changed since this change was proposed: look at it and propose it anew.'],
+  'entry-moved': [
+    409,
+    'The entry was changed since this change was proposed: look at it and propose it anew.',
+  ],
   'not-configured': [409, 'The configuration does not provide for this.'],
   'confirmation-unknown': [409, 'The confirmation is not known, was used, or is too old: ask again.'],
   'controller-refused': [409, 'The controller refuses the order; the detail says why.'],
@@ -34,13 +40,16 @@ export const problems = {
   'too-many-tries': [429, 'Too many wrong tries: wait as long as Retry-After says.'],
   'too-many-requests': [429, 'Too many requests: wait as long as Retry-After says.'],
   'too-many-watchers': [503, 'As many follow the calls as may.'],
-  'busy': [503, 'Too much is under way: try again soon.'],
+  busy: [503, 'Too much is under way: try again soon.'],
   'registry-unreachable': [503, 'The database does not answer; nothing was changed.'],
   'journal-unavailable': [503, 'It could not be written down who asked, so it is not done.'],
   'controller-unreachable': [503, 'The controller does not answer.'],
-  'controller-uncertain': [503, 'The controller did not say in time whether it was done: look before trying again.'],
+  'controller-uncertain': [
+    503,
+    'The controller did not say in time whether it was done: look before trying again.',
+  ],
   'part-unavailable': [503, 'A part that this needs does not answer.'],
-  'failed': [500, 'A fault of ours. It was written down.'],
+  failed: [500, 'A fault of ours. It was written down.'],
 } as const satisfies Readonly<Record<string, readonly [number, string]>>;
 export type ProblemCode = keyof typeof problems;
 
@@ -104,7 +113,8 @@ export const registryProblem = (error: {
 }): Problem => {
   const words = error.message.replace(/^[a-z-]+: /, '');
   const detail = error.at === null ? words : `step ${error.at + 1}: ${error.code}: ${words}`;
-  if (asTheyAre.has(error.code)) return new Problem(error.code as ProblemCode, detail, error.code === 'registry-unreachable' ? 2 : null);
+  if (asTheyAre.has(error.code))
+    return new Problem(error.code as ProblemCode, detail, error.code === 'registry-unreachable' ? 2 : null);
   if (unknowns.has(error.code)) return new Problem('unknown', words);
   if (error.code === 'registry-newer') return new Problem('registry-unreachable', words);
   return new Problem('op-refused', error.at === null ? `${error.code}: ${words}` : detail);

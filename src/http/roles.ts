@@ -35,7 +35,6 @@ export const scopeTexts: Readonly<Record<Scope, string>> = {
 export const isScope = (text: string): text is Scope => (scopes as readonly string[]).includes(text);
 
 export const roleSchema = z.enum(roles);
-export const scopeSchema = z.enum(scopes);
 
 /** Null where these go together; else why not. */
 export const rolesProblem = (given: readonly Role[]): string | null => {

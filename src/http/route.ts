@@ -88,9 +88,7 @@ export const someone = ({ who }: { readonly who: Principal | null }): Principal 
   if (who === null) throw new Problem('sign-in-needed');
   return who;
 };
-export const person = (asked: {
-  readonly who: Principal | null;
-}): Extract<Principal, { kind: 'person' }> => {
+export const person = (asked: { readonly who: Principal | null }): Extract<Principal, { kind: 'person' }> => {
   const who = someone(asked);
   if (who.kind !== 'person') throw new Problem('not-allowed');
   return who;

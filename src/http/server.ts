@@ -3,17 +3,20 @@ import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
 import fastifySwagger from '@fastify/swagger';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import {
-  createJsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-} from 'fastify-type-provider-zod';
+import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { RegistryError } from '../registry/errors.js';
 import { access, mayUse } from './access.js';
 import { SESSION_COOKIE } from './cookies.js';
 import type { Parts } from './parts.js';
-import { Problem, type ProblemCode, problemBody, problemSchema, problems, registryProblem } from './problems.js';
+import {
+  Problem,
+  type ProblemCode,
+  problemBody,
+  problemSchema,
+  problems,
+  registryProblem,
+} from './problems.js';
 import { isScope, keyName, type Principal } from './roles.js';
 import { type Answer, type Carries, type Route, route } from './route.js';
 import { accountRoutes } from './routes/accounts.js';
@@ -95,7 +98,11 @@ const responsesOf = (one: Route): Record<number, object> => {
       content: { 'application/problem+json': { schema: problemSchema } },
     };
   for (const [status, carries] of Object.entries(one.answers)) {
-    if (carries === 'nothing') responses[Number(status)] = { description: 'Done.', content: { 'application/json': { schema: z.null() } } };
+    if (carries === 'nothing')
+      responses[Number(status)] = {
+        description: 'Done.',
+        content: { 'application/json': { schema: z.null() } },
+      };
     else responses[Number(status)] = content(carries);
   }
   return responses;
@@ -131,7 +138,8 @@ const notForged = (request: FastifyRequest, who: Principal | null, origin: strin
   if (who?.kind !== 'person') return;
   const given = request.headers[CSRF_HEADER];
   const token = request.cookies[SESSION_COOKIE] ?? '';
-  if (typeof given !== 'string' || !sameText(given, forgeryToken(token))) throw new Problem('forgery-suspected');
+  if (typeof given !== 'string' || !sameText(given, forgeryToken(token)))
+    throw new Problem('forgery-suspected');
 };
 
 const problemOf = (error: unknown): Problem | null => {
@@ -146,17 +154,24 @@ const problemOf = (error: unknown): Problem | null => {
   if (Array.isArray(validation)) {
     const [first] = validation;
     // Where and what is wrong, and never what was written there: it may be a number.
-    return new Problem('request-malformed', `${first?.instancePath ?? ''}: ${first?.message ?? ''}`.slice(0, 200));
+    return new Problem(
+      'request-malformed',
+      `${first?.instancePath ?? ''}: ${first?.message ?? ''}`.slice(0, 200),
+    );
   }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Problem('too-large');
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('type-unknown');
-  if (statusCode === 400) return new Problem('request-malformed', 'the body is not JSON, or not what it says it is');
+  if (statusCode === 400)
+    return new Problem('request-malformed', 'the body is not JSON, or not what it says it is');
   return null;
 };
 
 const tell = (reply: FastifyReply, problem: Problem): void => {
   if (problem.retryAfter !== null) void reply.header('retry-after', String(problem.retryAfter));
-  void reply.code(problem.status).header('content-type', 'application/problem+json; charset=utf-8').send(problemBody(problem));
+  void reply
+    .code(problem.status)
+    .header('content-type', 'application/problem+json; charset=utf-8')
+    .send(problemBody(problem));
 };
 
 const send = (reply: FastifyReply, answer: Answer): FastifyReply => {
@@ -215,7 +230,8 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
     max: parts.settings.requestsPerMinute,
     timeWindow: 60_000,
     cache: 10_000,
-    errorResponseBuilder: (_request, { ttl }) => new Problem('too-many-requests', null, Math.ceil(ttl / 1000)),
+    errorResponseBuilder: (_request, { ttl }) =>
+      new Problem('too-many-requests', null, Math.ceil(ttl / 1000)),
   });
   guard(app, parts);
   const routes = ownRoutes(parts, () => app.swagger());
@@ -246,7 +262,8 @@ const guard = (app: FastifyInstance, parts: Parts): void => {
   });
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error);
-    if (problem === null || problem.code === 'failed') parts.fault(`${request.method} ${request.routeOptions.url ?? ''}`, error);
+    if (problem === null || problem.code === 'failed')
+      parts.fault(`${request.method} ${request.routeOptions.url ?? ''}`, error);
     tell(reply, problem ?? new Problem('failed'));
   });
   app.setNotFoundHandler((_request, reply) => tell(reply, new Problem('route-unknown')));

@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { type CallerId, type CallId, type FacilityId, parseCallerId, parseCallId, parseFacilityId } from '../core/leg.js';
+import {
+  type CallerId,
+  type CallId,
+  type FacilityId,
+  parseCallerId,
+  parseCallId,
+  parseFacilityId,
+} from '../core/leg.js';
 import { Problem } from './problems.js';
 
 /** Shapes that several routes share. Those of requests make branded ids; those of answers are plain. */
@@ -21,7 +28,11 @@ export const placeName = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/);
 export const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 export const accountName = z.string().regex(/^[a-z0-9][a-z0-9._@-]{0,63}$/);
 /** A number as people write it; what it means is found out later, and never guessed. */
-export const writtenNumber = z.string().min(1).max(80).regex(/^[^\p{Cc}]*$/u);
+export const writtenNumber = z
+  .string()
+  .min(1)
+  .max(80)
+  .regex(/^[^\p{Cc}]*$/u);
 /** Words of people, as the registry and the controller take them. */
 export const words = (max: number) =>
   z

@@ -16,7 +16,9 @@ export const verdictText = (verdict: string): string => verdictTexts[verdict] ??
 export const reasonText = (code: string): string =>
   Object.hasOwn(reasonTexts, code) ? reasonTexts[code as ReasonCode] : wordsOf(code);
 export const endingText = (code: string): string =>
-  Object.hasOwn(endings, code) ? `${wordsOf(code)} (${endings[code as EndingCode].disposition})` : wordsOf(code);
+  Object.hasOwn(endings, code)
+    ? `${wordsOf(code)} (${endings[code as EndingCode].disposition})`
+    : wordsOf(code);
 
 /** Enough to tell two calls apart, and no number to dial. */
 const maskedNumber = (number: string | null): string | null => (number === null ? null : '…');
@@ -38,9 +40,32 @@ export const shownCall = (call: PastCall, who: Principal) => {
 
 /** Members of a row's body that hold no number, whatever the call was. What is not named here is left out. */
 const harmless: ReadonlySet<string> = new Set([
-  ...['callId', 'trunk', 'facility', 'unit', 'phone', 'caller', 'verdict', 'again', 'other', 'outcome', 'row'],
+  ...[
+    'callId',
+    'trunk',
+    'facility',
+    'unit',
+    'phone',
+    'caller',
+    'verdict',
+    'again',
+    'other',
+    'outcome',
+    'row',
+  ],
   ...['decidedAt', 'claimsPrivate', 'policy', 'epoch', 'ending', 'disposition', 'fault', 'status', 'cause'],
-  ...['arrivedAt', 'durationMs', 'connectedMs', 'delay', 'node', 'carrier', 'media', 'armed', 'spool', 'sealed'],
+  ...[
+    'arrivedAt',
+    'durationMs',
+    'connectedMs',
+    'delay',
+    'node',
+    'carrier',
+    'media',
+    'armed',
+    'spool',
+    'sealed',
+  ],
   ...['alarm', 'state', 'code', 'by', 'command', 'kind', 'score', 'how'],
 ]);
 

@@ -60,7 +60,8 @@ export class SignIn {
       if (error instanceof TooBusy) throw new Problem('busy', null, 2);
       throw error;
     });
-    if (usable === null || !right) return await this.#wrong(keys, found === null ? null : given.name, 'password');
+    if (usable === null || !right)
+      return await this.#wrong(keys, found === null ? null : given.name, 'password');
     if (usable.totpSecret !== null) {
       if (given.code === null) throw new Problem('second-factor-needed');
       if (!(await this.#second(usable.name, usable.totpSecret, given.code, wall())))
@@ -105,7 +106,12 @@ export class SignIn {
   }
 
   /** Who has this session; null where it is over. */
-  async session(token: string): Promise<{ readonly who: Principal; readonly account: Account; readonly expires: Date; readonly how: string } | null> {
+  async session(token: string): Promise<{
+    readonly who: Principal;
+    readonly account: Account;
+    readonly expires: Date;
+    readonly how: string;
+  } | null> {
     const { accounts, limits } = this.#options;
     const hash = digestOf(token);
     const found = await accounts.session(hash, limits.idleSeconds);
@@ -120,7 +126,11 @@ export class SignIn {
   }
 
   /** Throws Problem `credentials-wrong`, `request-malformed`. */
-  async changePassword(who: Extract<Principal, { kind: 'person' }>, old: string, wanted: string): Promise<void> {
+  async changePassword(
+    who: Extract<Principal, { kind: 'person' }>,
+    old: string,
+    wanted: string,
+  ): Promise<void> {
     const { accounts } = this.#options;
     const keys = [`account ${who.name}`];
     await this.#notHeld(keys);

@@ -38,13 +38,16 @@ export class StatementDesk {
   ): Job {
     if (this.#port.keyId === null)
       throw new Problem('not-configured', 'serve.statements.keyFile is not set: nothing can be signed');
-    const waiting = [...this.#jobs.values()].filter(({ state }) => state === 'waiting' || state === 'running');
+    const waiting = [...this.#jobs.values()].filter(
+      ({ state }) => state === 'waiting' || state === 'running',
+    );
     if (waiting.length >= MOST_WAITING) throw new Problem('busy', null, 60);
     let period: StatementMade['period'];
     try {
       period = this.#port.period(asked);
     } catch (error) {
-      if (error instanceof PartError) throw new Problem('statement-refused', `${error.code}: ${error.message}`);
+      if (error instanceof PartError)
+        throw new Problem('statement-refused', `${error.code}: ${error.message}`);
       throw error;
     }
     const now = this.#wall();

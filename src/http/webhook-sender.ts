@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { type RequestOptions, request as plainRequest } from 'node:http';
+import { request as plainRequest, type RequestOptions } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import type { BlockList } from 'node:net';
 import type { Due, Webhooks } from '../registry/accounts/webhooks.js';
@@ -56,7 +56,11 @@ export class WebhookSender {
   async #send(): Promise<void> {
     const { webhooks, trouble } = this.#options;
     try {
-      for (let due = await webhooks.due(AT_ONCE); due.length > 0 && !this.#stopped; due = await webhooks.due(AT_ONCE))
+      for (
+        let due = await webhooks.due(AT_ONCE);
+        due.length > 0 && !this.#stopped;
+        due = await webhooks.due(AT_ONCE)
+      )
         await Promise.all(due.map((one) => this.#one(one)));
     } catch (error) {
       trouble(error instanceof Error && 'code' in error ? String(error.code) : 'failed');

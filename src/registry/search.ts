@@ -92,10 +92,7 @@ type Condition = ReturnType<typeof sql<SqlBool>>;
 const START = '00000000-0000-0000-0000-000000000000';
 const ALL = sql<SqlBool>`true`;
 const all = (conditions: readonly (Condition | null)[]): Condition =>
-  conditions.reduce<Condition>(
-    (both, one) => (one === null ? both : sql<SqlBool>`${both} and ${one}`),
-    ALL,
-  );
+  conditions.reduce<Condition>((both, one) => (one === null ? both : sql<SqlBool>`${both} and ${one}`), ALL);
 
 const privilegedColumns = sql`p.id, p.form, p.value, p."of", p.class, p.scope, p.valid_from as "validFrom",
   p.valid_to as "validTo", p.effective_from as "effectiveFrom", p.entered, p.note, p.evidence, p.version, p.change`;
@@ -139,7 +136,9 @@ export class RegistrySearch {
 
   async #count(from: ReturnType<typeof sql>, where: Condition): Promise<number> {
     const rows = await this.#rows<{ n: string }>(
-      sql<{ n: string }>`select count(*) as n from (select 1 from ${from} where ${where} limit ${MOST_COUNTED + 1}) as counted`,
+      sql<{
+        n: string;
+      }>`select count(*) as n from (select 1 from ${from} where ${where} limit ${MOST_COUNTED + 1}) as counted`,
     );
     return Number(rows[0]?.n ?? 0);
   }
@@ -181,13 +180,7 @@ export class RegistrySearch {
   }
 
   pending(filter: Paged): Promise<Page<PendingRow>> {
-    return this.#page(
-      pendingColumns,
-      sql`pending n`,
-      sql`n.id`,
-      sql<SqlBool>`n.settled_by is null`,
-      filter,
-    );
+    return this.#page(pendingColumns, sql`pending n`, sql`n.id`, sql<SqlBool>`n.settled_by is null`, filter);
   }
 
   /** The one writing of a number that people write in many ways. Throws RegistryError `number-malformed`. */
@@ -242,7 +235,10 @@ export class RegistrySearch {
 
   units(facility: string): Promise<readonly { readonly id: string; readonly name: string }[]> {
     return this.#rows(
-      sql<{ id: string; name: string }>`select id, name from unit where facility = ${facility} order by id limit 1000`,
+      sql<{
+        id: string;
+        name: string;
+      }>`select id, name from unit where facility = ${facility} order by id limit 1000`,
     );
   }
 

@@ -120,26 +120,35 @@ export class AccessFold implements NodeReader {
     const totals = this.#totals;
     switch (kind) {
       case 'http-signed-in':
-        return totals.signIns.add(codeWord(body.how));
+        totals.signIns.add(codeWord(body.how));
+        return;
       case 'http-sign-in-failed':
-        return totals.failed.add(codeWord(body.what));
+        totals.failed.add(codeWord(body.what));
+        return;
       case 'http-sign-ins-not-listed':
         totals.notListed += countOf(body.count);
         return;
       case 'account-changed':
-        return totals.accounts.add(codeWord(body.what));
+        totals.accounts.add(codeWord(body.what));
+        return;
       case 'account-key-changed':
-        return totals.keys.add(codeWord(body.what));
+        totals.keys.add(codeWord(body.what));
+        return;
       case 'http-webhook-changed':
-        return totals.webhooks.add(codeWord(body.change));
+        totals.webhooks.add(codeWord(body.change));
+        return;
       case 'http-recording-read':
-        return totals.recordings.add(body.sealed === true ? 'sealed' : 'ordinary');
+        totals.recordings.add(body.sealed === true ? 'sealed' : 'ordinary');
+        return;
       case 'http-privileged-read':
-        return totals.privileged.add(body.class === null ? 'all' : codeWord(body.class));
+        totals.privileged.add(body.class === null ? 'all' : codeWord(body.class));
+        return;
       case 'http-number-asked':
-        return totals.numbers.add(codeWord(body.what));
+        totals.numbers.add(codeWord(body.what));
+        return;
       case 'http-call-read':
-        return totals.calls.add(codeWord(body.verdict));
+        totals.calls.add(codeWord(body.verdict));
+        return;
       case 'http-evidence-read':
         totals.evidence += 1;
         return;
@@ -147,7 +156,8 @@ export class AccessFold implements NodeReader {
         totals.statements += 1;
         return;
       case 'http-order':
-        return totals.orders.add(`${codeWord(body.order)}-${codeWord(body.state)}`);
+        totals.orders.add(`${codeWord(body.order)}-${codeWord(body.state)}`);
+        return;
       default:
         return;
     }

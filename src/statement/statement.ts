@@ -105,7 +105,11 @@ const custodyOf = async ({
 };
 
 /** Null where no such journal was given: nothing is known of who read what. */
-const accessOf = async ({ access: dirs = [], scope, progress }: StatementSources): Promise<AccessPart | null> => {
+const accessOf = async ({
+  access: dirs = [],
+  scope,
+  progress,
+}: StatementSources): Promise<AccessPart | null> => {
   const totals = new AccessTotals();
   for (const [node, dir] of sortedByNode(await byNode(dirs))) {
     const fold = new AccessFold(node, scope.period, totals);

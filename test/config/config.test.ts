@@ -589,8 +589,9 @@ t.test('a missing key is its default, or is asked for', async (t) => {
       const value = at(parse(String(document)), path);
       const wanted: unknown = JSON.parse(key.fallback);
       const isPath =
-        /directory|snapshot|orders|socket|readings|canaries\.state|^(registry|serve)\.journal/i.test(key.key) &&
-        typeof wanted === 'string';
+        /directory|snapshot|orders|socket|readings|canaries\.state|^(registry|serve)\.journal/i.test(
+          key.key,
+        ) && typeof wanted === 'string';
       // A group's default is what its keys' defaults make of it.
       if (typeof wanted === 'object' && !Array.isArray(wanted)) t.match(value, wanted, text(path));
       else t.same(value, isPath ? resolve(wanted) : wanted, text(path));

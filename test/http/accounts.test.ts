@@ -2,7 +2,19 @@ import t from 'tap';
 import { checkPassword, hashPassword } from '../../src/http/password.js';
 import { base32, digestOf, forgeryToken, fromBase32, newToken } from '../../src/http/secrets.js';
 import { stepOf, totpAt, totpStep } from '../../src/http/totp.js';
-import { addAccount, ask, asPerson, exec, nobody, openHouse, origin, password, recoveryCode, sessionOf, totpSecret } from './kit.js';
+import {
+  addAccount,
+  ask,
+  asPerson,
+  exec,
+  nobody,
+  openHouse,
+  origin,
+  password,
+  recoveryCode,
+  sessionOf,
+  totpSecret,
+} from './kit.js';
 
 const house = await openHouse();
 t.teardown(() => house.close());
@@ -47,7 +59,11 @@ t.test('a sign-in, from the password to the end of the session', async (t) => {
     json: { code: 'second-factor-needed' },
   });
   const foreign = await ask(house, nobody, 'POST', '/v1/session', body, { origin: 'https://evil.test' });
-  t.match(foreign, { status: 403, json: { code: 'forgery-suspected' } }, 'nobody is signed in by another site');
+  t.match(
+    foreign,
+    { status: 403, json: { code: 'forgery-suspected' } },
+    'nobody is signed in by another site',
+  );
   const opened = await ask(house, nobody, 'POST', '/v1/session', body, { origin });
   t.match(opened, { status: 200, json: { account: 'ann', roles: [{ role: 'registrar' }] } });
   t.match(cookieOf(opened), /Path=\/; .*HttpOnly; Secure; SameSite=Strict/);
@@ -70,7 +86,11 @@ t.test('a sign-in, from the password to the end of the session', async (t) => {
   const ann = asPerson(token);
   t.match(await ask(house, ann, 'GET', '/v1/session'), { status: 200, json: { account: 'ann' } });
   const { cookie = '' } = ann.headers;
-  for (const headers of [{ cookie }, { cookie, 'x-sallyport-csrf': 'no' }, { ...ann.headers, origin: 'null' }]) {
+  for (const headers of [
+    { cookie },
+    { cookie, 'x-sallyport-csrf': 'no' },
+    { ...ann.headers, origin: 'null' },
+  ]) {
     t.match(
       await ask(house, { name: 'forged', headers }, 'DELETE', '/v1/session'),
       { status: 403, json: { code: 'forgery-suspected' } },
@@ -154,7 +174,8 @@ t.test('who guesses has to wait, and nobody learns which accounts there are', as
 
 t.test('sessions end: by time, by idling, by being too many, by being disabled', async (t) => {
   await addAccount(house, 'eve', ['investigator']);
-  const status = async (asker: Parameters<typeof ask>[1]) => (await ask(house, asker, 'GET', '/v1/session')).status;
+  const status = async (asker: Parameters<typeof ask>[1]) =>
+    (await ask(house, asker, 'GET', '/v1/session')).status;
   const eve = await sessionOf(house, 'eve');
   t.equal(await status(eve), 200);
   await exec(house.db, `update session set seen = now() - interval '901 seconds' where account = 'eve'`);
@@ -188,9 +209,12 @@ t.test('a password is changed by who knows it, and other sessions end', async (t
 });
 
 t.test('who looks after accounts is nothing else, also for the database', async (t) => {
-  await t.rejects(house.accounts.add({ name: 'both', roles: ['admin', 'registrar'], by: 'x', secrets: null }), {
-    code: 'op-malformed',
-  });
+  await t.rejects(
+    house.accounts.add({ name: 'both', roles: ['admin', 'registrar'], by: 'x', secrets: null }),
+    {
+      code: 'op-malformed',
+    },
+  );
   await addAccount(house, 'ada', ['admin']);
   await addAccount(house, 'kim', ['operator']);
   const [ada, kim] = [await sessionOf(house, 'ada'), await sessionOf(house, 'kim')];
@@ -199,7 +223,12 @@ t.test('who looks after accounts is nothing else, also for the database', async 
   t.equal((await ask(house, ada, 'POST', '/v1/accounts/kim/disable')).status, 204);
   t.equal((await ask(house, kim, 'GET', '/v1/session')).status, 401, 'at once');
   const { rows } = await house.db.executeQuery<{ body: { account: string; what: string; by: string } }>(
-    house.db.selectFrom('outbox').select('body').where('kind', '=', 'account-changed').orderBy('id', 'desc').compile(),
+    house.db
+      .selectFrom('outbox')
+      .select('body')
+      .where('kind', '=', 'account-changed')
+      .orderBy('id', 'desc')
+      .compile(),
   );
   t.match(rows[0]?.body, { account: 'kim', what: 'disabled', by: 'ada' }, 'on its way to the journal');
   t.notMatch(JSON.stringify(rows), /scrypt|JBSWY/, 'and nothing of a secret with it');

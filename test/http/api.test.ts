@@ -5,8 +5,8 @@ import { startPostgres } from '../../src/stack/postgres.js';
 import { until } from '../lists/redis-server.js';
 import { misfits, type Schema } from './json-schema.js';
 import {
-  addAccount,
   type Asker,
+  addAccount,
   ask as askPlainly,
   asPerson,
   call,
@@ -30,7 +30,9 @@ const as = (name: string): Asker => askers.get(name) ?? nobody;
 interface Operation {
   readonly parameters?: readonly { readonly name: string; readonly in: string; readonly schema: Schema }[];
   readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: Schema } } };
-  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema: Schema }>> }>>;
+  readonly responses: Readonly<
+    Record<string, { readonly content?: Readonly<Record<string, { readonly schema: Schema }>> }>
+  >;
 }
 interface Document {
   readonly openapi: string;
@@ -56,7 +58,9 @@ const ask: typeof askPlainly = async (of, asker, method, url, body, headers) => 
   const answer = await askPlainly(of, asker, method, url, body, headers);
   const path = `${method} ${url.split('?')[0]}`;
   // Of two that fit the one without a parameter is meant.
-  const fits = shapes.filter(({ shape }) => shape.test(path)).sort((one, two) => one.name.split(':').length - two.name.split(':').length);
+  const fits = shapes
+    .filter(({ shape }) => shape.test(path))
+    .sort((one, two) => one.name.split(':').length - two.name.split(':').length);
   const name = fits[0]?.name;
   if (name === undefined) {
     t.equal(answer.status, 404, `${path} is not described and not there`);
@@ -89,7 +93,8 @@ const propose = async (ops: readonly object[], who = as('registrar')) =>
 const idOf = (answer: { readonly json: Record<string, unknown> }): string => String(answer.json.id);
 /** Looks at a change and says a word about it, as a browser does. */
 const say = async (who: Asker, change: string, says: string, etag?: string, why = 'seen') => {
-  const version = etag ?? String((await ask(house, who, 'GET', `/v1/changes/${change}`)).headers.etag ?? '"?"');
+  const version =
+    etag ?? String((await ask(house, who, 'GET', `/v1/changes/${change}`)).headers.etag ?? '"?"');
   return await ask(house, who, 'POST', `/v1/changes/${change}/${says}`, { why }, { 'if-match': version });
 };
 
@@ -101,7 +106,12 @@ t.test('the lists, from a proposal to what stands about a number', async (t) => 
     { op: 'caller-put', caller: 'c1' },
     { op: 'booking-open', caller: 'c1', booking: 'N-1', facility: 'north', unit: 'a' },
     attorney('(212) 555-0111'),
-    { op: 'privileged-add', target: { form: 'range', range: '+12125550150 - +12125550159' }, class: 'court', evidence: 'x' },
+    {
+      op: 'privileged-add',
+      target: { form: 'range', range: '+12125550150 - +12125550159' },
+      class: 'court',
+      evidence: 'x',
+    },
     { op: 'privileged-add', target: { form: 'prefix', prefix: '+1646555*' }, class: 'clergy', evidence: 'x' },
     { op: 'block-add', number: '+12125550143', cause: 'court-order', note: 'Order 26-1187' },
     { op: 'pending-add', number: '+12125550144', note: 'he says so' },
@@ -110,8 +120,12 @@ t.test('the lists, from a proposal to what stands about a number', async (t) => 
   t.match(await ask(house, as('operator'), 'GET', '/v1/facilities'), {
     json: { rows: [{ id: 'north', units: 1, phones: 1, booked: 1 }] },
   });
-  t.match(await ask(house, as('operator'), 'GET', '/v1/facilities/north/units'), { json: { rows: [{ id: 'a' }] } });
-  t.match(await ask(house, as('operator'), 'GET', '/v1/facilities/north/phones'), { json: { rows: [{ id: 'p1' }] } });
+  t.match(await ask(house, as('operator'), 'GET', '/v1/facilities/north/units'), {
+    json: { rows: [{ id: 'a' }] },
+  });
+  t.match(await ask(house, as('operator'), 'GET', '/v1/facilities/north/phones'), {
+    json: { rows: [{ id: 'p1' }] },
+  });
   t.match(await ask(house, as('registrar'), 'GET', '/v1/callers?facility=north'), {
     json: { rows: [{ id: 'c1', booking: 'N-1', facility: 'north' }], total: 1 },
   });
@@ -128,7 +142,10 @@ t.test('the lists, from a proposal to what stands about a number', async (t) => 
   }
   t.equal(new Set(pages).size, 3, 'each once, over pages');
   t.match((await ask(house, as('counsel'), 'GET', '/v1/lists/privileged?class=court')).json, { total: 1 });
-  t.match(await ask(house, as('counsel'), 'GET', '/v1/lists/privileged?cursor=xx'), { status: 400, json: { code: 'cursor-malformed' } });
+  t.match(await ask(house, as('counsel'), 'GET', '/v1/lists/privileged?cursor=xx'), {
+    status: 400,
+    json: { code: 'cursor-malformed' },
+  });
   t.match((await ask(house, as('counsel'), 'GET', '/v1/lists/blocked?cause=court-order')).json, { total: 1 });
   t.match((await ask(house, as('counsel'), 'GET', '/v1/lists/pending')).json, { total: 1 });
 
@@ -171,45 +188,81 @@ t.test('two people, each with what they saw', async (t) => {
     diff: [{ op: 'allow-add', before: null, after: { number: '+12125550142' } }],
   });
   const path = `/v1/changes/${one}/approve`;
-  t.match(await ask(house, as('approver'), 'POST', path, {}), { status: 428, json: { code: 'version-missing' } });
-  t.match(await say(as('approver'), one, 'approve', '"old"'), { status: 412, json: { code: 'version-moved' } });
+  t.match(await ask(house, as('approver'), 'POST', path, {}), {
+    status: 428,
+    json: { code: 'version-missing' },
+  });
+  t.match(await say(as('approver'), one, 'approve', '"old"'), {
+    status: 412,
+    json: { code: 'version-moved' },
+  });
   t.match(await say(as('registrar'), one, 'approve'), { status: 403, json: { code: 'not-allowed' } });
   t.match((await ask(house, as('registrar'), 'GET', '/v1/changes?state=open')).json, { total: 1 });
   const etag = String(shown.headers.etag);
-  const both = await Promise.all([say(as('approver'), one, 'approve', etag), say(second, one, 'approve', etag)]);
+  const both = await Promise.all([
+    say(as('approver'), one, 'approve', etag),
+    say(second, one, 'approve', etag),
+  ]);
   t.same(both.filter(({ status }) => status === 200).length, 1, 'of two at once one was needed');
   t.match(both.find(({ status }) => status !== 200)?.status, /409|412/);
   t.match(await say(as('approver'), one, 'approve', etag), { status: 412 }, 'a replay');
   t.match(await say(as('approver'), one, 'approve'), { status: 409, json: { code: 'change-over' } });
-  t.match((await ask(house, as('registrar'), 'GET', '/v1/lists/allowed?caller=c1')).json, { total: 1, rows: [{ bookedAt: 'north' }] });
+  t.match((await ask(house, as('registrar'), 'GET', '/v1/lists/allowed?caller=c1')).json, {
+    total: 1,
+    rows: [{ bookedAt: 'north' }],
+  });
 
-  const own = idOf(await propose([{ op: 'allow-add', caller: 'c1', facility: null, number: '+12125550145' }], second));
+  const own = idOf(
+    await propose([{ op: 'allow-add', caller: 'c1', facility: null, number: '+12125550145' }], second),
+  );
   t.match(await say(second, own, 'approve'), { status: 403, json: { code: 'own-change' } });
   t.match(await say(as('registrar'), own, 'withdraw'), { status: 403, json: { code: 'not-the-maker' } });
   t.match(await say(second, own, 'withdraw'), { status: 200, json: { state: 'withdrawn' } });
 
   // A program's key is an arm of who answers for it.
   const key = await keyOf(house, ['lists:propose', 'lists:read'], 'second');
-  const byKey = idOf(await propose([{ op: 'allow-add', caller: 'c1', facility: null, number: '+12125550146' }], key));
+  const byKey = idOf(
+    await propose([{ op: 'allow-add', caller: 'c1', facility: null, number: '+12125550146' }], key),
+  );
   t.match(await say(second, byKey, 'approve'), { status: 403, json: { code: 'own-change' } });
   t.match(await say(key, byKey, 'approve'), { status: 403, json: { code: 'not-allowed' } });
-  t.match(await say(as('approver'), byKey, 'reject'), { status: 200, json: { state: 'rejected', voices: [{ says: 'reject' }] } });
+  t.match(await say(as('approver'), byKey, 'reject'), {
+    status: 200,
+    json: { state: 'rejected', voices: [{ says: 'reject' }] },
+  });
 
   const found = await ask(house, as('auditor'), 'POST', '/v1/lists/lookup', { number: privateNumber });
   const [entry] = found.json.privileged as unknown as { id: string; version: number }[];
-  const removal = idOf(await propose([{ op: 'privileged-remove', entry: entry?.id, version: entry?.version }]));
-  t.match(await say(as('approver'), removal, 'approve'), { status: 200, json: { state: 'proposed', approvers: ['approver'] } });
+  const removal = idOf(
+    await propose([{ op: 'privileged-remove', entry: entry?.id, version: entry?.version }]),
+  );
+  t.match(await say(as('approver'), removal, 'approve'), {
+    status: 200,
+    json: { state: 'proposed', approvers: ['approver'] },
+  });
   t.match(await say(as('approver'), removal, 'approve'), { status: 409, json: { code: 'approved-already' } });
   t.match(await say(second, removal, 'approve'), {
     status: 200,
-    json: { state: 'waiting', diff: [{ words: /END THE PROTECTION/, before: { value: privateNumber }, after: null }] },
+    json: {
+      state: 'waiting',
+      diff: [{ words: /END THE PROTECTION/, before: { value: privateNumber }, after: null }],
+    },
   });
-  t.match((await ask(house, as('auditor'), 'POST', '/v1/lists/lookup', { number: privateNumber })).json, { words: /^Privileged/ }, 'not before its time');
-  t.match(await say(as('counsel'), removal, 'reject'), { status: 200, json: { state: 'rejected' } }, 'counsel stops it');
+  t.match(
+    (await ask(house, as('auditor'), 'POST', '/v1/lists/lookup', { number: privateNumber })).json,
+    { words: /^Privileged/ },
+    'not before its time',
+  );
+  t.match(
+    await say(as('counsel'), removal, 'reject'),
+    { status: 200, json: { state: 'rejected' } },
+    'counsel stops it',
+  );
 });
 
 t.test('calls that are over, and what of them is whose to see', async (t) => {
-  const search = async (who: string, body: object = {}) => await ask(house, as(who), 'POST', '/v1/calls/search', body);
+  const search = async (who: string, body: object = {}) =>
+    await ask(house, as(who), 'POST', '/v1/calls/search', body);
   const all = await search('investigator');
   t.match(all.json, {
     total: 2,
@@ -222,7 +275,11 @@ t.test('calls that are over, and what of them is whose to see', async (t) => {
   t.match((await search('operator')).json, { rows: [{ number: '…' }, { number: '…' }] });
   t.match((await search('calls:read')).json, { rows: [{ number: '…' }, { number: '…' }] });
   t.match((await search('investigator', { number: monitoredNumber })).json, { total: 1 });
-  t.match((await search('investigator', { number: privateNumber })).json, { total: 0 }, 'an answer would tell it');
+  t.match(
+    (await search('investigator', { number: privateNumber })).json,
+    { total: 0 },
+    'an answer would tell it',
+  );
   t.match((await search('operator', { number: monitoredNumber })).json, { total: 0 });
   t.match((await search('auditor', { number: '(212) 555-0111' })).json, { total: 1 });
   for (const [filter, total] of [
@@ -244,21 +301,51 @@ t.test('calls that are over, and what of them is whose to see', async (t) => {
     t.notMatch(one.text, /5550111|attorney/, `${who} sees no number of a private call in its rows`);
   }
   t.match((await ask(house, as('counsel'), 'GET', `/v1/calls/${call('b')}`)).text, privateNumber.slice(1));
-  t.match((await ask(house, as('investigator'), 'GET', `/v1/calls/${call('a')}`)).text, monitoredNumber.slice(1));
+  t.match(
+    (await ask(house, as('investigator'), 'GET', `/v1/calls/${call('a')}`)).text,
+    monitoredNumber.slice(1),
+  );
   // A call that is under way, and was monitored before it became private.
   house.log.push(
-    { journal: 'j', node: 'one', seq: 10, at: '2026-11-21T10:01:00.000Z', kind: 'decision', body: { callId: call('e'), verdict: 'monitored', dialled: { kind: 'number', number: privateNumber } } },
-    { journal: 'j', node: 'one', seq: 11, at: '2026-11-21T10:01:01.000Z', kind: 'decision', body: { callId: call('e'), again: true, verdict: 'private', dialled: { kind: 'number', number: privateNumber } } },
+    {
+      journal: 'j',
+      node: 'one',
+      seq: 10,
+      at: '2026-11-21T10:01:00.000Z',
+      kind: 'decision',
+      body: { callId: call('e'), verdict: 'monitored', dialled: { kind: 'number', number: privateNumber } },
+    },
+    {
+      journal: 'j',
+      node: 'one',
+      seq: 11,
+      at: '2026-11-21T10:01:01.000Z',
+      kind: 'decision',
+      body: {
+        callId: call('e'),
+        again: true,
+        verdict: 'private',
+        dialled: { kind: 'number', number: privateNumber },
+      },
+    },
   );
   const moving = await ask(house, as('investigator'), 'GET', `/v1/calls/${call('e')}`);
   t.match(moving.json, { call: null, rows: [{}, {}] });
   t.notMatch(moving.text, /5550111/);
   t.match(await ask(house, as('auditor'), 'GET', `/v1/calls/${call('z')}`), { status: 404 });
-  t.match(await ask(house, as('counsel'), 'GET', `/v1/calls/${call('b')}/evidence`), { status: 200, type: /evidence/ });
+  t.match(await ask(house, as('counsel'), 'GET', `/v1/calls/${call('b')}/evidence`), {
+    status: 200,
+    type: /evidence/,
+  });
   t.match(await ask(house, as('counsel'), 'GET', `/v1/calls/${call('a')}/evidence`), { status: 404 });
-  t.match((await ask(house, as('operator'), 'GET', '/v1/calls/now')).json, { rows: [{ phase: 'connected' }] });
+  t.match((await ask(house, as('operator'), 'GET', '/v1/calls/now')).json, {
+    rows: [{ phase: 'connected' }],
+  });
   house.controller.reachable = false;
-  t.match(await ask(house, as('operator'), 'GET', '/v1/calls/now'), { status: 503, json: { code: 'controller-unreachable' } });
+  t.match(await ask(house, as('operator'), 'GET', '/v1/calls/now'), {
+    status: 503,
+    json: { code: 'controller-unreachable' },
+  });
   t.match((await ask(house, as('operator'), 'GET', '/v1/status')).json, { ready: false });
   house.controller.reachable = true;
 });
@@ -268,7 +355,11 @@ t.test('recordings as they are stored', async (t) => {
   t.equal(((await ask(house, as('counsel'), 'GET', '/v1/recordings')).json.rows as unknown as []).length, 2);
   t.match(await ask(house, as('investigator'), 'GET', '/v1/recordings?sealed=yes'), { status: 403 });
   const file = (letter: string): string => `/v1/recordings/${call(letter)}/files/${call(letter)}.wav.age`;
-  t.match(await ask(house, as('investigator'), 'GET', `/v1/recordings/${call('b')}`), { status: 404 }, 'a sealed one');
+  t.match(
+    await ask(house, as('investigator'), 'GET', `/v1/recordings/${call('b')}`),
+    { status: 404 },
+    'a sealed one',
+  );
   t.match(await ask(house, as('investigator'), 'GET', file('b')), { status: 404 });
   t.match(await ask(house, as('counsel'), 'GET', `/v1/recordings/${call('b')}`), { status: 200 });
   const whole = await ask(house, as('investigator'), 'GET', file('a'));
@@ -285,8 +376,13 @@ t.test('recordings as they are stored', async (t) => {
     t.equal(part.headers['content-range'], `bytes ${from}-${to - 1}/1000`);
     t.same(part.bytes, recordingBytes.subarray(from, to), range);
   }
-  t.match(await ask(house, as('investigator'), 'GET', file('a'), undefined, { range: 'bytes=1000-' }), { status: 416 });
-  t.equal((await ask(house, as('investigator'), 'GET', file('a'), undefined, { range: 'bytes=0-1,4-5' })).status, 200);
+  t.match(await ask(house, as('investigator'), 'GET', file('a'), undefined, { range: 'bytes=1000-' }), {
+    status: 416,
+  });
+  t.equal(
+    (await ask(house, as('investigator'), 'GET', file('a'), undefined, { range: 'bytes=0-1,4-5' })).status,
+    200,
+  );
   const rows = house.written.filter(({ kind }) => kind === 'http-recording-read');
   t.equal(rows.length, 7, 'each read is a row');
   t.match(rows[0]?.body, { by: 'investigator', callId: call('a'), sealed: false });
@@ -300,19 +396,32 @@ t.test('statements, lockdown and the state of the site', async (t) => {
   const made = await ask(house, as('auditor'), 'POST', '/v1/statements', { last: '6mo' });
   t.equal(made.status, 202);
   const at = `/v1/statements/${made.json.id}`;
-  await until('it is made', async () => (await ask(house, as('auditor'), 'GET', at)).json.state === ('done' as never));
-  t.match((await ask(house, as('auditor'), 'GET', '/v1/statements')).json, { rows: [{ state: 'done', rows: 7 }, { by: null }] });
+  await until(
+    'it is made',
+    async () => (await ask(house, as('auditor'), 'GET', at)).json.state === ('done' as never),
+  );
+  t.match((await ask(house, as('auditor'), 'GET', '/v1/statements')).json, {
+    rows: [{ state: 'done', rows: 7 }, { by: null }],
+  });
   t.equal((await ask(house, as('auditor'), 'GET', `${at}/files/statement.json`)).status, 200);
   t.equal((await ask(house, as('auditor'), 'GET', `${at}/files/statement.pdf`)).status, 404);
-  t.match(await ask(house, as('auditor'), 'POST', '/v1/statements', { from: '2099-01-01' }), { status: 409, json: { code: 'statement-refused' } });
+  t.match(await ask(house, as('auditor'), 'POST', '/v1/statements', { from: '2099-01-01' }), {
+    status: 409,
+    json: { code: 'statement-refused' },
+  });
 
   const order = { place: { level: 'unit', facility: 'north', unit: 'a' }, state: 'on', why: 'a fight' };
   const step = await ask(house, as('operator'), 'POST', '/v1/lockdown', order);
   t.match(step.json, { words: /every phone of unit a of north/, seconds: 60 });
   t.same(house.controller.locked, [], 'nothing has happened');
-  const confirm = (who: Asker, token = String(step.json.confirm)) => ask(house, who, 'POST', '/v1/lockdown/confirm', { confirm: token });
+  const confirm = (who: Asker, token = String(step.json.confirm)) =>
+    ask(house, who, 'POST', '/v1/lockdown/confirm', { confirm: token });
   const other = await sessionOf(house, 'operator');
-  t.match(await confirm(other), { status: 409, json: { code: 'confirmation-unknown' } }, 'of another session');
+  t.match(
+    await confirm(other),
+    { status: 409, json: { code: 'confirmation-unknown' } },
+    'of another session',
+  );
   t.equal((await confirm(as('operator'))).status, 200);
   t.match(await confirm(as('operator')), { status: 409 }, 'twice');
   t.same(house.controller.locked, ['on {"level":"unit","facility":"north","unit":"a"} operator a fight']);
@@ -320,24 +429,56 @@ t.test('statements, lockdown and the state of the site', async (t) => {
   house.clock.mono += 60_000;
   t.match(await confirm(as('operator'), String(late.json.confirm)), { status: 409 }, 'a minute later');
 
-  t.match((await ask(house, as('operator'), 'GET', '/v1/nodes')).json, { rows: [{ name: 'recorded-1', state: 'up' }] });
-  t.match((await ask(house, as('operator'), 'GET', '/v1/alarms')).json, { rows: [{ alarm: 'recording-missing', words: /playable/ }], total: 1 });
-  for (const path of ['/v1/canaries', '/v1/orders', '/v1/custody', '/v1/journals', '/v1/health', '/v1/status', '/v1/webhooks', '/v1/webhooks/dead'])
-    t.equal((await ask(house, as('operator'), 'GET', path)).status, 200, path);
-  t.match((await ask(house, as('registrar'), 'POST', '/v1/explain', { number: privateNumber, caller: 'c1', facility: 'north' })).json, {
-    ...{ verdict: 'private', verdictText: /cannot record/, epoch: { id: 7 } },
+  t.match((await ask(house, as('operator'), 'GET', '/v1/nodes')).json, {
+    rows: [{ name: 'recorded-1', state: 'up' }],
   });
+  t.match((await ask(house, as('operator'), 'GET', '/v1/alarms')).json, {
+    rows: [{ alarm: 'recording-missing', words: /playable/ }],
+    total: 1,
+  });
+  for (const path of [
+    '/v1/canaries',
+    '/v1/orders',
+    '/v1/custody',
+    '/v1/journals',
+    '/v1/health',
+    '/v1/status',
+    '/v1/webhooks',
+    '/v1/webhooks/dead',
+  ])
+    t.equal((await ask(house, as('operator'), 'GET', path)).status, 200, path);
+  t.match(
+    (
+      await ask(house, as('registrar'), 'POST', '/v1/explain', {
+        number: privateNumber,
+        caller: 'c1',
+        facility: 'north',
+      })
+    ).json,
+    {
+      ...{ verdict: 'private', verdictText: /cannot record/, epoch: { id: 7 } },
+    },
+  );
   t.equal((await ask(house, as('admin'), 'GET', '/v1/accounts')).status, 200);
   const keys = await ask(house, as('admin'), 'GET', '/v1/keys');
   t.notMatch(keys.text, /"hash"/);
-  const [revoked] = (keys.json.rows as unknown as { id: string; scopes: string[] }[]).filter((one) => one.scopes[0] === 'status:read');
+  const [revoked] = (keys.json.rows as unknown as { id: string; scopes: string[] }[]).filter(
+    (one) => one.scopes[0] === 'status:read',
+  );
   t.equal((await ask(house, as('status:read'), 'GET', '/v1/status')).status, 200);
   t.equal((await ask(house, as('admin'), 'POST', `/v1/keys/${revoked?.id}/revoke`)).status, 200);
   t.equal((await ask(house, as('status:read'), 'GET', '/v1/status')).status, 401, 'at once');
   askers.set('status:read', await keyOf(house, ['status:read'], 'registrar'));
-  const hook = await ask(house, as('operator'), 'POST', '/v1/webhooks', { url: 'http://127.0.0.1:1/x', alarms: ['recording-missing'] });
+  const hook = await ask(house, as('operator'), 'POST', '/v1/webhooks', {
+    url: 'http://127.0.0.1:1/x',
+    alarms: ['recording-missing'],
+  });
   t.equal(hook.status, 201);
-  t.notMatch((await ask(house, as('operator'), 'GET', '/v1/webhooks')).text, String(hook.json.secret), 'it is shown once');
+  t.notMatch(
+    (await ask(house, as('operator'), 'GET', '/v1/webhooks')).text,
+    String(hook.json.secret),
+    'it is shown once',
+  );
   t.equal((await ask(house, as('operator'), 'DELETE', `/v1/webhooks/${hook.json.id}`)).status, 204);
 });
 
@@ -360,9 +501,15 @@ const pathOf = (name: string): readonly ['GET' | 'POST' | 'DELETE', string] => {
 
 t.test('every route with everybody', async (t) => {
   const expired = await sessionOf(house, 'auditor', 1);
-  await exec(house.db, `update session set expires = now() - interval '1 second' where expires < now() + interval '10 seconds'`);
+  await exec(
+    house.db,
+    `update session set expires = now() - interval '1 second' where expires < now() + interval '10 seconds'`,
+  );
   const forged = asPerson('A'.repeat(43), 'forged');
-  const madeUp: Asker = { name: 'made-up key', headers: { authorization: `Bearer sp_aaaaaaaa_${'A'.repeat(43)}` } };
+  const madeUp: Asker = {
+    name: 'made-up key',
+    headers: { authorization: `Bearer sp_aaaaaaaa_${'A'.repeat(43)}` },
+  };
   const basic: Asker = { name: 'basic', headers: { authorization: 'Basic YTpi' } };
   t.equal(operations.size, Object.keys(access).length, 'the table names each route that there is');
   let refused = 0;
@@ -374,7 +521,12 @@ t.test('every route with everybody', async (t) => {
     for (const asker of [nobody, expired, forged, madeUp, basic]) {
       const { json, status } = await ask(house, asker, method, url, body);
       if (rule === 'everybody') t.not(json.code, 'sign-in-needed', `${name} is open to ${asker.name}`);
-      else t.match({ status, code: json.code }, { status: 401, code: 'sign-in-needed' }, `${name} by ${asker.name}`);
+      else
+        t.match(
+          { status, code: json.code },
+          { status: 401, code: 'sign-in-needed' },
+          `${name} by ${asker.name}`,
+        );
     }
     for (const role of [...roles, ...scopes]) {
       if (rule === 'everybody' || name.includes('/session')) continue;
@@ -387,7 +539,11 @@ t.test('every route with everybody', async (t) => {
     }
   }
   t.ok(refused > 300, `${refused} refusals`);
-  t.equal(mayUse('GET /v1/not-in-the-table', { kind: 'person', name: 'x', roles: [...roles], session: '' }), 'not-allowed', 'refused is the default');
+  t.equal(
+    mayUse('GET /v1/not-in-the-table', { kind: 'person', name: 'x', roles: [...roles], session: '' }),
+    'not-allowed',
+    'refused is the default',
+  );
   t.equal(mayUse('constructor', null), 'sign-in-first');
 });
 
@@ -395,13 +551,16 @@ t.test('what the table may never say', async (t) => {
   for (const [name, rule] of Object.entries(access)) {
     if (typeof rule === 'string') continue;
     const given = rule.roles as readonly string[];
-    if (given.includes('admin')) t.match(name, /\/v1\/(accounts|keys)/, `who makes accounts does nothing else: ${name}`);
-    if (/approve|reject|lockdown|password|evidence$|recordings|explain/.test(name)) t.equal(rule.scope, null, `${name} is for people`);
+    if (given.includes('admin'))
+      t.match(name, /\/v1\/(accounts|keys)/, `who makes accounts does nothing else: ${name}`);
+    if (/approve|reject|lockdown|password|evidence$|recordings|explain/.test(name))
+      t.equal(rule.scope, null, `${name} is for people`);
     if (/privileged|pending|lookup|explain|changes/.test(name)) {
       t.notOk(given.includes('investigator'), `${name} shows privileged numbers`);
       t.notOk(given.includes('operator'), `${name} shows privileged numbers`);
     }
-    if (/POST|DELETE/.test(name) && !/search|lookup|explain|statements/.test(name)) t.notOk(given.includes('auditor'), `${name} changes something`);
+    if (/POST|DELETE/.test(name) && !/search|lookup|explain|statements/.test(name))
+      t.notOk(given.includes('auditor'), `${name} changes something`);
   }
 });
 
@@ -444,14 +603,18 @@ t.test('whatever is written into a field, it stays a text', async (t) => {
   for (const [name, operation] of operations) {
     const [method, url] = pathOf(name);
     const rule = access[name];
-    const who = typeof rule === 'object' ? as((rule.roles as readonly string[]).find((role) => askers.has(role)) ?? '') : as('auditor');
+    const who =
+      typeof rule === 'object'
+        ? as((rule.roles as readonly string[]).find((role) => askers.has(role)) ?? '')
+        : as('auditor');
     if (name === 'DELETE /v1/session') continue;
     for (const attack of attacks) {
       await exec(house.db, 'delete from throttle');
       const schema = operation.requestBody?.content['application/json'].schema;
       // A sign-in takes a quarter of a second: two of the attacks are enough for these.
       const slow = name.startsWith('POST /v1/session') && attacks.indexOf(attack) > 1;
-      const bodies = schema === undefined || slow ? [] : [...bodiesOf(schema, goods[name], attack), attack, [attack]];
+      const bodies =
+        schema === undefined || slow ? [] : [...bodiesOf(schema, goods[name], attack), attack, [attack]];
       for (const body of bodies) {
         const answer = await ask(house, who, method, url, body);
         asked += 1;
@@ -462,10 +625,18 @@ t.test('whatever is written into a field, it stays a text', async (t) => {
       for (const { name: part, in: where } of operation.parameters ?? []) {
         const text = encodeURIComponent(attack.toString() === '\ud800' ? '\ufffd' : attack);
         const [, plain = ''] = name.split(' ');
-        const target = where === 'query' ? `${url}?${part}=${text}` : pathOf(`${method} ${plain.replace(`:${part}`, text.replaceAll(':', '%3A'))}`)[1];
+        const target =
+          where === 'query'
+            ? `${url}?${part}=${text}`
+            : pathOf(`${method} ${plain.replace(`:${part}`, text.replaceAll(':', '%3A'))}`)[1];
         const answer = await askPlainly(house, who, method, target, method === 'POST' ? {} : undefined);
         asked += 1;
-        t.ok(answer.status >= 400 && answer.status < 500 || (answer.status === 503 && name.includes('live')) || name.includes('callback') , `${name} ${part} ${answer.status}`);
+        t.ok(
+          (answer.status >= 400 && answer.status < 500) ||
+            (answer.status === 503 && name.includes('live')) ||
+            name.includes('callback'),
+          `${name} ${part} ${answer.status}`,
+        );
       }
     }
   }
@@ -475,10 +646,21 @@ t.test('whatever is written into a field, it stays a text', async (t) => {
   const big = await ask(house, as('registrar'), 'POST', '/v1/explain', { number: '1'.repeat(20_000) });
   t.match(big, { status: 413, json: { code: 'too-large' } });
   t.match(await ask(house, as('registrar'), 'POST', '/v1/changes', 'x'.repeat(1_100_000)), { status: 413 });
-  t.match(await ask(house, as('registrar'), 'POST', '/v1/changes', '{"why":'), { status: 400, json: { code: 'request-malformed' } });
-  t.match(await ask(house, as('registrar'), 'POST', '/v1/changes', 'a=b', { 'content-type': 'text/plain' }), { status: 415 });
-  t.match(await ask(house, as('registrar'), 'POST', '/v1/explain', `{"__proto__":{"x":1},"number":"1"}`), { status: 400 });
-  t.match(await askPlainly(house, nobody, 'GET', '/v1/nothing'), { status: 404, json: { code: 'route-unknown' }, type: /problem\+json/ });
+  t.match(await ask(house, as('registrar'), 'POST', '/v1/changes', '{"why":'), {
+    status: 400,
+    json: { code: 'request-malformed' },
+  });
+  t.match(await ask(house, as('registrar'), 'POST', '/v1/changes', 'a=b', { 'content-type': 'text/plain' }), {
+    status: 415,
+  });
+  t.match(await ask(house, as('registrar'), 'POST', '/v1/explain', `{"__proto__":{"x":1},"number":"1"}`), {
+    status: 400,
+  });
+  t.match(await askPlainly(house, nobody, 'GET', '/v1/nothing'), {
+    status: 404,
+    json: { code: 'route-unknown' },
+    type: /problem\+json/,
+  });
   t.match(await askPlainly(house, as('auditor'), 'PUT', '/v1/changes'), { status: 404 });
 });
 
@@ -500,21 +682,37 @@ t.test('the database goes in the middle, and comes back', async (t) => {
     ...{ op: 'allow-add', caller: 'c1', facility: null },
     number: `+1212555${String(2000 + at)}`,
   }));
-  const asked = propose(ops.map((op) => ({ ...op, op: 'block-add', caller: undefined, cause: 'facility', note: 'x' })));
+  const asked = propose(
+    ops.map((op) => ({ ...op, op: 'block-add', caller: undefined, cause: 'facility', note: 'x' })),
+  );
   await until('it is being done', async () => {
     const rows = await house.db
-      .executeQuery<{ n: number }>({ ...house.db.selectFrom('outbox').select('id').compile(), sql: `select count(*)::int as n from pg_stat_activity where application_name = 'sallyport' and state = 'active' and query like '%"block"%'`, parameters: [] } as never)
+      .executeQuery<{ n: number }>({
+        ...house.db.selectFrom('outbox').select('id').compile(),
+        sql: `select count(*)::int as n from pg_stat_activity where application_name = 'sallyport' and state = 'active' and query like '%"block"%'`,
+        parameters: [],
+      } as never)
       .catch(() => ({ rows: [{ n: 1 }] }));
     return (rows.rows[0]?.n ?? 0) > 0;
   });
   await house.postgres.kill();
   const answer = await asked;
   t.match(answer, { status: 503, json: { code: 'registry-unreachable' } });
-  t.match(await ask(house, as('registrar'), 'GET', '/v1/facilities'), { status: 503, json: { code: 'registry-unreachable' } });
+  t.match(await ask(house, as('registrar'), 'GET', '/v1/facilities'), {
+    status: 503,
+    json: { code: 'registry-unreachable' },
+  });
   t.equal((await ask(house, nobody, 'GET', '/v1/health')).status, 200);
   house.postgres = await startPostgres({ dir: house.dir, port: house.postgres.port });
-  await until('it is back', async () => (await ask(house, as('registrar'), 'GET', '/v1/facilities')).status === 200);
-  t.equal((await ask(house, as('registrar'), 'GET', '/v1/changes')).json.total, before, 'nothing of it was done');
+  await until(
+    'it is back',
+    async () => (await ask(house, as('registrar'), 'GET', '/v1/facilities')).status === 200,
+  );
+  t.equal(
+    (await ask(house, as('registrar'), 'GET', '/v1/changes')).json.total,
+    before,
+    'nothing of it was done',
+  );
   t.match((await ask(house, as('registrar'), 'GET', '/v1/lists/blocked')).json, { total: 1 });
   t.same(house.faults, []);
 });

@@ -54,10 +54,15 @@ provider.issuer = await listening(
         ...{ subject_types_supported: ['public'], id_token_signing_alg_values_supported: ['RS256'] },
       });
     if (request.url === '/jwks')
-      return send(200, { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k', alg: 'RS256', use: 'sig' }] });
+      return send(200, {
+        keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k', alg: 'RS256', use: 'sig' }],
+      });
     const form = new URLSearchParams(await bodyOf(request));
-    const verified = createHash('sha256').update(form.get('code_verifier') ?? '').digest('base64url');
-    if (form.get('code') !== 'good' || verified !== provider.challenge) return send(400, { error: 'invalid_grant' });
+    const verified = createHash('sha256')
+      .update(form.get('code_verifier') ?? '')
+      .digest('base64url');
+    if (form.get('code') !== 'good' || verified !== provider.challenge)
+      return send(400, { error: 'invalid_grant' });
     send(200, { access_token: 'a', token_type: 'Bearer', expires_in: 60, id_token: idToken() });
   }),
 );
@@ -107,7 +112,11 @@ t.test('people whom the provider vouches for', async (t) => {
   t.match(await through({ ...ida, groups: [] }), refused, 'without a role nobody is let in');
   t.match(await through({ ...ida, groups: ['lists', 'office'] }), refused, 'roles that do not go together');
   t.match(await through({ ...ida, groups: ['__proto__'] }), refused);
-  t.match(await through({ sub: '2', email: 'ida@example.org', groups: ['lists'] }), refused, 'the name is another’s');
+  t.match(
+    await through({ sub: '2', email: 'ida@example.org', groups: ['lists'] }),
+    refused,
+    'the name is another’s',
+  );
   t.match(await through({ sub: '3', email: 'operator', groups: ['lists'] }), refused, 'also a local one’s');
   t.match(await through({ sub: '4', groups: ['lists'] }), refused);
   provider.claims = ida;
@@ -122,7 +131,10 @@ t.test('people whom the provider vouches for', async (t) => {
   t.match(await end(third.cookie, third.state), refused, 'a token for another sign-in');
   await house.accounts.setState('ida@example.org', 'disabled', 'test');
   t.match(await through(ida), { status: 401, json: { code: 'credentials-wrong' } });
-  t.match(house.written.filter(({ kind }) => kind === 'http-signed-in'), [{ body: { how: 'provider' } }, {}]);
+  t.match(
+    house.written.filter(({ kind }) => kind === 'http-signed-in'),
+    [{ body: { how: 'provider' } }, {}],
+  );
 });
 
 t.test('where a message may go', async (t) => {
@@ -135,7 +147,10 @@ t.test('where a message may go', async (t) => {
     );
   t.equal(await to('https://a.test/x', ['10.0.0.0/8'], ['10.1.2.3']), '10.1.2.3');
   t.equal(await to('https://a.test/x', [], ['10.1.2.3']), 'address-not-allowed', 'nowhere is the default');
-  t.equal(await to('https://a.test/x', ['10.0.0.0/8'], ['10.1.2.3', '169.254.169.254']), 'address-not-allowed');
+  t.equal(
+    await to('https://a.test/x', ['10.0.0.0/8'], ['10.1.2.3', '169.254.169.254']),
+    'address-not-allowed',
+  );
   t.equal(await to('https://a.test/x', ['10.0.0.0/8'], ['::ffff:169.254.169.254']), 'address-not-allowed');
   t.equal(await to('http://a.test/x', ['10.0.0.0/8'], ['10.1.2.3']), 'url-not-https');
   t.equal(await to('http://127.0.0.1:9/x', ['127.0.0.0/8']), '127.0.0.1');
@@ -145,7 +160,10 @@ t.test('where a message may go', async (t) => {
   t.equal(await to('https://a.test/x', ['10.0.0.0/8'], []), 'name-unknown');
   for (const url of ['nonsense', 'file:///etc/passwd', 'https://user:word@a.test/', 'ftp://a.test/'])
     t.match(await to(url, ['0.0.0.0/0'], ['10.1.2.3']), /^url-/, url);
-  const answer = await ask(house, operator, 'POST', '/v1/webhooks', { url: 'https://inside.test/', alarms: [] });
+  const answer = await ask(house, operator, 'POST', '/v1/webhooks', {
+    url: 'https://inside.test/',
+    alarms: [],
+  });
   t.match(answer, { status: 422, json: { code: 'address-refused', detail: /address-not-allowed/ } });
 });
 
@@ -159,7 +177,10 @@ t.test('alarms are told, signed, again and again, and then no more', async (t) =
       response.end();
     }),
   );
-  const made = await ask(house, operator, 'POST', '/v1/webhooks', { url: target, alarms: ['recording-missing'] });
+  const made = await ask(house, operator, 'POST', '/v1/webhooks', {
+    url: target,
+    alarms: ['recording-missing'],
+  });
   t.equal(made.status, 201);
   const { webhooks } = house.parts;
   const sender = (allowed: BlockList) =>
@@ -172,12 +193,17 @@ t.test('alarms are told, signed, again and again, and then no more', async (t) =
   t.equal(got[0]?.signature, signatureOf(String(made.json.secret), 1_700_000_000, got[0]?.text ?? ''));
   await open.turn();
   t.equal(got.length, 1, 'not again at once');
-  const soon = (): Promise<void> => exec(house.db, `update webhook_delivery set next_at = now() - interval '1 second'`);
+  const soon = (): Promise<void> =>
+    exec(house.db, `update webhook_delivery set next_at = now() - interval '1 second'`);
   await soon();
   status = 302;
   await open.turn();
   t.equal(got.length, 2);
-  t.match((await ask(house, operator, 'GET', '/v1/webhooks')).json, { rows: [{ waiting: 1, dead: 0 }] }, 'a redirection is no answer');
+  t.match(
+    (await ask(house, operator, 'GET', '/v1/webhooks')).json,
+    { rows: [{ waiting: 1, dead: 0 }] },
+    'a redirection is no answer',
+  );
   await soon();
   await sender(new BlockList()).turn();
   t.equal(got.length, 2, 'what the configuration allows no more is not written to');
@@ -191,7 +217,9 @@ t.test('alarms are told, signed, again and again, and then no more', async (t) =
     await soon();
     await open.turn();
   }
-  t.match((await ask(house, operator, 'GET', '/v1/webhooks/dead')).json, { rows: [{ attempts: 10, lastCode: 'status-500', body: '{"n":2}' }] });
+  t.match((await ask(house, operator, 'GET', '/v1/webhooks/dead')).json, {
+    rows: [{ attempts: 10, lastCode: 'status-500', body: '{"n":2}' }],
+  });
   const sofar = got.length;
   await soon();
   await open.turn();
@@ -204,7 +232,13 @@ t.test('calls as they change, to whoever may watch', async (t) => {
   const watch = async (headers: Readonly<Record<string, string>>) => {
     const stop = new AbortController();
     const answer = await fetch(`${url}/v1/calls/live`, { headers, signal: stop.signal });
-    const state = { status: answer.status, type: answer.headers.get('content-type'), text: '', over: false, stop: () => stop.abort() };
+    const state = {
+      status: answer.status,
+      type: answer.headers.get('content-type'),
+      text: '',
+      over: false,
+      stop: () => stop.abort(),
+    };
     const read = async (): Promise<void> => {
       if (answer.body === null) return;
       for await (const chunk of answer.body) state.text += Buffer.from(chunk).toString('utf8');
@@ -219,7 +253,14 @@ t.test('calls as they change, to whoever may watch', async (t) => {
   const tell = (what: 'decided' | 'ended', letter: string): void =>
     house.controller.tell({
       ...{ kind: 'call', at: '2026-11-21T10:00:00.000Z', what, detail: null },
-      call: { callId: call(letter), trunk: 'north', facility: 'north', phase: 'x', verdict: 'private', elapsedMs: 1 },
+      call: {
+        callId: call(letter),
+        trunk: 'north',
+        facility: 'north',
+        phase: 'x',
+        verdict: 'private',
+        elapsedMs: 1,
+      },
     });
   t.equal((await watch({})).status, 401);
   const person = await sessionOf(house, 'operator');
@@ -258,4 +299,4 @@ t.test('an address asks only so often', async (t) => {
   t.match(answer, { json: { code: 'too-many-requests' }, type: /problem\+json/ });
   t.ok(Number(answer.headers['retry-after']) > 0);
 });
-t.teardown(() => t.same(house.faults, []));
+t.same(house.faults, []);

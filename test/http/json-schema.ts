@@ -4,9 +4,29 @@ export interface Schema {
 }
 
 const known = new Set([
-  ...['$schema', 'type', 'properties', 'required', 'additionalProperties', 'items', 'anyOf', 'oneOf', 'allOf', 'enum'],
+  ...[
+    '$schema',
+    'type',
+    'properties',
+    'required',
+    'additionalProperties',
+    'items',
+    'anyOf',
+    'oneOf',
+    'allOf',
+    'enum',
+  ],
   ...['const', 'pattern', 'format', 'minLength', 'maxLength', 'minimum', 'maximum', 'minItems', 'maxItems'],
-  ...['exclusiveMinimum', 'description', 'default', 'propertyNames', 'prefixItems', 'contentEncoding', 'examples', 'title'],
+  ...[
+    'exclusiveMinimum',
+    'description',
+    'default',
+    'propertyNames',
+    'prefixItems',
+    'contentEncoding',
+    'examples',
+    'title',
+  ],
 ]);
 
 const typeOf = (value: unknown): string =>
@@ -20,19 +40,24 @@ export const misfits = (schema: Schema, value: unknown, at = '$'): readonly stri
   const { type, enum: values, pattern, anyOf, oneOf, allOf } = schema;
   const actual = typeOf(value);
   const types = (type === undefined ? [] : Array.isArray(type) ? type : [type]) as readonly string[];
-  if (types.length > 0 && !types.includes(actual) && !(types.includes('integer') && Number.isSafeInteger(value)))
+  if (
+    types.length > 0 &&
+    !types.includes(actual) &&
+    !(types.includes('integer') && Number.isSafeInteger(value))
+  )
     return [`${at} is ${actual} and not ${types}`];
   if (Array.isArray(values) && !values.includes(value)) wrong.push(`${at} is none of its values`);
   if ('const' in schema && schema.const !== value) wrong.push(`${at} is not ${String(schema.const)}`);
   if (typeof pattern === 'string' && typeof value === 'string' && !new RegExp(pattern, 'u').test(value))
     wrong.push(`${at} does not match`);
   const some = (anyOf ?? oneOf) as readonly Schema[] | undefined;
-  if (some !== undefined && some.every((one) => misfits(one, value, at).length > 0))
+  if (some?.every((one) => misfits(one, value, at).length > 0))
     wrong.push(`${at} fits none of ${some.length}`);
   for (const one of (allOf ?? []) as readonly Schema[]) wrong.push(...misfits(one, value, at));
   if (actual === 'object') wrong.push(...ofObject(schema, value as Record<string, unknown>, at));
   if (Array.isArray(value) && schema.items !== undefined)
-    value.forEach((one, index) => wrong.push(...misfits(schema.items as Schema, one, `${at}[${index}]`)));
+    for (const [index, one] of value.entries())
+      wrong.push(...misfits(schema.items as Schema, one, `${at}[${index}]`));
   return wrong;
 };
 

@@ -83,7 +83,14 @@ export class PlayedController {
   reachable = true;
   locked: string[] = [];
   calls: CallView[] = [
-    { callId: call('d'), trunk: 'north', facility: 'north', phase: 'connected', verdict: 'monitored', elapsedMs: 12 },
+    {
+      callId: call('d'),
+      trunk: 'north',
+      facility: 'north',
+      phase: 'connected',
+      verdict: 'monitored',
+      elapsedMs: 12,
+    },
   ];
   followers = new Set<(event: FollowedEvent) => void>();
 
@@ -130,7 +137,14 @@ export interface House {
 
 export const origin = 'https://sallyport.test';
 
-export const openHouse = async (options: { oidc?: Omit<OidcSettings, 'redirectUri'>; networks?: string[]; requestsPerMinute?: number; watchers?: number } = {}): Promise<House> => {
+export const openHouse = async (
+  options: {
+    oidc?: Omit<OidcSettings, 'redirectUri'>;
+    networks?: string[];
+    requestsPerMinute?: number;
+    watchers?: number;
+  } = {},
+): Promise<House> => {
   const dir = await mkdtemp(join(tmpdir(), 'sallyport-http-'));
   const postgres = await startPostgres({ dir });
   const db = openDatabase({ ...postgres, connections: 6, onLost: () => undefined });
@@ -216,7 +230,11 @@ export const openHouse = async (options: { oidc?: Omit<OidcSettings, 'redirectUr
     read: async (_id, file) => (file === 'statement.json' ? Buffer.from('{}') : null),
   };
   const parts: Parts = {
-    settings: { publicUrl: origin, requestsPerMinute: options.requestsPerMinute ?? 1_000_000, version: '0.0.0' },
+    settings: {
+      publicUrl: origin,
+      requestsPerMinute: options.requestsPerMinute ?? 1_000_000,
+      version: '0.0.0',
+    },
     accounts,
     keys: new ApiKeys(db),
     webhooks: new Webhooks(db),
@@ -225,7 +243,10 @@ export const openHouse = async (options: { oidc?: Omit<OidcSettings, 'redirectUr
     registry,
     search: new RegistrySearch(db, NORTH_AMERICAN_PLAN, registry),
     signIn,
-    oidc: options.oidc === undefined ? null : new Oidc({ ...options.oidc, redirectUri: `${origin}/v1/session/oidc/callback` }, accounts, signIn),
+    oidc:
+      options.oidc === undefined
+        ? null
+        : new Oidc({ ...options.oidc, redirectUri: `${origin}/v1/session/oidc/callback` }, accounts, signIn),
     journal,
     numberDigest: async (number) => digestOf(number).slice(0, 12),
     controller: controllerPort,
@@ -242,11 +263,14 @@ export const openHouse = async (options: { oidc?: Omit<OidcSettings, 'redirectUr
     live: new LiveCalls(controllerPort, { watchers: options.watchers ?? 2, heartbeatMs: 50 }),
     recordings: {
       list: async ({ sealed }) => ({
-        rows: [recording('a', false), recording('b', true)].filter((one) => sealed === null || (one.sealed !== null) === sealed),
+        rows: [recording('a', false), recording('b', true)].filter(
+          (one) => sealed === null || (one.sealed !== null) === sealed,
+        ),
         next: null,
         unreadable: 0,
       }),
-      find: async (id) => [recording('a', false), recording('b', true)].find(({ callId }) => callId === id) ?? null,
+      find: async (id) =>
+        [recording('a', false), recording('b', true)].find(({ callId }) => callId === id) ?? null,
       read: (_recording, _file, from, to) => Readable.from([recordingBytes.subarray(from, to)]),
     },
     statements: new StatementDesk(statementFiles, wall),
@@ -254,7 +278,10 @@ export const openHouse = async (options: { oidc?: Omit<OidcSettings, 'redirectUr
     custody: { status: async () => null },
     wall,
     mono: () => clock.mono,
-    fault: (where, error) => void faults.push(`${where} ${String(error)} ${error instanceof Error ? String(error.cause ?? '') : ''}`),
+    fault: (where, error) =>
+      void faults.push(
+        `${where} ${String(error)} ${error instanceof Error ? String(error.cause ?? '') : ''}`,
+      ),
   };
   const app = await buildServer(parts);
   const opened: House = {
@@ -286,9 +313,18 @@ export const nobody: Asker = { name: 'nobody', headers: {} };
 
 let hashed: Promise<string> | null = null;
 /** An account with the password and code of all, cheap to check. */
-export const addAccount = async ({ accounts }: House, name: string, given: readonly Role[], second = true): Promise<void> => {
+export const addAccount = async (
+  { accounts }: House,
+  name: string,
+  given: readonly Role[],
+  second = true,
+): Promise<void> => {
   hashed ??= hashPassword(password, { n: 10, r: 8, p: 1 });
-  const secrets = { password: await hashed, totpSecret: second ? totpSecret : null, recovery: [recoveryDigest(recoveryCode)] };
+  const secrets = {
+    password: await hashed,
+    totpSecret: second ? totpSecret : null,
+    recovery: [recoveryDigest(recoveryCode)],
+  };
   await accounts.add({ name, roles: given, by: 'test', secrets });
 };
 
@@ -306,7 +342,10 @@ export const sessionOf = async ({ accounts }: House, account: string, seconds = 
 
 export const keyOf = async ({ parts }: House, given: readonly string[], owner: string): Promise<Asker> => {
   const { key, prefix } = newApiKey();
-  await parts.keys.add({ ...{ prefix, hash: digestOf(key), name: 'program', owner }, ...{ scopes: given, by: 'test', days: 1 } });
+  await parts.keys.add({
+    ...{ prefix, hash: digestOf(key), name: 'program', owner },
+    ...{ scopes: given, by: 'test', days: 1 },
+  });
   return { name: `key of ${given.join(',')}`, headers: { authorization: `Bearer ${key}` } };
 };
 
@@ -331,7 +370,11 @@ export const ask = async (
 ) => {
   const options: InjectOptions = {
     ...{ method, url },
-    headers: { ...asker.headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    headers: {
+      ...asker.headers,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
     ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
   };
   const answer = await app.inject(options);
@@ -342,7 +385,10 @@ export const ask = async (
     headers: answer.headers,
     text: answer.body,
     bytes: answer.rawPayload,
-    json: (type.includes('json') && answer.body !== '' ? JSON.parse(answer.body) : {}) as Record<string, never> & {
+    json: (type.includes('json') && answer.body !== '' ? JSON.parse(answer.body) : {}) as Record<
+      string,
+      never
+    > & {
       readonly code?: string;
     },
   };

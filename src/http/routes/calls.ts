@@ -1,14 +1,24 @@
 import { z } from 'zod';
-import { SESSION_COOKIE } from '../cookies.js';
 import type { PastCall } from '../call-log.js';
+import { SESSION_COOKIE } from '../cookies.js';
+import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
 import { PartError } from '../ports.js';
 import { Problem } from '../problems.js';
 import { type Principal, seesNumber } from '../roles.js';
 import { ok, type Route, route, someone } from '../route.js';
-import { callerId, callId, cursor, cursorOf, cursorText, facilityId, moment, pageOf, writtenNumber } from '../shapes.js';
+import {
+  callerId,
+  callId,
+  cursor,
+  cursorOf,
+  cursorText,
+  facilityId,
+  moment,
+  pageOf,
+  writtenNumber,
+} from '../shapes.js';
 import { endingText, shownBody, shownCall, verdictText } from '../shown-call.js';
-import { partProblem } from '../part-problem.js';
 
 const past = z.strictObject({
   callId: z.string(),
@@ -60,7 +70,12 @@ const search = z.strictObject({
 });
 
 /** Whose number is asked for is told by the answer: only calls whose number this person may see are looked at. */
-const fits = (call: PastCall, asked: z.output<typeof search>, number: string | null, who: Principal): boolean =>
+const fits = (
+  call: PastCall,
+  asked: z.output<typeof search>,
+  number: string | null,
+  who: Principal,
+): boolean =>
   (asked.since === undefined || call.endedAt >= new Date(asked.since).toISOString()) &&
   (asked.until === undefined || call.endedAt < new Date(asked.until).toISOString()) &&
   (asked.facility === undefined || call.facility === asked.facility) &&
@@ -78,7 +93,10 @@ const searchRoute = ({ log, search: registry, journal, numberDigest }: Parts): R
     answers: {
       200: {
         json: pageOf(past).extend({
-          oldest: z.iso.datetime().nullable().describe('Calls that ended before are not looked at; null: all are.'),
+          oldest: z.iso
+            .datetime()
+            .nullable()
+            .describe('Calls that ended before are not looked at; null: all are.'),
         }),
       },
     },
@@ -157,7 +175,9 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
         const token = request.cookies[SESSION_COOKIE];
         const mayStill = async (): Promise<boolean> =>
           who?.kind === 'key'
-            ? (await parts.keys.list()).some((key) => key.id === who.id && key.revokedAt === null && key.expires.getTime() > parts.wall())
+            ? (await parts.keys.list()).some(
+                (key) => key.id === who.id && key.revokedAt === null && key.expires.getTime() > parts.wall(),
+              )
             : token !== undefined && (await signIn.session(token)) !== null;
         const last = request.headers['last-event-id'];
         reply.hijack();
@@ -210,7 +230,9 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
         }
         if (rows.length === 0) throw new Problem('unknown');
         // A call under way shows as what it is judged as so far, and one that is not judged yet as private.
-        const verdict = call?.verdict ?? String(rows.findLast(({ kind }) => kind === 'decision')?.body.verdict ?? 'undecided');
+        const verdict =
+          call?.verdict ??
+          String(rows.findLast(({ kind }) => kind === 'decision')?.body.verdict ?? 'undecided');
         const always = rows.every(({ kind, body }) => kind !== 'decision' || body.verdict === verdict);
         const judged = always ? verdict : 'private';
         await journal.append('http-call-read', { by: who.name, callId: id, verdict });

@@ -35,7 +35,9 @@ const withDiff = change.extend({
         step: z.int(),
         op: z.string(),
         words: z.string(),
-        before: anything.nullable().describe('The entry as it stands now; null where the step makes one, or it is gone.'),
+        before: anything
+          .nullable()
+          .describe('The entry as it stands now; null where the step makes one, or it is gone.'),
         after: anything.nullable(),
       }),
     )
@@ -48,7 +50,10 @@ const MOST_STEPS = 200;
 const CHANGE_BYTES = 1024 * 1024;
 
 const versionOf = ({ id, state, approvers }: Change): string =>
-  createHash('sha256').update(JSON.stringify([id, state, approvers])).digest('base64url').slice(0, 22);
+  createHash('sha256')
+    .update(JSON.stringify([id, state, approvers]))
+    .digest('base64url')
+    .slice(0, 22);
 
 const stateText = ({ state, approvers, needs, dueAt }: Change): string => {
   switch (state) {
@@ -104,14 +109,21 @@ const opTexts: Readonly<Record<Op['op'], string>> = {
   'privileged-amend': 'change a protected entry',
   'privileged-remove': 'END THE PROTECTION of a number: calls to it can be recorded then',
   'pending-add': 'hold a number until it is settled whether it is privileged',
-  'pending-settle': 'settle a claim: calls to the number can be recorded then, unless it is protected besides',
+  'pending-settle':
+    'settle a claim: calls to the number can be recorded then, unless it is protected besides',
 };
 const listOf = (op: Op): 'privileged' | 'block' | 'pending' | null => {
   if (!('entry' in op)) return null;
   if (op.op === 'block-remove') return 'block';
   return op.op === 'pending-settle' ? 'pending' : 'privileged';
 };
-const removes: ReadonlySet<Op['op']> = new Set(['block-remove', 'privileged-remove', 'pending-settle', 'allow-remove', 'booking-close']);
+const removes: ReadonlySet<Op['op']> = new Set([
+  'block-remove',
+  'privileged-remove',
+  'pending-settle',
+  'allow-remove',
+  'booking-close',
+]);
 
 export const changeRoutes = ({ registry, search, journal, keys }: Parts): readonly Route[] => {
   const diffOf = async ({ ops }: Change) => {
@@ -138,7 +150,11 @@ export const changeRoutes = ({ registry, search, journal, keys }: Parts): readon
         voices: voices.map((voice) => ({ ...voice, at: voice.at.toISOString() })),
         diff: await diffOf(one),
         mayApprove:
-          open && who.kind === 'person' && who.roles.includes('approver') && one.maker !== who.name && !one.approvers.includes(who.name),
+          open &&
+          who.kind === 'person' &&
+          who.roles.includes('approver') &&
+          one.maker !== who.name &&
+          !one.approvers.includes(who.name),
       },
     };
   };
@@ -161,10 +177,19 @@ export const changeRoutes = ({ registry, search, journal, keys }: Parts): readon
       about,
       tag: 'changes',
       params: z.strictObject({ change: uuid }),
-      body: z.strictObject({ why: says === 'approve' ? words(500).or(z.literal('')).default('') : words(500) }),
+      body: z.strictObject({
+        why: says === 'approve' ? words(500).or(z.literal('')).default('') : words(500),
+      }),
       answers: { 200: { json: withDiff } },
       problems: [
-        ...(['unknown', 'version-missing', 'version-moved', 'change-over', 'entry-moved', 'op-refused'] as const),
+        ...([
+          'unknown',
+          'version-missing',
+          'version-moved',
+          'change-over',
+          'entry-moved',
+          'op-refused',
+        ] as const),
         ...(['own-change', 'not-the-maker', 'approved-already'] as const),
       ],
       run: async (asked) => {

@@ -1,9 +1,26 @@
 import { z } from 'zod';
 import { blockCauses, privilegedClasses } from '../../core/lists.js';
-import { type AllowedRow, type BlockRow, MOST_COUNTED, type PendingRow, type PrivilegedRow } from '../../registry/search.js';
+import {
+  type AllowedRow,
+  type BlockRow,
+  MOST_COUNTED,
+  type PendingRow,
+  type PrivilegedRow,
+} from '../../registry/search.js';
 import type { Parts } from '../parts.js';
 import { ok, type Route, route, someone } from '../route.js';
-import { callerId, cursor, cursorOf, facilityId, iso, limit, paged, pageOf, uuid, writtenNumber } from '../shapes.js';
+import {
+  callerId,
+  cursor,
+  cursorOf,
+  facilityId,
+  iso,
+  limit,
+  paged,
+  pageOf,
+  uuid,
+  writtenNumber,
+} from '../shapes.js';
 
 const privileged = z.strictObject({
   id: z.string(),
@@ -147,7 +164,8 @@ export const listRoutes = ({ search, journal, numberDigest }: Parts): readonly R
     },
   }),
   route('POST /v1/lists/lookup', {
-    about: 'Everything that stands about one number, and why. The number is in the body, so that no log of addresses holds it.',
+    about:
+      'Everything that stands about one number, and why. The number is in the body, so that no log of addresses holds it.',
     tag: 'lists',
     body: z.strictObject({ number: writtenNumber }),
     answers: {
@@ -193,9 +211,12 @@ const summary = (found: {
   readonly allowed: readonly unknown[];
 }): string => {
   const protects = found.privileged.filter(({ match }) => match !== 'extension');
-  if (protects.length > 0) return `Privileged: ${protects.length} entry(ies) protect it. Calls to it cannot be recorded.`;
-  if (found.pending.length > 0) return 'Somebody says that it is privileged: no call to it is connected until that is settled.';
+  if (protects.length > 0)
+    return `Privileged: ${protects.length} entry(ies) protect it. Calls to it cannot be recorded.`;
+  if (found.pending.length > 0)
+    return 'Somebody says that it is privileged: no call to it is connected until that is settled.';
   if (found.blocked.length > 0) return 'Blocked.';
-  if (found.allowed.length > 0) return `Not privileged; on ${found.allowed.length} list(s) of callers or facilities.`;
+  if (found.allowed.length > 0)
+    return `Not privileged; on ${found.allowed.length} list(s) of callers or facilities.`;
   return 'On no list.';
 };

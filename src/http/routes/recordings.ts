@@ -3,8 +3,8 @@ import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
 import type { RecordingShown } from '../ports.js';
 import { Problem } from '../problems.js';
-import type { Principal } from '../roles.js';
 import { rangeOf } from '../range.js';
+import type { Principal } from '../roles.js';
 import { ok, type Route, route, someone } from '../route.js';
 import { callId, cursor, cursorOf, cursorText, facilityId, limit } from '../shapes.js';
 
@@ -24,7 +24,8 @@ const recording = z.strictObject({
 
 /** A sealed recording is of a call that was, or became, private: it is no matter of investigators. */
 const maySee = ({ sealed }: RecordingShown, who: Principal): boolean =>
-  sealed === null || (who.kind === 'person' && who.roles.some((role) => role === 'counsel' || role === 'auditor'));
+  sealed === null ||
+  (who.kind === 'person' && who.roles.some((role) => role === 'counsel' || role === 'auditor'));
 
 export const recordingRoutes = ({ recordings, journal }: Parts): readonly Route[] => {
   const found = async (id: string, who: Principal): Promise<RecordingShown> => {
@@ -55,7 +56,8 @@ export const recordingRoutes = ({ recordings, journal }: Parts): readonly Route[
       run: async (asked) => {
         const { query } = asked;
         const who = someone(asked);
-        const may = who.kind === 'person' && who.roles.some((role) => role === 'counsel' || role === 'auditor');
+        const may =
+          who.kind === 'person' && who.roles.some((role) => role === 'counsel' || role === 'auditor');
         if (query.sealed === 'yes' && !may) throw new Problem('not-allowed');
         const page = await recordings
           .list({
@@ -81,7 +83,8 @@ export const recordingRoutes = ({ recordings, journal }: Parts): readonly Route[
       run: async (asked) => ok(await found(asked.params.call, someone(asked))),
     }),
     route('GET /v1/recordings/:call/files/:file', {
-      about: 'A file of a recording as it is stored: encrypted. A range of it may be asked for. Each read is written down first.',
+      about:
+        'A file of a recording as it is stored: encrypted. A range of it may be asked for. Each read is written down first.',
       tag: 'recordings',
       params: z.strictObject({
         call: callId,

@@ -1,14 +1,13 @@
 import { z } from 'zod';
+import { OIDC_COOKIE, SESSION_COOKIE } from '../cookies.js';
 import type { Parts } from '../parts.js';
+import { MAX_PASSWORD } from '../password.js';
 import { Problem } from '../problems.js';
-import { roleSchema, roleTexts } from '../roles.js';
+import { isRole, roleSchema, roleTexts } from '../roles.js';
 import { type Answer, ok, person, type Route, route } from '../route.js';
+import { forgeryToken } from '../secrets.js';
 import { accountName } from '../shapes.js';
 import type { Opened } from '../sign-in.js';
-import { isRole } from '../roles.js';
-import { OIDC_COOKIE, SESSION_COOKIE } from '../cookies.js';
-import { forgeryToken } from '../secrets.js';
-import { MAX_PASSWORD } from '../password.js';
 
 const session = z.strictObject({
   account: z.string(),

@@ -129,7 +129,11 @@ const stateRoutes = ({ controller, search, log }: Parts): readonly Route[] => [
       const checks = [
         registry,
         { name: 'controller', ok: said !== null, why: said === null ? 'controller-unreachable' : 'ok' },
-        ...(said?.checks ?? []).map(({ name, ok: fine, why }) => ({ name: `controller.${name}`, ok: fine, why })),
+        ...(said?.checks ?? []).map(({ name, ok: fine, why }) => ({
+          name: `controller.${name}`,
+          ok: fine,
+          why,
+        })),
       ];
       return ok({ ready: checks.every((one) => one.ok), checks });
     },
@@ -191,8 +195,7 @@ const stateRoutes = ({ controller, search, log }: Parts): readonly Route[] => [
         rows: here.map(({ journal: _journal, ...one }) => ({ ...one, words: alarmText(one.alarm) })),
         total: all.length,
         totalIsExact: true,
-        next:
-          last !== undefined && from + query.limit < all.length ? cursorText([last.at, last.seq]) : null,
+        next: last !== undefined && from + query.limit < all.length ? cursorText([last.at, last.seq]) : null,
       });
     },
   }),

@@ -34,7 +34,10 @@ export const webhookRoutes = ({ webhooks, webhookNetworks, resolve, journal }: P
     tag: 'webhooks',
     body: z.strictObject({
       url: z.string().min(8).max(500),
-      alarms: z.array(z.enum(alarmCodes as [string, ...string[]])).max(100).default([]),
+      alarms: z
+        .array(z.enum(alarmCodes as [string, ...string[]]))
+        .max(100)
+        .default([]),
     }),
     answers: { 201: { json: z.strictObject({ id: z.string(), secret: z.string() }) } },
     problems: ['address-refused', 'op-refused', 'journal-unavailable'],
@@ -42,7 +45,8 @@ export const webhookRoutes = ({ webhooks, webhookNetworks, resolve, journal }: P
       const { url, alarms } = asked.body;
       const by = person(asked).name;
       const target = await checkedTarget(url, webhookNetworks, resolve).catch((error: unknown) => {
-        if (error instanceof GuardError) throw new Problem('address-refused', `${error.code}: ${error.message}`);
+        if (error instanceof GuardError)
+          throw new Problem('address-refused', `${error.code}: ${error.message}`);
         throw error;
       });
       const secret = newToken();

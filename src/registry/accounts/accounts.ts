@@ -122,7 +122,12 @@ export class Accounts {
           .execute();
         for (const hash of secrets?.recovery ?? [])
           await trx.insertInto('recovery_code').values({ account: name, hash }).execute();
-        await noteAccount(trx, 'account-changed', { account: name, what: 'added', by, roles: roles.join(',') });
+        await noteAccount(trx, 'account-changed', {
+          account: name,
+          what: 'added',
+          by,
+          roles: roles.join(','),
+        });
       }),
     );
   }
@@ -334,11 +339,7 @@ export class Accounts {
         .executeTakeFirst();
       if (row === undefined) return null;
       if (row.stale)
-        await db
-          .updateTable('session')
-          .set({ seen: sql<Date>`now()` })
-          .where('hash', '=', hash)
-          .execute();
+        await db.updateTable('session').set({ seen: sql<Date>`now()` }).where('hash', '=', hash).execute();
       return { account: shown(row), how: row.how, expires: row.expires };
     });
   }

@@ -87,7 +87,13 @@ export class ApiKeys {
           })
           .returning(columns)
           .executeTakeFirstOrThrow();
-        await noteAccount(trx, 'account-key-changed', { prefix, what: 'added', owner, by, scopes: scopes.join(',') });
+        await noteAccount(trx, 'account-key-changed', {
+          prefix,
+          what: 'added',
+          owner,
+          by,
+          scopes: scopes.join(','),
+        });
         return shown(row);
       });
     } catch (error) {

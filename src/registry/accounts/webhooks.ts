@@ -62,7 +62,9 @@ export class Webhooks {
       const { rows } = await sql<{ id: string }>`
         insert into webhook (url, secret, alarms, made_by)
         select ${hook.url}, ${hook.secret}, ${[...hook.alarms]}::text[], ${hook.by}
-        where (select count(*) from webhook where ended_at is null) < ${MOST_WEBHOOKS} returning id`.execute(db);
+        where (select count(*) from webhook where ended_at is null) < ${MOST_WEBHOOKS} returning id`.execute(
+        db,
+      );
       const id = rows[0]?.id;
       if (id === undefined) throw new RegistryError('too-many-webhooks');
       return id;

@@ -52,7 +52,9 @@ const kinds = (sheet: Sheet, rows: Statement['rows']): void => {
 /** Who came in and who read what, by the journals of the API and of the registry. */
 const accesses = (sheet: Sheet, access: AccessPart): void => {
   sheet.subheading('Who signed in, and what was read', 160);
-  sheet.text('Each read of a recording or of a privileged entry is a row before anything of it is given out.');
+  sheet.text(
+    'Each read of a recording or of a privileged entry is a row before anything of it is given out.',
+  );
   const of = (what: string, counts: Readonly<Record<string, number>>): string[][] =>
     sorted(counts).map(([name, count]) => [`${what}: ${name}`, number(count)]);
   const rows = [
