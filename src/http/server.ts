@@ -223,7 +223,14 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
   });
   await app.register(fastifyCookie);
   await app.register(fastifyHelmet, {
-    contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], frameAncestors: ["'none'"] } },
+    contentSecurityPolicy: {
+      directives: {
+        defaultSrc: ["'self'"],
+        frameAncestors: ["'none'"],
+        // Without TLS, on this host, there is nothing to lead to.
+        upgradeInsecureRequests: tls === null ? null : [],
+      },
+    },
     hsts: tls === null ? false : { maxAge: 31_536_000 },
   });
   await app.register(fastifyRateLimit, {

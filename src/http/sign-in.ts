@@ -105,8 +105,11 @@ export class SignIn {
     return { token, csrf: forgeryToken(token), account, expires };
   }
 
-  /** Who has this session; null where it is over. */
-  async session(token: string): Promise<{
+  /** Who has this session; null where it is over. A stream that goes on is no use of it (`used`). */
+  async session(
+    token: string,
+    used = true,
+  ): Promise<{
     readonly who: Principal;
     readonly account: Account;
     readonly expires: Date;
@@ -114,7 +117,7 @@ export class SignIn {
   } | null> {
     const { accounts, limits } = this.#options;
     const hash = digestOf(token);
-    const found = await accounts.session(hash, limits.idleSeconds);
+    const found = await accounts.session(hash, limits.idleSeconds, used);
     if (found === null) return null;
     const { account, expires, how } = found;
     return {

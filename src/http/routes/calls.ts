@@ -178,7 +178,7 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
             ? (await parts.keys.list()).some(
                 (key) => key.id === who.id && key.revokedAt === null && key.expires.getTime() > parts.wall(),
               )
-            : token !== undefined && (await signIn.session(token)) !== null;
+            : token !== undefined && (await signIn.session(token, false)) !== null;
         const last = request.headers['last-event-id'];
         reply.hijack();
         for (const [name, value] of Object.entries(reply.getHeaders()))

@@ -324,8 +324,8 @@ export class Accounts {
     );
   }
 
-  /** Null where it is over, was idle for too long, or its account is disabled. Being asked keeps it alive. */
-  session(hash: string, idleSeconds: number): Promise<SessionFound | null> {
+  /** Null where it is over, was idle for too long, or its account is disabled. `used`: whether that counts as a use of it. */
+  session(hash: string, idleSeconds: number, used: boolean): Promise<SessionFound | null> {
     return this.#ask(async (db) => {
       const row = await db
         .selectFrom('session')
@@ -338,7 +338,7 @@ export class Accounts {
         .where('session.seen', '>', sql<Date>`now() - ${idleSeconds} * interval '1 second'`)
         .executeTakeFirst();
       if (row === undefined) return null;
-      if (row.stale)
+      if (used && row.stale)
         await db.updateTable('session').set({ seen: sql<Date>`now()` }).where('hash', '=', hash).execute();
       return { account: shown(row), how: row.how, expires: row.expires };
     });
