@@ -11,6 +11,9 @@ import { reasonCodes, reasonTexts } from '../core/reason.js';
 import { custodyTexts } from '../custody/codes.js';
 import { retentionTexts } from '../custody/retention/codes.js';
 import { evidenceErrorTexts } from '../evidence/verify/codes.js';
+import { access } from '../http/access.js';
+import { problems } from '../http/problems.js';
+import { roleTexts, scopeTexts } from '../http/roles.js';
 import { weights } from '../recording/three-way/signs.js';
 import { registryErrors } from '../registry/errors.js';
 import { changeTexts } from '../review/change.js';
@@ -35,6 +38,26 @@ import {
  * test proves both ways that no page differs from the code and that none is missing.
  */
 export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> => ({
+  'http-roles': table(
+    ['role', 'who'],
+    Object.entries(roleTexts).map(([role, text]) => [`\`${role}\``, text]),
+  ),
+  'http-scopes': table(
+    ['scope', 'what a key with it may do'],
+    Object.entries(scopeTexts).map(([scope, text]) => [`\`${scope}\``, text]),
+  ),
+  'http-access': table(
+    ['route', 'roles', 'scope of a key'],
+    Object.entries(access).map(([route, rule]) =>
+      typeof rule === 'string'
+        ? [`\`${route}\``, rule === 'everybody' ? 'everybody' : 'whoever is signed in', '']
+        : [`\`${route}\``, rule.roles.join(', '), rule.scope === null ? '' : `\`${rule.scope}\``],
+    ),
+  ),
+  'http-problems': table(
+    ['code', 'status', 'what it means'],
+    Object.entries(problems).map(([code, [status, text]]) => [`\`${code}\``, String(status), text]),
+  ),
   'decision-table': table(
     ['order', 'question', 'outcome'],
     decisionTable.map((row) => [String(row.order), row.question, row.outcome]),

@@ -14,6 +14,7 @@ import { listsOptionsOf } from '../open-parts.js';
 import { redisOf } from '../options.js';
 import { ownPrompts } from '../prompts/catalogue.js';
 import { fromRoot } from '../root.js';
+import { addAccountCommands } from './accounts-commands.js';
 import {
   type CallersDesk,
   type ChangeDesk,
@@ -387,6 +388,7 @@ const calls = withJson(withSocket(withConfig(program.command('calls'))))
     },
   );
 addRegistryCommands(program, { terminal, load, withConfig, withJson });
+addAccountCommands(program, { terminal, load, withConfig, withJson });
 addControlCommands(program, calls, { terminal, load, withConfig });
 addReviewCommands(program, lists, { terminal, load, withConfig, withJson });
 addStatementCommands(program, { terminal, load, withConfig, version });

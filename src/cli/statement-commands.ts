@@ -22,6 +22,7 @@ interface MakeFlags {
   readonly facility?: string;
   readonly journal?: string[];
   readonly custody?: string[];
+  readonly access?: string[];
   readonly key?: string;
   readonly out?: string;
   readonly words: boolean;
@@ -47,11 +48,15 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
       '--custody <folders...>',
       'journals of custody (default: that of the configuration, where there is one)',
     )
+    .option(
+      '--access <folders...>',
+      'journals of the API and of the registry (default: those of the configuration that are there)',
+    )
     .option('--no-words', 'leave out the words with which operators gave reasons')
     // Not as required options: `statement verify` would have to have them too.
     .option('--key <file>', 'Ed25519 private key that signs it; required')
     .option('--out <dir>', 'where to put it, never over another statement; required')
-    .action(({ config, journal, custody, key, out, ...flags }: MakeFlags) => {
+    .action(({ config, journal, custody, access, key, out, ...flags }: MakeFlags) => {
       if (key === undefined || out === undefined) {
         throw new CommandError('usage', 'statement needs --key and --out', 2);
       }
@@ -59,7 +64,12 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
       const own = journal === undefined ? load(config === undefined ? {} : { config }) : null;
       const journals = journal ?? (own === null ? [] : journalsOf(own));
       const watched = own === null ? [] : [custodyJournalDir(own)].filter((dir) => existsSync(dir));
-      const given = { ...flags, journals, custody: custody ?? watched, key, out };
+      const read =
+        own === null
+          ? []
+          : [own.serve.journal, ...(own.registry === undefined ? [] : [own.registry.journal])];
+      const came = access ?? read.filter((dir) => existsSync(dir));
+      const given = { ...flags, journals, custody: custody ?? watched, access: came, key, out };
       return makeAndWrite(given, version, Date.now(), terminal);
     });
 
@@ -69,11 +79,26 @@ export const addStatementCommands = (program: Command, shared: Shared): void => 
     .requiredOption('--public-key <file>', 'Ed25519 public key it is signed with')
     .option('--journal <folders...>', 'journal folders to make the statement again from')
     .option('--custody <folders...>', 'journals of custody it was made from')
+    .option('--access <folders...>', 'journals of the API and of the registry it was made from')
     .action(
-      (dir: string, flags: { publicKey: string; journal?: string[]; custody?: string[]; json: boolean }) =>
+      (
+        dir: string,
+        flags: {
+          publicKey: string;
+          journal?: string[];
+          custody?: string[];
+          access?: string[];
+          json: boolean;
+        },
+      ) =>
         verifyWritten(
           dir,
-          { ...flags, journals: flags.journal ?? [], custody: flags.custody ?? [] },
+          {
+            ...flags,
+            journals: flags.journal ?? [],
+            custody: flags.custody ?? [],
+            access: flags.access ?? [],
+          },
           version,
           terminal,
         ),

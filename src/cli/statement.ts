@@ -14,6 +14,8 @@ export interface StatementFlags {
   readonly journals: readonly string[];
   /** Folders of custody's journals. */
   readonly custody?: readonly string[] | undefined;
+  /** Folders of the journals of the API and of registries. */
+  readonly access?: readonly string[] | undefined;
   readonly key: string;
   readonly out: string;
   readonly words: boolean;
@@ -76,13 +78,14 @@ export const makeAndWrite = (
 interface Reading {
   readonly journals: readonly string[];
   readonly custody?: readonly string[] | undefined;
+  readonly access?: readonly string[] | undefined;
   readonly period: { readonly from: string; readonly to: string };
   readonly facility?: string | null | undefined;
   readonly words: boolean;
 }
 
 const read = async (
-  { journals, custody = [], period, facility, words }: Reading,
+  { journals, custody = [], access = [], period, facility, words }: Reading,
   version: string,
   terminal: Terminal,
 ) => {
@@ -91,6 +94,7 @@ const read = async (
     return await makeStatement({
       journals,
       custody,
+      access,
       scope: { period, facility: facility ?? null, words },
       version,
       progress: (_node, rows) => bar.at(rows, null),
@@ -105,6 +109,7 @@ export interface VerifyFlags {
   /** To make the statement again from, and compare; none for a check of the files alone. */
   readonly journals: readonly string[];
   readonly custody?: readonly string[] | undefined;
+  readonly access?: readonly string[] | undefined;
   readonly json: boolean;
 }
 
@@ -153,7 +158,7 @@ const pdfTexts: Readonly<Record<Checked['pdf'], string>> = {
 
 const compare = async (
   { statement, text }: Checked,
-  { journals, custody }: Pick<VerifyFlags, 'journals' | 'custody'>,
+  { journals, custody, access }: Pick<VerifyFlags, 'journals' | 'custody' | 'access'>,
   version: string,
   terminal: Terminal,
 ): Promise<void> => {
@@ -164,7 +169,7 @@ const compare = async (
     );
   }
   const { period, facility, words } = statement;
-  const reading = { journals, custody, period, facility, words: words === 'masked' };
+  const reading = { journals, custody, access, period, facility, words: words === 'masked' };
   const again = await read(reading, version, terminal);
   if (statementText(again) !== text) {
     throw new StatementError('journal-differs', 'these journals lead to another statement');

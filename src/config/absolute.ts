@@ -8,7 +8,7 @@ export const absolute = (config: Config, folder: string): Config => {
     text === undefined ? undefined : path(text);
   const { agent, application, tls } = config.sip;
   const { heads } = config.journal;
-  const { registry } = config;
+  const { registry, serve } = config;
   const { s3 } = config.recording.vault.store;
   return {
     ...config,
@@ -95,6 +95,17 @@ export const absolute = (config: Config, folder: string): Config => {
       ...config.journal,
       directory: path(config.journal.directory),
       heads: heads && { ...heads, keyFile: path(heads.keyFile), ship: maybe(heads.ship) },
+    },
+    serve: {
+      ...serve,
+      tls: serve.tls && { certFile: path(serve.tls.certFile), keyFile: path(serve.tls.keyFile) },
+      oidc: serve.oidc && { ...serve.oidc, clientSecretFile: maybe(serve.oidc.clientSecretFile) },
+      journal: path(serve.journal),
+      journals: serve.journals.map(path),
+      statements: {
+        keyFile: maybe(serve.statements.keyFile),
+        directory: path(serve.statements.directory),
+      },
     },
     registry: registry && {
       ...registry,

@@ -34,6 +34,7 @@ export const crossCheck = (config: Config): Crossed[] => {
     ...checkNodes(config),
     ...checkHeads(config),
     ...checkWorkers(config),
+    ...checkServe(config),
     ...checkVault(config),
     ...checkRetention(config),
   );
@@ -221,5 +222,26 @@ const checkWorkers = ({ controller, sip, canaries, media }: Config): Crossed[] =
       path: ['controller', 'workers'],
       message: 'with test calls (canaries) several workers need the embedded agent',
     });
+  return problems;
+};
+
+const checkServe = ({ serve }: Config): Crossed[] => {
+  const problems: Crossed[] = [];
+  const { address, tls, publicUrl, oidc } = serve;
+  const isLoopback = address.startsWith('127.') || address === '::1';
+  // A password that crosses a network in the clear is everybody's.
+  if (!isLoopback && tls === undefined)
+    problems.push({ path: ['serve', 'address'], message: 'needs serve.tls: it is not a loopback address' });
+  if (tls !== undefined && publicUrl?.startsWith('http:') === true)
+    problems.push({ path: ['serve', 'publicUrl'], message: 'is without TLS, and serve.tls is set' });
+  for (const [at, { roles }] of (oidc?.roles ?? []).entries()) {
+    if (roles.includes('admin') && roles.length > 1)
+      problems.push({
+        path: ['serve', 'oidc', 'roles', at, 'roles'],
+        message: 'admin goes with no other role',
+      });
+  }
+  if (oidc !== undefined && !/^https:|^http:\/\/(127\.|localhost\b|\[::1\])/.test(oidc.issuer))
+    problems.push({ path: ['serve', 'oidc', 'issuer'], message: 'must be https' });
   return problems;
 };

@@ -5,6 +5,7 @@ import { journal, registry } from './schema-journal.js';
 import { facility, policy } from './schema-policy.js';
 import { recording } from './schema-recording.js';
 import { redis } from './schema-redis.js';
+import { serve } from './schema-serve.js';
 import { dialPlan, trunks } from './schema-trunks.js';
 import { address, digestText, loopback, name, path, port, seconds, transport } from './shapes.js';
 
@@ -379,6 +380,7 @@ export const configSchema = z.strictObject({
   canaries: canaries.optional(),
   control,
   http,
+  serve,
   log,
 });
 

@@ -34,6 +34,7 @@ const constraints: Readonly<Record<string, RegistryErrorCode>> = {
   pending_once: 'entry-exists',
   voice_pkey: 'approved-already',
   privileged_check: 'op-malformed',
+  account_pkey: 'account-exists',
 };
 
 /** An error of the database as one of ours; anything else as it is. Nothing of a value is repeated: it may be a number. */

@@ -16,6 +16,11 @@ export const registryErrors = {
   'approved-already': 'This person has approved this change before; it counts once.',
   'not-the-maker': 'Only who proposed a change takes it back.',
   'reason-missing': 'A change needs a reason in words.',
+  'account-exists': 'There is an account of that name, or it is somebody else’s.',
+  'account-unknown': 'There is no such account, or it cannot do this.',
+  'key-unknown': 'There is no such key, or it was revoked before.',
+  'webhook-unknown': 'There is no such webhook.',
+  'too-many-webhooks': 'There are as many webhooks as there may be.',
 } as const;
 export type RegistryErrorCode = keyof typeof registryErrors;
 

@@ -1,4 +1,5 @@
 import { type Kysely, type Migration, sql } from 'kysely';
+import { accountsMigration } from './accounts/migration.js';
 
 /**
  * The database, step by step. A migration that was released is never edited: the next one is added below it.
@@ -103,4 +104,7 @@ const statements: readonly string[] = [
 ];
 
 /** In the order of their names. */
-export const migrations: Readonly<Record<string, Migration>> = { '0001-first': first };
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001-first': first,
+  '0002-accounts': accountsMigration,
+};

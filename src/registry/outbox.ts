@@ -51,12 +51,13 @@ export const relay = async (db: Database, append: Append): Promise<number> => {
   }
 };
 
-/** Number of the last change's row, whether it is in the journal yet or not; 0 where there is none. Rejects with RegistryError. */
+/** Number of the last change's row, whether it is in the journal yet or not; 0 where there is none: accounts are not published. Rejects with RegistryError. */
 export const latest = async (db: Database): Promise<number> => {
   try {
     const row = await db
       .selectFrom('outbox')
       .select(({ fn }) => fn.max('id').as('id'))
+      .where('kind', 'like', 'registry-%')
       .executeTakeFirst();
     return Number(row?.id ?? 0);
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { BlockCause, PrivilegedClass } from '../core/lists.js';
+import type { AccountTables } from './accounts/schema.js';
 
 /** The tables as they are after the last migration (migrations.ts). Times are `timestamptz`. */
 type Stamp = ColumnType<Date, Date | undefined, Date>;
@@ -110,7 +111,7 @@ interface OutboxTable {
   seq: string | null;
 }
 
-export interface Tables {
+export interface Tables extends AccountTables {
   facility: FacilityTable;
   unit: UnitTable;
   phone: PhoneTable;

@@ -1,3 +1,4 @@
+import type { AccessPart } from './access.js';
 import type { Incident } from './calls.js';
 import type { CanariesJson } from './canaries.js';
 import type { CustodyJson } from './custody.js';
@@ -51,6 +52,8 @@ export interface Statement {
   readonly starts: Listing<StartPart>;
   /** Only where journals of custody were given. */
   readonly retention?: RetentionPart;
+  /** Only where journals of the API or of registries were given. */
+  readonly access?: AccessPart;
   readonly notKept: readonly NotKept[];
   readonly rows: { readonly kinds: Counts; readonly abandoned: number; readonly notInterpreted: Counts };
 }

@@ -1,4 +1,5 @@
 import { canonicalJson } from '../journal/canonical.js';
+import { AccessFold, type AccessPart, AccessTotals } from './access.js';
 import { bucketsOf } from './buckets.js';
 import { type CustodyJson, CustodyTotals } from './custody.js';
 import { StatementError } from './errors.js';
@@ -12,9 +13,14 @@ const expiry: NotKept = {
   where: 'in the journal of custody, which was not given to this statement',
 };
 
+const reads: NotKept = {
+  what: 'Reads of recordings and of sealed recordings',
+  where: 'in the journal of the HTTP API, which was not given to this statement',
+};
+
 /** What a statement should tell and no row of this version's journal holds. Each is said, so that silence is none. */
 const notKept: readonly NotKept[] = [
-  { what: 'Reads of recordings and of sealed recordings', where: 'not kept by this version' },
+  reads,
   expiry,
   {
     what: 'Whether an order to listen led to a phone that listened, and for how long',
@@ -32,6 +38,8 @@ export interface StatementSources {
   readonly journals: readonly string[];
   /** Folders of custody's journals, one for each controller that has one. */
   readonly custody?: readonly string[];
+  /** Journals of the API and of registries. */
+  readonly access?: readonly string[];
   readonly scope: Scope;
   readonly version: string;
   /** Told now and then, with the rows of this journal read so far. */
@@ -60,7 +68,8 @@ export const makeStatement = async (sources: StatementSources): Promise<Statemen
   if (controllers.every(({ rows }) => rows === 0)) {
     throw new StatementError('period-without-rows', 'the journals hold no row of this period');
   }
-  return statementOf(controllers, totals, scope, version, await custodyOf(sources));
+  const parts = { ...(await custodyOf(sources)), access: await accessOf(sources) };
+  return statementOf(controllers, totals, scope, version, parts);
 };
 
 /** What the journals of custody tell, both of recordings that were sealed or missing and of those that expired. */
@@ -95,6 +104,25 @@ const custodyOf = async ({
   return { custody: custody.json(), retention: dirs.length === 0 ? null : retention.json() };
 };
 
+/** Null where no such journal was given: nothing is known of who read what. */
+const accessOf = async ({
+  access: dirs = [],
+  scope,
+  progress,
+}: StatementSources): Promise<AccessPart | null> => {
+  const totals = new AccessTotals();
+  for (const [node, dir] of sortedByNode(await byNode(dirs))) {
+    const fold = new AccessFold(node, scope.period, totals);
+    await readNode(dir, scope.period.to, {
+      wants: fold.wants,
+      take: fold.take,
+      progress: (rows) => progress?.(node, rows),
+    });
+    fold.end();
+  }
+  return dirs.length === 0 ? null : totals.json();
+};
+
 const byNode = async (dirs: readonly string[]): Promise<ReadonlyMap<string, string>> => {
   const nodes = new Map<string, string>();
   for (const dir of dirs) {
@@ -117,7 +145,7 @@ const statementOf = (
   totals: Totals,
   scope: Scope,
   version: string,
-  { custody, retention }: CustodyParts,
+  { custody, retention, access }: CustodyParts & { readonly access: AccessPart | null },
 ): Statement => {
   const { calls, orders } = totals;
   const { period, facility, words } = scope;
@@ -157,7 +185,10 @@ const statementOf = (
     starts: totals.starts.json(),
     custody,
     ...(retention === null ? {} : { retention }),
-    notKept: retention === null ? notKept : notKept.filter((one) => one !== expiry),
+    ...(access === null ? {} : { access }),
+    notKept: notKept.filter(
+      (one) => (one !== expiry || retention === null) && (one !== reads || access === null),
+    ),
     rows: {
       kinds: totals.kinds.json(),
       abandoned: totals.abandoned,

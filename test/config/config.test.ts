@@ -317,6 +317,38 @@ registry:
   publisherKey: ./publisher.pem
   journal: ./registry
   removalHours: 48
+serve:
+  address: 127.0.0.1
+  port: 9443
+  tls:
+    certFile: ./serve-cert.pem
+    keyFile: ./serve-key.pem
+  publicUrl: https://sallyport.example
+  idleMinutes: 10
+  sessionHours: 4
+  oidc:
+    issuer: https://id.example
+    clientId: sallyport
+    clientSecretFile: ./oidc.secret
+    nameClaim: email
+    rolesClaim: roles
+    roles:
+      - value: list-office
+        roles:
+          - registrar
+  limits:
+    requestsPerMinute: 300
+    watchers: 16
+    calls: 5000
+  journal: ./http-journal
+  journals:
+    - ./journal
+  statements:
+    keyFile: ./statement-key.pem
+    directory: ./statements
+  webhooks:
+    networks:
+      - 10.0.0.0/8
 policy:
   barredNumberTypes:
     - premium
@@ -600,8 +632,9 @@ t.test('a missing key is its default, or is asked for', async (t) => {
       const value = at(parse(String(document)), path);
       const wanted: unknown = JSON.parse(key.fallback);
       const isPath =
-        /directory|snapshot|orders|socket|readings|canaries\.state|^registry\.journal/i.test(key.key) &&
-        typeof wanted === 'string';
+        /directory|snapshot|orders|socket|readings|canaries\.state|^(registry|serve)\.journal/i.test(
+          key.key,
+        ) && typeof wanted === 'string';
       // A group's default is what its keys' defaults make of it.
       if (typeof wanted === 'object' && !Array.isArray(wanted)) t.match(value, wanted, text(path));
       else t.same(value, isPath ? resolve(wanted) : wanted, text(path));

@@ -1,3 +1,4 @@
+import type { AccessPart } from '../access.js';
 import type { ControllerPart, Statement } from '../model.js';
 import type { RetentionPart } from '../retention.js';
 import { number, time } from './look.js';
@@ -5,7 +6,7 @@ import { periodText, sorted } from './parts.js';
 import type { Sheet } from './sheet.js';
 
 export const journalChapter = (sheet: Sheet, statement: Statement, digest: string): void => {
-  const { notKept, rows, controllers, retention } = statement;
+  const { notKept, rows, controllers, retention, access } = statement;
   sheet.heading('6  What the journals do not tell', 160);
   sheet.text(
     'A complete account would also tell the following. No row of the journals holds it in this version.',
@@ -20,6 +21,7 @@ export const journalChapter = (sheet: Sheet, statement: Statement, digest: strin
   sheet.heading('7  The journals', 160);
   kinds(sheet, rows);
   if (retention !== undefined) removals(sheet, retention);
+  if (access !== undefined) accesses(sheet, access);
   sheet.newPage();
   sheet.heading('8  Heads of the journals, and how to verify this statement', 300);
   sheet.text(
@@ -27,6 +29,7 @@ export const journalChapter = (sheet: Sheet, statement: Statement, digest: strin
   );
   for (const controller of controllers) head(sheet, controller);
   for (const journal of retention?.journals ?? []) head(sheet, journal, 'Custody of controller');
+  for (const journal of access?.journals ?? []) head(sheet, journal, 'Access and registry');
   verifying(sheet, statement, digest);
 };
 
@@ -43,6 +46,37 @@ const kinds = (sheet: Sheet, rows: Statement['rows']): void => {
       rows.notInterpreted[kind] === undefined ? kind : `${kind} (not interpreted)`,
       number(count),
     ]),
+  );
+};
+
+/** Who came in and who read what, by the journals of the API and of the registry. */
+const accesses = (sheet: Sheet, access: AccessPart): void => {
+  sheet.subheading('Who signed in, and what was read', 160);
+  sheet.text(
+    'Each read of a recording or of a privileged entry is a row before anything of it is given out.',
+  );
+  const of = (what: string, counts: Readonly<Record<string, number>>): string[][] =>
+    sorted(counts).map(([name, count]) => [`${what}: ${name}`, number(count)]);
+  const rows = [
+    ...of('Sign-ins', access.signIns),
+    ...of('Sign-ins that failed', access.failedSignIns),
+    ...of('Changes of accounts', access.accountChanges),
+    ...of('Changes of keys of programs', access.keyChanges),
+    ...of('Changes of webhooks', access.webhookChanges),
+    ...of('Files of recordings that were fetched, encrypted', access.recordingReads),
+    ...of('Reads of privileged entries', access.privilegedReads),
+    ...of('Numbers asked about', access.numbersAsked),
+    ...of('Calls looked at', access.callReads),
+    ...of('Orders', access.orders),
+    ['Evidence of calls that was fetched', number(access.evidenceReads)],
+    ['Statements that were asked for', number(access.statementsMade)],
+  ];
+  sheet.table(
+    [
+      { title: 'What', width: 0.7 },
+      { title: 'How often', width: 0.3, align: 'right' },
+    ],
+    rows,
   );
 };
 

@@ -1,0 +1,107 @@
+import type { Principal, Role, Scope } from './roles.js';
+
+/** Who may use a route: everybody, whoever is signed in, or those with one of these roles, or a key with this scope. */
+export type Access =
+  | 'everybody'
+  | 'signed-in'
+  | { readonly roles: readonly Role[]; readonly scope: Scope | null };
+
+const seesLists = { roles: ['registrar', 'approver', 'auditor', 'counsel'], scope: 'lists:read' } as const;
+const seesPlaces = {
+  roles: ['operator', 'registrar', 'approver', 'investigator', 'auditor', 'counsel'],
+  scope: 'lists:read',
+} as const;
+const seesCalls = { roles: ['operator', 'investigator', 'auditor', 'counsel'], scope: 'calls:read' } as const;
+const seesState = {
+  roles: ['operator', 'registrar', 'approver', 'investigator', 'auditor', 'counsel'],
+  scope: 'status:read',
+} as const;
+const recordings = { roles: ['investigator', 'auditor', 'counsel'], scope: null } as const;
+const statements = { roles: ['auditor', 'counsel'], scope: 'evidence:read' } as const;
+const operates = { roles: ['operator'], scope: null } as const;
+const administers = { roles: ['admin'], scope: null } as const;
+
+/**
+ * The one table of who may do what. The hook of each route is made from it, and a route that is not in it is refused to
+ * everybody. Nobody who looks after accounts can see or change anything else.
+ */
+export const access: Readonly<Record<string, Access>> = {
+  'GET /v1/health': 'everybody',
+  'GET /v1/openapi.json': 'everybody',
+  'POST /v1/session': 'everybody',
+  'POST /v1/session/link': 'everybody',
+  'GET /v1/session/oidc': 'everybody',
+  'GET /v1/session/oidc/callback': 'everybody',
+  'GET /v1/session': 'signed-in',
+  'DELETE /v1/session': 'signed-in',
+  'POST /v1/session/password': 'signed-in',
+
+  'GET /v1/accounts': { roles: ['admin', 'auditor'], scope: null },
+  'POST /v1/accounts/:name/disable': administers,
+  'GET /v1/keys': { roles: ['admin', 'auditor'], scope: null },
+  'POST /v1/keys/:id/revoke': administers,
+
+  'GET /v1/lists/privileged': seesLists,
+  'GET /v1/lists/allowed': seesLists,
+  'GET /v1/lists/blocked': seesLists,
+  'GET /v1/lists/pending': seesLists,
+  'POST /v1/lists/lookup': seesLists,
+  'GET /v1/facilities': seesPlaces,
+  'GET /v1/facilities/:facility/units': seesPlaces,
+  'GET /v1/facilities/:facility/phones': seesPlaces,
+  'GET /v1/callers': {
+    roles: ['operator', 'registrar', 'approver', 'auditor', 'counsel'],
+    scope: 'lists:read',
+  },
+  'GET /v1/changes': seesLists,
+  'GET /v1/changes/:change': seesLists,
+  'POST /v1/changes': { roles: ['registrar', 'counsel'], scope: 'lists:propose' },
+  'POST /v1/changes/:change/approve': { roles: ['approver'], scope: null },
+  'POST /v1/changes/:change/reject': { roles: ['approver', 'counsel'], scope: null },
+  'POST /v1/changes/:change/withdraw': { roles: ['registrar', 'counsel'], scope: 'lists:propose' },
+  'POST /v1/explain': { roles: ['registrar', 'approver', 'auditor', 'counsel'], scope: null },
+
+  'GET /v1/calls/live': seesCalls,
+  'GET /v1/calls/now': seesCalls,
+  'POST /v1/calls/search': seesCalls,
+  'GET /v1/calls/:call': seesCalls,
+  'GET /v1/calls/:call/evidence': { roles: ['auditor', 'counsel'], scope: null },
+  'GET /v1/recordings': recordings,
+  'GET /v1/recordings/:call': recordings,
+  'GET /v1/recordings/:call/files/:file': recordings,
+
+  'GET /v1/statements': statements,
+  'POST /v1/statements': { roles: ['auditor', 'counsel'], scope: null },
+  'GET /v1/statements/:statement': statements,
+  'GET /v1/statements/:statement/files/:file': statements,
+
+  'GET /v1/orders': { roles: ['operator', 'auditor'], scope: null },
+  'POST /v1/lockdown': operates,
+  'POST /v1/lockdown/confirm': operates,
+  'GET /v1/status': seesState,
+  'GET /v1/nodes': seesState,
+  'GET /v1/alarms': seesState,
+  'GET /v1/canaries': seesState,
+  'GET /v1/custody': seesState,
+  'GET /v1/journals': { roles: ['operator', 'auditor', 'counsel'], scope: 'evidence:read' },
+  'GET /v1/webhooks': { roles: ['operator', 'auditor'], scope: null },
+  'POST /v1/webhooks': operates,
+  'DELETE /v1/webhooks/:webhook': operates,
+  'GET /v1/webhooks/dead': { roles: ['operator', 'auditor'], scope: null },
+};
+
+export type Verdict = 'let-in' | 'sign-in-first' | 'not-allowed';
+
+/** Whether a principal, or nobody, may use a route. What is not in the table is refused. */
+export const mayUse = (route: string, who: Principal | null): Verdict => {
+  const rule = Object.hasOwn(access, route) ? access[route] : undefined;
+  if (rule === undefined) return who === null ? 'sign-in-first' : 'not-allowed';
+  if (rule === 'everybody') return 'let-in';
+  if (who === null) return 'sign-in-first';
+  if (rule === 'signed-in') return who.kind === 'person' ? 'let-in' : 'not-allowed';
+  const may =
+    who.kind === 'person'
+      ? who.roles.some((role) => rule.roles.includes(role))
+      : rule.scope !== null && who.scopes.includes(rule.scope);
+  return may ? 'let-in' : 'not-allowed';
+};

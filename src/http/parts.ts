@@ -1,0 +1,58 @@
+import type { BlockList } from 'node:net';
+import type { Accounts } from '../registry/accounts/accounts.js';
+import type { ApiKeys } from '../registry/accounts/keys.js';
+import type { Webhooks } from '../registry/accounts/webhooks.js';
+import type { Registry } from '../registry/registry.js';
+import type { RegistrySearch } from '../registry/search.js';
+import type { CallLog } from './call-log.js';
+import type { LiveCalls } from './live.js';
+import type { Resolve } from './net-guard.js';
+import type { Oidc } from './oidc.js';
+import type {
+  ControllerPort,
+  CustodyPort,
+  Explainer,
+  JournalsPort,
+  OwnJournal,
+  RecordingsPort,
+  StatementsPort,
+} from './ports.js';
+import type { SignIn } from './sign-in.js';
+import type { StatementDesk } from './statement-desk.js';
+
+export interface HttpSettings {
+  /** Origin that browsers see, such as `https://sallyport.example`. */
+  readonly publicUrl: string;
+  readonly requestsPerMinute: number;
+  readonly version: string;
+}
+
+/** Everything the routes use. */
+export interface Parts {
+  readonly settings: HttpSettings;
+  readonly accounts: Accounts;
+  readonly keys: ApiKeys;
+  readonly webhooks: Webhooks;
+  readonly webhookNetworks: BlockList;
+  readonly resolve?: Resolve;
+  readonly registry: Registry;
+  readonly search: RegistrySearch;
+  readonly signIn: SignIn;
+  readonly oidc: Oidc | null;
+  readonly journal: OwnJournal;
+  /** A digest of a number under a key of this host, for rows that say what was asked about. */
+  readonly numberDigest: (number: string) => Promise<string>;
+  readonly controller: ControllerPort;
+  readonly explainer: Explainer;
+  readonly journals: JournalsPort;
+  readonly log: CallLog;
+  readonly live: LiveCalls;
+  readonly recordings: RecordingsPort;
+  readonly statements: StatementDesk;
+  readonly statementFiles: StatementsPort;
+  readonly custody: CustodyPort;
+  readonly wall: () => number;
+  readonly mono: () => number;
+  /** Told of faults of ours: where, and a code. */
+  readonly fault: (where: string, error: unknown) => void;
+}

@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { partProblem } from '../part-problem.js';
+import type { Parts } from '../parts.js';
+import type { RecordingShown } from '../ports.js';
+import { Problem } from '../problems.js';
+import { rangeOf } from '../range.js';
+import type { Principal } from '../roles.js';
+import { ok, type Route, route, someone } from '../route.js';
+import { callId, cursor, cursorOf, cursorText, facilityId, limit } from '../shapes.js';
+
+const recording = z.strictObject({
+  callId: z.string(),
+  facility: z.string(),
+  receivedAt: z.iso.datetime(),
+  createdAt: z.iso.datetime(),
+  seconds: z.number(),
+  complete: z.boolean(),
+  sealed: z.strictObject({ why: z.string(), at: z.string() }).nullable(),
+  canary: z.boolean(),
+  keys: z.array(z.strictObject({ id: z.string(), role: z.string() })).describe('Whose keys open it.'),
+  files: z.array(z.strictObject({ name: z.string(), bytes: z.int(), sha256: z.string() })),
+  manifestSha256: z.string(),
+});
+
+/** A sealed recording is of a call that was, or became, private: it is no matter of investigators. */
+const maySee = ({ sealed }: RecordingShown, who: Principal): boolean =>
+  sealed === null ||
+  (who.kind === 'person' && who.roles.some((role) => role === 'counsel' || role === 'auditor'));
+
+export const recordingRoutes = ({ recordings, journal }: Parts): readonly Route[] => {
+  const found = async (id: string, who: Principal): Promise<RecordingShown> => {
+    const one = await recordings.find(id).catch(partProblem);
+    if (one === null || !maySee(one, who)) throw new Problem('unknown');
+    return one;
+  };
+  return [
+    route('GET /v1/recordings', {
+      about: 'What is recorded, the newest day first. Nothing is decrypted here, or could be.',
+      tag: 'recordings',
+      query: z.strictObject({
+        facility: facilityId.optional(),
+        sealed: z.enum(['yes', 'no']).optional(),
+        cursor,
+        limit,
+      }),
+      answers: {
+        200: {
+          json: z.strictObject({
+            rows: z.array(recording),
+            next: z.string().nullable(),
+            unreadable: z.int().describe('Manifests on this page that are none of ours.'),
+          }),
+        },
+      },
+      problems: ['cursor-malformed', 'part-unavailable'],
+      run: async (asked) => {
+        const { query } = asked;
+        const who = someone(asked);
+        const may =
+          who.kind === 'person' && who.roles.some((role) => role === 'counsel' || role === 'auditor');
+        if (query.sealed === 'yes' && !may) throw new Problem('not-allowed');
+        const page = await recordings
+          .list({
+            facility: query.facility ?? null,
+            sealed: may ? (query.sealed === undefined ? null : query.sealed === 'yes') : false,
+            after: cursorOf(query.cursor, z.tuple([z.string().max(120)]))?.[0] ?? null,
+            limit: query.limit,
+          })
+          .catch(partProblem);
+        return ok({
+          rows: page.rows,
+          next: page.next === null ? null : cursorText([page.next]),
+          unreadable: page.unreadable,
+        });
+      },
+    }),
+    route('GET /v1/recordings/:call', {
+      about: 'One recording: what its manifest says.',
+      tag: 'recordings',
+      params: z.strictObject({ call: callId }),
+      answers: { 200: { json: recording } },
+      problems: ['unknown', 'part-unavailable'],
+      run: async (asked) => ok(await found(asked.params.call, someone(asked))),
+    }),
+    route('GET /v1/recordings/:call/files/:file', {
+      about:
+        'A file of a recording as it is stored: encrypted. A range of it may be asked for. Each read is written down first.',
+      tag: 'recordings',
+      params: z.strictObject({
+        call: callId,
+        file: z.string().regex(/^c[a-z2-7]{26}\.[a-z.]{1,24}$/),
+      }),
+      answers: { 200: { bytes: ['application/octet-stream'] }, 206: { bytes: ['application/octet-stream'] } },
+      problems: ['unknown', 'range-unfit', 'part-unavailable', 'journal-unavailable'],
+      run: async (asked) => {
+        const who = someone(asked);
+        const one = await found(asked.params.call, who);
+        const file = one.files.find(({ name }) => name === asked.params.file);
+        if (file === undefined) throw new Problem('unknown');
+        const { from, to, partial } = rangeOf(asked.request.headers.range, file.bytes);
+        await journal.append('http-recording-read', {
+          ...{ by: who.name, callId: one.callId, file: file.name, from, to, sealed: one.sealed !== null },
+        });
+        return {
+          status: partial ? 206 : 200,
+          body: recordings.read(one, file.name, from, to),
+          headers: {
+            'content-type': 'application/octet-stream',
+            'content-length': String(to - from),
+            'accept-ranges': 'bytes',
+            etag: `"${file.sha256}"`,
+            'content-disposition': `attachment; filename="${file.name}"`,
+            ...(partial ? { 'content-range': `bytes ${from}-${to - 1}/${file.bytes}` } : {}),
+          },
+        };
+      },
+    }),
+  ];
+};

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { partProblem } from '../part-problem.js';
+import type { Parts } from '../parts.js';
+import { Problem } from '../problems.js';
+import { ok, person, type Route, route } from '../route.js';
+import { facilityId } from '../shapes.js';
+import type { Job } from '../statement-desk.js';
+
+const job = z.strictObject({
+  id: z.string(),
+  state: z.enum(['waiting', 'running', 'done', 'failed']),
+  stateText: z.string(),
+  period: z.strictObject({ from: z.iso.datetime(), to: z.iso.datetime() }),
+  facility: z.string().nullable(),
+  by: z.string().nullable(),
+  askedAt: z.iso.datetime().nullable(),
+  rows: z.int().describe('Rows of journals read so far.'),
+  code: z.string().nullable().describe('Why it failed.'),
+  digests: z.record(z.string(), z.string()),
+});
+const statementId = z.string().regex(/^s\d{14}-[0-9a-f]{8}$/);
+const texts = {
+  waiting: 'waits for the one before it',
+  running: 'the journals are being read',
+  done: 'made and signed',
+  failed: 'could not be made',
+} as const satisfies Record<Job['state'], string>;
+const shown = (one: Job): z.infer<typeof job> => ({
+  ...one,
+  period: { ...one.period },
+  by: one.by === '' ? null : one.by,
+  askedAt: one.askedAt === '' ? null : one.askedAt,
+  digests: { ...one.digests },
+  stateText: texts[one.state],
+});
+/** A day, a moment or a length of time, as `sallyport statement` takes them. */
+const when = z.string().regex(/^[0-9TZ:.-]{10,24}$/);
+
+const files = {
+  'statement.json': 'application/json',
+  'statement.json.sig': 'application/octet-stream',
+  'statement.pdf': 'application/pdf',
+} as const;
+
+export const statementRoutes = ({ statements, statementFiles, journal }: Parts): readonly Route[] => [
+  route('GET /v1/statements', {
+    about: 'The compliance statements that were made here, the newest first.',
+    tag: 'statements',
+    answers: { 200: { json: z.strictObject({ rows: z.array(job) }) } },
+    problems: ['part-unavailable'],
+    run: async () => ok({ rows: (await statements.list().catch(partProblem)).map(shown) }),
+  }),
+  route('POST /v1/statements', {
+    about: 'Make the statement of a period. It takes its time: ask for its state.',
+    tag: 'statements',
+    body: z.strictObject({
+      from: when.optional(),
+      to: when.optional(),
+      last: z
+        .string()
+        .regex(/^[1-9]\d{0,3}(d|w|mo|y)$/)
+        .optional(),
+      facility: facilityId.nullable().default(null),
+    }),
+    answers: { 202: { json: job } },
+    problems: ['not-configured', 'statement-refused', 'busy', 'journal-unavailable'],
+    run: async (asked) => {
+      const who = person(asked);
+      const made = statements.begin(asked.body, who.name);
+      await journal.append('http-statement-made', {
+        ...{ by: who.name, statement: made.id, from: made.period.from, to: made.period.to },
+        facility: made.facility,
+      });
+      return { status: 202, body: shown(made), headers: { location: `/v1/statements/${made.id}` } };
+    },
+  }),
+  route('GET /v1/statements/:statement', {
+    about: 'How far a statement is.',
+    tag: 'statements',
+    params: z.strictObject({ statement: statementId }),
+    answers: { 200: { json: job } },
+    problems: ['unknown', 'part-unavailable'],
+    run: async ({ params }) => ok(shown(await statements.find(params.statement).catch(partProblem))),
+  }),
+  route('GET /v1/statements/:statement/files/:file', {
+    about: 'A file of a statement: its JSON, its signature, its PDF.',
+    tag: 'statements',
+    params: z.strictObject({
+      statement: statementId,
+      file: z.enum(['statement.json', 'statement.json.sig', 'statement.pdf']),
+    }),
+    answers: { 200: { bytes: Object.values(files) } },
+    problems: ['unknown', 'part-unavailable'],
+    run: async ({ params }) => {
+      const bytes = await statementFiles.read(params.statement, params.file).catch(partProblem);
+      if (bytes === null) throw new Problem('unknown');
+      return {
+        status: 200,
+        body: bytes,
+        headers: {
+          'content-type': files[params.file],
+          'content-disposition': `attachment; filename="${params.file}"`,
+        },
+      };
+    },
+  }),
+];

@@ -1,0 +1,399 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { FastifyInstance, InjectOptions } from 'fastify';
+import { sql } from 'kysely';
+import type { FollowedEvent } from '../../src/api/control.js';
+import type { CallView } from '../../src/call/controller.js';
+import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
+import { CallLog } from '../../src/http/call-log.js';
+import { SESSION_COOKIE } from '../../src/http/cookies.js';
+import { LiveCalls } from '../../src/http/live.js';
+import { networksOf } from '../../src/http/net-guard.js';
+import { Oidc, type OidcSettings } from '../../src/http/oidc.js';
+import type { Parts } from '../../src/http/parts.js';
+import { hashPassword } from '../../src/http/password.js';
+import { PartError, type RecordingShown, type ShownRow } from '../../src/http/ports.js';
+import { Problem } from '../../src/http/problems.js';
+import { type Role, roles, scopes } from '../../src/http/roles.js';
+import { digestOf, forgeryToken, newApiKey, newToken, recoveryDigest } from '../../src/http/secrets.js';
+import { buildServer } from '../../src/http/server.js';
+import { SignIn } from '../../src/http/sign-in.js';
+import { StatementDesk } from '../../src/http/statement-desk.js';
+import { Accounts } from '../../src/registry/accounts/accounts.js';
+import { ApiKeys } from '../../src/registry/accounts/keys.js';
+import { Webhooks } from '../../src/registry/accounts/webhooks.js';
+import { type Database, migrate, openDatabase } from '../../src/registry/database.js';
+import { Registry } from '../../src/registry/registry.js';
+import { RegistrySearch } from '../../src/registry/search.js';
+import { type RunningPostgres, startPostgres } from '../../src/stack/postgres.js';
+
+/** The API on a PostgreSQL of its own, with the parts beyond it played. */
+
+export const password = 'correct horse battery staple';
+export const totpSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
+export const recoveryCode = 'aaaa-bbbb-cccc-dddd';
+export const call = (letter: string): string => `c${letter.repeat(26)}`;
+export const privateNumber = '+12125550111';
+export const monitoredNumber = '+12125550142';
+
+const cdr = (seq: number, callId: string, more: object): ShownRow => ({
+  ...{ journal: 'j', node: 'one', seq, at: `2026-11-21T10:00:${String(seq).padStart(2, '0')}.000Z` },
+  kind: 'cdr',
+  body: {
+    ...{ callId, trunk: 'north', facility: 'north', unit: 'a', phone: 'p1', caller: 'c1' },
+    ...{ verdict: 'monitored', reasons: [{ code: 'allowed', detail: null }], ending: 'called-hung-up' },
+    ...{ disposition: 'completed', fault: 'none', arrivedAt: '2026-11-21T09:59:00.000Z' },
+    ...{ durationMs: 1000, connectedMs: 500, rows: { own: [seq - 1] }, spool: { state: 'playable' } },
+    ...more,
+  },
+});
+const decision = (seq: number, callId: string, verdict: string, number: string): ShownRow => ({
+  ...cdr(seq, callId, {}),
+  kind: 'decision',
+  body: {
+    ...{ callId, facility: 'north', caller: 'c1', verdict, row: 3 },
+    dialled: { kind: 'number', number },
+    lists: { privileged: { state: 'listed', entries: [{ id: number }] } },
+  },
+});
+
+export const journalRows: readonly ShownRow[] = [
+  decision(1, call('a'), 'monitored', monitoredNumber),
+  cdr(2, call('a'), { dialled: { kind: 'number', number: monitoredNumber } }),
+  decision(3, call('b'), 'private', privateNumber),
+  cdr(4, call('b'), {
+    ...{ verdict: 'private', class: 'attorney', dialled: { kind: 'number', number: privateNumber } },
+    ...{ spool: { state: 'absent' }, attempts: [{ number: privateNumber }], detail: privateNumber },
+  }),
+  {
+    ...cdr(5, call('a'), {}),
+    kind: 'alarm',
+    body: { alarm: 'recording-missing', callId: call('a'), detail: 'x' },
+  },
+  {
+    ...cdr(6, '', {}),
+    kind: 'node-state',
+    body: { node: 'recorded-1', pool: 'recorded', state: 'up', why: 'answers' },
+  },
+];
+
+export class PlayedController {
+  reachable = true;
+  locked: string[] = [];
+  calls: CallView[] = [
+    {
+      callId: call('d'),
+      trunk: 'north',
+      facility: 'north',
+      phase: 'connected',
+      verdict: 'monitored',
+      elapsedMs: 12,
+    },
+  ];
+  followers = new Set<(event: FollowedEvent) => void>();
+
+  check(): void {
+    if (!this.reachable) throw new PartError('controller-unreachable', 'gone', { unreachable: true });
+  }
+  tell(event: FollowedEvent): void {
+    for (const one of this.followers) one(event);
+  }
+}
+
+const recording = (letter: string, sealed: boolean): RecordingShown => ({
+  ...{ callId: call(letter), facility: 'north', receivedAt: '2026-11-21T10:00:00.000Z' },
+  ...{ createdAt: '2026-11-21T10:01:00.000Z', seconds: 1.5, complete: true, canary: false },
+  sealed: sealed ? { why: 'privileged-now', at: '2026-11-21T11:00:00.000Z' } : null,
+  keys: [{ id: 'north', role: 'facility' }],
+  files: [{ name: `${call(letter)}.wav.age`, bytes: 1000, sha256: 'e'.repeat(64) }],
+  manifestSha256: 'f'.repeat(64),
+});
+export const recordingBytes = Buffer.from(Array.from({ length: 1000 }, (_, at) => at % 251));
+
+export interface WrittenDown {
+  readonly kind: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+export interface House {
+  readonly dir: string;
+  readonly db: Database;
+  readonly app: FastifyInstance;
+  readonly parts: Parts;
+  readonly registry: Registry;
+  readonly accounts: Accounts;
+  readonly written: WrittenDown[];
+  readonly controller: PlayedController;
+  readonly faults: string[];
+  readonly log: ShownRow[];
+  postgres: RunningPostgres;
+  /** Moves the clock of codes and of waits. */
+  readonly clock: { wall: number; mono: number };
+  journalFails: boolean;
+  close(): Promise<void>;
+}
+
+export const origin = 'https://sallyport.test';
+
+export const openHouse = async (
+  options: {
+    oidc?: Omit<OidcSettings, 'redirectUri'>;
+    networks?: string[];
+    requestsPerMinute?: number;
+    watchers?: number;
+  } = {},
+): Promise<House> => {
+  const dir = await mkdtemp(join(tmpdir(), 'sallyport-http-'));
+  const postgres = await startPostgres({ dir });
+  const db = openDatabase({ ...postgres, connections: 6, onLost: () => undefined });
+  await migrate(db);
+  const clock = { wall: Date.now(), mono: 0 };
+  const wall = (): number => clock.wall;
+  const registry = new Registry({ db, plan: NORTH_AMERICAN_PLAN, caution: { removalDelayMs: 60_000 } });
+  const accounts = new Accounts(db);
+  const written: WrittenDown[] = [];
+  const house = { journalFails: false };
+  const journal: Parts['journal'] = {
+    append: async (kind, body) => {
+      if (house.journalFails) throw new Problem('journal-unavailable', null, 5);
+      written.push({ kind, body });
+    },
+  };
+  const controller = new PlayedController();
+  const faults: string[] = [];
+  const signIn = new SignIn({ accounts, journal, wall, limits: { idleSeconds: 900, sessionSeconds: 3600 } });
+  const controllerPort: Parts['controller'] = {
+    calls: async () => {
+      controller.check();
+      return controller.calls;
+    },
+    orders: async () => {
+      controller.check();
+      return [];
+    },
+    canaries: async () => {
+      controller.check();
+      return [];
+    },
+    lockdown: async (place, state, by, why) => {
+      controller.check();
+      controller.locked.push(`${state} ${JSON.stringify(place)} ${by} ${why}`);
+      return null;
+    },
+    follow: async (told, stop) => {
+      controller.check();
+      told.calls(controller.calls);
+      controller.followers.add(told.event);
+      await new Promise((resolve) => stop.addEventListener('abort', resolve));
+      controller.followers.delete(told.event);
+    },
+    ready: async () =>
+      controller.reachable ? { ready: true, checks: [{ name: 'lists', ok: true, why: 'armed' }] } : null,
+  };
+  const log: ShownRow[] = [...journalRows];
+  let read = 0;
+  const journals: Parts['journals'] = {
+    calls: ['j'],
+    grown: async function* () {
+      for (; read < log.length; read += 1) {
+        const row = log[read];
+        if (row !== undefined) yield row;
+      }
+    },
+    ofCall: async function* (_journal, callId, fromSeq) {
+      for (const row of log) if (row.body.callId === callId && row.seq >= fromSeq) yield row;
+    },
+    heads: async () => [{ journal: 'j', part: 'controller', head: null, problem: 'no-heads' }],
+    evidence: async (callId) => {
+      if (callId !== call('b')) throw new PartError('call-unknown', 'none');
+      return Buffer.from('{}');
+    },
+  };
+  const statementFiles: Parts['statementFiles'] = {
+    keyId: '0123456789abcdef',
+    period: ({ from }) => {
+      if (from === '2099-01-01') throw new PartError('period-not-over', 'it is not over');
+      return { from: '2026-05-01T00:00:00.000Z', to: '2026-11-01T00:00:00.000Z' };
+    },
+    make: async (_made, progress) => {
+      progress(7);
+      return { 'statement.json': 'a'.repeat(64) };
+    },
+    list: async () => [
+      {
+        ...{ id: 's20260101000000-00000000', facility: null, digests: { 'statement.json': 'b'.repeat(64) } },
+        period: { from: '2025-07-01T00:00:00.000Z', to: '2026-01-01T00:00:00.000Z' },
+      },
+    ],
+    read: async (_id, file) => (file === 'statement.json' ? Buffer.from('{}') : null),
+  };
+  const parts: Parts = {
+    settings: {
+      publicUrl: origin,
+      requestsPerMinute: options.requestsPerMinute ?? 1_000_000,
+      version: '0.0.0',
+    },
+    accounts,
+    keys: new ApiKeys(db),
+    webhooks: new Webhooks(db),
+    webhookNetworks: networksOf(options.networks ?? ['127.0.0.0/8']),
+    resolve: async (host) => (host === 'inside.test' ? [{ address: '10.0.0.1', family: 4 }] : []),
+    registry,
+    search: new RegistrySearch(db, NORTH_AMERICAN_PLAN, registry),
+    signIn,
+    oidc:
+      options.oidc === undefined
+        ? null
+        : new Oidc({ ...options.oidc, redirectUri: `${origin}/v1/session/oidc/callback` }, accounts, signIn),
+    journal,
+    numberDigest: async (number) => digestOf(number).slice(0, 12),
+    controller: controllerPort,
+    explainer: {
+      explain: async ({ number }) => ({
+        ...{ number, verdict: 'private', class: 'attorney', ending: null, row: 3, heartbeatAgeMs: 12 },
+        ...{ policy: 'p', epoch: { id: 7, digest: 'd' } },
+        reasons: [{ code: 'privileged', detail: null, words: 'w' }],
+        rows: [{ order: 1, question: 'q', outcome: 'o', said: 'no' }],
+      }),
+    },
+    journals,
+    log: new CallLog(journals, { calls: 1000, alarms: 100 }),
+    live: new LiveCalls(controllerPort, { watchers: options.watchers ?? 2, heartbeatMs: 50 }),
+    recordings: {
+      list: async ({ sealed }) => ({
+        rows: [recording('a', false), recording('b', true)].filter(
+          (one) => sealed === null || (one.sealed !== null) === sealed,
+        ),
+        next: null,
+        unreadable: 0,
+      }),
+      find: async (id) =>
+        [recording('a', false), recording('b', true)].find(({ callId }) => callId === id) ?? null,
+      read: (_recording, _file, from, to) => Readable.from([recordingBytes.subarray(from, to)]),
+    },
+    statements: new StatementDesk(statementFiles, wall),
+    statementFiles,
+    custody: { status: async () => null },
+    wall,
+    mono: () => clock.mono,
+    fault: (where, error) =>
+      void faults.push(
+        `${where} ${String(error)} ${error instanceof Error ? String(error.cause ?? '') : ''}`,
+      ),
+  };
+  const app = await buildServer(parts);
+  const opened: House = {
+    ...{ dir, db, app, parts, registry, accounts, written, controller, faults, log, postgres, clock },
+    get journalFails() {
+      return house.journalFails;
+    },
+    set journalFails(value: boolean) {
+      house.journalFails = value;
+    },
+    close: async () => {
+      await parts.live.close();
+      await app.close();
+      await db.destroy();
+      await opened.postgres.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  return opened;
+};
+
+/** Somebody who asks: what their requests carry. */
+export interface Asker {
+  readonly name: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export const nobody: Asker = { name: 'nobody', headers: {} };
+
+let hashed: Promise<string> | null = null;
+/** An account with the password and code of all, cheap to check. */
+export const addAccount = async (
+  { accounts }: House,
+  name: string,
+  given: readonly Role[],
+  second = true,
+): Promise<void> => {
+  hashed ??= hashPassword(password, { n: 10, r: 8, p: 1 });
+  const secrets = {
+    password: await hashed,
+    totpSecret: second ? totpSecret : null,
+    recovery: [recoveryDigest(recoveryCode)],
+  };
+  await accounts.add({ name, roles: given, by: 'test', secrets });
+};
+
+export const asPerson = (token: string, name = 'person'): Asker => ({
+  name,
+  headers: { cookie: `${SESSION_COOKIE}=${token}`, 'x-sallyport-csrf': forgeryToken(token) },
+});
+
+/** A session without the sign-in. */
+export const sessionOf = async ({ accounts }: House, account: string, seconds = 3600): Promise<Asker> => {
+  const token = newToken();
+  await accounts.openSession({ hash: digestOf(token), account, how: 'test', seconds });
+  return asPerson(token, account);
+};
+
+export const keyOf = async ({ parts }: House, given: readonly string[], owner: string): Promise<Asker> => {
+  const { key, prefix } = newApiKey();
+  await parts.keys.add({
+    ...{ prefix, hash: digestOf(key), name: 'program', owner },
+    ...{ scopes: given, by: 'test', days: 1 },
+  });
+  return { name: `key of ${given.join(',')}`, headers: { authorization: `Bearer ${key}` } };
+};
+
+/** One account of each role, and a key of each scope. */
+export const everybody = async (house: House): Promise<Map<string, Asker>> => {
+  const all = new Map<string, Asker>();
+  for (const role of roles) {
+    await addAccount(house, role, [role]);
+    all.set(role, await sessionOf(house, role));
+  }
+  for (const scope of scopes) all.set(scope, await keyOf(house, [scope], 'registrar'));
+  return all;
+};
+
+export const ask = async (
+  { app }: House,
+  asker: Asker,
+  method: 'GET' | 'POST' | 'DELETE' | 'PUT' | 'PATCH',
+  url: string,
+  body?: unknown,
+  headers: Readonly<Record<string, string>> = {},
+) => {
+  const options: InjectOptions = {
+    ...{ method, url },
+    headers: {
+      ...asker.headers,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
+  };
+  const answer = await app.inject(options);
+  const type = String(answer.headers['content-type'] ?? '');
+  return {
+    status: answer.statusCode,
+    type,
+    headers: answer.headers,
+    text: answer.body,
+    bytes: answer.rawPayload,
+    json: (type.includes('json') && answer.body !== '' ? JSON.parse(answer.body) : {}) as Record<
+      string,
+      never
+    > & {
+      readonly code?: string;
+    },
+  };
+};
+
+export const exec = async (db: Database, text: string): Promise<void> => {
+  await sql.raw(text).execute(db);
+};
