@@ -198,6 +198,7 @@ export class Inbound {
       this.#context.setups.add(request);
       this.#context.records.attempt('network', () => appText(message));
     }
+    request.transaction.sentOnce = own;
     const mergeKey = mergeKeyOf(parts, message.method);
     request.transaction.mergeKey = mergeKey;
     merged.set(mergeKey, request.transaction);

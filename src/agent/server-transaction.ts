@@ -49,6 +49,8 @@ export class ServerTransaction {
   request: ServerRequest | undefined;
   /** Its entry in the table of merged requests. */
   mergeKey: string | undefined;
+  /** Nobody sends this request again: our own probe. Nothing is kept of it once it is answered. */
+  sentOnce = false;
   readonly #flow: Flow;
   readonly #deps: ServerTransactionDeps;
   #state: State = 'proceeding';
@@ -83,7 +85,7 @@ export class ServerTransaction {
     if (!this.invite) {
       this.#state = 'completed';
       this.#last = data;
-      this.#endAfter(this.#reliable ? 0 : 64 * sip.t1); // Timer J
+      this.#endAfter(this.#reliable || this.sentOnce ? 0 : 64 * sip.t1); // Timer J
     } else if (status < 300) {
       // RFC 6026: the user of the transaction retransmits the 2xx; this state only absorbs repeated INVITEs.
       this.#state = 'accepted';

@@ -25,6 +25,9 @@ export interface AttesterDoors {
 /** A node that could not be looked at this often in a row has lost its attestation, calls in progress included. */
 const BLIND_LIMIT = 2;
 
+/** A look that saw nothing is done once more so soon: a machine that stood still for a moment must not cost calls. */
+const SOON_MS = 250;
+
 /** Looks at a node that becomes another each time; the next one comes by the timer. */
 const MAX_LOOKS = 3;
 
@@ -44,6 +47,7 @@ export class Attester {
   #identity: { readonly pid: number; readonly startTime: number; readonly holdsPort: boolean | null } | null =
     null;
   #timer: NodeJS.Timeout | null = null;
+  #soon: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
   #closed = false;
   #told = '';
@@ -86,6 +90,7 @@ export class Attester {
   close(): void {
     this.#closed = true;
     if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#soon !== null) clearTimeout(this.#soon);
   }
 
   /** The node is down: whatever comes up next must be looked at before it is used. */
@@ -213,6 +218,21 @@ export class Attester {
     this.#doors.restarted('node-restarted');
   }
 
+  /** The look that comes soon after one that saw nothing is not counted: two of them are one moment. */
+  #noteBlind(unseen: boolean): void {
+    const wasSoon = this.#soon !== null;
+    if (this.#soon !== null) clearTimeout(this.#soon);
+    this.#soon = null;
+    if (!unseen) {
+      this.#blind = 0;
+      return;
+    }
+    if (wasSoon) return;
+    this.#blind += 1;
+    this.#soon = setTimeout(() => void this.look(), SOON_MS);
+    this.#soon.unref();
+  }
+
   #conclude(
     judged: Pick<NodeAttestation, 'verdict' | 'failures' | 'notSeen' | 'seen'>,
     at: WallMs,
@@ -223,7 +243,7 @@ export class Attester {
     const value: NodeAttestation = { node: name, pool, at, ...judged };
     this.#latest = value;
     this.#attested = judged.verdict === 'attested';
-    this.#blind = judged.verdict === 'unseen' ? this.#blind + 1 : 0;
+    this.#noteBlind(judged.verdict === 'unseen');
     const told = JSON.stringify([judged.verdict, judged.failures, judged.notSeen, judged.seen]);
     const changed = told !== this.#told;
     this.#told = told;

@@ -390,6 +390,28 @@ t.test('re-offers: from both sides, refused, and at the same time', async (t) =>
   await call.release();
 });
 
+t.test('a node that was not seen for a moment is looked at again soon, not at the next turn', async (t) => {
+  const fake = await openFakeNode();
+  t.teardown(() => fake.close());
+  let asked = 0;
+  fake.answer = (message, reply) => {
+    if (message.command !== 'statistics') return reply;
+    asked += 1;
+    return asked === 1 ? { result: 'error', 'error-reason': 'not now' } : reply;
+  };
+  const node = {
+    name: 'fake',
+    pool: 'private',
+    ng: fake.ng,
+    cli: fake.cli,
+    mediaAddress: '127.0.0.1',
+  } as const;
+  const { media } = await poolsOf(t, [node], { attestMs: 3_600_000 });
+  t.notOk(media.status().ready.private, 'what was not seen is not used');
+  await until('seen again', () => media.status().ready.private);
+  t.equal(asked, 2);
+});
+
 t.test('a node that says what it must not', async (t) => {
   const open = async (answer: FakeNode['answer']) => {
     const fake = await openFakeNode();
