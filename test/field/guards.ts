@@ -58,7 +58,7 @@ export const fastGuards: readonly Guard[] = [
     test: 'a controller that starts over an older image does not take it into use',
     guard: 'the highest epoch is remembered on the disk',
     edits: [
-      edit('src/lists/redis-lists.js', 'if (epoch.head.epoch < this.#arming.highestEpoch)', 'if (false)'),
+      edit('src/lists/list-shard.js', 'if (epoch.head.epoch < this.#arming.highestEpoch)', 'if (false)'),
     ],
   },
   {
@@ -71,7 +71,7 @@ export const fastGuards: readonly Guard[] = [
     guard: 'the snapshot is held against Redis at each look-up',
     edits: [
       edit(
-        'src/lists/redis-lists.js',
+        'src/lists/list-shard.js',
         "if (snapshot.state !== 'listed')\n            return false;",
         'return false;',
       ),
@@ -156,7 +156,7 @@ export const fastGuards: readonly Guard[] = [
   {
     test: 'a number of each class must come back privileged with every single look-up',
     guard: 'the canaries',
-    edits: [edit('src/lists/redis-lists.js', 'if (!reading.canariesSing(view))', 'if (false)')],
+    edits: [edit('src/lists/list-shard.js', 'if (!reading.canariesSing(view))', 'if (false)')],
   },
   {
     test: 'a removal of long ago takes no number away that was entered again since',

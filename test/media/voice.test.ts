@@ -334,8 +334,9 @@ t.test('readdress: in a lobby, and never without an answer', async (t) => {
   await call.readdress('caller', elsewhere.sdp({ formats: '0 101' }));
   elsewhere.talkTo(text);
   await call.say('caller', [sound(600)]);
-  await until('it is heard elsewhere', () => elsewhere.received > 0);
-  t.equal(caller.received, 0);
+  await until('it is heard elsewhere', () => elsewhere.hears(600));
+  // Its port may get what is meant for one that had it before; the sentence it may not get.
+  t.notOk(caller.hears(600));
   await call.release();
 });
 
