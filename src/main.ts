@@ -205,6 +205,7 @@ const start = async (
       maxCalls: config.controller.maxCalls,
       maxUnwrittenCdrs: config.controller.maxUnwrittenCdrs,
       maxSetUps: config.controller.maxSetUps,
+      minSetUps: config.controller.minSetUps,
       maxRejectionsPerSecond: 10,
     },
   );

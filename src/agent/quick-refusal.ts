@@ -57,8 +57,10 @@ export function quickHead(text: string): QuickHead | undefined {
     if (initials.has(first)) {
       const colon = text.indexOf(':', at);
       if (colon < 0 || colon > end) return undefined;
-      const name =
-        colon - at > longest + 4 ? undefined : names[trimSpace(text.slice(at, colon)).toLowerCase()];
+      const isLong = colon - at > longest + 4;
+      // One of ours with much space behind it.
+      if (isLong && text.charCodeAt(colon - 1) <= 32) return undefined;
+      const name = isLong ? undefined : names[trimSpace(text.slice(at, colon)).toLowerCase()];
       if (name !== undefined) {
         const value = trimSpace(text.slice(colon + 1, end));
         if (value.length > maxValue || value === '' || unprintable.test(value)) return undefined;

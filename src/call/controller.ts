@@ -18,6 +18,8 @@ export interface ControllerOptions {
   readonly maxRejectionsPerSecond: number;
   /** Most calls being set up at once; fewer where setting them up takes longer than it should. Default: `maxCalls`. */
   readonly maxSetUps?: number;
+  /** So many may be set up at once however long it takes; default 8. */
+  readonly minSetUps?: number;
   readonly bounds?: Partial<CallBounds>;
 }
 
@@ -72,7 +74,8 @@ export class Controller {
 
   constructor(given: Given, options: ControllerOptions) {
     this.#options = options;
-    this.#setUps = new SetUps(setUpBounds(options.maxSetUps ?? options.maxCalls), () => given.clock.mono());
+    const { maxSetUps = options.maxCalls, minSetUps } = options;
+    this.#setUps = new SetUps(setUpBounds(maxSetUps, minSetUps), () => given.clock.mono());
     this.#shed = new ShedRows(given.journal, given.clock, given.emit);
     this.#parts = {
       ledger: noLedger,

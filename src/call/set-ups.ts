@@ -39,11 +39,10 @@ const works: Readonly<Record<CallState['phase'], Work | null>> = {
 const leastSetUps = 8;
 const firstSetUps = 32;
 
-export const setUpBounds = (most: number): LimitBounds => ({
-  least: Math.min(leastSetUps, most),
-  first: Math.min(firstSetUps, most),
-  most,
-});
+export const setUpBounds = (most: number, fewest = leastSetUps): LimitBounds => {
+  const least = Math.min(fewest, most);
+  return { least, first: Math.max(least, Math.min(firstSetUps, most)), most };
+};
 
 /** The calls that are being set up, and whether one more may be. */
 export class SetUps {

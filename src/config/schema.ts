@@ -30,6 +30,14 @@ const controller = z
       .max(20_000)
       .default(500)
       .describe('Most calls under way at once; more are refused with 503.'),
+    minSetUps: z
+      .int()
+      .min(1)
+      .max(20_000)
+      .default(8)
+      .describe(
+        'So many calls may be set up at once however long it takes; more than `maxSetUps` counts as that.',
+      ),
     maxSetUps: z
       .int()
       .min(1)

@@ -12,6 +12,7 @@ const full = `
 controller:
   name: North-1
   maxCalls: 200
+  minSetUps: 4
   maxSetUps: 100
   ledger: /run/sallyport/ledger
   drainSeconds: 5

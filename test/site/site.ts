@@ -371,6 +371,8 @@ export const openSite = async (t: Closing, options: SiteOptions = {}): Promise<S
   const config: Config = {
     ...(options.patience === 'usual' ? example : patient(example)),
     log: { level: 'silent' },
+    // A machine that is busy with other tests sets calls up slowly; whether that turns calls away is another test's matter.
+    controller: { ...example.controller, minSetUps: 500 },
     ...(options.prompts === 'short' ? { prompts: { directory: join(dir, 'prompts') } } : {}),
     trunks: {
       facilities: example.trunks.facilities.map((trunk) => ({
