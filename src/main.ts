@@ -172,7 +172,8 @@ const start = async (
     emit,
     newCallId,
     supervisors: { allowed: config.control.supervisors, trunk: null },
-    ...(agent === null ? { rates: ratesOf(config) } : {}),
+    // An agent of ours sees to them at its door, in whichever process it is.
+    ...(config.sip.agent === 'embedded' ? {} : { rates: ratesOf(config) }),
     // Of several controllers any one may be asked: their agent sees for itself which of them says nothing.
     ...(among === null ? { probe: agent?.probe ?? { at: null, user: newProbeUser() } } : {}),
   });

@@ -10,45 +10,16 @@ import type { Config } from '../../src/config/schema.js';
 import { type BencodeDict, decode, encode, isDict, isList } from '../../src/media/bencode.js';
 import type { IncomingCall } from '../../src/phones/incoming-call.js';
 import type { OutgoingCall } from '../../src/phones/outgoing-call.js';
+import { Dice as SeededDice } from '../../src/soak/dice.js';
 import { type RunningRedis, startRedis } from '../../src/stack/redis.js';
 import { type RunningRtpengine, startRtpengine } from '../../src/stack/rtpengine.js';
 import type { Row, Site } from '../site/site.js';
 
-/** Pseudo-random choices that can be made again: SALLYPORT_SEED=<number> repeats a run's choices. */
-export class Dice {
-  readonly seed: number;
-  #state: number;
-
+/** Choices whose seed is shown, so that they can be made again: SALLYPORT_SEED=<number> repeats a run's choices. */
+export class Dice extends SeededDice {
   constructor(t: Test, seed = Number(process.env.SALLYPORT_SEED ?? randomInt(2 ** 31))) {
-    this.seed = seed;
-    this.#state = seed >>> 0;
+    super(seed);
     t.comment(`seed ${seed} (SALLYPORT_SEED=${seed} repeats it)`);
-  }
-
-  /** 0 up to, not including, 1: mulberry32. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-
-  /** A whole number from `low` to `high`, both included. */
-  between(low: number, high: number): number {
-    return low + Math.floor(this.next() * (high - low + 1));
-  }
-
-  pick<T>(all: readonly T[]): T {
-    const one = all[this.between(0, all.length - 1)];
-    if (one === undefined) throw new RangeError('nothing to pick from');
-    return one;
-  }
-
-  shuffle<T>(all: readonly T[]): T[] {
-    return all
-      .map((value) => ({ value, at: this.next() }))
-      .sort((left, right) => left.at - right.at)
-      .map(({ value }) => value);
   }
 }
 
