@@ -44,6 +44,8 @@ const EDGE = 0.03;
 const LIKE = 0.6;
 /** ...at most so often for one candidate in one minute. */
 const CLOSER_A_MINUTE = 40;
+/** From the start of one probe to the next. */
+const PROBES_APART = 2 * SAMPLE_RATE;
 /** Two looks closer than this are one. */
 const APART_STEPS = Math.round((0.1 * SAMPLE_RATE) / STEP);
 
@@ -53,6 +55,8 @@ const PIECE_HEARD = 0.7;
 const PIECE_MOVED = 0.85;
 /** How far a lost or inserted packet or two can move it. */
 const MOVED = 480;
+/** How far it may have moved in all from one part that was followed to the next. */
+const SLIPPED = SAMPLE_RATE / 4;
 /** Looked for aside so often in a row: after that the sound has ended, or is another one. */
 const MAX_MISSES = 2;
 /** Mean square below which nothing is looked for: a pause, or lost. */
@@ -126,8 +130,14 @@ function templateOf({ name, samples }: Candidate): Template {
   const faint = (FAINT * all.reduce((sum, piece) => sum + piece.energy, 0)) / count;
   const pieces = all.filter((piece) => piece.energy >= faint);
   const length = Math.min(PROBE_SAMPLES, active);
-  // The beginning finds a prompt that was cut off, the end one whose beginning was lost.
-  const places = active >= 2 * length ? [first, first + active - length] : [first];
+  // The beginning finds a prompt that was cut off, the end one whose beginning was lost, and those between them one
+  // that lost a packet there: a probe with a gap in it finds nothing, and a prompt with words in common would be taken
+  // for it.
+  const last = first + active - length;
+  const stretches = active >= 2 * length ? Math.ceil((last - first) / PROBES_APART) : 0;
+  const places = Array.from({ length: stretches + 1 }, (_, k) =>
+    Math.round(first + (k * (last - first)) / Math.max(1, stretches)),
+  );
   const probes = places.map((at) => {
     const samples = wave.subarray(at, at + length);
     return { stretch: { at, length, energy: energyOf(samples) }, probe: probeOf(samples) };
@@ -273,13 +283,37 @@ export class Recogniser {
 }
 
 function occurrences(template: Template, heard: Float32Array, sound: Searchable): Recognition[] {
-  return template.probes.flatMap(({ stretch, probe }) =>
-    placesOf(likeness(sound, probe)).flatMap((place) => {
+  const runs: FoundPiece[][] = [];
+  for (const { stretch, probe } of template.probes)
+    for (const place of placesOf(likeness(sound, probe))) {
       const { lag, score } = bestLag(template, stretch, heard, place - stretch.at, STEP + 8);
-      if (score < LIKE) return [];
-      return judge(template, follow(template, heard, stretch.at, lag)) ?? [];
-    }),
-  );
+      if (score < LIKE) continue;
+      const found = follow(template, heard, stretch.at, lag);
+      // Most probes find what the one before them has found.
+      if (found.length > 0 && !runs.some((run) => sameRun(run, found))) runs.push(found);
+    }
+  return joinedRuns(runs).flatMap((found) => judge(template, found) ?? []);
+}
+
+const sameRun = (a: readonly FoundPiece[], b: readonly FoundPiece[]): boolean =>
+  a.length === b.length && a.every((one, k) => one.piece === b[k]?.piece && one.lag === b[k]?.lag);
+
+/**
+ * What lies before a large slip of time and what lies after it are found apart: one that goes on where the other ended
+ * is the same saying. Together they outweigh another prompt that has only one of the two in it.
+ */
+function joinedRuns(runs: readonly FoundPiece[][]): FoundPiece[][] {
+  const all = [...runs].sort((a, b) => (a[0]?.piece.at ?? 0) - (b[0]?.piece.at ?? 0));
+  for (const run of [...all]) {
+    let chain = run;
+    for (const next of all) {
+      const [end, begin] = [chain.at(-1), next[0]];
+      if (end === undefined || begin === undefined || begin.piece.at <= end.piece.at) continue;
+      if (Math.abs(begin.lag - end.lag) <= SLIPPED) chain = [...chain, ...next];
+    }
+    if (chain !== run) all.push(chain);
+  }
+  return all;
 }
 
 /** `Recogniser.recognise` for a single use. */

@@ -7,6 +7,7 @@ import { buildRtp, parseRtp } from '../../src/phones/rtp-packet.js';
 import { toneSamples } from '../../src/phones/tone.js';
 import { channelOf, finished, openHouse } from '../recording/house.js';
 import { legOf, monitoredDecision, newCallId, privateDecision } from './decisions.js';
+import { AT_ONCE, readOut } from './read-out.js';
 import { strengthOf, until } from './rtp-phone.js';
 import { startSpokenSite } from './spoken-site.js';
 import { type WiredPhone, wiredPhone } from './srtp-phone.js';
@@ -51,9 +52,8 @@ class Attacker {
         payload: forged,
       });
       await new Promise<void>((sent) => this.#socket.send(packet, port, address, () => sent()));
-      // In small bursts: more than 50 packets that wait at once can deaden a port of this node for good, whoever sent
-      // them (measured). That ends a call as media-timeout, and is no way into it.
-      if (i % 5 === 4) await new Promise((resolve) => setTimeout(resolve, 2));
+      // A deadened port would end the call as media-timeout, and is no way into it.
+      if (i % AT_ONCE === AT_ONCE - 1) await readOut(port);
     }
   }
 

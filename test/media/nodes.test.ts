@@ -15,6 +15,7 @@ import { PrivateNode } from '../../src/media/private-node.js';
 import { type RtpengineOptions, type RunningRtpengine, startRtpengine } from '../../src/stack/rtpengine.js';
 import { monitoredDecision, newCallId, privateDecision } from './decisions.js';
 import { type FakeNode, openFakeNode } from './fake-node.js';
+import { AT_ONCE, readOut } from './read-out.js';
 import { RtpPhone, until } from './rtp-phone.js';
 
 const dir = await mkdtemp(join(tmpdir(), 'sallyport-nodes-'));
@@ -156,7 +157,10 @@ t.test('a private call: shut until opened, no stranger in it, and nothing on any
   await until('both hear each other', () => caller.hears(1000) && called.hears(440));
   for (const target of [answer, call.offerForCalled]) {
     stranger.talkTo(target);
-    for (let i = 0; i < 50; i++) stranger.sendOne();
+    for (let i = 0; i < 50; i++) {
+      stranger.sendOne();
+      if (i % AT_ONCE === AT_ONCE - 1) await readOut(Number(/^m=audio (\d+)/m.exec(target)?.[1]));
+    }
   }
   caller.forget();
   called.forget();

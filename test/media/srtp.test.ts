@@ -3,6 +3,7 @@ import type { Between } from '../../src/call/ports.js';
 import { buildRtp } from '../../src/phones/rtp-packet.js';
 import { channelOf, finished, openHouse } from '../recording/house.js';
 import { legOf, monitoredDecision, newCallId, privateDecision } from './decisions.js';
+import { AT_ONCE, readOut } from './read-out.js';
 import { strengthOf, until } from './rtp-phone.js';
 import { startSpokenSite } from './spoken-site.js';
 import { type WiredPhone, wiredPhone } from './srtp-phone.js';
@@ -192,7 +193,7 @@ await t.test('a recording of protected legs holds what was said, and none of wha
   const payload = Buffer.from(Array.from({ length: 160 }, (_, i) => (i % 4 < 2 ? 0x80 : 0x00)));
   called.forget();
   const before = called.audio.counters.streams;
-  for (let i = 0; i < 250; i++)
+  for (let i = 0; i < 250; i++) {
     caller.inject(
       buildRtp({
         payloadType: 0,
@@ -203,6 +204,8 @@ await t.test('a recording of protected legs holds what was said, and none of wha
         payload,
       }),
     );
+    if (i % AT_ONCE === AT_ONCE - 1) await readOut(caller.target?.port ?? 0);
+  }
   await until('the node is past them', () => called.packets('in').length >= 100);
   t.equal(called.audio.counters.streams, before, '0 of 250 reach the other party');
   await hearEachOther(phones);
