@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import { VaultError } from '../vault/errors.js';
 import { MAX_MANIFEST, readManifest } from '../vault/manifest.js';
 import { SEALING } from '../vault/sealing-mark.js';
@@ -17,6 +18,9 @@ const MAX_CANDIDATES = 10_000;
 /** So many may always be moved; beyond, only while they are a small share of what lies there. */
 const ALWAYS = 20;
 const SHARE = 0.05;
+
+/** What nobody has written to for so long in a spool, and whose call has ended, nobody makes a recording of any more. */
+const SPOOLED_MS = 3_600_000;
 
 const callIdIn = (name: string): string | null =>
   /(?:^|[^a-z0-9])(c[a-z2-7]{26})(?![a-z2-7])/.exec(name)?.[1] ?? null;
@@ -104,7 +108,8 @@ export class Strays {
       // A file of a call that is open may lie in the folder of the day before; one of an ended call may not.
       if (callId !== null && index.isOpen(callId)) continue;
       if (this.#known.left.has(leftName(candidate))) continue;
-      if (callId !== null && owned.has(callId) && (place === 'spool' || owned.get(callId) === day)) continue;
+      if (callId !== null && owned.has(callId) && (await this.#isInPlace(candidate, owned.get(callId))))
+        continue;
       if (day !== null && (await this.#isOlder(candidate, begins))) report.notJudged += 1;
       else strays.push({ place, name });
     }
@@ -115,6 +120,16 @@ export class Strays {
       return;
     }
     for (const stray of strays) await this.#move(stray, report);
+  }
+
+  /**
+   * Whether a file of a known call lies where it belongs: in the vault in its own day, in a spool only for as long as
+   * somebody may yet make a recording of it. A node that hung at the call's end leaves plain sound behind for good.
+   */
+  async #isInPlace({ place, name, day }: Candidate, owned: unknown): Promise<boolean> {
+    if (place === 'vault') return owned === day;
+    const stat = await lstat(name).catch(() => null);
+    return stat === null || Math.abs(this.#parts.wall() - stat.mtimeMs) < SPOOLED_MS;
   }
 
   /**

@@ -28,6 +28,9 @@ const exists = (path: string): Promise<boolean> =>
 export const metadataIsThere = (spool: string, stem: string): Promise<boolean> =>
   exists(join(spool, 'metadata', `rtpengine-meta-${stem}.txt`));
 
+/** From closing a pcap to moving its metadata a node takes milliseconds. */
+const CLOSED_MS = 3000;
+
 /**
  * Waits until the node is done with the files of a call: its metadata is moved to its last place after the pcap is
  * closed. A node that is gone is done too. False where the bound passed.
@@ -40,13 +43,16 @@ export const nodeIsDone = async (
   fd: number | null,
   withinMs: number,
 ): Promise<boolean> => {
-  const end = performance.now() + withinMs;
-  for (;;) {
+  const begun = performance.now();
+  const end = begun + withinMs;
+  for (let waitMs = 10; ; waitMs = Math.min(2 * waitMs, 200)) {
     if (pid !== null && !alive(pid)) return true;
     if ((await metadataIsThere(spool, stem)) && holdsOpen(pid, path, fd) !== true) return true;
+    const now = performance.now();
     // A node that was killed leaves no metadata, and the one that followed it does not know the file.
-    if (performance.now() >= end) return holdsOpen(pid, path, fd) === false;
-    await pause(10);
+    if (now >= Math.min(end, begun + CLOSED_MS) && holdsOpen(pid, path, fd) === false) return true;
+    if (now >= end) return false;
+    await pause(waitMs);
   }
 };
 

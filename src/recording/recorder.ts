@@ -242,11 +242,7 @@ class Recording implements SpoolRecorder {
     }
     const ended = endedFrom(left, spool, await pidOf(spool));
     if (ended === null) return missing('proof-unusable', { node: left.node });
-    // Waited for here, not in a place of those that are being finished: after a crash there may be very many.
-    const { file, nodePid } = ended;
-    const { settleMs } = this.#limits;
-    await nodeIsDone(stemOf(file.path), file.path, spool.dir, nodePid, null, settleMs);
-    return this.#finish(ended, 0);
+    return this.#finish(ended);
   }
 
   async abandon(callId: CallId): Promise<SpoolFinding> {
@@ -258,10 +254,12 @@ class Recording implements SpoolRecorder {
     return this.verifyAbsence(callId);
   }
 
-  async #finish(ended: EndedRecording, settleMs = this.#limits.settleMs): Promise<SpoolFinding> {
-    const { callId, node } = ended;
-    const { maxSeconds } = this.#limits;
-    const bounds = { settleMs, maxSeconds, now: () => this.#clock.wall() };
+  async #finish(ended: EndedRecording): Promise<SpoolFinding> {
+    const { callId, node, file, nodePid, spool } = ended;
+    const { settleMs, maxSeconds } = this.#limits;
+    const bounds = { settleMs: 0, maxSeconds, now: () => this.#clock.wall() };
+    // Waited for here, not in a place of those that are being finished: a node that stands still has very many.
+    await nodeIsDone(stemOf(file.path), file.path, spool, nodePid, file.fd, settleMs);
     try {
       const done = await this.#gate.run(() => this.#finisher.finish(ended, bounds));
       if (ended.sealed !== null) return this.#sealedAs(ended, ended.sealed, done);

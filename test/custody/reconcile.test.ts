@@ -364,7 +364,6 @@ t.test('what no call owns is moved away encrypted, and a link is followed by nob
     [join(house.vaultDir, 'notes.txt')]: 'at the top',
     [join(house.spool, 'pcaps', `${stranger}-0123456789abcdef.pcap`)]: 'sound of no call',
   };
-  for (const [path, text] of Object.entries(strays)) writeFileSync(path, text);
   mkdirSync(join(house.vaultDir, '2019', '01', '01'), { recursive: true });
   const old = join(house.vaultDir, '2019', '01', '01', `${newCallId()}.json`);
   writeFileSync(old, 'older than the journals');
@@ -377,8 +376,11 @@ t.test('what no call owns is moved away encrypted, and a link is followed by nob
   writeFileSync(growing, 'still growing');
   const owned = join(house.spool, 'pcaps', `${call.callId}-0123456789abcdef.pcap`);
   writeFileSync(owned, 'of a call');
+  strays[join(house.spool, 'pcaps', `${call.callId}-00aa00aa00aa00aa.pcap`)] =
+    'of a call, and left for two hours';
   const inTheMaking = join(folder, `.${call.callId}.wav.age.part`);
   writeFileSync(inTheMaking, 'of a call');
+  for (const [path, text] of Object.entries(strays)) writeFileSync(path, text);
   const rested = new Date(house.now - 2 * hour);
   for (const path of Object.keys(strays)) utimesSync(path, rested, rested);
 

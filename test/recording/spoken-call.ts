@@ -2,7 +2,7 @@ import type { SpokenRecordedAnchor } from '../../src/call/talk.js';
 import type { CallId } from '../../src/core/leg.js';
 import { NgSocket } from '../../src/media/ng-socket.js';
 import { legOf, monitoredDecision, newCallId } from '../media/decisions.js';
-import type { RtpPhone } from '../media/rtp-phone.js';
+import { type RtpPhone, until } from '../media/rtp-phone.js';
 import { cleanups, type House, phone } from './house.js';
 
 /** A call on a real node that is answered first and recorded later. */
@@ -26,6 +26,8 @@ export const answered = async (
   const [caller, called] = [await phone(440), await phone(1000)];
   const ng = new NgSocket({ node: house.node.name, emit: () => undefined, ...house.node.ng });
   cleanups.push(() => ng.close());
+  // What the call before was told behind its back keeps the node out of use until it is attested anew.
+  await until('a node that may be used', () => house.media.status().ready.recorded);
   const own = await house.media.anchorRecorded(id, decision, caller.sdp());
   const answerForCaller = await own.answer(decision, called.sdp({ formats: '0 101' }));
   await own.open();
