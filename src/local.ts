@@ -130,6 +130,8 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
     const held = options.keypadPort === undefined ? await holdPortRange('127.0.0.1', 16) : null;
     if (held !== null) stops.push(() => held.release());
     const keypadPort = options.keypadPort ?? held?.min ?? 0;
+    // The lock of the range is the TCP port of its first number, so the next one is the first that is free.
+    const noticesPort = held === null ? null : held.min + 1;
     const node = async (kind: 'recorded' | 'private', index: number): Promise<RunningRtpengine> => {
       const configured = config.media.nodes.filter((one) => one.pool === kind)[index];
       const started = await startRtpengine({
@@ -139,6 +141,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
         portCount: options.portCount ?? 256,
         inMemory: true,
         dtmfLog: { host: '127.0.0.1', port: keypadPort },
+        ...(noticesPort === null ? {} : { notices: { host: '127.0.0.1', port: noticesPort } }),
         ...(fixedPorts && configured !== undefined
           ? { ngPort: configured.ng.port, cliPort: configured.cli.port }
           : {}),
@@ -175,6 +178,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalSite> => {
         headKey,
         ship,
         keypadPort,
+        noticesPort,
         prompts: prompts.dir,
         identities,
         spoolsInMemory,
@@ -216,6 +220,7 @@ interface Running {
   readonly headKey: string;
   readonly ship: string;
   readonly keypadPort: number;
+  readonly noticesPort: number | null;
   readonly prompts: string;
   readonly identities: DemoIdentities;
   readonly spoolsInMemory: boolean;
@@ -233,6 +238,7 @@ const overlaid = (
     headKey,
     ship,
     keypadPort,
+    noticesPort,
     prompts,
     identities,
     spoolsInMemory,
@@ -262,6 +268,7 @@ const overlaid = (
   media: {
     ...config.media,
     keypad: { address: '127.0.0.1', port: keypadPort },
+    notices: noticesPort === null ? undefined : { address: '127.0.0.1', port: noticesPort },
     nodes: nodes.map((node) => ({
       name: `${node.kind}-${nodes.filter((one) => one.kind === node.kind).indexOf(node) + 1}`,
       pool: node.kind,

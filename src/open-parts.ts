@@ -175,7 +175,7 @@ export const openMedia = async (
   await recorder.ready();
   const looking = setInterval(() => void recorder.ready().catch(() => undefined), 2000);
   closers.push(() => clearInterval(looking));
-  const { keypad } = config.media;
+  const { keypad, notices } = config.media;
   const media = createMedia({
     nodes: config.media.nodes.map(({ pid, pidFile, spool, prompts, weight, ...node }) => ({
       ...node,
@@ -187,6 +187,10 @@ export const openMedia = async (
     })),
     peerNetworks: config.media.peerNetworks,
     keypad: { host: keypad.address, port: keypad.port, elsewhere: keysElsewhere },
+    // One address, one listener: several controllers go on polling.
+    ...(notices === undefined || keysElsewhere
+      ? {}
+      : { notices: { host: notices.address, port: notices.port } }),
     timing: { attestMs: config.media.attestSeconds * 1000, ...silenceOf(config) },
     // Beside the orders that stand: this is one more of them, of this host's controllers alone.
     drainedFile: join(dirname(config.lists.orders), 'drained-nodes.json'),

@@ -282,6 +282,15 @@ const media = z
       })
       .prefault({})
       .describe('Where the nodes report keys: their `--dtmf-log-dest`.'),
+    notices: z
+      .strictObject({
+        address: address.default('127.0.0.1').describe('Address the nodes reach; never a public one.'),
+        port: z.int().min(0).max(65535).default(22241).describe('TCP port.'),
+      })
+      .optional()
+      .describe(
+        'Where the nodes say that they gave a call up: their `--b2b-url=http://ADDRESS:PORT/ --xmlrpc-format=1`. Absent: it is found by polling alone, as it is with several workers.',
+      ),
     silence: z
       .strictObject({
         bothSeconds: z

@@ -11,6 +11,7 @@ import { Keypad, type KeypadCounters, type KeypadOptions } from './keypad.js';
 import { LobbyCall } from './lobby-call.js';
 import type { MediaNode } from './node.js';
 import { defaultTiming, type MediaNodeOptions, type NodeTiming } from './node-options.js';
+import { Notices, type NoticesOptions } from './notices.js';
 import { PrivateCall } from './private-call.js';
 import { PrivateNode } from './private-node.js';
 import { plain } from './protection.js';
@@ -39,6 +40,8 @@ export interface MediaOptions {
   readonly timing?: Partial<NodeTiming>;
   /** Where nodes report what parties press (their `--dtmf-log-dest`). Without it, keys go unseen. */
   readonly keypad?: KeypadOptions;
+  /** Where nodes say that they gave a call up (their `--b2b-url`). Without it, that is found by polling alone. */
+  readonly notices?: NoticesOptions;
   /**
    * Address of this host that recorded nodes and supervisors' phones reach: there a supervisor's sound is mixed.
    * Default: the media address of the call's node, which is right where the node is on this host.
@@ -86,6 +89,8 @@ export interface MediaPools extends SpokenMedia {
     readonly address: { host: string; port: number } | null;
     readonly counters: KeypadCounters;
   } | null;
+  /** Where notices are received; null without them, and before `start`. */
+  notices(): { readonly host: string; readonly port: number } | null;
   /**
    * Deletes a call that an earlier run of the controller left on a node. False where the node is not known or did
    * not answer; then it is tried again when it does. A call the node does not know is deleted.
@@ -165,6 +170,7 @@ export const createMedia = (options: MediaOptions): MediaPools => {
   };
   const control = options.nodes.flatMap(({ ng, cli }) => (cli === undefined ? [ng] : [ng, cli]));
   if (options.keypad !== undefined && options.keypad.port !== 0) control.push(options.keypad);
+  if (options.notices !== undefined && options.notices.port !== 0) control.push(options.notices);
   const rules = peerRules(options.peerNetworks ?? null, control);
   const reporters = options.nodes.map(({ keysFrom, ng }) => keysFrom ?? ng.host);
   const keypad =
@@ -176,6 +182,12 @@ export const createMedia = (options: MediaOptions): MediaPools => {
   const privateNodes = of('private').map((node) => new PrivateNode(node, circumstances));
   const recordedNodes = of('recorded').map((node) => new RecordedNode(node, circumstances));
   const nodes: readonly MediaNode[] = [...privateNodes, ...recordedNodes];
+  const notices =
+    options.notices === undefined
+      ? null
+      : new Notices(options.notices, reporters, (callId) => {
+          for (const node of nodes) if (node.has(callId)) void node.lookForSilence();
+        });
   const spoolUsable = options.spoolUsable ?? (() => true);
   const drained = new DrainedNodes(options.drainedFile ?? null, options.emit);
   const takesCalls = (node: MediaNode): boolean => node.usable && !drained.has(node.name);
@@ -219,9 +231,11 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     },
     keyReport: (bytes, from) => keypad?.report(bytes, from),
     keypad: () => (keypad === null ? null : { address: keypad.address, counters: keypad.counters }),
+    notices: () => notices?.address ?? null,
     async start(): Promise<void> {
       drained.start();
       await keypad?.open();
+      await notices?.open();
       await Promise.all(nodes.map((node) => node.start()));
     },
     status: () => ({
@@ -256,6 +270,7 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     close: () => {
       for (const node of nodes) node.close();
       keypad?.close();
+      notices?.close();
       drained.close();
     },
   };

@@ -230,6 +230,10 @@ export abstract class MediaNode {
     return this.#calls.size;
   }
 
+  has(callId: CallId): boolean {
+    return this.#calls.has(callId);
+  }
+
   /** The pid of the node's process on this host, or null. */
   get pid(): number | null {
     return this.attester.pid;

@@ -41,6 +41,8 @@ export interface RtpengineOptions {
   readonly logLevel?: number;
   /** Where the node sends each key a party presses, as JSON over UDP. Without it, keys go unseen. */
   readonly dtmfLog?: Address;
+  /** Where the node says that it gave a call up because nobody was heard, as XML-RPC. Without it, nobody is told. */
+  readonly notices?: Address;
 }
 
 export interface Address {
@@ -119,6 +121,9 @@ const commonArgs = (
   ...(options.dtmfLog === undefined
     ? []
     : [`--dtmf-log-dest=${options.dtmfLog.host}:${options.dtmfLog.port}`]),
+  ...(options.notices === undefined
+    ? []
+    : [`--b2b-url=http://${options.notices.host}:${options.notices.port}/`, '--xmlrpc-format=1']),
 ];
 
 const spoolFor = (options: RtpengineOptions, user: RunAs | null): Promise<Place> => {

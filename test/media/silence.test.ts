@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { CallId } from '../../src/core/leg.js';
 import { createMedia } from '../../src/media/media.js';
+import { Notices } from '../../src/media/notices.js';
 import { defaultSilence, Silence } from '../../src/media/silence.js';
 import { SilenceWatch, type WatchedCall } from '../../src/media/silence-watch.js';
+import { holdPortRange } from '../../src/stack/free-ports.js';
 import { startRtpengine } from '../../src/stack/rtpengine.js';
 import { newCallId, privateDecision } from './decisions.js';
 import { RtpPhone, until } from './rtp-phone.js';
@@ -154,4 +156,77 @@ t.test('a node finds a call that has died, or has given it up itself', async (t)
   await call.reanswer('called', called.sdp({ formats: '0 101' }));
   await until('resumed, and silent', () => held.silent.length > 0);
   t.strictSame(held.silent, ['silent-caller'], 'from then on it may not');
+});
+
+t.test('a node says itself that it gave a call up, and nobody else is believed', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'sallyport-notices-'));
+  await chmod(dir, 0o755);
+  const held = await holdPortRange('127.0.0.1', 16);
+  const notices = { host: '127.0.0.1', port: held.min + 1 };
+  const node = await startRtpengine({ kind: 'private', dir, name: 'n', portCount: 64, timeout: 2, notices });
+  const media = createMedia({
+    nodes: [
+      { name: 'n', pool: 'private', ng: node.ng, cli: node.cli, pid: node.pid, mediaAddress: '127.0.0.1' },
+    ],
+    emit: () => undefined,
+    peerNetworks: ['127.0.0.0/8'],
+    // Asked so seldom that only the node itself can tell in time.
+    timing: { commandMs: 2000, pingMs: 200, silence: { bothMs: 600_000, oneMs: 600_000, pollMs: 600_000 } },
+    notices,
+  });
+  t.teardown(async () => {
+    media.close();
+    await node.stop();
+    await held.release();
+    await rm(dir, { recursive: true, force: true });
+  });
+  await media.start();
+  t.strictSame(media.notices(), notices);
+  const phones = [await new RtpPhone({ hz: 440 }).open(), await new RtpPhone({ hz: 1000 }).open()] as const;
+  for (const phone of phones) t.teardown(() => phone.close());
+  const [caller, called] = phones;
+  const id = newCallId();
+  const decision = privateDecision(id);
+  const call = await media.anchorPrivate(id, decision, caller.sdp());
+  const silent: string[] = [];
+  call.onSilent?.((why) => silent.push(why));
+  call.onLost((why) => silent.push(`lost: ${why}`));
+  const answer = await call.answer(decision, called.sdp({ formats: '0 101' }));
+  await call.open();
+  caller.talkTo(answer);
+  called.talkTo(call.offerForCalled);
+  await until('sound both ways', () => caller.hears(1000) && called.hears(440));
+
+  const url = `http://${notices.host}:${notices.port}/`;
+  const teardown = (of: string): string =>
+    `<methodCall><methodName>teardown</methodName><params><param><value><string>${of}</string></value></param></params></methodCall>`;
+  const posted = async (body: string): Promise<number> => (await fetch(url, { method: 'POST', body })).status;
+  t.equal(await posted(teardown(id)), 200);
+  t.equal(await posted(teardown(newCallId())), 200, 'a call nobody knows');
+  t.equal(await posted(teardown('../x')), 400);
+  t.equal(await posted(teardown(id).replace('teardown', 'reboot')), 400);
+  t.equal(await posted(''), 400);
+  t.equal((await fetch(url)).status, 405);
+  await t.rejects(
+    posted('x'.repeat(100_000)).then((status) =>
+      status === 413 ? Promise.reject(new Error('413')) : status,
+    ),
+    'a flood is cut off',
+  );
+  await until('still both ways', () => caller.hears(1000) && called.hears(440));
+  t.strictSame(silent, [], 'what anybody could send ends no call');
+
+  caller.stop();
+  called.stop();
+  await until('the node said so', () => silent.length > 0, 30_000);
+  t.strictSame(silent, ['node-timed-out']);
+  await call.release();
+
+  for (const host of ['0.0.0.0', '::', 'here'])
+    t.throws(() => new Notices({ host, port: 0 }, [], () => undefined), RangeError, host);
+  const elsewhere = new Notices({ host: '127.0.0.1', port: 0 }, ['127.0.0.66'], () => t.fail('not believed'));
+  await elsewhere.open();
+  t.teardown(() => elsewhere.close());
+  const other = `http://127.0.0.1:${elsewhere.address?.port}/`;
+  t.equal((await fetch(other, { method: 'POST', body: teardown(id) })).status, 403);
 });
