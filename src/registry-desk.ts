@@ -57,6 +57,8 @@ export interface DeskOptions {
 export interface Desk {
   /** Does what is due now. Settles when what stood in the registry at the call is published, or could not be. */
   turn(): Promise<void>;
+  /** Publishes everything anew in the next turn, and trusts nothing that lies in Redis: another hand was there. */
+  rebuild(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -104,6 +106,7 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
           approvedBy: approvedBy.length === 0 ? ['registry'] : approvedBy,
           normaliser: NORMALISER_VERSION,
           statePath: `${settings.journal}.published`,
+          repair: state.repair,
         });
         await journalPublished(journal, published, standing.asOf, approvedBy);
         await heartbeat.beat();
@@ -115,6 +118,7 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
         });
         state.published = now;
         state.asOf = standing.asOf;
+        state.repair = false;
       }
       troubled('');
     } catch (error) {
@@ -124,6 +128,11 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
   const loop = new Loop(turn);
   return {
     turn: () => loop.now(),
+    rebuild: () => {
+      state.published = -1;
+      state.repair = true;
+      return loop.now();
+    },
     stop: async () => {
       await loop.stop();
       await heartbeat.stop();
@@ -137,6 +146,7 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
 class State {
   published = -1;
   asOf = 0;
+  repair = false;
 }
 
 const journalPublished = async (

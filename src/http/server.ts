@@ -249,7 +249,6 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
 
 /** Hooks and errors that are the same for every route. */
 const guard = (app: FastifyInstance, parts: Parts): void => {
-  const { publicUrl } = parts.settings;
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('cache-control', 'no-store');
     if (request.url.length > MAX_URL) throw new Problem('request-malformed', 'the address is too long');
@@ -264,7 +263,8 @@ const guard = (app: FastifyInstance, parts: Parts): void => {
     const verdict = mayUse(name, who);
     if (verdict === 'sign-in-first') throw new Problem('sign-in-needed');
     if (verdict === 'not-allowed') throw new Problem('not-allowed');
-    notForged(request, who, publicUrl);
+    // Asked each time: the port may have been picked by the system since.
+    notForged(request, who, parts.settings.publicUrl);
     if (who !== null) asked.set(request, who);
   });
   app.setErrorHandler((error, request, reply) => {
