@@ -62,6 +62,16 @@ export interface Desk {
   stop(): Promise<void>;
 }
 
+/** The Redis of the lists, as the user who may write there. */
+const publishingTo = (config: Config, { redis }: RegistrySettings): ReturnType<typeof redisOf> =>
+  redis === undefined
+    ? redisOf(config)
+    : {
+        ...redisOf(config),
+        username: redis.username,
+        password: readFileSync(redis.passwordFile, 'utf8').trim(),
+      };
+
 const EVERY_MS = 200;
 
 /**
@@ -81,7 +91,7 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
   }
   const { db, registry } = opened;
   const key = publisherKey(readFileSync(settings.publisherKey, 'utf8'));
-  const target = { redis: redisOf(config), keyPrefix: config.lists.keyPrefix, key, clock };
+  const target = { redis: publishingTo(config, settings), keyPrefix: config.lists.keyPrefix, key, clock };
   const heartbeat = await startHeartbeat({
     ...target,
     onBeat: (outcome) => tell({ event: 'beat', outcome }),

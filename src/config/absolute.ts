@@ -111,6 +111,7 @@ export const absolute = (config: Config, folder: string): Config => {
       ...registry,
       passwordFile: maybe(registry.passwordFile),
       publisherKey: path(registry.publisherKey),
+      redis: registry.redis && { ...registry.redis, passwordFile: path(registry.redis.passwordFile) },
       journal: path(registry.journal),
     },
   };

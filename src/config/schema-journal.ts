@@ -41,6 +41,13 @@ export const registry = z
     publisherKey: path.describe(
       'Private key (PEM, Ed25519) publications are signed with: `sallyport lists keygen`.',
     ),
+    redis: z
+      .strictObject({
+        username: z.string().min(1).max(128).describe('ACL user that publishes.'),
+        passwordFile: path.describe('File that holds its password.'),
+      })
+      .optional()
+      .describe('Who publishes in Redis. Without it the user of `lists.redis`, who needs to read only.'),
     journal: path
       .default('var/registry')
       .describe('Journal of who proposed, approved and published what. A journal of its own.'),

@@ -316,6 +316,9 @@ registry:
   user: registrar
   passwordFile: ./db.password
   publisherKey: ./publisher.pem
+  redis:
+    username: publisher
+    passwordFile: ./publisher.password
   journal: ./registry
   removalHours: 48
 serve:
