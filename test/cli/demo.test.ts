@@ -62,7 +62,7 @@ t.test('--keep leaves a site up whose console’s links sign in, until a signal'
     ['applied', 'applied', 'applied'],
   );
   t.equal((await asked('/v1/calls/now')).rows?.length, 0, 'the controller answers');
-  t.match(await (await enter(second)).json(), { name: 'second', roles: [{ role: 'approver' }] });
+  t.match(await (await enter(second)).json(), { account: 'second', roles: [{ role: 'approver' }] });
   terminal.child.kill('SIGINT');
   const { code, err } = await terminal.done;
   t.equal(code, 0, err);
