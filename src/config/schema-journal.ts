@@ -57,5 +57,13 @@ export const registry = z
       .max(720)
       .default(24)
       .describe('How long a change waits, after its last approval, that takes protection from a number.'),
+    proofMinutes: z
+      .number()
+      .min(1)
+      .max(10_080)
+      .optional()
+      .describe(
+        'How often it is proved that what was published change by change is what stands in the registry, which reads all of it. Default: 60.',
+      ),
   })
   .describe('The registry of the lists. The controller never asks it: calls go on without.');

@@ -111,7 +111,15 @@ interface OutboxTable {
   seq: string | null;
 }
 
+interface TouchedTable {
+  id: Generated<string>;
+  kind: 'privileged' | 'block' | 'pending' | 'allowed' | 'booking';
+  before: unknown;
+  after: unknown;
+}
+
 export interface Tables extends AccountTables {
+  touched: TouchedTable;
   facility: FacilityTable;
   unit: UnitTable;
   phone: PhoneTable;

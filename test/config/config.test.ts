@@ -321,6 +321,7 @@ registry:
     passwordFile: ./publisher.password
   journal: ./registry
   removalHours: 48
+  proofMinutes: 30
 serve:
   address: 127.0.0.1
   port: 9443
