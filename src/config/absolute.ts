@@ -100,6 +100,7 @@ export const absolute = (config: Config, folder: string): Config => {
       ...serve,
       tls: serve.tls && { certFile: path(serve.tls.certFile), keyFile: path(serve.tls.keyFile) },
       oidc: serve.oidc && { ...serve.oidc, clientSecretFile: maybe(serve.oidc.clientSecretFile) },
+      secretsKeyFile: maybe(serve.secretsKeyFile),
       journal: path(serve.journal),
       journals: serve.journals.map(path),
       statements: {

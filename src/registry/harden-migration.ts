@@ -30,6 +30,14 @@ const statements: readonly string[] = [
     (table) =>
       `create trigger ${table}_noted after insert or update or delete on ${table} for each row execute function note_owner()`,
   ),
+  // Of whoever asks twice: what was answered, and for a change that it was made, in the transaction that made it.
+  `create table request_key (
+    who text not null, key text not null, digest text not null, status int, answer text not null default '',
+    at timestamptz not null default now(), primary key (who, key))`,
+  `create index request_key_old on request_key (at)`,
+  `alter table change add column request text, add column request_digest text,
+    add check ((request is null) = (request_digest is null))`,
+  `create unique index change_request on change (maker, request) where request is not null`,
   `create index allowed_of on allowed (facility) where facility is not null`,
   `create index outbox_changes on outbox (id) where kind like 'registry-%'`,
   `create index outbox_applied on outbox (seq) where kind = 'registry-applied'`,

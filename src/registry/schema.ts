@@ -92,6 +92,9 @@ interface ChangeTable {
   delay_ms: string;
   state: 'proposed' | 'waiting' | 'applied' | 'rejected' | 'withdrawn';
   proposed_at: Once;
+  /** The key of the request that proposed it, and a digest of what it asked; null where it had none. */
+  request: string | null;
+  request_digest: string | null;
   /** When its delay is over; null while it lacks approvals. */
   due_at: Maybe;
   over_at: Maybe;
