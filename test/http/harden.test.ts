@@ -20,13 +20,21 @@ const operator = await sessionOf(house, 'operator');
 
 t.test('secrets lie sealed in the database, each for what it is for', async (t) => {
   const stored = async (name: string): Promise<string> =>
-    (await sql<{ s: string }>`select totp_secret as s from account where name = ${name}`.execute(db)).rows[0]?.s ?? '';
+    (await sql<{ s: string }>`select totp_secret as s from account where name = ${name}`.execute(db)).rows[0]
+      ?.s ?? '';
   t.match(await stored('registrar'), /^s1:[0-9a-f]{8}:/);
   t.notMatch(await stored('registrar'), totpSecret);
   t.equal((await house.accounts.find('registrar'))?.totpSecret, totpSecret);
   await sql`update account set totp_secret = ${await stored('operator')} where name = 'approver'`.execute(db);
-  await t.rejects(house.accounts.find('approver'), { code: 'secret-unopened' }, 'one is not good for another account');
-  const made = await ask(house, operator, 'POST', '/v1/webhooks', { url: 'http://127.0.0.1:9/x', alarms: [] });
+  await t.rejects(
+    house.accounts.find('approver'),
+    { code: 'secret-unopened' },
+    'one is not good for another account',
+  );
+  const made = await ask(house, operator, 'POST', '/v1/webhooks', {
+    url: 'http://127.0.0.1:9/x',
+    alarms: [],
+  });
   t.equal(made.status, 201, made.text);
   const { rows } = await sql<{ secret: string }>`select secret from webhook`.execute(db);
   t.match(rows[0]?.secret, /^s1:/);
@@ -47,12 +55,18 @@ t.test('secrets lie sealed in the database, each for what it is for', async (t) 
   t.equal((await new Accounts(db, both).find('old'))?.totpSecret, totpSecret, 'the former key still opens');
   t.equal(await resealAll(db, both, 'test'), 1);
   t.not(await stored('old'), under);
-  t.equal((await new Accounts(db, SecretBox.of(second)).find('old'))?.totpSecret, totpSecret, 'the new one alone');
+  t.equal(
+    (await new Accounts(db, SecretBox.of(second)).find('old'))?.totpSecret,
+    totpSecret,
+    'the new one alone',
+  );
   await t.rejects(new Accounts(db, SecretBox.of(first)).find('old'), { code: 'secret-unopened' });
   await t.rejects(plain.find('old'), { code: 'secret-unopened' }, 'and nobody without a key');
   const sealed = await stored('old');
   const turned = sealed.slice(0, -1) + (sealed.endsWith('A') ? 'B' : 'A');
-  await sql`update account set totp_secret = ${`${turned.slice(0, 30)}x${turned.slice(31)}`} where name = 'old'`.execute(db);
+  await sql`update account set totp_secret = ${`${turned.slice(0, 30)}x${turned.slice(31)}`} where name = 'old'`.execute(
+    db,
+  );
   await t.rejects(new Accounts(db, both).find('old'), { code: 'secret-unopened' }, 'tampered with');
   const webhooks = new Webhooks(db, both);
   await webhooks.add({ url: 'http://127.0.0.1:9/y', secret: 'hook-secret', alarms: [], by: 'test' });
@@ -84,15 +98,22 @@ t.test('a request that says which it is, is done once', async (t) => {
   t.match([other.status, other.json.code], [422, 'request-reused']);
   t.match(await ask(house, registrar, 'POST', '/v1/changes', body, key('short')), { status: 400 });
   const twice = await Promise.all(
-    [1, 2, 3].map(() => ask(house, registrar, 'POST', '/v1/changes', steps('+12125550113'), key('at-the-same-time'))),
+    [1, 2, 3].map(() =>
+      ask(house, registrar, 'POST', '/v1/changes', steps('+12125550113'), key('at-the-same-time')),
+    ),
   );
   t.equal(await changesOf(), 2, 'three at once are one');
-  t.same([...new Set(twice.map(({ status }) => status))].filter((status) => status !== 201 && status !== 409), []);
+  t.same(
+    [...new Set(twice.map(({ status }) => status))].filter((status) => status !== 201 && status !== 409),
+    [],
+  );
   // The answer of what was refused is an answer; a fault of ours is none.
   const refused = await ask(house, registrar, 'POST', '/v1/changes', body, key('refused-key'));
   t.equal(refused.status, 422, 'the entry is there already');
   t.equal((await ask(house, registrar, 'POST', '/v1/changes', body, key('refused-key'))).text, refused.text);
-  await sql`update request_key set status = null, answer = '', at = now() where key = 'first-key-1'`.execute(db);
+  await sql`update request_key set status = null, answer = '', at = now() where key = 'first-key-1'`.execute(
+    db,
+  );
   const under = await ask(house, registrar, 'POST', '/v1/changes', body, key('first-key-1'));
   t.match([under.status, under.json.code], [409, 'request-under-way']);
   await sql`update request_key set at = now() - interval '2 minutes' where key = 'first-key-1'`.execute(db);
@@ -114,7 +135,9 @@ t.test('whose address counts', async (t) => {
       payload: JSON.stringify({ name: 'nobody', password: 'wrong wrong wrong', code: null }),
     });
   const held = async (): Promise<readonly string[]> => {
-    const { rows } = await sql<{ key: string }>`select key from throttle where key like 'address %'`.execute(db);
+    const { rows } = await sql<{ key: string }>`select key from throttle where key like 'address %'`.execute(
+      db,
+    );
     return rows.map((row) => row.key).sort();
   };
   await wrong({ 'x-forwarded-for': '198.51.100.7' }, '127.0.0.1');
@@ -196,10 +219,25 @@ t.test('the database is lost in the middle of each operation: all of it is done,
     return { entry: rows[0]?.id ?? '', version: rows[0]?.version ?? 0 };
   };
   const state = async (): Promise<string> => {
-    const tables = ['facility', 'unit', 'phone', 'caller', 'booking', 'allowed', 'block', 'privileged', 'pending', 'change', 'voice', 'outbox'];
+    const tables = [
+      'facility',
+      'unit',
+      'phone',
+      'caller',
+      'booking',
+      'allowed',
+      'block',
+      'privileged',
+      'pending',
+      'change',
+      'voice',
+      'outbox',
+    ];
     const parts = [];
     for (const table of tables) {
-      const { rows } = await sql<{ n: string }>`select coalesce(md5(string_agg(x::text, ',' order by x::text)), '') as n
+      const { rows } = await sql<{
+        n: string;
+      }>`select coalesce(md5(string_agg(x::text, ',' order by x::text)), '') as n
         from ${sql.table(table)} x`.execute(db);
       parts.push(`${table} ${rows[0]?.n}`);
     }
@@ -222,12 +260,38 @@ t.test('the database is lost in the middle of each operation: all of it is done,
     ['pending-add', { number: number(n), note: 'n' }],
     ['pending-settle', await entry('pending', number(0))],
     ['privileged-add', { ...attorney, target: { form: 'number', number: number(n) } }],
-    ['privileged-amend', { ...attorney, ...(await entry('privileged', number(0))), note: 'x', target: { form: 'number', number: number(0) } }],
+    [
+      'privileged-amend',
+      {
+        ...attorney,
+        ...(await entry('privileged', number(0))),
+        note: 'x',
+        target: { form: 'number', number: number(0) },
+      },
+    ],
     ['privileged-remove', await entry('privileged', number(0))],
   ];
   const names = [
-    ...['facility-put', 'unit-put', 'phone-put', 'caller-put', 'booking-open', 'booking-move', 'allow-add', 'booking-close'],
-    ...['block-add', 'pending-add', 'privileged-add', 'allow-remove', 'block-remove', 'pending-settle', 'privileged-amend', 'privileged-remove'],
+    ...[
+      'facility-put',
+      'unit-put',
+      'phone-put',
+      'caller-put',
+      'booking-open',
+      'booking-move',
+      'allow-add',
+      'booking-close',
+    ],
+    ...[
+      'block-add',
+      'pending-add',
+      'privileged-add',
+      'allow-remove',
+      'block-remove',
+      'pending-settle',
+      'privileged-amend',
+      'privileged-remove',
+    ],
   ];
   const setUp = async (): Promise<void> => {
     for (const [op, more] of await opsOf(0)) {
@@ -248,23 +312,38 @@ t.test('the database is lost in the middle of each operation: all of it is done,
     for (const word of ['insert into "change"', 'insert into "outbox"', 'commit'] as const) {
       const before = await state();
       line.cutAt(word, 'before');
-      await t.rejects(registry.propose('ann', 'cut', ops, request), { code: 'registry-unreachable' }, `${name}: ${word}`);
+      await t.rejects(
+        registry.propose('ann', 'cut', ops, request),
+        { code: 'registry-unreachable' },
+        `${name}: ${word}`,
+      );
       t.equal(await state(), before, `${name}: nothing of it at ${word}`);
       tries += 1;
     }
     line.cutAt('commit', 'after');
-    await t.rejects(registry.propose('ann', 'cut', ops, request), { code: 'registry-unreachable' }, `${name}: answer lost`);
+    await t.rejects(
+      registry.propose('ann', 'cut', ops, request),
+      { code: 'registry-unreachable' },
+      `${name}: answer lost`,
+    );
     const after = await state();
     const found = await registry.propose('ann', 'cut', ops, request);
     t.equal(await state(), after, `${name}: asked again with its key it is not done twice`);
     t.ok(found.id);
     tries += 1;
     if (found.state === 'proposed') {
-      const words = [['ben', 'commit', 'before'], ['ben', 'commit', 'after']] as const;
+      const words = [
+        ['ben', 'commit', 'before'],
+        ['ben', 'commit', 'after'],
+      ] as const;
       for (const [who, word, when] of words) {
         const held = await state();
         line.cutAt(word, when);
-        await t.rejects(registry.say(who, found.id, 'approve'), { code: 'registry-unreachable' }, `${name}: a word`);
+        await t.rejects(
+          registry.say(who, found.id, 'approve'),
+          { code: 'registry-unreachable' },
+          `${name}: a word`,
+        );
         t.equal((await state()) === held, when === 'before', `${name}: a word ${when} its commit`);
       }
       const { approvers } = await near.change(found.id);
