@@ -10,7 +10,6 @@ import { generateSigningKey } from './journal/heads/signing-key.js';
 import type { LocalSite } from './local.js';
 import { planOf } from './options.js';
 import { Accounts } from './registry/accounts/accounts.js';
-import { newSecretsKey } from './registry/accounts/secret-box.js';
 import { RegistryError } from './registry/errors.js';
 import { RegistrySearch } from './registry/search.js';
 import { type DeskEvent, openRegistry, startDesk } from './registry-desk.js';
@@ -59,13 +58,6 @@ const statementKeyIn = async (dir: string): Promise<string> => {
   return file;
 };
 
-/** A key of its own for the secrets in the database: a site for trying things out goes the way of others. */
-const secretsKeyIn = async (dir: string): Promise<string> => {
-  const file = join(dir, 'keys', 'secrets.key');
-  if (!existsSync(file)) await writeFile(file, `${newSecretsKey()}\n`, { mode: 0o600 });
-  return file;
-};
-
 /** A site that published from files before goes on from there, or its controllers would take the registry for a step back. */
 const goOnFrom = async (former: string, state: string): Promise<void> => {
   if (existsSync(state) || !existsSync(former)) return;
@@ -88,7 +80,7 @@ const configured = async (
   serve: {
     ...config.serve,
     port: fixedPorts ? config.serve.port : 0,
-    secretsKeyFile: await secretsKeyIn(dir),
+    testSite: true,
     journal: join(dir, 'http-journal'),
     statements: { keyFile: await statementKeyIn(dir), directory: join(dir, 'statements') },
   },

@@ -1,7 +1,9 @@
 import { existsSync, rmSync } from 'node:fs';
+import { chromium } from 'playwright-core';
 import t from 'tap';
 import { actsOf } from '../../src/cli/demo.js';
 import { fromRoot } from '../../src/root.js';
+import { CHROMIUM } from '../console/console-site.js';
 import { until } from '../lists/redis-server.js';
 import { Terminal } from './terminal.js';
 
@@ -52,7 +54,7 @@ t.test('--keep leaves a site up whose console’s links sign in, until a signal'
   const asked = async (path: string) =>
     (await (await fetch(`${url}${path}`, { headers: { cookie } })).json()) as Shown;
   t.match(await asked('/v1/session'), {
-    name: 'demo',
+    account: 'demo',
     roles: [{ role: 'operator' }, { role: 'registrar' }, { role: 'approver' }],
   });
   t.equal((await asked('/v1/lists/privileged')).total, 12, 'the registry holds the example lists');
@@ -62,7 +64,18 @@ t.test('--keep leaves a site up whose console’s links sign in, until a signal'
     ['applied', 'applied', 'applied'],
   );
   t.equal((await asked('/v1/calls/now')).rows?.length, 0, 'the controller answers');
-  t.match(await (await enter(second)).json(), { account: 'second', roles: [{ role: 'approver' }] });
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-gpu'],
+  });
+  t.teardown(() => browser.close());
+  const page = await browser.newPage();
+  await page.goto(`${url}/sign-in#link=${second}`);
+  await page.waitForURL((at) => at.pathname !== '/sign-in', { timeout: 60_000 });
+  t.notMatch(page.url(), /link=/, 'the secret is out of the address');
+  const shown = await page.evaluate(() => fetch('/v1/session').then((answer) => answer.json()));
+  t.match(shown, { account: 'second', roles: [{ role: 'approver' }] }, 'a browser took the cookie');
+  await browser.close();
   terminal.child.kill('SIGINT');
   const { code, err } = await terminal.done;
   t.equal(code, 0, err);
