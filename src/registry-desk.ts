@@ -5,7 +5,8 @@ import { type DialPlan, NORMALISER_VERSION } from './core/number.js';
 import type { JsonObject } from './journal/canonical.js';
 import { type Journal, openJournal } from './journal/log.js';
 import { startHeartbeat } from './lists/heartbeat.js';
-import { type Published, publish } from './lists/publish.js';
+import { type Base, isSame, type Published, publish } from './lists/publish.js';
+import { publishDelta } from './lists/publish-delta.js';
 import { PublishError } from './lists/publish-error.js';
 import { RedisError } from './lists/redis.js';
 import { publisherKey } from './lists/signed.js';
@@ -13,8 +14,9 @@ import { redisOf } from './options.js';
 import { type Database, migrate, openDatabase } from './registry/database.js';
 import { RegistryError } from './registry/errors.js';
 import { latest, relay } from './registry/outbox.js';
+import { anyTouched, readChanged, type Standing } from './registry/publication.js';
 import { Registry } from './registry/registry.js';
-import { listsOf } from './registry-lists.js';
+import { deltaOf, listsOf } from './registry-lists.js';
 
 export type RegistrySettings = NonNullable<Config['registry']>;
 
@@ -40,7 +42,16 @@ export const openRegistry = async (
 
 /** What a desk tells of itself. */
 export type DeskEvent =
-  | { readonly event: 'published'; readonly epoch: number; readonly changes: number; readonly ms: number }
+  | {
+      readonly event: 'published';
+      readonly epoch: number;
+      readonly changes: number;
+      readonly ms: number;
+      /** Everything was gone through, and not what changed alone. */
+      readonly whole: boolean;
+    }
+  /** Whether all that was published change by change is what publishing everything would have made. */
+  | { readonly event: 'proved'; readonly epoch: number; readonly same: boolean }
   | { readonly event: 'done'; readonly change: string; readonly state: string }
   /** A stable code; told once until it changes. Nothing is lost: it is tried again. */
   | { readonly event: 'trouble'; readonly code: string }
@@ -57,10 +68,25 @@ export interface DeskOptions {
 export interface Desk {
   /** Does what is due now. Settles when what stood in the registry at the call is published, or could not be. */
   turn(): Promise<void>;
+  /** Publishes everything anew in the next turn, and trusts nothing that lies in Redis: another hand was there. */
+  rebuild(): Promise<void>;
+  /** Proves now that what was published change by change is what stands in the registry; publishes it anew where it is not. */
+  prove(): Promise<void>;
   stop(): Promise<void>;
 }
 
+/** The Redis of the lists, as the user who may write there. */
+const publishingTo = (config: Config, { redis }: RegistrySettings): ReturnType<typeof redisOf> =>
+  redis === undefined
+    ? redisOf(config)
+    : {
+        ...redisOf(config),
+        username: redis.username,
+        password: readFileSync(redis.passwordFile, 'utf8').trim(),
+      };
+
 const EVERY_MS = 200;
+const PROOF_MINUTES = 60;
 
 /**
  * The registry's publisher: does the changes whose time has come, takes every change to the journal, publishes what
@@ -79,7 +105,7 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
   }
   const { db, registry } = opened;
   const key = publisherKey(readFileSync(settings.publisherKey, 'utf8'));
-  const target = { redis: redisOf(config), keyPrefix: config.lists.keyPrefix, key, clock };
+  const target = { redis: publishingTo(config, settings), keyPrefix: config.lists.keyPrefix, key, clock };
   const heartbeat = await startHeartbeat({
     ...target,
     onBeat: (outcome) => tell({ event: 'beat', outcome }),
@@ -90,40 +116,95 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
     if (code !== trouble && code !== '') tell({ event: 'trouble', code });
     trouble = code;
   };
+  const listing = { ...target, normaliser: NORMALISER_VERSION, statePath: `${settings.journal}.published` };
+  const approversOf = ({ approvers, makers }: Standing): readonly string[] => {
+    const by = [...new Set([...approvers, ...makers])].sort();
+    return by.length === 0 ? ['registry'] : by;
+  };
+  /** What goes wrong on the way leaves rows of an epoch that never came: the next publication is a whole one. */
+  const publishing = async (
+    now: number,
+    work: () => Promise<readonly [Published, Standing]>,
+  ): Promise<void> => {
+    state.base = null;
+    const [published, standing] = await work();
+    await journalPublished(
+      journal,
+      published,
+      standing.asOf,
+      [...standing.approvers, ...standing.makers].sort(),
+    );
+    const { manifest, base, ms } = published;
+    const changes = now - Math.max(0, state.published);
+    Object.assign(state, { base, published: now, asOf: standing.asOf, repair: false });
+    tell({
+      ...{ event: 'published', epoch: manifest.epoch, changes, ms: Math.round(ms) },
+      whole: manifest.steps === undefined,
+    });
+  };
+  const whole = (now: number): Promise<void> =>
+    publishing(now, async () => {
+      const { lists, standing } = await listsOf(db, state.asOf, plan, { forget: true });
+      const approvedBy = approversOf(standing);
+      const published = await publish(lists, { ...listing, approvedBy, repair: state.repair });
+      Object.assign(state, { blocksAfter: standing.blocksAfter, provedMono: clock.mono() });
+      await heartbeat.beat();
+      return [published, standing];
+    });
+  const change = async (now: number, base: Base): Promise<void> => {
+    try {
+      await publishing(now, async () => {
+        const changed = await readChanged(db, state.asOf, state.blocksAfter);
+        if (changed === null) throw new PublishError('whole-needed', 'too much changed at once');
+        const delta = deltaOf(changed, plan);
+        return [await publishDelta(delta, base, { ...listing, approvedBy: approversOf(changed) }), changed];
+      });
+    } catch (error) {
+      if (!(error instanceof PublishError) || error.code !== 'whole-needed') throw error;
+      await whole(now);
+    }
+  };
+  /** That all changes together made what publishing everything makes, and that Redis holds it. */
+  const prove = async (base: Base): Promise<void> => {
+    const how = { forget: false, blocksAfter: state.blocksAfter };
+    const { lists, standing } = await listsOf(db, state.asOf, plan, how);
+    // Somebody changed something since: it is looked at after that was published.
+    if (standing.touched > 0) return;
+    state.provedMono = clock.mono();
+    const same = isSame(lists, base);
+    tell({ event: 'proved', epoch: base.manifest.epoch, same });
+    if (same) return;
+    state.repair = true;
+    throw new PublishError('content-differs', 'what was published by changes is not what stands');
+  };
   const turn = async (): Promise<void> => {
     try {
       for (const { id, state: now } of await registry.applyDue())
         tell({ event: 'done', change: id, state: now });
       await relay(db, async (kind, body) => (await journal.append(kind, body as JsonObject)).seq);
       const now = await latest(db);
-      if (state.published !== now) {
-        const { lists, standing } = await listsOf(db, state.asOf, plan);
-        const approvedBy = [...new Set([...standing.approvers, ...standing.makers])].sort();
-        const published = await publish(lists, {
-          ...target,
-          approvedBy: approvedBy.length === 0 ? ['registry'] : approvedBy,
-          normaliser: NORMALISER_VERSION,
-          statePath: `${settings.journal}.published`,
-        });
-        await journalPublished(journal, published, standing.asOf, approvedBy);
-        await heartbeat.beat();
-        tell({
-          event: 'published',
-          epoch: published.manifest.epoch,
-          changes: now - Math.max(0, state.published),
-          ms: Math.round(published.ms),
-        });
-        state.published = now;
-        state.asOf = standing.asOf;
-      }
+      const due = clock.mono() - state.provedMono >= (settings.proofMinutes ?? PROOF_MINUTES) * 60_000;
+      if (state.base === null || state.repair) await whole(now);
+      else if (state.published !== now || (await anyTouched(db))) await change(now, state.base);
+      else if (due) await prove(state.base);
       troubled('');
     } catch (error) {
+      // What lies in Redis is another's work, or damaged: none of it is trusted when it is published anew.
+      if (error instanceof PublishError && error.code === 'content-differs') state.repair = true;
       troubled(codeOf(error));
     }
   };
   const loop = new Loop(turn);
   return {
     turn: () => loop.now(),
+    rebuild: () => {
+      state.repair = true;
+      return loop.now();
+    },
+    prove: () => {
+      state.provedMono = Number.NEGATIVE_INFINITY;
+      return loop.now();
+    },
     stop: async () => {
       await loop.stop();
       await heartbeat.stop();
@@ -137,6 +218,10 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
 class State {
   published = -1;
   asOf = 0;
+  repair = false;
+  base: Base | null = null;
+  blocksAfter = new Date(0);
+  provedMono = 0;
 }
 
 const journalPublished = async (

@@ -14,14 +14,22 @@ import {
   type PrivilegedItem,
   type Target,
 } from './lists/entries.js';
+import { wholeFacility } from './lists/layout.js';
+import type { ChangedItem, ListDelta } from './lists/publish-delta.js';
 import type { Database } from './registry/database.js';
-import { type Reader, readStanding, type Standing } from './registry/publication.js';
+import {
+  type Blocked,
+  type Changed,
+  type Entry,
+  readStanding,
+  type StandingWhole,
+} from './registry/publication.js';
 import type { StoredTarget } from './registry/target.js';
 
 /** What stands in the registry, as lists that can be published. */
 export interface RegistryLists {
   readonly lists: ListSet;
-  readonly standing: Standing;
+  readonly standing: StandingWhole;
 }
 
 const keyOf = (text: string): NumberKey => {
@@ -60,42 +68,76 @@ const wall = (time: Date | null): WallMs | null => (time === null ? null : (time
  * From when it protects: an entry whose law is older than itself finds the recordings made in between. A time of the law
  * that lies ahead takes nothing from an entry that protects already.
  */
-const from = (row: Parameters<Reader['privileged']>[0]): WallMs | null => {
+const from = (row: Entry): WallMs | null => {
   const { valid_from: valid, effective_from: effective, entered } = row;
   if (effective === null) return wall(valid);
   if (valid === null) return effective > entered ? null : wall(effective);
   return Math.min(valid.getTime(), effective.getTime()) as WallMs;
 };
 
+const privilegedOf = (row: Entry, plan: DialPlan): PrivilegedItem => ({
+  target: targetOf(row as StoredTarget, plan),
+  class: row.class,
+  scope: row.scope,
+  validFrom: from(row),
+  validTo: wall(row.valid_to),
+});
+
+const blockOf = ({ number, cause, facility, expires }: Blocked): BlockItem => ({
+  key: keyOf(number),
+  cause,
+  expires: wall(expires),
+  facility: facility as FacilityId | null,
+});
+
 /**
  * Reads the registry into lists. An entry that says since when the law protects it begins then, and one that says
- * nothing protects always. Rejects with RegistryError.
+ * nothing protects always. Rejects with RegistryError. For `how` see {@link readStanding}.
  */
-export const listsOf = async (db: Database, since: number, plan: DialPlan): Promise<RegistryLists> => {
+export const listsOf = async (
+  db: Database,
+  since: number,
+  plan: DialPlan,
+  how: Parameters<typeof readStanding>[3],
+): Promise<RegistryLists> => {
   const privileged: PrivilegedItem[] = [];
   const block: BlockItem[] = [];
   const pending: PendingItem[] = [];
   const allow = new AllowLists();
-  const standing = await readStanding(db, since, {
-    privileged: (row) => {
-      const { class: cls, scope } = row;
-      const target = targetOf(row as StoredTarget, plan);
-      privileged.push({ target, class: cls, scope, validFrom: from(row), validTo: wall(row.valid_to) });
+  const standing = await readStanding(
+    db,
+    since,
+    {
+      privileged: (row) => void privileged.push(privilegedOf(row, plan)),
+      block: (row) => void block.push(blockOf(row)),
+      pending: (number) => void pending.push({ key: keyOf(number) }),
+      allowed: (facility, caller, number) => {
+        allow.add(facility as FacilityId, caller as CallerId | null, keyOf(number));
+      },
     },
-    block: ({ number, cause, facility, expires }) => {
-      block.push({
-        key: keyOf(number),
-        cause,
-        expires: wall(expires),
-        facility: facility as FacilityId | null,
-      });
-    },
-    pending: (number) => {
-      pending.push({ key: keyOf(number) });
-    },
-    allowed: (facility, caller, number) => {
-      allow.add(facility as FacilityId, caller as CallerId | null, keyOf(number));
-    },
-  });
+    how,
+  );
   return { lists: { privileged, block, pending, allow }, standing };
+};
+
+/** What changed in the registry, as a change of what is published. */
+export const deltaOf = ({ entries, lists }: Changed, plan: DialPlan): ListDelta => {
+  const items: ChangedItem[] = [];
+  for (const touched of entries)
+    for (const [row, stands] of [
+      [touched.before, false],
+      [touched.after, true],
+    ] as const) {
+      if (row === null) continue;
+      if (typeof row === 'string') items.push({ part: 'pending', item: { key: keyOf(row) }, stands });
+      else if ('cause' in row) items.push({ part: 'block', item: blockOf(row), stands });
+      else items.push({ part: 'privileged', item: privilegedOf(row, plan), stands });
+    }
+  const changed = lists.map(({ facility, caller, numbers }) => {
+    const own = new AllowLists();
+    for (const number of numbers) own.add(facility as FacilityId, caller as CallerId | null, keyOf(number));
+    const owner = `${facility}:${caller ?? wholeFacility}`;
+    return [owner, own.fields(owner)] as const;
+  });
+  return { items, lists: new Map(changed) };
 };

@@ -39,6 +39,7 @@ const service = z.strictObject({
     .regex(/^\d+:\d+$/)
     .optional(),
   ulimits: z.strictObject({ fsize: z.int(), core: z.int() }).optional(),
+  environment: z.record(z.string(), z.string()).optional(),
   depends_on: z.array(z.string()).optional(),
   secrets: z.array(z.string()).optional(),
   tmpfs: z.array(z.string()).optional(),
@@ -64,9 +65,12 @@ t.test('docker-compose.yml is sound', async (t) => {
     'controller',
     'custody',
     'drachtio',
+    'postgres',
     'redis',
+    'registry',
     'rtpengine-private',
     'rtpengine-recorded',
+    'serve',
   ]);
   for (const [name, one] of Object.entries(services)) {
     t.ok((one.image === undefined) !== (one.build === undefined), `${name} has an image or a build`);
@@ -97,7 +101,17 @@ t.test('docker-compose.yml is sound', async (t) => {
     );
     t.match(node, { cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
   }
-  const { controller, custody } = services;
+  const { controller, custody, registry, serve, postgres } = services;
+  for (const [name, one] of Object.entries({ registry, serve })) {
+    t.same(one?.build, controller?.build, `${name} is the same program`);
+    t.match(one, { read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
+    t.notOk(one?.secrets?.includes('journal_key'), `${name} cannot sign the controller’s journal`);
+  }
+  for (const [name, one] of Object.entries({ controller, custody, serve }))
+    for (const secret of ['publisher_key', 'redis_publisher'])
+      t.notOk(one?.secrets?.includes(secret), `${name} cannot publish`);
+  t.match(text(postgres), /listen_addresses=127\.0\.0\.1/, 'the registry is reached from this host alone');
+  t.equal(postgres?.environment?.POSTGRES_PASSWORD_FILE, '/run/secrets/postgres', 'with a password');
   t.same(custody?.build, controller?.build, 'custody is the same program');
   t.notOk(custody?.secrets?.includes('journal_key'), 'and cannot sign the controller’s journal');
   t.match(services.drachtio?.command?.join(' '), /--disable-nat-detection/);
@@ -113,6 +127,15 @@ t.test('the configuration of the compose file fits its services', async (t) => {
     if (node.spool !== undefined) t.match(text, `--recording-dir=${node.spool}`);
   }
   t.match(text, `--port ${config.lists.redis.port} `);
+  const { registry, serve } = config;
+  t.match(text, `127.0.0.1:${serve.port}/v1/health`);
+  for (const file of [registry?.passwordFile, registry?.publisherKey, registry?.redis?.passwordFile]) {
+    t.match(file, /^\/run\/secrets\//, 'what the registry must not tell is a secret');
+    t.match(
+      text,
+      new RegExp(`\\n {4}secrets: \\[(?=.*postgres)(?=.*redis_publisher).*${basename(file ?? '?')}`),
+    );
+  }
   const { address, port } = config.media.keypad;
   t.equal(text.split(`--dtmf-log-dest=${address}:${port}\n`).length - 1, 2, 'both nodes report keys');
   const mount = `./config/prompts:${config.prompts.directory}:ro\n`;
@@ -127,8 +150,11 @@ t.test('the configuration of the compose file fits its services', async (t) => {
     config.lists.snapshot,
     config.control.socket,
     config.custody.status,
+    registry?.journal,
+    serve.journal,
+    serve.statements.directory,
   ]) {
-    t.match(path, /^\/var\/lib\/sallyport\/[a-z.]+$/, 'state lies in the state volume');
+    t.match(path, /^\/var\/lib\/sallyport\/[a-z.-]+$/, 'state lies in the state volume');
   }
   t.match(
     readFileSync(fromRoot('config', 'drachtio.conf.xml'), 'utf8'),

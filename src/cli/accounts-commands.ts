@@ -18,10 +18,12 @@ import { newTotpSecret, otpauthUri } from '../http/totp.js';
 import { planOf } from '../options.js';
 import { Accounts, type NewSecrets } from '../registry/accounts/accounts.js';
 import { ApiKeys } from '../registry/accounts/keys.js';
+import { resealAll } from '../registry/accounts/secret-box.js';
 import { RegistryError } from '../registry/errors.js';
 import { openRegistry } from '../registry-desk.js';
 import { whoami } from './control-commands.js';
 import { CommandError, columns, type Terminal } from './output.js';
+import { addSecretsKeyCommands, requireSecretsKey, secretBoxOf } from './secrets-key.js';
 import { startServing } from './serve.js';
 
 interface Shared {
@@ -105,16 +107,19 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
   const { terminal, load, withConfig, withJson } = shared;
   const using = async <T>(
     flags: Flags,
-    use: (accounts: Accounts, keys: ApiKeys, config: Config) => Promise<T>,
+    use: (accounts: Accounts, keys: ApiKeys, config: Config, reseal: () => Promise<number>) => Promise<T>,
   ) => {
     const config = load(flags);
     if (config.registry === undefined)
       throw new CommandError('registry-missing', 'the configuration has no registry section', 2);
     try {
       const [plan = 'default'] = Object.keys(config.dialPlans);
+      const box = secretBoxOf(config.serve);
       const { db } = await openRegistry(config.registry, planOf(config, plan));
       try {
-        return await use(new Accounts(db), new ApiKeys(db), config);
+        return await use(new Accounts(db, box), new ApiKeys(db), config, () =>
+          resealAll(db, box, flags.by ?? whoami()),
+        );
       } finally {
         await db.destroy();
       }
@@ -140,7 +145,8 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
     )
     .option('--no-second-factor', 'sign in with the password alone')
     .action((name: string, flags: Flags) =>
-      using(flags, async (store) => {
+      using(flags, async (store, _keys, { serve }) => {
+        if (flags.secondFactor !== false) requireSecretsKey(serve);
         if (!/^[a-z0-9][a-z0-9._@-]{0,63}$/.test(name) || isReservedName(name))
           throw new CommandError('name-unfit', `${name} cannot be the name of an account`, 2);
         const given = rolesOf(flags.roles ?? '');
@@ -187,7 +193,8 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
     .argument('<name>', 'the account')
     .option('--no-second-factor', 'sign in with the password alone')
     .action((name: string, flags: Flags) =>
-      using(flags, async (store) => {
+      using(flags, async (store, _keys, { serve }) => {
+        if (flags.secondFactor !== false) requireSecretsKey(serve);
         const { shown, kept } = await newSecrets(flags.secondFactor !== false);
         await store.reset(name, kept, flags.by ?? whoami());
         show(flags, { name, ...shown }, secretsText(name, shown));
@@ -213,6 +220,20 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
         // After the number sign: no server, proxy or log ever sees it.
         const url = `${origin}/sign-in#link=${token}`;
         show(flags, { name, url, token }, url);
+      }),
+    );
+  addSecretsKeyCommands(accounts, terminal);
+  withBy(accounts.command('rotate-key'))
+    .description('seal every secret in the database anew, under the first key of serve.secretsKeyFile')
+    .action((flags: Flags) =>
+      using(flags, async (_accounts, _keys, { serve }, reseal) => {
+        if (serve.secretsKeyFile === undefined) requireSecretsKey({ ...serve, testSite: false });
+        const sealed = await reseal();
+        show(
+          flags,
+          { sealed },
+          `${sealed} secrets were sealed anew; only the first key of the file is needed now`,
+        );
       }),
     );
   addKeyCommands(accounts.command('keys').description('keys of programs'), {
@@ -300,9 +321,11 @@ const addServe = (program: Command, { terminal, load, withConfig, withJson }: Sh
     .description('serve the HTTP API of the registry, in the foreground')
     .option('--plan <name>', 'dial plan that numbers are read with', 'default')
     .action(async (flags: Flags) => {
+      const config = load(flags);
+      requireSecretsKey(config.serve);
       const told = new Map<string, number>();
       const { url, stop } = await startServing({
-        config: load(flags),
+        config,
         plan: flags.plan ?? 'default',
         trouble: (where, code) => {
           const what = `${where}: ${code}`;

@@ -4,6 +4,13 @@ import { join, relative } from 'node:path';
 import type { AppEvent } from '../call/events.js';
 import type { Config } from '../config/schema.js';
 import { type LocalSite, startLocal } from '../local.js';
+import {
+  type LocalRegistry,
+  linkMinutes,
+  localAccounts,
+  startLocalPostgres,
+  startLocalRegistry,
+} from '../local-registry.js';
 import { type Sallyport, startSallyport } from '../main.js';
 import { createPhone, type Phone } from '../phones/sip-phone.js';
 import { fromRoot } from '../root.js';
@@ -15,7 +22,8 @@ import { spokenFaults, tellSpoken } from './demo-spoken-tell.js';
 import { FileWatch } from './demo-watch.js';
 import { News } from './news.js';
 import { CommandError, type Terminal } from './output.js';
-import { exampleLists } from './run.js';
+import { exampleFiles, untilStopped } from './run.js';
+import { type Serving, startServing } from './serve.js';
 
 const allowedNumber = '+1 212 555 0142';
 const attorneyNumber = '9 1 (212) 555-0111';
@@ -52,13 +60,17 @@ export const actsOf = (only: string | undefined): ReadonlySet<string> => {
   return asked;
 };
 
+export interface DemoOptions {
+  readonly config: Config;
+  readonly only: ReadonlySet<string>;
+  readonly json: boolean;
+  /** Leaves everything up, with a way into the console, until a signal. */
+  readonly keep: boolean;
+  readonly terminal: Terminal;
+}
+
 /** Runs the demo, or some of its calls. True where everything was as expected. */
-export const demo = async (
-  config: Config,
-  only: ReadonlySet<string>,
-  json: boolean,
-  terminal: Terminal,
-): Promise<boolean> => {
+export const demo = async ({ config, only, json, keep, terminal }: DemoOptions): Promise<boolean> => {
   const dir = fromRoot('var', 'demo');
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
@@ -77,17 +89,39 @@ export const demo = async (
     { ...trunk, addresses: [caller.host], conversation: 'elsewhere' as const },
     { ...trunk, name: `${trunk.name}-spoken`, addresses: [unit.host], conversation: 'here' as const },
   ]);
-  say('starting Redis, one media node that records and one that cannot, on free loopback ports');
-  if (only.size === letters.length) say('the whole demo takes a little over a minute');
-  const site = await startLocal({
-    config: { ...config, trunks: { carriers, facilities }, log: { level: 'silent' } },
-    dir,
-  });
+  say('starting PostgreSQL, Redis, one media node that records and one that cannot, on free loopback ports');
+  if (only.size === letters.length) say('the whole demo takes about a minute and a half');
+  const place = { dir, fixedPorts: false };
+  const [database, started] = await Promise.allSettled([
+    startLocalPostgres(config, place),
+    startLocal({
+      config: { ...config, trunks: { carriers, facilities }, log: { level: 'silent' } },
+      dir,
+    }),
+  ]);
+  if (database.status === 'rejected' || started.status === 'rejected') {
+    if (database.status === 'fulfilled') await database.value.stop();
+    if (started.status === 'fulfilled') await started.value.stop();
+    await closePhones();
+    throw database.status === 'rejected' ? database.reason : (started as PromiseRejectedResult).reason;
+  }
+  const site = started.value;
   let sallyport: Sallyport | null = null;
+  let lists: LocalRegistry | null = null;
+  let serving: Serving | null = null;
   try {
-    const published = await site.publish(await exampleLists(config));
-    await site.beat();
-    say(`published the example lists as epoch ${published.manifest.epoch}; starting the controller\n`);
+    let epoch = 0;
+    lists = await startLocalRegistry(site, database.value, {
+      ...place,
+      files: exampleFiles(),
+      tell: (event) => {
+        if (event.event === 'published') epoch = event.epoch;
+        if (event.event === 'trouble' && keep) terminal.err(`trouble  registry: ${event.code}`);
+      },
+    });
+    say(
+      `filled the registry with the example lists, published as epoch ${epoch}; starting the controller and the API\n`,
+    );
     say(
       `spools lie in ${site.spoolsInMemory ? 'memory' : 'a folder on disk, for there is too little memory to be had here'}; recordings are encrypted (age) to a throw-away key, and opened here with\n${here(site.identities.facility)}\n`,
     );
@@ -110,6 +144,13 @@ export const demo = async (
         .map((check) => `${check.name}: ${check.why}`)
         .join(', ');
     await news.until('the controller is ready', () => unready() === '', unready);
+    serving = await startServing({
+      config: { ...lists.config, http: { ...lists.config.http, port: sallyport.healthPort } },
+      plan: planName(config),
+      trouble: (where, code) => {
+        if (keep) terminal.err(`trouble  ${where}: ${code}`);
+      },
+    });
     const udp = sallyport.sip.find((one) => one.transport === 'udp');
     if (udp === undefined) throw new Error('the example configuration listens on no UDP port');
     const spools = site.recorded.flatMap((node) => node.spool ?? []);
@@ -128,19 +169,48 @@ export const demo = async (
           () => events.filter((event) => event.event === 'call-ended').length >= count,
         ),
     };
-    const given = { site, sallyport, stage, spools, news, say, json, terminal, dir, only };
+    const given = { site, lists, sallyport, stage, spools, news, say, json, terminal, dir, only };
     const plain = await story(given);
     const spoken = await conversations(given, unit);
     const ok = plain.ok && spoken.ok;
-    report(given, ok, plain.calls, spoken.calls);
     stage.watch.close();
+    const console = await consoleOf(lists, serving, keep);
+    report(given, ok, { calls: plain.calls, spoken: spoken.calls, console });
+    if (keep) {
+      await untilStopped();
+      terminal.err('stopping');
+    }
     return ok;
   } finally {
+    await serving?.stop();
     await sallyport?.stop(0);
     await closePhones();
+    if (lists === null) await database.value.stop();
+    else await lists.stop();
     await site.stop();
   }
 };
+
+const planName = ({ dialPlans }: Config): string => Object.keys(dialPlans)[0] ?? 'default';
+
+/** The console's address, and links into it where there is time to use them. */
+const consoleOf = async (lists: LocalRegistry, { url }: Serving, keep: boolean) => ({
+  url,
+  links: keep ? { demo: await lists.link('demo', url), second: await lists.link('second', url) } : null,
+});
+type ConsoleShown = Awaited<ReturnType<typeof consoleOf>>;
+
+const consoleText = ({ url, links }: ConsoleShown): string =>
+  links === null
+    ? `the console was at ${url} and ended with the demo; "npm run demo -- --keep" leaves everything up and prints a link that signs in`
+    : [
+        '',
+        `the console is at ${url}; everything stays up until Ctrl-C. Each link signs in once, within ${linkMinutes} minutes:`,
+        `  ${localAccounts.demo.name} (${localAccounts.demo.about})`,
+        `  ${links.demo}`,
+        `  ${localAccounts.second.name} (${localAccounts.second.about}; open it in another browser or a private window)`,
+        `  ${links.second}`,
+      ].join('\n');
 
 /** A path as it is typed from where the demo was started. */
 const here = (path: string): string => relative(process.cwd(), path);
@@ -186,6 +256,7 @@ const phones = async (config: Config) => {
 
 interface Story {
   readonly site: LocalSite;
+  readonly lists: LocalRegistry;
   readonly sallyport: Sallyport;
   readonly stage: DemoStage;
   readonly spools: readonly string[];
@@ -202,7 +273,7 @@ const wantsAny = (only: ReadonlySet<string>, some: string): boolean => [...some]
 const story = async (
   given: Story,
 ): Promise<{ readonly ok: boolean; readonly calls: readonly DemoCall[] }> => {
-  const { site, sallyport, stage, spools, news, say } = given;
+  const { site, lists, sallyport, stage, spools, news, say } = given;
   const calls: DemoCall[] = [];
   let ok = true;
   const act = async (title: string, name: string, shown: string, expected: Expected): Promise<void> => {
@@ -268,7 +339,7 @@ const story = async (
     allowedNumber,
     refused(503),
   );
-  await site.publish(await exampleLists(site.config), { repair: true });
+  await lists.rebuild();
   await sallyport.lists.refresh();
   await news.until('the lists are armed again', () => sallyport.lists.armed().armed);
   await act(
@@ -319,12 +390,19 @@ const conversations = async (
 const report = (
   { dir, json, terminal, say, stage, site: { identities } }: Story,
   ok: boolean,
-  calls: readonly DemoCall[],
-  spoken: readonly SpokenCall[],
+  {
+    calls,
+    spoken,
+    console,
+  }: {
+    readonly calls: readonly DemoCall[];
+    readonly spoken: readonly SpokenCall[];
+    readonly console: ConsoleShown;
+  },
 ): void => {
   const file = join(dir, 'report.json');
   writeFileSync(file, `${JSON.stringify({ ok, calls, spoken }, null, 2)}\n`);
-  if (json) terminal.out(JSON.stringify({ ok, calls, spoken }));
+  if (json) terminal.out(JSON.stringify({ ok, calls, spoken, console }));
   say(
     ok
       ? `everything was as expected; the report is ${file}`
@@ -342,4 +420,5 @@ const report = (
     say(`hear a recording: ${command} --identity ${key} --out ${here(dir)} --by you --why 'to hear it'`);
   }
   say(`the journal of it all: node dist/src/cli/main.js journal verify ${here(stage.journal)}`);
+  say(consoleText(console));
 };

@@ -98,9 +98,11 @@ program
     'place real calls through a whole site on this machine and show what each party and the disk saw',
   )
   .option('--only <letters>', 'only these of its calls, as their titles name them: a,g')
+  .option('--keep', 'leave everything up, with a link into the console, until Ctrl-C', false)
   .option('--json', 'print the report instead of the story', false)
-  .action(async (options: { json: boolean; only?: string }) => {
-    const ok = await demo(loadConfig(configFile(undefined)), actsOf(options.only), options.json, terminal);
+  .action(async ({ json, keep, only }: { json: boolean; keep: boolean; only?: string }) => {
+    const config = loadConfig(configFile(undefined));
+    const ok = await demo({ config, only: actsOf(only), json, keep, terminal });
     if (!ok) throw new CommandError('demo-failed', 'not everything was as expected', 1);
   });
 

@@ -76,7 +76,11 @@ const changeText = (change: Change): string => {
 const eventText = (event: DeskEvent): string | null => {
   switch (event.event) {
     case 'published':
-      return `published epoch ${event.epoch} (${event.ms} ms)`;
+      return `published epoch ${event.epoch} (${event.ms} ms${event.whole ? ', everything gone through' : ''})`;
+    case 'proved':
+      return event.same
+        ? null
+        : `epoch ${event.epoch} is not what stands in the registry: publishing it anew`;
     case 'done':
       return `change ${event.change} ${event.state}`;
     case 'trouble':

@@ -1,10 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/schema.js';
-import { readListFiles } from '../lists/files.js';
-import { startLocal } from '../local.js';
+import { type LocalSite, startLocal } from '../local.js';
+import { linkMinutes, startLocalPostgres, startLocalRegistry } from '../local-registry.js';
 import { startSallyport, version } from '../main.js';
-import { planOf } from '../options.js';
 import type { IncomingCall } from '../phones/incoming-call.js';
 import { createPhone, type Phone } from '../phones/sip-phone.js';
 import { fromRoot } from '../root.js';
@@ -14,9 +13,10 @@ import { leftBehind } from '../workers/worker-config.js';
 import { startWorkers, type WorkersEvent } from '../workers/workers.js';
 import { CommandError, type Terminal } from './output.js';
 import { retentionText } from './retention.js';
+import { startServing } from './serve.js';
 
 /** Resolves at the first SIGINT or SIGTERM. */
-const untilStopped = (): Promise<void> =>
+export const untilStopped = (): Promise<void> =>
   new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
@@ -104,18 +104,12 @@ const listening = (sallyport: Awaited<ReturnType<typeof startSallyport>>, config
   ].join('\n');
 
 /** The example lists of the repository. */
-export const exampleLists = async (config: Config) => {
+export const exampleFiles = (): readonly string[] => {
   const dir = fromRoot('config', 'lists');
-  const files = readdirSync(dir)
+  return readdirSync(dir)
     .filter((name) => name.includes('.example.'))
     .sort()
-    .map((name) => ({ path: join(dir, name) }));
-  const plan = Object.keys(config.dialPlans)[0] ?? 'default';
-  const read = await readListFiles(files, { plan: planOf(config, plan) });
-  const first = read.problems[0];
-  if (read.errors > 0)
-    throw new CommandError('lists-unsound', `${first?.file}:${first?.line}: ${first?.message}`);
-  return read.lists;
+    .map((name) => join(dir, name));
 };
 
 /** When the menu has begun: what is pressed while the notice is spoken does not accept. */
@@ -152,20 +146,57 @@ const accept = async (call: IncomingCall, asked: () => boolean): Promise<void> =
   }
 };
 
+/** The configuration that `run --local` can be run with: its called party, or a refusal. Throws CommandError. */
+const carrierOf = (config: Config) => {
+  const carrier = config.trunks.carriers[0];
+  if (carrier === undefined) throw new CommandError('no-carrier', 'the configuration has no carrier trunk');
+  if (carrier.transport === 'tls' || carrier.transport === 'auto')
+    throw new CommandError('no-carrier', 'the called party of --local speaks UDP and TCP alone');
+  return { ...carrier, transport: carrier.transport };
+};
+
+/** The lists' registry of `run --local` and its API, and the lines that say where they are. */
+const localLists = async (
+  site: LocalSite,
+  dir: string,
+  terminal: Terminal,
+  stops: (() => Promise<unknown>)[],
+) => {
+  const place = { dir, fixedPorts: true };
+  const postgres = await startLocalPostgres(site.config, place);
+  const lists = await startLocalRegistry(site, postgres, {
+    ...place,
+    files: exampleFiles(),
+    tell: (event) => {
+      if (event.event === 'trouble') terminal.err(`trouble  registry: ${event.code}`);
+    },
+  });
+  stops.push(() => lists.stop());
+  const serving = await startServing({
+    config: lists.config,
+    plan: Object.keys(site.config.dialPlans)[0] ?? 'default',
+    trouble: (where, code) => terminal.err(`trouble  ${where}: ${code}`),
+  });
+  stops.push(() => serving.stop());
+  return [
+    `registry PostgreSQL on ${lists.host}:${lists.port}, filled with the example lists`,
+    `console  ${serving.url}; signs in once, within ${linkMinutes} minutes:`,
+    `         ${await lists.link('demo', serving.url)}`,
+    `         approves what the other one proposes: ${await lists.link('second', serving.url)}`,
+  ];
+};
+
 /**
- * `run --local`: Redis, a media node of each pool, the example lists with their heartbeat and a called party that
- * answers with a tone, all on this machine, and the controller in front of them. Ends all it started.
+ * `run --local`: Redis, PostgreSQL, a media node of each pool, the example lists in a registry with its API, and a called
+ * party that answers with a tone, all on this machine, and the controller in front of them. Ends all it started.
  */
 export const runLocal = async (config: Config, terminal: Terminal): Promise<void> => {
   const dir = fromRoot('var', 'local');
+  const carrier = carrierOf(config);
   const site = await startLocal({ config, dir, fixedPorts: true });
+  const stops: (() => Promise<unknown>)[] = [() => site.stop()];
   try {
-    await site.publish(await exampleLists(config), { repair: true });
-    await site.beat();
-    const carrier = config.trunks.carriers[0];
-    if (carrier === undefined) throw new CommandError('no-carrier', 'the configuration has no carrier trunk');
-    if (carrier.transport === 'tls' || carrier.transport === 'auto')
-      throw new CommandError('no-carrier', 'the called party of --local speaks UDP and TCP alone');
+    const about = await localLists(site, dir, terminal, stops);
     const called = await createPhone({
       name: 'called-party',
       transport: carrier.transport,
@@ -173,8 +204,10 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
       port: carrier.port ?? 5060,
       tone: 1000,
     });
+    stops.push(() => called.close());
     called.answerWith({ do: 'answer', ring: { afterMs: 100 }, afterMs: 1500 });
     const sallyport = await startSallyport(site.config);
+    stops.push(() => sallyport.stop(0));
     const stop = new AbortController();
     const asked = (): boolean => sallyport.controller.calls().some((call) => call.phase === 'asking');
     void acceptEveryCall(called, asked, stop.signal);
@@ -188,15 +221,14 @@ export const runLocal = async (config: Config, terminal: Terminal): Promise<void
         `recorded ${site.config.recording.directory}, encrypted to the throw-away keys in ${dirname(site.identities.facility)}`,
         `spool    ${site.spoolsInMemory ? 'in memory' : 'ON DISK: there is too little memory to be had here'}`,
         `journal  ${site.config.journal.directory}`,
+        ...about,
         'stop     Ctrl-C',
       ].join('\n'),
     );
     await untilStopped();
     terminal.err('stopping');
     stop.abort();
-    await sallyport.stop(0);
-    await called.close();
   } finally {
-    await site.stop();
+    for (const one of stops.reverse()) await one();
   }
 };

@@ -19,6 +19,8 @@ import { storeOf } from '../open-vault.js';
 import { planOf } from '../options.js';
 import { Accounts } from '../registry/accounts/accounts.js';
 import { ApiKeys } from '../registry/accounts/keys.js';
+import { RequestKeys } from '../registry/accounts/request-keys.js';
+import { resealAll } from '../registry/accounts/secret-box.js';
 import { Webhooks } from '../registry/accounts/webhooks.js';
 import { RegistrySearch } from '../registry/search.js';
 import { openRegistry } from '../registry-desk.js';
@@ -26,6 +28,7 @@ import { fromRoot } from '../root.js';
 import { custodyJournalDir } from './custody-journal.js';
 import { enquiryDigest } from './enquiries.js';
 import { CommandError } from './output.js';
+import { secretBoxOf } from './secrets-key.js';
 import { callJournalsOf, journalsPort } from './serve-journals.js';
 import { controllerPort, custodyPort, explainerOf, recordingsPort, statementsPort } from './serve-parts.js';
 
@@ -110,8 +113,11 @@ const serving = async (
   const { serve } = config;
   const journal = ownJournal(journalFile);
   const { wall, mono } = systemClock;
-  const accounts = new Accounts(db);
-  const webhooks = new Webhooks(db);
+  const box = secretBoxOf(serve);
+  // What was there before there was a key, or before it was exchanged.
+  await resealAll(db, box, 'registry');
+  const accounts = new Accounts(db, box);
+  const webhooks = new Webhooks(db, box);
   const allowed = networksOf(serve.webhooks.networks);
   const signIn = new SignIn({
     ...{ accounts, journal, wall },
@@ -146,10 +152,12 @@ const serving = async (
           return place.publicUrl;
         },
         ...{ requestsPerMinute: serve.limits.requestsPerMinute, version },
+        ...(serve.trustProxy === undefined ? {} : { trustProxy: serve.trustProxy }),
         ...{ site: config.controller.name, idleSeconds: serve.idleMinutes * 60 },
       },
       ...{ accounts, webhooks, registry, signIn, journal, controller, explainer, journals, log, live },
       ...{ statements, statementFiles, wall, mono },
+      requestKeys: new RequestKeys(db, box),
       keys: new ApiKeys(db),
       pages: readPages(fromRoot('dist', 'console')),
       webhookNetworks: allowed,

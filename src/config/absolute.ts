@@ -100,6 +100,7 @@ export const absolute = (config: Config, folder: string): Config => {
       ...serve,
       tls: serve.tls && { certFile: path(serve.tls.certFile), keyFile: path(serve.tls.keyFile) },
       oidc: serve.oidc && { ...serve.oidc, clientSecretFile: maybe(serve.oidc.clientSecretFile) },
+      secretsKeyFile: maybe(serve.secretsKeyFile),
       journal: path(serve.journal),
       journals: serve.journals.map(path),
       statements: {
@@ -111,6 +112,7 @@ export const absolute = (config: Config, folder: string): Config => {
       ...registry,
       passwordFile: maybe(registry.passwordFile),
       publisherKey: path(registry.publisherKey),
+      redis: registry.redis && { ...registry.redis, passwordFile: path(registry.redis.passwordFile) },
       journal: path(registry.journal),
     },
   };

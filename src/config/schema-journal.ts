@@ -41,6 +41,13 @@ export const registry = z
     publisherKey: path.describe(
       'Private key (PEM, Ed25519) publications are signed with: `sallyport lists keygen`.',
     ),
+    redis: z
+      .strictObject({
+        username: z.string().min(1).max(128).describe('ACL user that publishes.'),
+        passwordFile: path.describe('File that holds its password.'),
+      })
+      .optional()
+      .describe('Who publishes in Redis. Without it the user of `lists.redis`, who needs to read only.'),
     journal: path
       .default('var/registry')
       .describe('Journal of who proposed, approved and published what. A journal of its own.'),
@@ -50,5 +57,13 @@ export const registry = z
       .max(720)
       .default(24)
       .describe('How long a change waits, after its last approval, that takes protection from a number.'),
+    proofMinutes: z
+      .number()
+      .min(1)
+      .max(10_080)
+      .optional()
+      .describe(
+        'How often it is proved that what was published change by change is what stands in the registry, which reads all of it. Default: 60.',
+      ),
   })
   .describe('The registry of the lists. The controller never asks it: calls go on without.');

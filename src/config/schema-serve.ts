@@ -53,6 +53,22 @@ export const serve = z
       .describe(
         'Origin that browsers see. Default: made of `address` and `port`. Requests of pages of other origins are refused.',
       ),
+    trustProxy: z
+      .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))
+      .max(64)
+      .optional()
+      .describe(
+        'Proxies whose `X-Forwarded-For` is believed: rates and waits then count for the client they name. None: for the address that connects.',
+      ),
+    secretsKeyFile: path
+      .optional()
+      .describe(
+        'File with the key that seeds of second factors and secrets of webhooks are sealed with in the database: `sallyport accounts keygen`.',
+      ),
+    testSite: z
+      .boolean()
+      .optional()
+      .describe('`serve` starts without `secretsKeyFile`: those secrets lie open in the database.'),
     idleMinutes: z.number().min(1).max(480).default(15).describe('A session that is not used ends.'),
     sessionHours: z.number().min(0.1).max(24).default(8).describe('A session ends, used or not.'),
     oidc: oidc.optional(),

@@ -1,6 +1,7 @@
 import type { BlockList } from 'node:net';
 import type { Accounts } from '../registry/accounts/accounts.js';
 import type { ApiKeys } from '../registry/accounts/keys.js';
+import type { RequestKeys } from '../registry/accounts/request-keys.js';
 import type { Webhooks } from '../registry/accounts/webhooks.js';
 import type { Registry } from '../registry/registry.js';
 import type { RegistrySearch } from '../registry/search.js';
@@ -22,6 +23,8 @@ import type { SignIn } from './sign-in.js';
 import type { StatementDesk } from './statement-desk.js';
 
 export interface HttpSettings {
+  /** Proxies whose X-Forwarded-For is believed; none where it is not set. */
+  readonly trustProxy?: readonly string[];
   /** What this place is called, for people. */
   readonly site: string;
   /** A session that was not used for so long is over. */
@@ -34,6 +37,8 @@ export interface HttpSettings {
 
 /** Everything the routes use. */
 export interface Parts {
+  /** Requests that say by a key which they are; without it no such key is taken. */
+  readonly requestKeys?: RequestKeys;
   readonly settings: HttpSettings;
   readonly accounts: Accounts;
   readonly keys: ApiKeys;

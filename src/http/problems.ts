@@ -25,6 +25,10 @@ export const problems = {
     409,
     'The entry was changed since this change was proposed: look at it and propose it anew.',
   ],
+  'request-under-way': [
+    409,
+    'The same request is still under way: ask again in a moment, with the same key.',
+  ],
   'not-configured': [409, 'The configuration does not provide for this.'],
   'confirmation-unknown': [409, 'The confirmation is not known, was used, or is too old: ask again.'],
   'controller-refused': [409, 'The controller refuses the order; the detail says why.'],
@@ -36,6 +40,7 @@ export const problems = {
   'op-refused': [422, 'The change cannot be made so; the detail says which step and why.'],
   'number-malformed': [422, 'The number cannot be read without guessing.'],
   'address-refused': [422, 'The address is not one that the configuration allows.'],
+  'request-reused': [422, 'The key of this request was used before, for another request: take a new one.'],
   'version-missing': [428, 'Say with If-Match which version was looked at.'],
   'too-many-tries': [429, 'Too many wrong tries: wait as long as Retry-After says.'],
   'too-many-requests': [429, 'Too many requests: wait as long as Retry-After says.'],
@@ -97,6 +102,9 @@ const asTheyAre: ReadonlySet<string> = new Set([
   'approved-already',
   'change-over',
   'entry-moved',
+  'request-reused',
+  'request-under-way',
+  'too-many-requests',
 ]);
 const unknowns: ReadonlySet<string> = new Set([
   'change-unknown',

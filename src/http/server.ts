@@ -2,7 +2,12 @@ import fastifyCookie from '@fastify/cookie';
 import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
 import fastifySwagger from '@fastify/swagger';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify';
 import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { RegistryError } from '../registry/errors.js';
@@ -18,6 +23,7 @@ import {
   problems,
   registryProblem,
 } from './problems.js';
+import { addRepeated } from './repeated.js';
 import { isScope, keyName, type Principal } from './roles.js';
 import { type Answer, type Carries, type Route, route } from './route.js';
 import { accountRoutes } from './routes/accounts.js';
@@ -78,6 +84,9 @@ export const problemsOf = (one: Route): readonly ProblemCode[] => {
     ...(one.method === 'POST' ? (['request-malformed', 'too-large', 'type-unknown'] as const) : []),
     ...(rule === 'everybody' ? [] : (['sign-in-needed', 'not-allowed'] as const)),
     ...(one.method === 'GET' ? [] : (['forgery-suspected'] as const)),
+    ...(one.method === 'POST' && rule !== 'everybody'
+      ? (['request-reused', 'request-under-way'] as const)
+      : []),
     ...(['too-many-requests', 'registry-unreachable', 'journal-unavailable', 'failed'] as const),
   ];
 };
@@ -199,7 +208,8 @@ const sendPage = (request: FastifyRequest, reply: FastifyReply, file: PageFile):
 export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Promise<FastifyInstance> => {
   const options = {
     logger: false,
-    trustProxy: false,
+    // The address of who asks is that of the connection, but for these who say whose they forward.
+    trustProxy: parts.settings.trustProxy === undefined ? false : [...parts.settings.trustProxy],
     bodyLimit: 16 * 1024,
     requestTimeout: 30_000,
     connectionTimeout: 0,
@@ -208,7 +218,7 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
     return503OnClosing: true,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
-  } as const;
+  } satisfies FastifyServerOptions;
   const app = (
     tls === null ? fastify(options) : fastify({ ...options, https: { ...tls, minVersion: 'TLSv1.2' } })
   ) as FastifyInstance;
@@ -265,6 +275,8 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
       new Problem('too-many-requests', null, Math.ceil(ttl / 1000)),
   });
   guard(app, parts);
+  if (parts.requestKeys !== undefined)
+    addRepeated(app, parts.requestKeys, (request) => asked.get(request) ?? null);
   const routes = ownRoutes(parts, () => app.swagger());
   for (const one of routes) add(app, one);
   await app.ready();

@@ -9,7 +9,7 @@ import { wholeFacility } from './layout.js';
 import type { Manifest } from './manifest.js';
 import { allowDigests, digestAllow, readAllow } from './publish-allow.js';
 import { readStored } from './publish-before.js';
-import { digestIndex, rowsAt } from './publish-plan.js';
+import { partDigests, rowsAt } from './publish-plan.js';
 import { Connection, type RedisEndpoint, RedisError } from './redis.js';
 import { type BlockRow, type PendingRow, type PrivilegedRow, parseBody } from './rows.js';
 import { trustedKeys } from './signed.js';
@@ -160,9 +160,10 @@ const read = async (connection: Connection, options: ExportOptions): Promise<Exp
   if (now === null || now === 'malformed' || now.epoch !== manifest.epoch) return unusable('being-published');
   // What is carried away is what was signed, all of it, or nothing.
   const { privileged, block, pending } = manifest.parts;
-  const differs = firstDifference(digestIndex(rows), { privileged, block, pending });
+  const differs = firstDifference(partDigests(rows, manifest.format), { privileged, block, pending });
   if (differs !== null) return unusable(`${differs}-differs`);
-  if (digestAllow(allowDigests(allow.lists)) !== manifest.allow.digest) return unusable('allow-differs');
+  if (digestAllow(allowDigests(allow.lists), manifest.format) !== manifest.allow.digest)
+    return unusable('allow-differs');
   const found = { ...indexFields(rows, manifest), allow: allow.fields };
   const linesOf = (kind: ListKind): readonly string[] => [
     listKinds[kind].columns.join(','),

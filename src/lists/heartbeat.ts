@@ -5,7 +5,7 @@ import type { KeyNames } from './layout.js';
 import { formatHead, type Head } from './manifest.js';
 import { Connection, type RedisEndpoint, RedisError, scripts } from './redis.js';
 import { type PublisherKey, trustedKeys } from './signed.js';
-import { readHead, verifyRedis } from './verify.js';
+import { type Held, readHead, verifyRedis } from './verify.js';
 
 export interface HeartbeatOptions {
   readonly redis: RedisEndpoint;
@@ -33,6 +33,7 @@ export type BeatOutcome =
 interface Part {
   readonly keys: KeyNames;
   verified: Head | null;
+  held: Held | null;
   verifiedMono: number;
   outcome: BeatOutcome;
   timer: NodeJS.Timeout | null;
@@ -59,6 +60,7 @@ export class HeartbeatPublisher {
     this.#parts = lists.map((keys) => ({
       keys,
       verified: null,
+      held: null,
       verifiedMono: 0,
       outcome: 'no-epoch',
       timer: null,
@@ -133,13 +135,16 @@ export class HeartbeatPublisher {
     const { clock, key, verifyEveryMs = 60_000 } = this.#options;
     const known = part.verified !== null && formatHead(part.verified) === formatHead(head);
     if (known && clock.mono() - part.verifiedMono < verifyEveryMs) return null;
+    const due = clock.mono() - part.verifiedMono >= verifyEveryMs;
+    const held = part.verified === null || due ? null : part.held;
     part.verified = null;
     const trusted = trustedKeys([key.publicPem]);
-    const result = await verifyRedis(this.#connection, part.keys, trusted, () => false);
+    const result = await verifyRedis(this.#connection, part.keys, trusted, () => false, held);
     switch (result.state) {
       case 'verified':
         part.verified = result.epoch.head;
-        part.verifiedMono = clock.mono();
+        part.held = { epoch: result.epoch, digests: result.digests, index: null };
+        if (result.whole) part.verifiedMono = clock.mono();
         this.#highest = Math.max(this.#highest, result.epoch.head.epoch);
         return formatHead(result.epoch.head) === formatHead(head) ? null : 'epoch-moved';
       case 'moved':

@@ -19,7 +19,7 @@ import { maxValueBytes } from './rows.js';
 import type { TrustedKeys } from './signed.js';
 import type { Snapshot } from './snapshot.js';
 import { openHeartbeat } from './snapshot-file.js';
-import { type Verification, type VerifiedEpoch, verifyRedis } from './verify.js';
+import { type Held, type Verification, type VerifiedEpoch, verifyRedis } from './verify.js';
 import { TimedOut, within } from './within.js';
 
 /** What a shard needs of its surroundings. */
@@ -86,6 +86,9 @@ export class ListShard {
   #queued: Promise<void> | null = null;
   #queuedWhole = false;
   #verifiedMono = Number.NEGATIVE_INFINITY;
+  /** When every row was read last: between that, only what publications say they changed. */
+  #wholeMono = Number.NEGATIVE_INFINITY;
+  #digests: Omit<Held, 'index'> | null = null;
   #verifyEveryMs: number;
   #retryMs = 0;
   #leftMono = Number.NEGATIVE_INFINITY;
@@ -278,6 +281,7 @@ export class ListShard {
       const [head, heartbeat] = readProbes(reply, plainKeys) ?? [];
       if (head === undefined || heartbeat === undefined) throw new RedisError('malformed', 'odd reply');
       this.#judge(verified, head, heartbeat);
+      if (whole) this.#digests = null;
       if (whole || this.#isDue(head)) await this.#options.inTurn(() => this.#verify(heartbeat));
     } catch (error) {
       this.#why = this.#arming.disarmed ?? (error instanceof RedisError ? error.code : 'fault');
@@ -290,19 +294,35 @@ export class ListShard {
     // While disarmed it is tried again and again, but never so often that it eats the processor.
     if (verified === null || this.#arming.disarmed !== null) return since >= this.#retryMs;
     if (head.state === 'value' && head.text !== formatHead(verified.head)) return true;
-    return since >= this.#verifyEveryMs;
+    return this.#options.clock.mono() - this.#wholeMono >= this.#verifyEveryMs;
+  }
+
+  /** What the next verification may go on from: nothing where all of it is due to be read again. */
+  #heldFor(now: number): Held | null {
+    const known = this.#digests;
+    const { verified, disarmed } = this.#arming;
+    if (known === null || verified === null || disarmed !== null || known.epoch.text !== verified.text)
+      return null;
+    if (now - this.#wholeMono >= this.#verifyEveryMs) return null;
+    return { ...known, index: this.#snapshot.indexOf(known.epoch) };
   }
 
   async #verify(heartbeat: Probe): Promise<void> {
     const started = this.#options.clock.mono();
-    const result = await verifyRedis(this.#background, this.#keys, this.#trusted, (epoch) => {
+    const wantIndex = (epoch: VerifiedEpoch): boolean => {
       const held = this.#snapshot.epoch;
       return held === null || held.text !== epoch.text;
-    });
+    };
+    const held = this.#heldFor(started);
+    const result = await verifyRedis(this.#background, this.#keys, this.#trusted, wantIndex, held);
     this.#verifiedMono = this.#options.clock.mono();
     const took = this.#verifiedMono - started;
-    this.#verifyEveryMs = Math.max(this.#options.verifyEveryMs, took * verifyShare * this.#options.shards);
-    this.#retryMs = took * retryShare * this.#options.shards;
+    if (result.state !== 'verified' || result.whole) {
+      this.#wholeMono = this.#verifiedMono;
+      this.#verifyEveryMs = Math.max(this.#options.verifyEveryMs, took * verifyShare * this.#options.shards);
+      this.#retryMs = took * retryShare * this.#options.shards;
+    }
+    this.#digests = result.state === 'verified' ? { epoch: result.epoch, digests: result.digests } : null;
     switch (result.state) {
       case 'moved':
         this.#verifiedMono = Number.NEGATIVE_INFINITY;

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import type { TakenLists } from '../call/events.js';
 import { type EpochId, type EpochRef, type PrivilegedClass, privilegedClasses } from '../core/lists.js';
-import { sha256 } from './layout.js';
+import { bucketCount, sha256 } from './layout.js';
+
+export const maxSteps = 32;
+export const maxStepBuckets = 1024;
 
 const count = z.int().min(0).max(1_000_000_000);
 const sha = z.string().regex(/^[0-9a-f]{64}$/);
@@ -11,7 +14,8 @@ const part = z.strictObject({ digest: sha, rows: count, entries: count });
 
 /** What a publication says of itself, signed by its publisher. */
 export const manifestSchema = z.strictObject({
-  format: z.literal(1),
+  /** 1: one digest over each part. 2: digests of buckets, and one over those (digests.ts). */
+  format: z.union([z.literal(1), z.literal(2)]),
   epoch,
   /** Digest of the whole publication: what evidence names. */
   digest: sha,
@@ -40,6 +44,26 @@ export const manifestSchema = z.strictObject({
   change: z.strictObject({ added: count, removed: count, changed: count, lost: count }).optional(),
   previous: z.strictObject({ epoch, digest: sha }).nullable(),
   tombstones: z.strictObject({ digest: sha, count }),
+  /**
+   * The last epochs that changed but a part of the index, this one the last of them, and which buckets: whoever has
+   * verified the epoch before the first of them needs to read no other.
+   */
+  steps: z
+    .array(
+      z.strictObject({
+        epoch,
+        buckets: z
+          .array(
+            z
+              .int()
+              .min(0)
+              .max(bucketCount - 1),
+          )
+          .max(maxStepBuckets),
+      }),
+    )
+    .max(maxSteps)
+    .optional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 export type Canary = Manifest['canaries'][number];
@@ -104,6 +128,20 @@ export const parseTombstones = (text: string): readonly Tombstone[] | null => {
     tombstones.push({ epoch: Number(match[1]), at: Number(match[2]), id: match[3] ?? '' });
   }
   return tombstones;
+};
+
+/**
+ * The buckets in which two epochs of one publisher can differ, by what the later one says; null where it does not say.
+ * Throws nothing.
+ */
+export const bucketsSince = (
+  epochBefore: number,
+  { epoch: id, steps = [] }: Manifest,
+): readonly number[] | null => {
+  const since = steps.filter((step) => step.epoch > epochBefore);
+  const whole = since.every((step, at) => step.epoch === epochBefore + 1 + at);
+  if (!whole || since.length === 0 || since.at(-1)?.epoch !== id) return null;
+  return [...new Set(since.flatMap(({ buckets }) => buckets))].sort((a, b) => a - b);
 };
 
 export const countOf = (manifest: Manifest, cls: PrivilegedClass): number => manifest.classes[cls] ?? 0;

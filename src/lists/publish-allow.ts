@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { AllowSum } from './allow-sum.js';
 import type { AllowLists } from './entries.js';
 import type { KeyNames } from './layout.js';
+import { PublishError } from './publish-error.js';
 import type { WriteOp } from './publish-plan.js';
 import { type Connection, RedisError, scripts } from './redis.js';
 import { type HashRead, readHashes } from './scan.js';
@@ -25,20 +27,30 @@ const maxListBytes = 67_108_864;
 const markField = '#';
 const markShape = /^([0-9]{1,9}) ([A-Za-z0-9_-]{22}):([1-9][0-9]{0,12})$/;
 
+/** Digest of one list; `fields` sorted. */
+const allowDigest = (owner: string, fields: readonly string[]): string =>
+  createHash('sha256')
+    .update(`${owner} ${fields.join(' ')}`)
+    .digest('base64url')
+    .slice(0, 22);
+
 /** Digest of every list, by owner, in order of owner. */
 export const allowDigests = (allow: AllowLists): ReadonlyMap<string, string> =>
-  new Map(
-    allow.sortedOwners().map((owner) => {
-      const text = `${owner} ${allow.fields(owner).join(' ')}`;
-      return [owner, createHash('sha256').update(text).digest('base64url').slice(0, 22)];
-    }),
-  );
+  new Map(allow.sortedOwners().map((owner) => [owner, allowDigest(owner, allow.fields(owner))]));
 
-/** Digest over all allow lists. */
-export const digestAllow = (digests: ReadonlyMap<string, string>): string => {
+/** All allow lists in one digest, as a publication of some format has it in its manifest. */
+export const digestAllow = (digests: ReadonlyMap<string, string>, format: 1 | 2): string => {
+  if (format === 2) return sumAllow(digests).digest();
   const hash = createHash('sha256');
   for (const [owner, digest] of digests) hash.update(`${owner} ${digest}\n`);
   return hash.digest('hex');
+};
+
+/** All allow lists in one digest that can be gone on from. */
+export const sumAllow = (digests: ReadonlyMap<string, string>): AllowSum => {
+  const sum = new AllowSum();
+  for (const [owner, digest] of digests) sum.add(owner, digest);
+  return sum;
 };
 
 const storedOwners = async (connection: Connection, keys: KeyNames): Promise<Set<string>> => {
@@ -194,13 +206,55 @@ export const readAllow = async (
     );
     for (const [i, hash] of hashes.entries()) {
       if (hash.state === 'broken') throw new RedisError('malformed', `an allow list: ${hash.why}`);
-      const fields = hash.state === 'fields' ? hash.fields : [];
-      const there = fields.filter(
-        ([field, value]) =>
-          field !== markField && parseVersions(value).some((version) => visibleAt(version, epoch)),
-      );
-      if (there.length > 0) found.set(some[i] ?? '', there.map(([field]) => field).sort());
+      const there = visibleFields(hash.state === 'fields' ? hash.fields : [], epoch);
+      if (there.length > 0) found.set(some[i] ?? '', there);
     }
   }
   return found;
 };
+
+/** Lists that changed, by owner: all their fields, sorted; none where the list is gone. */
+export type ChangedLists = ReadonlyMap<string, readonly string[]>;
+
+/** As {@link reconcileAllow}, of some lists alone. `sum` and `entries` become those of the next epoch. */
+export const patchAllow = async (
+  connection: Connection,
+  keys: KeyNames,
+  changed: ChangedLists,
+  epochs: Epochs,
+  sum: AllowSum,
+  take: (before: readonly WriteOp[], after: readonly WriteOp[]) => Promise<void>,
+): Promise<AllowDiff> => {
+  const owners = [...changed.keys()].sort();
+  let added = 0;
+  let removed = 0;
+  for (let first = 0; first < owners.length; first += batch) {
+    const some = owners.slice(first, first + batch);
+    const names = some.map((owner) => `${keys.prefix}allow:${owner}`);
+    const hashes = await readHashes(connection, names, maxListBytes);
+    for (const [i, hash] of hashes.entries()) {
+      const owner = some[i] ?? '';
+      if (hash.state === 'broken') throw new PublishError('content-differs', `an allow list: ${hash.why}`);
+      const stored = hash.state === 'fields' ? hash.fields : [];
+      const old = visibleFields(stored, epochs.current);
+      const wanted = changed.get(owner) ?? [];
+      const digest = wanted.length === 0 ? undefined : allowDigest(owner, wanted);
+      if (old.length > 0) sum.remove(owner, allowDigest(owner, old));
+      if (digest !== undefined) sum.add(owner, digest);
+      const planned = planList(names[i] ?? '', hash, wanted, digest, epochs);
+      added += planned.added;
+      removed += planned.removed;
+      await take(planned.before, planned.after);
+    }
+  }
+  return { added, removed };
+};
+
+const visibleFields = (fields: readonly (readonly [string, string])[], epoch: number): readonly string[] =>
+  fields
+    .filter(
+      ([field, value]) =>
+        field !== markField && parseVersions(value).some((version) => visibleAt(version, epoch)),
+    )
+    .map(([field]) => field)
+    .sort();

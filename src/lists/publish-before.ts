@@ -76,6 +76,21 @@ export interface Before {
 
 export const stateTombstones = (path: string): string => `${path}.tombstones`;
 
+/** Beside the state of the last whole publication: the epoch and the tombstones of the last change since. */
+export const stateDelta = (path: string): string => `${path}.delta`;
+
+/** Null where there is none, or none that can be read. */
+const readDelta = async (
+  path: string | undefined,
+): Promise<{ readonly epoch: number; readonly tombstones: readonly Tombstone[] } | null> => {
+  const text = path === undefined ? null : await readBounded(stateDelta(path), maxTombstoneBytes + 32);
+  const end = text?.indexOf('\n') ?? -1;
+  if (text === null || end < 0) return null;
+  const epoch = Number(text.slice(0, end));
+  const tombstones = parseTombstones(text.slice(end + 1));
+  return Number.isSafeInteger(epoch) && tombstones !== null ? { epoch, tombstones } : null;
+};
+
 const parseKept = (text: string | null, manifest: Manifest): readonly Tombstone[] | null =>
   text !== null && sha256(text) === manifest.tombstones.digest ? parseTombstones(text) : null;
 
@@ -142,16 +157,20 @@ export const readBefore = async (
   const stored = await readStored(connection, keys);
   const inRedis = head?.epoch ?? 0;
   const remembered = state?.epoch.head.epoch ?? 0;
-  const current = Math.max(inRedis, remembered, options.afterEpoch ?? 0);
+  const delta = await readDelta(options.statePath);
+  const current = Math.max(inRedis, remembered, delta?.epoch ?? 0, options.afterEpoch ?? 0);
   const newer = state !== null && (epoch === null || remembered >= inRedis) ? state.epoch : epoch;
   const rows = rowsAt(stored, inRedis);
   const fromRedis = epoch === null ? null : await readOptional(connection, keys.tombstones(inRedis));
   const fromState =
     state === null ? null : await readBounded(stateTombstones(options.statePath ?? ''), maxTombstoneBytes);
+  const since = delta !== null && delta.epoch > Math.max(inRedis, remembered) ? delta.tombstones : null;
   const tombstones =
+    since ??
     (newer === null
       ? null
-      : (parseKept(fromState, newer.manifest) ?? parseKept(fromRedis, newer.manifest))) ?? [];
+      : (parseKept(fromState, newer.manifest) ?? parseKept(fromRedis, newer.manifest))) ??
+    [];
   return {
     headText,
     current,

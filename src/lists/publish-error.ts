@@ -14,6 +14,8 @@ export const publishErrorCodes = [
   'effective-in-future',
   'current-not-genuine',
   'redis-failed',
+  'content-differs',
+  'whole-needed',
 ] as const;
 export type PublishErrorCode = (typeof publishErrorCodes)[number];
 

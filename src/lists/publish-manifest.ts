@@ -1,5 +1,6 @@
+import type { AllowSum } from './allow-sum.js';
 import { chooseCanaries } from './canaries.js';
-import { wholeDigest } from './digests.js';
+import { type BucketDigests, wholeDigest } from './digests.js';
 import {
   addCanaries,
   compileIndex,
@@ -10,11 +11,9 @@ import {
 } from './entries.js';
 import { sha256 } from './layout.js';
 import { type Canary, type Manifest, manifestSchema, maxTombstones, type Tombstone } from './manifest.js';
-import { digestAllow } from './publish-allow.js';
 import type { Before, PublishOptions } from './publish-before.js';
-import { countEntries, diffIndex, type IndexDiff, shrinkOf } from './publish-diff.js';
+import { diffIndex, type IndexDiff, shrinkOf } from './publish-diff.js';
 import { PublishError } from './publish-error.js';
-import { digestIndex } from './publish-plan.js';
 import { tombstoneDays } from './snapshot.js';
 
 /** The new index and how it differs from the old one. */
@@ -63,52 +62,69 @@ export const checkApproval = (diff: IndexDiff, options: PublishOptions): readonl
 };
 
 /** The tombstones of the last days and those of this publication. */
-export const makeTombstones = (prepared: Prepared, now: number): readonly Tombstone[] => {
-  const { before, next, diff } = prepared;
+export const makeTombstones = (
+  former: readonly Tombstone[],
+  buried: readonly string[],
+  next: number,
+  now: number,
+): readonly Tombstone[] => {
   const oldest = now - tombstoneDays * 86_400_000;
-  const kept = before.tombstones.filter(({ at }) => at >= oldest);
-  const all = [...kept, ...diff.buried.map((id) => ({ epoch: next, at: now, id }))];
+  const kept = former.filter(({ at }) => at >= oldest);
+  const all = [...kept, ...buried.map((id) => ({ epoch: next, at: now, id }))];
   if (all.length > maxTombstones) {
     throw new PublishError('too-many-removals', `more than ${maxTombstones} removals within a week`);
   }
   return all;
 };
 
+/** What a publication holds, as far as its manifest tells it. */
+export interface Contents {
+  readonly next: number;
+  readonly previous: Manifest | null;
+  readonly salt: string;
+  readonly canaries: readonly Canary[];
+  readonly diff: IndexDiff;
+  readonly digests: BucketDigests;
+  /** Entries of each part of the index, canaries among them. */
+  readonly entries: Readonly<Record<'privileged' | 'block' | 'pending', number>>;
+  readonly allow: AllowSum;
+  readonly allowEntries: number;
+  readonly tombstones: string;
+  /** Which buckets differ from those of the epochs before; none where all may. */
+  readonly steps: NonNullable<Manifest['steps']>;
+}
+
 export const makeManifest = (
-  prepared: Prepared,
-  lists: ListSet,
-  owners: ReadonlyMap<string, string>,
+  contents: Contents,
   options: PublishOptions,
   approvedBy: readonly string[],
-  tombstones: string,
 ): Manifest => {
-  const { before, next, rows, canaries, diff } = prepared;
+  const { next, previous, salt, canaries, diff, entries, tombstones, steps } = contents;
   const now = options.clock.wall();
-  const digests = digestIndex(rows);
-  const entries = countEntries(rows);
-  const allow = digestAllow(owners);
+  const digests = contents.digests.finish();
+  const allow = contents.allow.digest();
   const part = (name: 'privileged' | 'block' | 'pending') => ({ ...digests[name], entries: entries[name] });
   return manifestSchema.parse({
-    format: 1,
+    format: 2,
     epoch: next,
     digest: wholeDigest(digests, allow),
     parts: { privileged: part('privileged'), block: part('block'), pending: part('pending') },
-    allow: { digest: allow, callers: owners.size, entries: lists.allow.entries },
+    allow: { digest: allow, callers: contents.allow.owners, entries: contents.allowEntries },
     classes: diff.classes,
     canaries: [...canaries],
     normaliser: options.normaliser,
-    salt: before.salt,
+    salt,
     publishedAt: now,
     effective: options.effective ?? now,
     ...(options.by === undefined ? {} : { by: options.by }),
     approvedBy: [...approvedBy],
     shrink: shrinkOf(diff, options.guardPercent ?? 2),
     change: { ...diff.parts.privileged, lost: diff.lost },
-    previous:
-      before.manifest === null ? null : { epoch: before.manifest.epoch, digest: before.manifest.digest },
+    previous: previous === null ? null : { epoch: previous.epoch, digest: previous.digest },
     tombstones: {
       digest: sha256(tombstones),
       count: tombstones === '' ? 0 : tombstones.split('\n').length,
     },
+    ...(steps.length === 0 ? {} : { steps }),
   } satisfies Manifest);
 };

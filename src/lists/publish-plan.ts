@@ -1,4 +1,4 @@
-import { PartDigester, type PartDigests } from './digests.js';
+import { BucketDigests, type Digester, digesterOf, type PartDigests } from './digests.js';
 import type { IndexRows } from './entries.js';
 import { bucketOf, type KeyNames } from './layout.js';
 import { formatValue, parseValue, type StoredRow } from './rows.js';
@@ -94,8 +94,7 @@ export const planIndex = (
   return writes;
 };
 
-/** Digests of a compiled index, without Redis. */
-export const digestIndex = (rows: IndexRows): PartDigests => {
+const fill = <D extends Digester>(digester: D, rows: IndexRows): D => {
   const buckets = new Map<number, [string, string][]>();
   for (const [digits, bodies] of rows) {
     const bucket = bucketOf(digits);
@@ -103,9 +102,15 @@ export const digestIndex = (rows: IndexRows): PartDigests => {
     if (there.length === 0) buckets.set(bucket, there);
     for (const body of bodies) there.push([digits, body]);
   }
-  const digester = new PartDigester();
   for (const bucket of [...buckets.keys()].sort((a, b) => a - b)) {
     digester.bucket(bucket, buckets.get(bucket) ?? []);
   }
-  return digester.finish();
+  return digester;
 };
+
+/** Digests of a compiled index, without Redis. */
+export const digestIndex = (rows: IndexRows): BucketDigests => fill(new BucketDigests(), rows);
+
+/** The same as a publication of some format has it in its manifest. */
+export const partDigests = (rows: IndexRows, format: 1 | 2): PartDigests =>
+  fill(digesterOf(format), rows).finish();

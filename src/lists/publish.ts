@@ -1,18 +1,28 @@
 import { replaceFile } from '../durable/files.js';
-import type { IndexRows, ListSet } from './entries.js';
+import type { AllowSum } from './allow-sum.js';
+import { type BucketDigests, firstDifference } from './digests.js';
+import { addCanaries, compileIndex, type IndexRows, type ListSet } from './entries.js';
 import { signHeartbeat } from './heartbeat-text.js';
 import { type KeySpaces, keySpaces } from './key-spaces.js';
 import type { KeyNames } from './layout.js';
-import { epochRef, formatHead, formatTombstones, headOf, type Manifest } from './manifest.js';
+import { epochRef, formatHead, formatTombstones, headOf, type Manifest, type Tombstone } from './manifest.js';
 import { PrivilegedIndex } from './privileged-index.js';
-import { type AllowDiff, allowDigests, reconcileAllow } from './publish-allow.js';
+import { type AllowDiff, allowDigests, reconcileAllow, sumAllow } from './publish-allow.js';
 import { type Before, type PublishOptions, readBefore, stateTombstones } from './publish-before.js';
-import { type IndexDiff, shrinkOf } from './publish-diff.js';
+import {
+  collectOld,
+  connected,
+  flipAll,
+  type Part,
+  replicaTimeoutMs,
+  requireReplicas,
+} from './publish-commit.js';
+import { countEntries, type IndexDiff, shrinkOf } from './publish-diff.js';
 import { PublishError } from './publish-error.js';
 import { checkApproval, makeManifest, makeTombstones, prepareIndex } from './publish-manifest.js';
-import { planIndex, type WriteOp } from './publish-plan.js';
+import { digestIndex, planIndex, type WriteOp } from './publish-plan.js';
 import { BatchWriter, PublisherLock } from './publish-write.js';
-import { Connection, type RedisEndpoint, RedisError, scripts } from './redis.js';
+import type { Connection } from './redis.js';
 import { signText, type TrustedKeys, trustedKeys } from './signed.js';
 import { openHeartbeat, saveSnapshot } from './snapshot-file.js';
 import type { VerifiedEpoch } from './verify.js';
@@ -27,72 +37,19 @@ export interface Published {
   readonly written: number;
   readonly replicas: number;
   readonly ms: number;
+  /** To publish the next change from, without looking at the rest (publish-delta.ts). */
+  readonly base: Base;
 }
 
-const publisherTimeoutMs = 30_000;
-const replicaTimeoutMs = 2_000;
-
-/** One shard of the lists while it is written: without a Cluster there is one. */
-interface Part {
-  readonly keys: KeyNames;
-  readonly lock: PublisherLock;
-  readonly before: Before;
-  readonly writer: BatchWriter;
-  readonly after: WriteOp[];
-}
-
-interface Signed {
+/** What is published, as far as one needs to know it to publish a change of it. */
+export interface Base {
+  readonly manifest: Manifest;
+  /** What Redis is to say it is. */
   readonly head: string;
-  readonly manifest: string;
-  readonly tombstones: string;
-  readonly beat: string;
+  readonly digests: BucketDigests;
+  readonly allow: AllowSum;
+  readonly tombstones: readonly Tombstone[];
 }
-
-const flip = async (connection: Connection, part: Part, next: number, signed: Signed): Promise<void> => {
-  const { keys, lock, before } = part;
-  const reply = await connection.run(
-    scripts.flip,
-    'write',
-    [keys.lock, keys.head, keys.manifest(next), keys.tombstones(next), keys.heartbeat],
-    [lock.token, before.headText, signed.head, signed.manifest, signed.tombstones, signed.beat],
-  );
-  if (reply === -1) throw new PublishError('lock-lost', 'the lock passed to another publisher');
-  if (reply === -2) throw new PublishError('epoch-moved', 'another publication came meanwhile');
-};
-
-/** All shards as nearly at once as can be. Where some fail the others are ahead, until it is published again. */
-const flipAll = async (
-  connection: Connection,
-  parts: readonly Part[],
-  next: number,
-  signed: Signed,
-): Promise<void> => {
-  const flipped = await Promise.allSettled(parts.map((part) => flip(connection, part, next, signed)));
-  const failed = flipped.filter((one) => one.status === 'rejected');
-  const [first] = failed;
-  if (first === undefined) return;
-  if (failed.length === parts.length) throw first.reason;
-  const detail = `${failed.length} of ${parts.length} shards lack epoch ${next}; publish again`;
-  throw new PublishError('partly-published', detail);
-};
-
-/** Throws PublishError 'not-replicated' where too few replicas have what was written. */
-const requireReplicas = async (connection: Connection, wanted: number): Promise<number> => {
-  if (wanted === 0) return 0;
-  const replicas = await connection.replicated(wanted, replicaTimeoutMs);
-  // Written so that NaN counts as none.
-  if (!(replicas >= wanted)) {
-    throw new PublishError('not-replicated', `${replicas} of ${wanted} replicas have it`);
-  }
-  return replicas;
-};
-
-/** What lies in Redis of publications nobody serves any more. */
-const collectOld = async (connection: Connection, keys: KeyNames, previous: number): Promise<void> => {
-  const old = [1, 2, 3].map((n) => previous - n).filter((epoch) => epoch > 0);
-  const names = old.flatMap((epoch) => [keys.manifest(epoch), keys.tombstones(epoch)]);
-  if (names.length > 0) await connection.command('DEL', ...names);
-};
 
 const remember = async (
   path: string,
@@ -154,9 +111,21 @@ const publishLocked = async (
   const prepared = prepareIndex(latestOf(befores), lists, options);
   const approvedBy = checkApproval(prepared.diff, options);
   const now = options.clock.wall();
-  const tombstones = formatTombstones(makeTombstones(prepared, now));
+  const buried = makeTombstones(prepared.before.tombstones, prepared.diff.buried, prepared.next, now);
+  const tombstones = formatTombstones(buried);
   const digests = allowDigests(lists.allow);
-  const manifest = makeManifest(prepared, lists, digests, options, approvedBy, tombstones);
+  const sum = sumAllow(digests);
+  await renew();
+  const index = digestIndex(prepared.rows);
+  const manifest = makeManifest(
+    {
+      ...{ next: prepared.next, previous: prepared.before.manifest, salt: prepared.before.salt },
+      ...{ canaries: prepared.canaries, diff: prepared.diff, digests: index, tombstones, steps: [] },
+      ...{ entries: countEntries(prepared.rows), allow: sum, allowEntries: lists.allow.entries },
+    },
+    options,
+    approvedBy,
+  );
   await renew();
   const { current } = prepared.before;
   const { next } = prepared;
@@ -204,24 +173,8 @@ const publishLocked = async (
     await collectOld(connection, keys, current);
     written += writer.written;
   }
-  return { manifest, diff: prepared.diff, allow, written, replicas };
-};
-
-/** Opens a connection of its own for as long as the work takes. Throws PublishError, 'redis-failed' where Redis did. */
-const connected = async <T>(
-  endpoint: RedisEndpoint,
-  work: (connection: Connection) => Promise<T>,
-): Promise<T> => {
-  const connection = new Connection(endpoint, publisherTimeoutMs);
-  try {
-    await connection.open();
-    return await work(connection);
-  } catch (error) {
-    if (error instanceof RedisError) throw new PublishError('redis-failed', error.message);
-    throw error;
-  } finally {
-    connection.close();
-  }
+  const base = { manifest, head: formatHead(head), digests: index, allow: sum, tombstones: buried };
+  return { manifest, diff: prepared.diff, allow, written, replicas, base };
 };
 
 /**
@@ -249,6 +202,17 @@ export const publish = async (lists: ListSet, options: PublishOptions): Promise<
       await Promise.all(locks.map((lock) => lock.release()));
     }
   });
+};
+
+/** Whether publishing everything anew would make what `base` is, digest by digest. Writes nothing. */
+export const isSame = (lists: ListSet, { manifest, digests, allow }: Base): boolean => {
+  const rows = compileIndex(lists, manifest.salt);
+  addCanaries(rows, manifest.canaries, manifest.salt);
+  return (
+    firstDifference(digestIndex(rows).finish(), digests.finish()) === null &&
+    sumAllow(allowDigests(lists.allow)).digest() === allow.digest() &&
+    lists.allow.entries === manifest.allow.entries
+  );
 };
 
 /** What publishing would change, without writing anything. `shrink` says why two people would have to approve. */

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { replaceFile } from '../durable/files.js';
-import { PartDigester } from './digests.js';
+import { digesterOf } from './digests.js';
 import { bucketOf, digitsOf } from './layout.js';
 import { formatHead, type Heartbeat, headOf, heartbeatSchema, manifestSchema } from './manifest.js';
 import { PrivilegedIndex } from './privileged-index.js';
@@ -72,7 +72,7 @@ const readRows = (lines: readonly string[], epoch: VerifiedEpoch): PrivilegedInd
     if (bodies === undefined) numbers.set(digits, [body]);
     else bodies.push(body);
   }
-  const digester = new PartDigester();
+  const digester = digesterOf(epoch.manifest.format);
   for (const bucket of [...buckets.keys()].sort((a, b) => a - b)) {
     digester.bucket(bucket, buckets.get(bucket) ?? []);
   }

@@ -30,6 +30,9 @@ export const tombstoneDays = 7;
 const tombstoneMs = tombstoneDays * 86_400_000;
 const persistHeartbeatMs = 60_000;
 const maxFutureMs = 5_000;
+/** Between two writings of the snapshot at least this many times what one took, and at most this long. */
+const pauseShare = 10;
+const maxPauseMs = 60_000;
 
 interface Seen {
   readonly kept: KeptHeartbeat;
@@ -59,6 +62,11 @@ export class Snapshot {
   #persistedAt = 0;
   #persisting = false;
   #highest = 0;
+  #unsaved = false;
+  #saving: Promise<void> | null = null;
+  #savedMono = Number.NEGATIVE_INFINITY;
+  #pauseMs = 0;
+  #saveTimer: NodeJS.Timeout | null = null;
 
   private constructor(options: SnapshotOptions, held: Held) {
     this.#options = options;
@@ -98,6 +106,13 @@ export class Snapshot {
     return this.#held.state === 'held' ? this.#held.content.epoch : null;
   }
 
+  /** What is held of one epoch; null where that is another. */
+  indexOf(epoch: VerifiedEpoch): PrivilegedIndex | null {
+    return this.#held.state === 'held' && this.#held.content.epoch.text === epoch.text
+      ? this.#held.content.index
+      : null;
+  }
+
   /** Age of the last heartbeat verified for this epoch, by the clock that makes it older. */
   #ageMs(): number {
     const { clock } = this.#options;
@@ -125,9 +140,8 @@ export class Snapshot {
     const buried = new Set(tombstones.filter(({ epoch: id }) => id > epoch.head.epoch).map(({ id }) => id));
     let missing = 0;
     let read = 0;
-    for (const [digits, bodies] of index.entries()) {
+    for (const [digits, bodies] of index.notIn(next)) {
       if (++read % 2_000 === 0) await new Promise((resolve) => setImmediate(resolve));
-      if (index.sameAs(next, digits)) continue;
       const there = new Set(next.bodies(digits).map((body) => readBody(body).covers));
       const lost = bodies.map(readBody).filter(({ id, covers }) => !there.has(covers) && !buried.has(id));
       missing += lost.length;
@@ -137,19 +151,43 @@ export class Snapshot {
 
   /** Takes the privileged part of a verified epoch into memory at once, and to the disk. Never rejects. */
   async adopt(epoch: VerifiedEpoch, index: PrivilegedIndex, heartbeat: string): Promise<void> {
-    const { path, trusted, clock, emit } = this.#options;
+    const { trusted, clock } = this.#options;
     const kept = openHeartbeat(trusted, heartbeat, epoch);
     if (kept === null) return;
-    const content = { epoch, index, heartbeat: kept };
-    this.#held = { state: 'held', content };
+    this.#held = { state: 'held', content: { epoch, index, heartbeat: kept } };
     this.#heartbeat = seenNow(kept, clock);
     this.#highest = Math.max(this.#highest, epoch.head.epoch);
-    try {
-      await saveSnapshot(path, content);
-      emit({ event: 'snapshot-saved', epoch: epoch.head.epoch, entries: index.rows });
-    } catch {
-      emit({ event: 'fault', where: 'snapshot', code: 'snapshot-not-saved' });
-    }
+    this.#unsaved = true;
+    const wait = this.#savedMono + this.#pauseMs - clock.mono();
+    if (!(wait > 0)) return this.#save();
+    this.#saveTimer ??= setTimeout(() => void this.#save(), Math.min(wait, maxPauseMs)).unref();
+  }
+
+  /**
+   * Writes what is held to the disk, one after the other. Half a million entries take a second to write and may change
+   * every second: writing takes a bounded share of the time, and the disk is as much behind as that.
+   */
+  async #save(): Promise<void> {
+    const { path, clock, emit } = this.#options;
+    if (this.#saveTimer !== null) clearTimeout(this.#saveTimer);
+    this.#saveTimer = null;
+    await this.#saving;
+    if (!this.#unsaved || this.#held.state !== 'held') return;
+    this.#unsaved = false;
+    const { content } = this.#held;
+    const began = clock.mono();
+    const work = async (): Promise<void> => {
+      try {
+        await saveSnapshot(path, content);
+        emit({ event: 'snapshot-saved', epoch: content.epoch.head.epoch, entries: content.index.rows });
+      } catch {
+        emit({ event: 'fault', where: 'snapshot', code: 'snapshot-not-saved' });
+      }
+      this.#savedMono = clock.mono();
+      this.#pauseMs = (this.#savedMono - began) * pauseShare;
+    };
+    this.#saving = work();
+    await this.#saving;
   }
 
   /** Takes note of a heartbeat of this epoch, and keeps it on the disk about once a minute. */
@@ -162,11 +200,16 @@ export class Snapshot {
     this.#heartbeat = seenNow(kept, clock);
     if (this.#persisting || clock.mono() - this.#persistedAt < persistHeartbeatMs) return;
     this.#persistedAt = clock.mono();
-    void this.flush();
+    void this.#persist();
   }
 
-  /** Writes the last heartbeat beside the snapshot. Never rejects. */
+  /** Writes what is not on the disk yet, the last heartbeat beside the snapshot. Never rejects. */
   async flush(): Promise<void> {
+    await this.#save();
+    await this.#persist();
+  }
+
+  async #persist(): Promise<void> {
     if (this.#heartbeat === null || this.#persisting) return;
     this.#persisting = true;
     try {

@@ -1,6 +1,7 @@
-import { firstDifference, PartDigester } from './digests.js';
+import { BucketDigests, type Digester, digesterOf, firstDifference } from './digests.js';
 import { bucketCount, bucketOf, type KeyNames, sha256 } from './layout.js';
 import {
+  bucketsSince,
   type Head,
   type Manifest,
   manifestSchema,
@@ -29,11 +30,23 @@ export type Verification =
       readonly state: 'verified';
       readonly epoch: VerifiedEpoch;
       readonly index: PrivilegedIndex | null;
+      /** To go on from at the next epoch; null for publications of format 1. */
+      readonly digests: BucketDigests | null;
+      /** Every row was read, not only those the publisher says it changed. */
+      readonly whole: boolean;
       readonly tombstones: readonly Tombstone[];
     }
   /** Another publication came meanwhile: nothing is proved, ask again. */
   | { readonly state: 'moved' }
   | { readonly state: 'mismatch'; readonly why: string };
+
+/** What was verified before: a later epoch that says what it changed is read in those places alone. */
+export interface Held {
+  readonly epoch: VerifiedEpoch;
+  readonly digests: BucketDigests | null;
+  /** The privileged rows of that epoch, where they are kept. */
+  readonly index: PrivilegedIndex | null;
+}
 
 const maxManifestBytes = 4_194_304;
 const maxTombstoneBytes = maxTombstones * 48;
@@ -81,28 +94,36 @@ const batchSize = (manifest: Manifest): number => {
   return Math.max(16, Math.min(1024, Math.floor((1000 * bucketCount) / Math.max(1, rows))));
 };
 
-/** Digests of what an epoch shows in Redis; with the privileged rows where they are wanted. */
+const allBuckets: readonly number[] = Array.from({ length: bucketCount }, (_, bucket) => bucket);
+
+/** Reads buckets of an epoch into digests, and into the privileged rows where they are wanted; says what is odd. */
 const readContent = async (
   connection: Connection,
   keys: KeyNames,
   manifest: Manifest,
-  index: PrivilegedIndex | null,
-): Promise<PartDigester | string> => {
-  const digester = new PartDigester();
+  buckets: readonly number[],
+  into: { readonly digester: Digester; readonly index: PrivilegedIndex | null },
+): Promise<string | null> => {
+  const { digester, index } = into;
   const size = batchSize(manifest);
-  for (let first = 0; first < bucketCount; first += size) {
-    const buckets = Array.from({ length: Math.min(size, bucketCount - first) }, (_, i) => first + i);
+  for (let first = 0; first < buckets.length; first += size) {
+    const some = buckets.slice(first, first + size);
     const hashes = await readHashes(
       connection,
-      buckets.map((bucket) => keys.bucket(bucket)),
+      some.map((bucket) => keys.bucket(bucket)),
     );
     for (const [i, hash] of hashes.entries()) {
-      if (hash.state === 'absent') continue;
+      const bucket = some[i] ?? 0;
+      index?.clear(bucket);
+      if (hash.state === 'absent') {
+        digester.bucket(bucket, []);
+        continue;
+      }
       if (hash.state === 'broken') return `index-${hash.why}`;
       const rows: [string, string][] = [];
       for (const [digits, value] of hash.fields) {
         // The digest alone would not notice a row moved to where no lookup finds it.
-        if (bucketOf(digits) !== first + i) return 'index-misplaced';
+        if (bucketOf(digits) !== bucket) return 'index-misplaced';
         const stored = parseValue(value);
         if (stored === null) return 'index-malformed';
         const bodies = stored
@@ -112,22 +133,45 @@ const readContent = async (
         const privileged = bodies.filter((body) => body.startsWith('p|')).sort();
         if (privileged.length > 0) index?.add(digits, privileged);
       }
-      digester.bucket(first + i, rows);
+      digester.bucket(bucket, rows);
     }
   }
-  return digester;
+  return null;
+};
+
+/** What is to be read, and into what: what changed since `held`, or everything. */
+const planOf = (manifest: Manifest, held: Held | null, wantIndex: boolean) => {
+  const since =
+    held === null || held.digests === null || manifest.format !== 2 || (wantIndex && held.index === null)
+      ? null
+      : bucketsSince(held.epoch.head.epoch, manifest);
+  if (since === null || held?.digests === null || held === null)
+    return {
+      whole: true,
+      buckets: allBuckets,
+      digester: digesterOf(manifest.format),
+      index: wantIndex ? new PrivilegedIndex() : null,
+    };
+  return {
+    whole: false,
+    buckets: since,
+    digester: held.digests.copy(),
+    index: wantIndex ? new PrivilegedIndex(held.index) : null,
+  };
 };
 
 /**
  * Checks what lies in Redis against its signed manifest: signature, counts and digests of the privileged, blocked
- * and pending numbers. Reads in small batches and takes seconds for half a million entries. Rejects with
- * RedisError where Redis cannot be read; that proves nothing either way.
+ * and pending numbers. Reads in small batches and takes seconds for half a million entries; with what was verified
+ * before (`held`), no longer than the change is large. Rejects with RedisError where Redis cannot be read; that proves
+ * nothing either way.
  */
 export const verifyRedis = async (
   connection: Connection,
   keys: KeyNames,
   trusted: TrustedKeys,
   wantIndex: (epoch: VerifiedEpoch) => boolean,
+  held: Held | null = null,
 ): Promise<Verification> => {
   const head = await readHead(connection, keys);
   if (head === null) return mismatch('no-epoch');
@@ -142,13 +186,17 @@ export const verifyRedis = async (
   }
   const { manifest } = epoch;
   const tombstones = await readTombstones(connection, keys, manifest);
-  const index = wantIndex(epoch) ? new PrivilegedIndex() : null;
-  const content = tombstones === null ? 'tombstones' : await readContent(connection, keys, manifest, index);
+  const { whole, buckets, digester, index } = planOf(manifest, held, wantIndex(epoch));
+  const odd =
+    tombstones === null
+      ? 'tombstones'
+      : await readContent(connection, keys, manifest, buckets, { digester, index });
   // Rows that ended are collected two publications later, so a scan that was overtaken may miss some.
   if (await moved()) return { state: 'moved' };
-  if (tombstones === null || typeof content === 'string') return mismatch(String(content));
+  if (tombstones === null || odd !== null) return mismatch(String(odd));
   const { privileged, block, pending } = manifest.parts;
-  const differs = firstDifference(content.finish(), { privileged, block, pending });
+  const differs = firstDifference(digester.finish(), { privileged, block, pending });
   if (differs !== null) return mismatch(`${differs}-differs`);
-  return { state: 'verified', epoch, index, tombstones };
+  const digests = digester instanceof BucketDigests ? digester : null;
+  return { state: 'verified', epoch, index, digests, whole, tombstones };
 };

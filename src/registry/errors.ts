@@ -21,6 +21,12 @@ export const registryErrors = {
   'key-unknown': 'There is no such key, or it was revoked before.',
   'webhook-unknown': 'There is no such webhook.',
   'too-many-webhooks': 'There are as many webhooks as there may be.',
+  'secrets-key-unfit': 'The file of the secrets’ key is no such file: sallyport accounts keygen makes one.',
+  'secret-unopened':
+    'A secret in the database cannot be opened: its key is not in the file, or it was tampered with.',
+  'request-reused': 'The key of this request was used before, for another request.',
+  'request-under-way': 'The same request is still under way: ask again.',
+  'too-many-requests': 'Too many keys of requests are kept for this account.',
 } as const;
 export type RegistryErrorCode = keyof typeof registryErrors;
 

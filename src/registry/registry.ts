@@ -67,12 +67,22 @@ export class Registry {
     this.#caution = options.caution;
   }
 
-  /** Proposes a change; what needs nobody else is done at once. `input` is what somebody sent. Rejects with RegistryError. */
-  async propose(who: string, why: string, input: unknown): Promise<Change> {
+  /**
+   * Proposes a change; what needs nobody else is done at once. `input` is what somebody sent. With a `request` it is
+   * proposed once, however often it is asked: whoever lost the answer asks again. Rejects with RegistryError.
+   */
+  async propose(
+    who: string,
+    why: string,
+    input: unknown,
+    request: { readonly key: string; readonly digest: string } | null = null,
+  ): Promise<Change> {
     const maker = whoOf(who);
     const reason = reasonOf(why);
     const ops = readOps(parseOps(input), this.#plan);
     return await this.#writing(async (trx) => {
+      const before = request === null ? null : await askedBefore(trx, maker, request);
+      if (before !== null) return await changeOf(trx, before);
       const needs = needsOfAll(await stepsOf(trx, ops), this.#caution);
       const { id } = await trx
         .insertInto('change')
@@ -83,6 +93,8 @@ export class Registry {
           approvals_needed: needs.approvals,
           delay_ms: String(needs.delayMs),
           state: 'proposed',
+          request: request?.key ?? null,
+          request_digest: request?.digest ?? null,
         })
         .returning('id')
         .executeTakeFirstOrThrow();
@@ -181,6 +193,23 @@ export class Registry {
     }
   }
 }
+
+/** The change that a request made before; null where it made none. Throws `request-reused`. */
+const askedBefore = async (
+  trx: Transaction,
+  maker: string,
+  { key, digest }: { readonly key: string; readonly digest: string },
+): Promise<string | null> => {
+  const row = await trx
+    .selectFrom('change')
+    .select(['id', 'request_digest'])
+    .where('maker', '=', maker)
+    .where('request', '=', key)
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  if (row.request_digest !== digest) throw new RegistryError('request-reused');
+  return row.id;
+};
 
 /** Of PostgreSQL's advisory locks the one that writers to the registry take. */
 const WRITERS = 7_245_520;

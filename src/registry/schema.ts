@@ -92,6 +92,9 @@ interface ChangeTable {
   delay_ms: string;
   state: 'proposed' | 'waiting' | 'applied' | 'rejected' | 'withdrawn';
   proposed_at: Once;
+  /** The key of the request that proposed it, and a digest of what it asked; null where it had none. */
+  request: string | null;
+  request_digest: string | null;
   /** When its delay is over; null while it lacks approvals. */
   due_at: Maybe;
   over_at: Maybe;
@@ -111,7 +114,15 @@ interface OutboxTable {
   seq: string | null;
 }
 
+interface TouchedTable {
+  id: Generated<string>;
+  kind: 'privileged' | 'block' | 'pending' | 'allowed' | 'booking';
+  before: unknown;
+  after: unknown;
+}
+
 export interface Tables extends AccountTables {
+  touched: TouchedTable;
   facility: FacilityTable;
   unit: UnitTable;
   phone: PhoneTable;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { access, mkdir, readdir } from 'node:fs/promises';
+import { access, mkdir, readdir, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { type Child, type ChildExit, type ChildOptions, startChild, untilReady } from './child.js';
@@ -12,6 +12,8 @@ import { chooseUser, privilegeArgs, type RunAs } from './run-as.js';
 export interface PostgresOptions {
   /** Where the cluster lies. It is made where it is not there; what is there is kept. */
   readonly dir: string;
+  /** What lies there is thrown away first, and all of it in the end. */
+  readonly fresh?: boolean;
   /** Default: a free port. */
   readonly port?: number;
   /** Further settings, `name=value`. */
@@ -127,6 +129,9 @@ export const startPostgres = async (options: PostgresOptions): Promise<RunningPo
   const { dir, tidy } = await placeFor(options.dir, user);
   const bin = await programFolder();
   const data = join(dir, 'data');
+  const clear = (): Promise<void> =>
+    options.fresh === true ? rm(data, { recursive: true, force: true }) : Promise.resolve();
+  await clear();
   const made = await access(join(data, 'PG_VERSION')).then(
     () => true,
     () => false,
@@ -155,7 +160,7 @@ export const startPostgres = async (options: PostgresOptions): Promise<RunningPo
       cwd: dir,
     },
   );
-  const exited = child.exited.finally(tidy);
+  const exited = child.exited.finally(() => clear().then(tidy));
   const stop = async (): Promise<ChildExit> => {
     // SIGINT is its fast shutdown: connections are ended, what is committed is written.
     try {

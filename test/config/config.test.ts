@@ -319,9 +319,16 @@ registry:
   user: registrar
   passwordFile: ./db.password
   publisherKey: ./publisher.pem
+  redis:
+    username: publisher
+    passwordFile: ./publisher.password
   journal: ./registry
   removalHours: 48
+  proofMinutes: 30
 serve:
+  trustProxy: [10.0.0.1, 192.0.2.0/24]
+  secretsKeyFile: ./secrets.key
+  testSite: false
   address: 127.0.0.1
   port: 9443
   tls:

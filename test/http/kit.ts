@@ -24,6 +24,8 @@ import { SignIn } from '../../src/http/sign-in.js';
 import { StatementDesk } from '../../src/http/statement-desk.js';
 import { Accounts } from '../../src/registry/accounts/accounts.js';
 import { ApiKeys } from '../../src/registry/accounts/keys.js';
+import { RequestKeys } from '../../src/registry/accounts/request-keys.js';
+import { newSecretsKey, SecretBox } from '../../src/registry/accounts/secret-box.js';
 import { Webhooks } from '../../src/registry/accounts/webhooks.js';
 import { type Database, migrate, openDatabase } from '../../src/registry/database.js';
 import { Registry } from '../../src/registry/registry.js';
@@ -159,6 +161,7 @@ export const openHouse = async (
     networks?: string[];
     requestsPerMinute?: number;
     watchers?: number;
+    trustProxy?: string[];
   } = {},
 ): Promise<House> => {
   const dir = await mkdtemp(join(tmpdir(), 'sallyport-http-'));
@@ -168,7 +171,8 @@ export const openHouse = async (
   const clock = { wall: Date.now(), mono: 0 };
   const wall = (): number => clock.wall;
   const registry = new Registry({ db, plan: NORTH_AMERICAN_PLAN, caution: { removalDelayMs: 60_000 } });
-  const accounts = new Accounts(db);
+  const box = SecretBox.of(newSecretsKey());
+  const accounts = new Accounts(db, box);
   const written: WrittenDown[] = [];
   const house = { journalFails: false };
   const journal: Parts['journal'] = {
@@ -273,12 +277,14 @@ export const openHouse = async (
       publicUrl: origin,
       requestsPerMinute: options.requestsPerMinute ?? 1_000_000,
       version: '0.0.0',
+      ...(options.trustProxy === undefined ? {} : { trustProxy: options.trustProxy }),
       site: 'north',
       idleSeconds: 900,
     },
     accounts,
     keys: new ApiKeys(db),
-    webhooks: new Webhooks(db),
+    webhooks: new Webhooks(db, box),
+    requestKeys: new RequestKeys(db, box),
     webhookNetworks: networksOf(options.networks ?? ['127.0.0.0/8']),
     resolve: async (host) => (host === 'inside.test' ? [{ address: '10.0.0.1', family: 4 }] : []),
     registry,

@@ -67,7 +67,7 @@ const everything = async (db: Database, since = 0): Promise<All> => {
     pending: [] as string[],
     allowed: [] as string[],
   };
-  const { approvers, makers } = await readStanding(db, since, {
+  const reader: Parameters<typeof readStanding>[2] = {
     privileged: (row) => {
       all.privileged.push(row.value);
       all.ids.set(row.value, row.id);
@@ -75,7 +75,8 @@ const everything = async (db: Database, since = 0): Promise<All> => {
     block: (row) => void all.blocked.push(`${row.number} ${row.cause}`),
     pending: (number) => void all.pending.push(number),
     allowed: (facility, caller, number) => void all.allowed.push(`${facility} ${caller ?? '*'} ${number}`),
-  });
+  };
+  const { approvers, makers } = await readStanding(db, since, reader, { forget: false });
   for (const list of [all.privileged, all.blocked, all.pending, all.allowed]) list.sort();
   return { ...all, approvers, makers };
 };

@@ -22,6 +22,8 @@ const spanish: Readonly<Record<ProblemCode, string>> = {
   'approved-already': 'Esta persona ya aprobó este cambio; cuenta una vez.',
   'change-over': 'El cambio ya se aplicó, se rechazó o se retiró.',
   'entry-moved': 'La entrada cambió desde que se propuso este cambio: mírela y propóngalo de nuevo.',
+  'request-under-way':
+    'La misma solicitud sigue en curso: pregunte de nuevo en un momento, con la misma clave.',
   'not-configured': 'La configuración no lo prevé.',
   'confirmation-unknown': 'La confirmación no se conoce, se usó o es demasiado antigua: pídala de nuevo.',
   'controller-refused': 'El controlador rechaza la orden; el detalle dice por qué.',
@@ -33,6 +35,7 @@ const spanish: Readonly<Record<ProblemCode, string>> = {
   'op-refused': 'El cambio no se puede hacer así; el detalle dice qué paso y por qué.',
   'number-malformed': 'El número no se puede leer sin adivinar.',
   'address-refused': 'La dirección no es una que la configuración permita.',
+  'request-reused': 'La clave de esta solicitud se usó antes para otra solicitud: tome una nueva.',
   'version-missing': 'Diga con If-Match qué versión se miró.',
   'too-many-tries': 'Demasiados intentos fallidos: espere lo indicado.',
   'too-many-requests': 'Demasiadas solicitudes: espere lo indicado.',

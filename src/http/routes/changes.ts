@@ -5,6 +5,7 @@ import type { Change } from '../../registry/registry.js';
 import { MOST_COUNTED } from '../../registry/search.js';
 import type { Parts } from '../parts.js';
 import { Problem } from '../problems.js';
+import { requestKeyOf } from '../repeated.js';
 import { keyName, type Principal } from '../roles.js';
 import { type Answer, ok, type Route, route, someone } from '../route.js';
 import { cursor, cursorOf, cursorText, iso, limit, moment, pageOf, uuid, words } from '../shapes.js';
@@ -255,7 +256,12 @@ export const changeRoutes = ({ registry, search, journal, keys }: Parts): readon
       problems: ['op-refused', 'entry-moved', 'number-malformed'],
       run: async (asked) => {
         const who = someone(asked);
-        const made = await registry.propose(who.name, asked.body.why, asked.body.ops);
+        const made = await registry.propose(
+          who.name,
+          asked.body.why,
+          asked.body.ops,
+          requestKeyOf(asked.request),
+        );
         const { body, headers = {} } = await full(made, who);
         return { status: 201, body, headers: { ...headers, location: `/v1/changes/${made.id}` } };
       },

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { type Database, told } from '../database.js';
 import { RegistryError } from '../errors.js';
 import { noteAccount } from './note.js';
+import { SecretBox, totpPurpose } from './secret-box.js';
 
 /** An account as it is shown: nothing of its secrets. */
 export interface Account {
@@ -68,10 +69,10 @@ const shown = (row: Row): Account => ({
   madeAt: row.made_at,
   signedInAt: row.signed_in_at,
 });
-const withSecrets = (row: Row): Credentials => ({
+const withSecrets = (row: Row, box: SecretBox): Credentials => ({
   ...shown(row),
   password: row.password,
-  totpSecret: row.totp_secret,
+  totpSecret: row.totp_secret === null ? null : box.unseal(row.totp_secret, totpPurpose(row.name)),
 });
 
 const LINKS_A_DAY = 20;
@@ -86,8 +87,14 @@ const MOST_WAIT_SECONDS = 900;
  */
 export class Accounts {
   readonly #db: Database;
-  constructor(db: Database) {
+  readonly #box: SecretBox;
+  constructor(db: Database, box: SecretBox = SecretBox.open) {
     this.#db = db;
+    this.#box = box;
+  }
+
+  #sealed(name: string, secret: string | null): string | null {
+    return secret === null ? null : this.#box.seal(secret, totpPurpose(name));
   }
 
   async #ask<T>(use: (db: Database) => Promise<T>): Promise<T> {
@@ -116,7 +123,7 @@ export class Accounts {
             roles: [...roles],
             subject: null,
             password: secrets?.password ?? null,
-            totp_secret: secrets?.totpSecret ?? null,
+            totp_secret: this.#sealed(name, secrets?.totpSecret ?? null),
             made_by: by,
           })
           .execute();
@@ -163,7 +170,7 @@ export class Accounts {
   find(name: string): Promise<Credentials | null> {
     return this.#ask(async (db) => {
       const row = await db.selectFrom('account').select(columns).where('name', '=', name).executeTakeFirst();
-      return row === undefined ? null : withSecrets(row);
+      return row === undefined ? null : withSecrets(row, this.#box);
     });
   }
 
@@ -194,7 +201,7 @@ export class Accounts {
       db.transaction().execute(async (trx) => {
         const { numUpdatedRows } = await trx
           .updateTable('account')
-          .set({ password: secrets.password, totp_secret: secrets.totpSecret })
+          .set({ password: secrets.password, totp_secret: this.#sealed(name, secrets.totpSecret) })
           .where('name', '=', name)
           .where('kind', '=', 'local')
           .executeTakeFirst();

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { type Database, told } from '../database.js';
 import { RegistryError } from '../errors.js';
+import { SecretBox, webhookPurpose } from './secret-box.js';
 
 export interface Webhook {
   readonly id: string;
@@ -39,8 +41,10 @@ const KEPT_DAYS = 30;
 /** Who is told of alarms. All reject with RegistryError. */
 export class Webhooks {
   readonly #db: Database;
-  constructor(db: Database) {
+  readonly #box: SecretBox;
+  constructor(db: Database, box: SecretBox = SecretBox.open) {
     this.#db = db;
+    this.#box = box;
   }
 
   async #ask<T>(use: (db: Database) => Promise<T>): Promise<T> {
@@ -59,9 +63,11 @@ export class Webhooks {
     readonly by: string;
   }): Promise<string> {
     return this.#ask(async (db) => {
+      const made = randomUUID();
+      const secret = this.#box.seal(hook.secret, webhookPurpose(made));
       const { rows } = await sql<{ id: string }>`
-        insert into webhook (url, secret, alarms, made_by)
-        select ${hook.url}, ${hook.secret}, ${[...hook.alarms]}::text[], ${hook.by}
+        insert into webhook (id, url, secret, alarms, made_by)
+        select ${made}::uuid, ${hook.url}, ${secret}, ${[...hook.alarms]}::text[], ${hook.by}
         where (select count(*) from webhook where ended_at is null) < ${MOST_WEBHOOKS} returning id`.execute(
         db,
       );
@@ -133,14 +139,17 @@ export class Webhooks {
   /** What is due now, the oldest first. Each is put off at once, so that a crash while it is sent costs one try. */
   due(limit: number): Promise<readonly Due[]> {
     return this.#ask(async (db) => {
-      const { rows } = await sql<Due>`
+      const { rows } = await sql<Due & { readonly webhook: string }>`
         update webhook_delivery d set attempts = d.attempts + 1,
           next_at = now() + least(power(2, d.attempts) * 5, 21600) * interval '1 second'
         from webhook w where w.id = d.webhook and d.id in (
           select id from webhook_delivery where state = 'waiting' and next_at <= now()
           order by next_at limit ${limit} for update skip locked)
-        returning d.id, w.url, w.secret, d.body, d.attempts`.execute(db);
-      return rows;
+        returning d.id, d.webhook, w.url, w.secret, d.body, d.attempts`.execute(db);
+      return rows.map((row) => ({
+        ...row,
+        secret: this.#box.unseal(row.secret, webhookPurpose(row.webhook)),
+      }));
     });
   }
 
