@@ -33,6 +33,7 @@ export const accessRowKinds = [
   'http-webhook-changed',
   'http-privileged-read',
   'http-number-asked',
+  'http-recording-asked',
   'http-recording-read',
   'http-evidence-read',
   'http-call-read',
@@ -121,6 +122,8 @@ export interface JournalsPort {
   grown(journal: string): AsyncIterable<ShownRow>;
   /** The rows of one call from a number on. Rejects with PartError. */
   ofCall(journal: string, callId: string, fromSeq: number): AsyncIterable<ShownRow>;
+  /** The rows with these numbers, in order, as far as they are there. Rejects with PartError. */
+  rowsAt(journal: string, seqs: readonly number[]): AsyncIterable<ShownRow>;
   heads(): Promise<
     readonly {
       readonly journal: string;

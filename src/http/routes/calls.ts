@@ -61,10 +61,12 @@ const search = z.strictObject({
   caller: callerId.optional(),
   number: writtenNumber.optional(),
   verdict: z.enum(['monitored', 'private', 'refused', 'undecided']).optional(),
+  class: z.enum(privilegedClasses).optional(),
   ending: z
     .string()
     .regex(/^[a-z0-9-]{1,64}$/)
     .optional(),
+  tests: z.boolean().default(true).describe('Whether test calls are among them.'),
   cursor,
   limit: z.int().min(1).max(200).default(50),
 });
@@ -82,6 +84,8 @@ const fits = (
   (asked.caller === undefined || call.caller === asked.caller) &&
   (asked.verdict === undefined || call.verdict === asked.verdict) &&
   (asked.ending === undefined || call.ending === asked.ending) &&
+  (asked.class === undefined || (call.class === asked.class && seesNumber(who, call.verdict))) &&
+  (asked.tests || !call.trunk.startsWith(CANARY_TRUNKS)) &&
   (number === null || (call.number === number && seesNumber(who, call.verdict)));
 
 const MOST_ROWS = 1000;
