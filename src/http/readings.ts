@@ -35,10 +35,7 @@ export class Readings {
   isOpen(id: string, by: string, callId: string): boolean {
     const reading = this.#open.get(id);
     return (
-      reading !== undefined &&
-      reading.by === by &&
-      reading.callId === callId &&
-      reading.until > this.#mono()
+      reading !== undefined && reading.by === by && reading.callId === callId && reading.until > this.#mono()
     );
   }
 }

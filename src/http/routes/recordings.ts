@@ -4,8 +4,8 @@ import type { Parts } from '../parts.js';
 import type { RecordingShown } from '../ports.js';
 import { Problem } from '../problems.js';
 import { rangeOf } from '../range.js';
-import type { Principal } from '../roles.js';
 import { Readings } from '../readings.js';
+import type { Principal } from '../roles.js';
 import { ok, person, type Route, route, someone } from '../route.js';
 import { callId, cursor, cursorOf, cursorText, facilityId, limit, words } from '../shapes.js';
 
