@@ -55,6 +55,8 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   statement: (target) => /^(core|durable|journal|statement)\//.test(target) || target === 'call/events.ts',
   evidence: (target) => /^(evidence|journal)\//.test(target),
   recovery: (target) => /^(core|recovery)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target),
+  // Runs in browsers too: nothing of Node.js, and nothing of ours.
+  playback: (target) => target.startsWith('playback/'),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   registry: (target) => /^(core|registry)\//.test(target),
   vault: (target) =>
@@ -110,6 +112,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   'csv-parse/sync': /^lists\//,
   'csv-parse': /^lists\//,
   '@aws-sdk/client-s3': /^vault\/s3-bucket\.ts$/,
+  'age-encryption': /^playback\/open\.ts$/,
   commander: /^cli\//,
   pdfkit: /^statement\/pdf\/sheet\.ts$/,
 };

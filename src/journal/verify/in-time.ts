@@ -3,10 +3,13 @@ import { type Ask, type Check, fromBase64, type PublicKey } from './ask.js';
 /** Of the 44 bytes of the key's SubjectPublicKeyInfo the last 32 are the key (RFC 8410 section 4). */
 const POINT_AT = 12;
 
+/** A key as WebCrypto has it. */
+type Imported = Awaited<ReturnType<typeof globalThis.crypto.subtle.importKey>>;
+
 /** Bytes in memory of their own, as WebCrypto takes them. */
 const own = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes);
 
-const answer = async (ask: Ask, keys: Map<PublicKey, CryptoKey>): Promise<Uint8Array | boolean> => {
+const answer = async (ask: Ask, keys: Map<PublicKey, Imported>): Promise<Uint8Array | boolean> => {
   const { subtle } = globalThis.crypto;
   switch (ask.what) {
     case 'sha256':
@@ -30,7 +33,7 @@ const answer = async (ask: Ask, keys: Map<PublicKey, CryptoKey>): Promise<Uint8A
  * error where it has no Ed25519 (`NotSupportedError`): nothing is proved then, and nothing disproved.
  */
 export const inTime = async <T>(check: Check<T>): Promise<T> => {
-  const keys = new Map<PublicKey, CryptoKey>();
+  const keys = new Map<PublicKey, Imported>();
   let step = check.next();
   while (step.done !== true) step = check.next(await answer(step.value, keys));
   return step.value;
