@@ -4,19 +4,6 @@ import { PlaybackError } from './errors.js';
 /** An hour has 115 MB; this is what a browser's memory is asked for at most. */
 export const MAX_FILE_BYTES = 512 * 1024 * 1024;
 const PIECE = 256 * 1024;
-const MOST_IDENTITIES = 16;
-
-/** The identities in a text as `age-keygen` and `sallyport recordings keygen` write it. Throws `identity-malformed`. */
-export const identitiesIn = (text: string): readonly string[] => {
-  const found = text
-    .split(/\r?\n/)
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#'));
-  const fit = found.every((line) => /^AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+$/.test(line));
-  if (found.length === 0 || found.length > MOST_IDENTITIES || !fit)
-    throw new PlaybackError('identity-malformed');
-  return found;
-};
 
 export const sha256Hex = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
   Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (byte) =>

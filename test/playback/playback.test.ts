@@ -1,6 +1,7 @@
 import t from 'tap';
 import { hears } from '../../src/phones/goertzel.js';
-import { identitiesIn, openFile, sha256Hex } from '../../src/playback/open.js';
+import { identitiesIn } from '../../src/playback/identities.js';
+import { openFile, sha256Hex } from '../../src/playback/open.js';
 import { peaksOf } from '../../src/playback/peaks.js';
 import { readWav, sideOf } from '../../src/playback/wav.js';
 import { wavHeader } from '../../src/recording/wav.js';
