@@ -32,7 +32,7 @@ const columnsOf = (words: Words): readonly Column<PastCall>[] => [
     head: words.ended,
     rowHead: true,
     cell: ({ callId, endedAt }) => (
-      <Link to={`/calls/${callId}`} aria-label={words.open(callId)}>
+      <Link to={`/calls/${callId}`}>
         <Time at={endedAt} />
       </Link>
     ),

@@ -58,7 +58,10 @@ const decisionFacts = (body: Fields, words: Words): Facts => {
     ...(['privileged', 'snapshot', 'pending', 'block', 'allow'] as const).map(
       (name) => [words.lists[name], answerOf(fieldsOf(lists[name]), words)] as const,
     ),
-    [words.epoch, epoch.id === undefined ? null : `${countOf(epoch.id)} · ${textOf(epoch.digest).slice(0, 12)}…`],
+    [
+      words.epoch,
+      epoch.id === undefined ? null : `${countOf(epoch.id)} · ${textOf(epoch.digest).slice(0, 12)}…`,
+    ],
     [words.heartbeat, seconds(lists.heartbeatAgeMs)],
     [words.policy, textOf(body.policy)],
     [words.claims, body.claimsPrivate === true ? words.yes : null],

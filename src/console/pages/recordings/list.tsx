@@ -20,9 +20,7 @@ import { recordingWords } from './words.js';
 type Words = (typeof recordingWords)['en'];
 
 export const sizeText = (bytes: number, of: Language): string =>
-  bytes < 1_000_000
-    ? `${numberText(bytes / 1000, of, 0)} kB`
-    : `${numberText(bytes / 1_000_000, of, 1)} MB`;
+  bytes < 1_000_000 ? `${numberText(bytes / 1000, of, 0)} kB` : `${numberText(bytes / 1_000_000, of, 1)} MB`;
 
 /** In what state a recording is, in a word or two. */
 export const RecordingState = ({ one }: { readonly one: RecordingShown }): JSX.Element => {
@@ -46,7 +44,7 @@ const columnsOf = (words: Words, of: Language): readonly Column<RecordingShown>[
     head: words.received,
     rowHead: true,
     cell: ({ callId, receivedAt }) => (
-      <Link to={`/recordings/${callId}`} aria-label={words.open(callId)}>
+      <Link to={`/recordings/${callId}`}>
         <Time at={receivedAt} />
       </Link>
     ),
@@ -96,7 +94,6 @@ export const RecordingList = (): JSX.Element => {
     setPage(before === null ? next : { ...next, rows: [...before.rows, ...next.rows] });
   });
   const { run } = asking;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: asked anew when what is asked for changes.
   useEffect(() => void run(null), [run, facility, state]);
   return (
     <PageFrame title={words.title} lead={words.lead}>

@@ -213,49 +213,47 @@ export const Listening = ({ one }: { readonly one: RecordingShown }): JSX.Elemen
   });
   const isOpen = sound.state.at === 'sound' || text.state.at === 'text';
   return (
-    <>
-      <Panel
-        title={words.listen}
-        aside={
-          isOpen && (
-            <Button
-              onPress={() => {
-                sound.close();
-                text.close();
-              }}
-            >
-              {words.close}
-            </Button>
-          )
-        }
-      >
-        {!isOpen && (
-          <AskForm
-            hasText={textFile !== undefined}
-            busy={begin.busy || sound.state.at === 'opening'}
-            onAsk={(asked) => void begin.run(asked)}
-          />
-        )}
-        <ProblemNotice problem={begin.problem} />
-        <Progress opening={sound} />
-        <Progress opening={text} />
-        {sound.state.at === 'sound' && <Player sound={sound.state.sound} />}
-        {text.state.at === 'text' && (
-          <>
-            <h3>{words.transcript}</h3>
-            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard. */}
-            <pre class="transcript" tabIndex={0}>
-              {text.state.text}
-            </pre>
-          </>
-        )}
-        {soundFile !== undefined && sound.sha256 !== null && (
-          <Digests file={soundFile} fetched={sound.sha256} call={call.data} />
-        )}
-        {textFile !== undefined && text.sha256 !== null && (
-          <Digests file={textFile} fetched={text.sha256} call={call.data} />
-        )}
-      </Panel>
-    </>
+    <Panel
+      title={words.listen}
+      aside={
+        isOpen && (
+          <Button
+            onPress={() => {
+              sound.close();
+              text.close();
+            }}
+          >
+            {words.close}
+          </Button>
+        )
+      }
+    >
+      {!isOpen && (
+        <AskForm
+          hasText={textFile !== undefined}
+          busy={begin.busy || sound.state.at === 'opening'}
+          onAsk={(asked) => void begin.run(asked)}
+        />
+      )}
+      <ProblemNotice problem={begin.problem} />
+      <Progress opening={sound} />
+      <Progress opening={text} />
+      {sound.state.at === 'sound' && <Player sound={sound.state.sound} />}
+      {text.state.at === 'text' && (
+        <>
+          <h3>{words.transcript}</h3>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard. */}
+          <pre class="transcript" tabIndex={0}>
+            {text.state.text}
+          </pre>
+        </>
+      )}
+      {soundFile !== undefined && sound.sha256 !== null && (
+        <Digests file={soundFile} fetched={sound.sha256} call={call.data} />
+      )}
+      {textFile !== undefined && text.sha256 !== null && (
+        <Digests file={textFile} fetched={text.sha256} call={call.data} />
+      )}
+    </Panel>
   );
 };

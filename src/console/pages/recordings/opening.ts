@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { ApiProblem } from '../../api/client.js';
 import type { PlaybackCode } from '../../../playback/errors.js';
 import type { Peaks } from '../../../playback/peaks.js';
+import { ApiProblem } from '../../api/client.js';
 import type { FromWorker, Stage, ToWorker } from './protocol.js';
 
 /** A stretch of both sides, as the sound card takes it. */

@@ -82,8 +82,7 @@ scope.onmessage = ({ data }) => {
   if (data.say === 'open') {
     open(data).catch((error: unknown) => {
       if (error instanceof RefusedError) scope.postMessage({ say: 'refused', refused: error.refused });
-      else
-        scope.postMessage({ say: 'failed', code: error instanceof PlaybackError ? error.code : 'failed' });
+      else scope.postMessage({ say: 'failed', code: error instanceof PlaybackError ? error.code : 'failed' });
     });
     return;
   }

@@ -62,7 +62,6 @@ const Waveform = ({
     fit.observe(element);
     return () => fit.disconnect();
   }, []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: drawn anew in another theme.
   useEffect(() => {
     const { current: element } = canvas;
     if (element === null || width === 0 || element.parentElement === null) return;
@@ -115,7 +114,7 @@ const Waveform = ({
         if (event.currentTarget.hasPointerCapture(event.pointerId)) onSeek(atOf(event));
       }}
     >
-      <canvas ref={canvas} aria-hidden="true" />
+      <canvas ref={canvas} />
       <span class="lane lane-caller" aria-hidden="true">
         {words.sides[0]}
       </span>

@@ -8,8 +8,8 @@ import { Busy, Notice, ProblemNotice } from '../../ui/notice.js';
 import { PageFrame, Panel } from '../../ui/page.js';
 import { Duration, Facts, Time } from '../../ui/value.js';
 import { NoRecording } from './absence.js';
-import { Listening } from './listening.js';
 import { RecordingState, sizeText } from './list.js';
+import { Listening } from './listening.js';
 import type { RecordingShown } from './shapes.js';
 import { recordingWords } from './words.js';
 

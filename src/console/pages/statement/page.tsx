@@ -110,8 +110,7 @@ const AskPanel = ({
           />
         </div>
         <p class="soft small">
-          {words.utc}{' '}
-          {jobs !== null && (jobs.keyId === null ? words.noKey : words.signedBy(jobs.keyId))}
+          {words.utc} {jobs !== null && (jobs.keyId === null ? words.noKey : words.signedBy(jobs.keyId))}
         </p>
         <div class="actions">
           <Button type="submit" kind="main" busy={busy === 'preview'} disabled={busy === 'sign'}>

@@ -73,9 +73,7 @@ export const Preview = ({ statement }: { readonly statement: Statement }): JSX.E
         </div>
       </dl>
       <OverTime statement={statement} />
-      {calls.underWayAtEnd > 0 && (
-        <p class="soft">{words.under(numberText(calls.underWayAtEnd, of))}</p>
-      )}
+      {calls.underWayAtEnd > 0 && <p class="soft">{words.under(numberText(calls.underWayAtEnd, of))}</p>}
       <div class="columns">
         <CountList title={words.reasons} counts={calls.reasons.refused ?? {}} />
         <CountList title={words.endings} counts={together(calls.endings)} />

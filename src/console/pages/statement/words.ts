@@ -4,7 +4,7 @@ export const statementWords = defineWords({
   en: {
     title: 'Statement',
     lead: 'What the controllers did in a period, for a court, an attorney or an administrator: made from the journals and from nothing else.',
-    ask: 'Period',
+    ask: 'Make one',
     period: 'Period',
     periods: {
       halfYear: 'The six months before this one',
@@ -32,7 +32,8 @@ export const statementWords = defineWords({
       'journal-damaged': 'A journal was changed, or rows are missing in it. Verify it.',
     },
     previewOf: 'Preview',
-    unsigned: 'A preview: not signed, of no worth to anybody else. Of a period that is not over it shows what there was until now.',
+    unsigned:
+      'A preview: not signed, of no worth to anybody else. Of a period that is not over it shows what there was until now.',
     calls: 'Calls',
     overTime: 'Calls over time, by what was decided',
     when: 'When',
@@ -70,7 +71,7 @@ export const statementWords = defineWords({
   es: {
     title: 'Declaración',
     lead: 'Lo que hicieron los controladores en un periodo, para un tribunal, un abogado o un administrador: hecha de los registros y de nada más.',
-    ask: 'Periodo',
+    ask: 'Hacer una',
     period: 'Periodo',
     periods: {
       halfYear: 'Los seis meses anteriores a este',
@@ -98,7 +99,8 @@ export const statementWords = defineWords({
       'journal-damaged': 'Un registro fue cambiado, o le faltan anotaciones. Verifíquelo.',
     },
     previewOf: 'Vista previa',
-    unsigned: 'Una vista previa: sin firma, sin valor para nadie más. De un periodo que no ha terminado muestra lo que hubo hasta ahora.',
+    unsigned:
+      'Una vista previa: sin firma, sin valor para nadie más. De un periodo que no ha terminado muestra lo que hubo hasta ahora.',
     calls: 'Llamadas',
     overTime: 'Llamadas en el tiempo, según lo decidido',
     when: 'Cuándo',

@@ -13,8 +13,8 @@ import { numberText, Time } from '../../../ui/value.js';
 import { toldOf } from '../row-told.js';
 import { plainWords } from '../shapes.js';
 import { timelineWords } from '../timeline-words.js';
-import { KeysPanel } from './keys-panel.js';
 import { knownKeys } from './keys.js';
+import { KeysPanel } from './keys-panel.js';
 import { type Said, verdictOf } from './verdict.js';
 import { evidenceWords } from './words.js';
 
@@ -30,7 +30,13 @@ const tones: Readonly<Record<Finding['state'], Tone>> = {
 const named = (of: Readonly<Record<string, string>>, code: string): string =>
   Object.hasOwn(of, code) ? (of[code] ?? code) : plainWords(code);
 
-const Headline = ({ verified, words }: { readonly verified: Verified; readonly words: Words }): JSX.Element => {
+const Headline = ({
+  verified,
+  words,
+}: {
+  readonly verified: Verified;
+  readonly words: Words;
+}): JSX.Element => {
   const of = useCell(language);
   const { code, verdict, head, genuine } = verified;
   return (
@@ -53,7 +59,13 @@ const Headline = ({ verified, words }: { readonly verified: Verified; readonly w
   );
 };
 
-const Details = ({ verified, words }: { readonly verified: Verified; readonly words: Words }): JSX.Element => {
+const Details = ({
+  verified,
+  words,
+}: {
+  readonly verified: Verified;
+  readonly words: Words;
+}): JSX.Element => {
   const told = useWords(timelineWords);
   return (
     <div class="stack">
@@ -88,7 +100,12 @@ const Details = ({ verified, words }: { readonly verified: Verified; readonly wo
             { key: 'seq', head: words.row, numeric: true, rowHead: true, cell: ({ seq }) => seq },
             { key: 'at', head: words.at, cell: ({ at }) => <Time at={at} /> },
             { key: 'said', head: words.said, cell: (row) => toldOf(row, told).title },
-            { key: 'hash', head: 'SHA-256', wrap: true, cell: ({ hash }) => <code class="small">{hash}</code> },
+            {
+              key: 'hash',
+              head: 'SHA-256',
+              wrap: true,
+              cell: ({ hash }) => <code class="small">{hash}</code>,
+            },
           ]}
         />
       </details>

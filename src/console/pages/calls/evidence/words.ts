@@ -7,7 +7,8 @@ export const evidenceWords = defineWords({
     take: 'Take the evidence and verify it',
     takeAgain: 'Take it again',
     save: 'Save the file',
-    notYet: 'The call has ended, and no signed head covers it yet. A head is signed about once a minute: try again soon.',
+    notYet:
+      'The call has ended, and no signed head covers it yet. A head is signed about once a minute: try again soon.',
     noHeads: 'The journal’s heads are not signed, so nothing of it can be proved away from it.',
     fileTitle: 'Verify evidence',
     fileLead: 'A file of evidence that you were given. It stays in this browser.',
@@ -16,12 +17,16 @@ export const evidenceWords = defineWords({
     tooLarge: 'The file is larger than any evidence.',
     back: 'All calls',
     keys: 'Public keys',
-    keysLead: 'Evidence is worth what its keys are. Give the key that signs the journal’s heads, as you had it by another way than from this page: from the key ceremony, a letter, a court’s file.',
+    keysLead:
+      'Evidence is worth what its keys are. Give the key that signs the journal’s heads, as you had it by another way than from this page: from the key ceremony, a letter, a court’s file.',
     noKeys: 'No key yet: without one nothing can be proved.',
     keyName: 'Whose key',
     keyId: 'Key id',
     keyUse: 'What it signs',
-    uses: { journal: 'The journal’s heads', second: 'Countersignatures of a second party, which must be there' },
+    uses: {
+      journal: 'The journal’s heads',
+      second: 'Countersignatures of a second party, which must be there',
+    },
     since: 'Given',
     kept: 'Kept in this browser',
     untilLeft: 'Until this page is left',
@@ -39,12 +44,14 @@ export const evidenceWords = defineWords({
       'too-many-keys': 'So many keys nobody looks after: forget some first.',
     },
     verifying: 'Verifying…',
-    noCrypto: 'This browser cannot verify Ed25519 signatures here (it needs a newer browser, and https or localhost). Nothing is proved, and nothing disproved: use the program.',
+    noCrypto:
+      'This browser cannot verify Ed25519 signatures here (it needs a newer browser, and https or localhost). Nothing is proved, and nothing disproved: use the program.',
     notGenuine: 'Not genuine',
     genuineBut: 'Genuine, but not enough',
     proved: 'Proved',
     headlines: {
-      private: 'A private call: decided so before it was connected, on a node that cannot record, and nothing was left on any disk that was looked at.',
+      private:
+        'A private call: decided so before it was connected, on a node that cannot record, and nothing was left on any disk that was looked at.',
       monitored: 'A monitored call: decided so before it was connected, and recorded as said below.',
       refused: 'A refused call: nobody was dialled, and nothing was recorded.',
       undecided: 'A call that ended before it was decided: nobody was dialled, and nothing was recorded.',
@@ -82,9 +89,11 @@ export const evidenceWords = defineWords({
       'row-left-out': 'A row that the closing record names as this call’s was left out.',
       'countersignature-unproved': 'A countersignature does not hold, or is of another tree.',
       'bundle-contradictory': 'There is no closing record that counts, or there are two.',
-      'countersignature-missing': 'None of the second parties whose keys you gave has countersigned these rows.',
+      'countersignature-missing':
+        'None of the second parties whose keys you gave has countersigned these rows.',
       'evidence-incomplete': 'All of it is genuine, and it lacks something that its conclusion needs.',
-      'evidence-contrary': 'All of it is genuine, and it shows that something was not as it should have been.',
+      'evidence-contrary':
+        'All of it is genuine, and it shows that something was not as it should have been.',
       'recording-differs': 'The recording’s files are not those that are named.',
     },
     findings: {
@@ -138,7 +147,8 @@ export const evidenceWords = defineWords({
     take: 'Obtener las pruebas y verificarlas',
     takeAgain: 'Obtenerlas de nuevo',
     save: 'Guardar el archivo',
-    notYet: 'La llamada terminó y ninguna cabecera firmada la abarca todavía. Se firma una por minuto, más o menos: inténtelo pronto de nuevo.',
+    notYet:
+      'La llamada terminó y ninguna cabecera firmada la abarca todavía. Se firma una por minuto, más o menos: inténtelo pronto de nuevo.',
     noHeads: 'Las cabeceras del registro no se firman, así que nada de él se puede probar fuera de él.',
     fileTitle: 'Verificar pruebas',
     fileLead: 'Un archivo de pruebas que le dieron. Se queda en este navegador.',
@@ -147,12 +157,16 @@ export const evidenceWords = defineWords({
     tooLarge: 'El archivo es mayor que cualquier prueba.',
     back: 'Todas las llamadas',
     keys: 'Claves públicas',
-    keysLead: 'Las pruebas valen lo que valgan sus claves. Dé la clave que firma las cabeceras del registro, recibida por otra vía que esta página: de la ceremonia de claves, una carta, el expediente de un tribunal.',
+    keysLead:
+      'Las pruebas valen lo que valgan sus claves. Dé la clave que firma las cabeceras del registro, recibida por otra vía que esta página: de la ceremonia de claves, una carta, el expediente de un tribunal.',
     noKeys: 'Aún no hay ninguna clave: sin ella no se puede probar nada.',
     keyName: 'De quién es la clave',
     keyId: 'Identificador',
     keyUse: 'Qué firma',
-    uses: { journal: 'Las cabeceras del registro', second: 'Contrafirmas de una segunda parte, que deben estar' },
+    uses: {
+      journal: 'Las cabeceras del registro',
+      second: 'Contrafirmas de una segunda parte, que deben estar',
+    },
     since: 'Recibida',
     kept: 'Guardada en este navegador',
     untilLeft: 'Hasta salir de esta página',
@@ -170,12 +184,14 @@ export const evidenceWords = defineWords({
       'too-many-keys': 'Tantas claves no las cuida nadie: olvide antes alguna.',
     },
     verifying: 'Verificando…',
-    noCrypto: 'Este navegador no puede verificar aquí firmas Ed25519 (hace falta uno más nuevo, y https o localhost). Nada queda probado ni refutado: use el programa.',
+    noCrypto:
+      'Este navegador no puede verificar aquí firmas Ed25519 (hace falta uno más nuevo, y https o localhost). Nada queda probado ni refutado: use el programa.',
     notGenuine: 'No es auténtico',
     genuineBut: 'Auténtico, pero no basta',
     proved: 'Probado',
     headlines: {
-      private: 'Una llamada privada: así decidida antes de conectarse, en un nodo que no puede grabar, y nada quedó en ningún disco que se miró.',
+      private:
+        'Una llamada privada: así decidida antes de conectarse, en un nodo que no puede grabar, y nada quedó en ningún disco que se miró.',
       monitored: 'Una llamada supervisada: así decidida antes de conectarse, y grabada como se dice abajo.',
       refused: 'Una llamada rechazada: no se marcó a nadie y no se grabó nada.',
       undecided: 'Una llamada que terminó antes de decidirse: no se marcó a nadie y no se grabó nada.',
@@ -206,14 +222,16 @@ export const evidenceWords = defineWords({
       'bundle-malformed': 'El archivo no contiene pruebas de una llamada.',
       'bundle-not-canonical': 'Los bytes no son la única forma de este contenido.',
       'key-missing': 'No se dio ninguna clave.',
-      'head-unproved': 'La cabecera no está firmada por una clave que usted diera, ni por una a la que esta pasara.',
+      'head-unproved':
+        'La cabecera no está firmada por una clave que usted diera, ni por una a la que esta pasara.',
       'row-unproved': 'Una anotación no está en el árbol que firmó la cabecera: fue cambiada.',
       'row-misplaced': 'Las anotaciones no están en orden, o una está dos veces.',
       'row-foreign': 'Una anotación es de otra llamada, o de nada que trate esta prueba.',
       'row-left-out': 'Falta una anotación que la final nombra como de esta llamada.',
       'countersignature-unproved': 'Una contrafirma no vale, o es de otro árbol.',
       'bundle-contradictory': 'No hay anotación final que cuente, o hay dos.',
-      'countersignature-missing': 'Ninguna de las segundas partes cuyas claves dio ha contrafirmado estas anotaciones.',
+      'countersignature-missing':
+        'Ninguna de las segundas partes cuyas claves dio ha contrafirmado estas anotaciones.',
       'evidence-incomplete': 'Todo es auténtico, y falta algo que su conclusión necesita.',
       'evidence-contrary': 'Todo es auténtico, y muestra que algo no fue como debía.',
       'recording-differs': 'Los archivos de la grabación no son los nombrados.',
