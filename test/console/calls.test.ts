@@ -8,6 +8,7 @@ import { readJournal } from '../../src/journal/read.js';
 import type { JournalRow } from '../../src/journal/row.js';
 import { hears } from '../../src/phones/goertzel.js';
 import { makeIdentity } from '../../src/vault/age-keys.js';
+import { until } from '../lists/redis-server.js';
 import { bothHear } from '../site/conversation.js';
 import { writeHalfYear } from '../statement/half-year.js';
 import { axeFaults, numbers, openConsoleSite, overflows, shot } from './console-site.js';
@@ -47,12 +48,13 @@ const threeCalls = async (t: Test): Promise<readonly [string, string, string]> =
   await refused.failed();
   await site.ended(before + 1);
   ids.push(site.callIds().at(-1) ?? '');
-  const last = (await site.rows({ kinds: ['cdr'] })).at(-1)?.seq ?? 0;
-  for (let looked = new Set<string>(); looked.size < 2; ) {
-    const looks = (await site.rows({ kinds: ['attestation'] })).filter(({ seq }) => seq > last);
-    looked = new Set(looks.map(({ body }) => body.node));
-    if (looked.size < 2) await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  // The private node is looked at once more after its call: before that its evidence lacks something.
+  const left = Number((await site.cdr(ids[1] ?? ''))?.replies[0]?.leftAt);
+  await until('the node of the private call was looked at again', async () =>
+    (await site.rows({ kinds: ['attestation'] })).some(
+      ({ body }) => body.node === 'private-1' && body.verdict === 'attested' && body.at >= left,
+    ),
+  );
   await site.sallyport.journal.signHead();
   return [ids[0] ?? '', ids[1] ?? '', ids[2] ?? ''];
 };

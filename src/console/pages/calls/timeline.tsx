@@ -2,11 +2,14 @@ import type { JSX } from 'preact';
 import { useWords } from '../../app/words.js';
 import { Verdict } from '../../ui/badge.js';
 import { Icon } from '../../ui/icon.js';
-import { Facts, Time } from '../../ui/value.js';
+import { Time } from '../../ui/value.js';
 import { toldOf } from './row-told.js';
 import type { OneCall, Row } from './shapes.js';
 import { timelineWords } from './timeline-words.js';
 import { callWords } from './words.js';
+
+/** What is longer takes a line of its own. */
+const LONG = 48;
 
 /** `1.25 s`, `840 ms`: how far from the call's arrival something was. */
 const distance = (ms: number): string =>
@@ -32,7 +35,16 @@ const Entry = ({ row, arrived }: { readonly row: Row; readonly arrived: number }
             {` · ${row.node}, ${words.row} ${row.seq}`}
           </span>
         </div>
-        {facts.length > 0 && <Facts facts={facts} />}
+        {facts.length > 0 && (
+          <dl class="facts">
+            {facts.map(([name, value]) => (
+              <div key={name} class={value.length > LONG ? 'fact-wide' : undefined}>
+                <dt>{name}</dt>
+                <dd>{value}</dd>
+              </div>
+            ))}
+          </dl>
+        )}
         <details>
           <summary>{words.asWritten}</summary>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard. */}

@@ -18,6 +18,7 @@ const WhatIsKept = ({ one }: { readonly one: RecordingShown }): JSX.Element => {
   const of = useCell(language);
   const role = (name: string): string =>
     name === 'facility' || name === 'escrow' || name === 'canary' ? words.role[name] : name;
+  const total = one.files.reduce((sum, { bytes }) => sum + bytes, 0);
   return (
     <Panel title={words.facts} aside={<RecordingState one={one} />}>
       <Facts
@@ -26,7 +27,7 @@ const WhatIsKept = ({ one }: { readonly one: RecordingShown }): JSX.Element => {
           [words.facility, one.facility],
           [words.length, <Duration key="l" ms={one.seconds * 1000} />],
           [words.opensWith, one.keys.map(({ id, role: as }) => `${id} (${role(as)})`).join(', ')],
-          [words.size, one.files.map(({ name, bytes }) => `${name} ${sizeText(bytes, of)}`).join(', ')],
+          [words.size, sizeText(total, of)],
         ]}
       />
       {one.sealed !== null && <Notice tone="warn">{words.sealedWhy(one.sealed.why)}</Notice>}
