@@ -5,8 +5,7 @@ import { Icon } from '../../ui/icon.js';
 import { Panel } from '../../ui/page.js';
 import { Table } from '../../ui/table.js';
 import type { Tone } from '../../ui/tone.js';
-import { Time } from '../../ui/value.js';
-import type { Job } from './shapes.js';
+import { type Job, momentText } from './shapes.js';
 import { statementWords } from './words.js';
 
 const files = [
@@ -41,11 +40,7 @@ export const Made = ({ jobs }: { readonly jobs: readonly Job[] }): JSX.Element =
             key: 'period',
             head: words.period,
             rowHead: true,
-            cell: ({ period }) => (
-              <>
-                <Time at={period.from} show="day" /> – <Time at={period.to} show="day" />
-              </>
-            ),
+            cell: ({ period }) => `${momentText(period.from)} – ${momentText(period.to)}`,
           },
           { key: 'facility', head: words.facility, cell: ({ facility }) => facility ?? words.all },
           { key: 'by', head: words.by, cell: ({ by }) => by ?? '–' },
@@ -53,10 +48,10 @@ export const Made = ({ jobs }: { readonly jobs: readonly Job[] }): JSX.Element =
             key: 'state',
             head: words.state,
             cell: ({ state, code }) => (
-              <>
+              <span>
                 <Badge tone={tones[state]}>{words.states[state]}</Badge>{' '}
                 {code !== null && <code class="small">{code}</code>}
-              </>
+              </span>
             ),
           },
           {

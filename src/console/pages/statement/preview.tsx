@@ -6,11 +6,11 @@ import { Notice } from '../../ui/notice.js';
 import { Panel } from '../../ui/page.js';
 import { Plot } from '../../ui/plot.js';
 import { Table } from '../../ui/table.js';
-import { numberText, Time } from '../../ui/value.js';
+import { numberText } from '../../ui/value.js';
 import { uiWords } from '../../ui/words.js';
 import { callWords } from '../calls/words.js';
 import { CountList } from './counts.js';
-import { callsOf, type Statement, sumOf, together } from './shapes.js';
+import { callsOf, momentText, type Statement, sumOf, together } from './shapes.js';
 import { statementWords } from './words.js';
 
 const verdicts = ['monitored', 'private', 'refused', 'undecided'] as const;
@@ -23,19 +23,32 @@ const dayText = (at: string, of: string, unit: string): string =>
     ...(unit === 'month' ? { year: 'numeric' } : { day: 'numeric' }),
   }).format(new Date(at));
 
+/** Neighbours together, so that there are at most so many: names of more find no room below a plot. */
+const grouped = <T,>(rows: readonly T[], most: number): readonly (readonly T[])[] => {
+  const size = Math.max(1, Math.ceil(rows.length / most));
+  return Array.from({ length: Math.ceil(rows.length / size) }, (_, at) =>
+    rows.slice(at * size, (at + 1) * size),
+  );
+};
+
 const OverTime = ({ statement }: { readonly statement: Statement }): JSX.Element => {
   const words = useWords(statementWords);
   const ui = useWords(uiWords);
   const of = useCell(language);
   const { unit, rows } = statement.calls.buckets;
+  const groups = grouped(rows, innerWidth < 640 ? 6 : 12);
+  const each = groups[0]?.length ?? 1;
   return (
     <Plot
-      title={`${words.overTime}, ${words.units[unit]}`}
-      x={{ kind: 'named', label: words.when, names: rows.map(({ from }) => dayText(from, of, unit)) }}
-      shape="bars"
+      title={`${words.overTime}, ${each === 1 ? words.units[unit] : words.several[unit](each)}`}
+      x={{
+        kind: 'named',
+        label: words.when,
+        names: groups.map(([first]) => dayText(first?.from ?? '', of, unit)),
+      }}
       series={verdicts.slice(0, 3).map((verdict) => ({
         label: ui.verdict[verdict],
-        values: rows.map(({ counts }) => counts[verdict] ?? 0),
+        values: groups.map((group) => group.reduce((sum, { counts }) => sum + (counts[verdict] ?? 0), 0)),
       }))}
     />
   );
@@ -55,7 +68,7 @@ export const Preview = ({ statement }: { readonly statement: Statement }): JSX.E
       title={words.previewOf}
       aside={
         <span class="soft">
-          <Time at={statement.period.from} /> – <Time at={statement.period.to} />
+          {momentText(statement.period.from)} – {momentText(statement.period.to)}
         </span>
       }
     >
@@ -103,9 +116,9 @@ export const Preview = ({ statement }: { readonly statement: Statement }): JSX.E
               last === null ? (
                 '–'
               ) : (
-                <>
+                <span>
                   {last.seq} · <code class="small">{last.hash}</code>
-                </>
+                </span>
               ),
           },
         ]}

@@ -70,3 +70,9 @@ export const together = (counts: CountsOf): Counts => {
 /** `calls` of each: byVerdict and byClass count connected ones and their time beside it. */
 export const callsOf = (counts: CountsOf): Counts =>
   Object.fromEntries(Object.entries(counts).map(([name, one]) => [name, one.calls ?? 0]));
+
+/** A moment of UTC as statements have it: `2026-01-01`, and its time where that is not midnight. */
+export const momentText = (at: string): string => {
+  const [day = '', time = ''] = at.split('T');
+  return time.startsWith('00:00:00') ? day : `${day} ${time.slice(0, 5)} UTC`;
+};

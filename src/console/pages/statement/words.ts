@@ -38,6 +38,11 @@ export const statementWords = defineWords({
     overTime: 'Calls over time, by what was decided',
     when: 'When',
     units: { day: 'by day', week: 'by week', month: 'by month' },
+    several: {
+      day: (count: number) => `${count} days each`,
+      week: (count: number) => `${count} weeks each`,
+      month: (count: number) => `${count} months each`,
+    },
     reasons: 'Why calls were refused',
     endings: 'How calls ended',
     classes: 'Private calls, by class',
@@ -105,6 +110,11 @@ export const statementWords = defineWords({
     overTime: 'Llamadas en el tiempo, según lo decidido',
     when: 'Cuándo',
     units: { day: 'por día', week: 'por semana', month: 'por mes' },
+    several: {
+      day: (count) => `cada ${count} días`,
+      week: (count) => `cada ${count} semanas`,
+      month: (count) => `cada ${count} meses`,
+    },
     reasons: 'Por qué se rechazaron llamadas',
     endings: 'Cómo terminaron las llamadas',
     classes: 'Llamadas privadas, por clase',

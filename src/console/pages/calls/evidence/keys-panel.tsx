@@ -101,10 +101,10 @@ export const KeysPanel = (): JSX.Element => {
               key: 'since',
               head: words.since,
               cell: ({ since, kept }) => (
-                <>
+                <span>
                   <Time at={since} show="day" />{' '}
                   <span class="soft small">{kept ? words.kept : words.untilLeft}</span>
-                </>
+                </span>
               ),
             },
             {

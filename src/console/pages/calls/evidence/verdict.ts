@@ -18,7 +18,7 @@ export const verdictOf = async (bytes: Uint8Array, keys: readonly KnownKey[]): P
     return { state: 'verified', verified: concluded(proved, [], of('second')) };
   } catch (error) {
     if (error instanceof EvidenceError)
-      return { state: 'not-genuine', code: error.code, detail: error.message };
+      return { state: 'not-genuine', code: error.code, detail: /\((.*)\)$/.exec(error.message)?.[1] ?? '' };
     return { state: 'cannot' };
   }
 };
