@@ -13,7 +13,7 @@ import { bothHear } from '../site/conversation.js';
 import { writeHalfYear } from '../statement/half-year.js';
 import { axeFaults, numbers, openConsoleSite, overflows, shot } from './console-site.js';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 /** A made-up half year beside the site’s own journal: statements are of periods that are over. */
 const past = mkdtempSync(join(tmpdir(), 'sallyport-past-'));

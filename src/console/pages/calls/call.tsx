@@ -1,12 +1,16 @@
 import type { JSX } from 'preact';
 import { useMay } from '../../api/session.js';
 import { useApi } from '../../api/use-api.js';
+import { useCell } from '../../app/cell.js';
 import { Link } from '../../app/place.js';
+import { language } from '../../app/settings.js';
 import { useWords } from '../../app/words.js';
+import { reasonWords } from '../../codes/reason-words.js';
 import { Verdict } from '../../ui/badge.js';
 import { Busy, Notice, ProblemNotice } from '../../ui/notice.js';
 import { PageFrame, Panel } from '../../ui/page.js';
 import { Duration, Facts, Time } from '../../ui/value.js';
+import { endingWords } from './ending-words.js';
 import { CallEvidence } from './evidence/call-evidence.js';
 import { NumberCalled } from './list.js';
 import { type OneCall, type PastCall, plainWords } from './shapes.js';
@@ -21,6 +25,7 @@ const recordingWords = (words: (typeof callWords)['en'], code: string): string =
 /** What a call was, in a few facts. */
 export const CallFacts = ({ call }: { readonly call: PastCall }): JSX.Element => {
   const words = useWords(callWords);
+  const of = useCell(language);
   const place = [call.facility, call.unit, call.phone].filter((one) => one !== null && one !== '');
   return (
     <Facts
@@ -34,11 +39,11 @@ export const CallFacts = ({ call }: { readonly call: PastCall }): JSX.Element =>
         ...(call.arrivedAt === null ? [] : [[words.arrived, <Time key="a" at={call.arrivedAt} />] as const]),
         [words.ended, <Time key="e" at={call.endedAt} />],
         [words.talked, <Duration key="t" ms={call.connectedMs} />],
-        [words.how, plainWords(call.ending)],
+        [words.how, endingWords(call.ending, of)],
         ...(call.recording === null
           ? []
           : [[words.recording, recordingWords(words, call.recording)] as const]),
-        [words.reasons, call.reasons.map((reason) => reason.words).join('; ')],
+        [words.reasons, call.reasons.map((reason) => reasonWords(reason.code, reason.words, of)).join(' ')],
       ]}
     />
   );

@@ -3,13 +3,14 @@ import { useState } from 'preact/hooks';
 import { endings } from '../../../core/ending.js';
 import { privilegedClasses } from '../../../core/lists.js';
 import { useApi } from '../../api/use-api.js';
-import { cell } from '../../app/cell.js';
+import { cell, useCell } from '../../app/cell.js';
+import { language } from '../../app/settings.js';
 import { useWords } from '../../app/words.js';
 import { Button } from '../../ui/button.js';
 import { Check, Select, TextField } from '../../ui/field.js';
 import { Panel } from '../../ui/page.js';
 import { uiWords } from '../../ui/words.js';
-import { plainWords } from './shapes.js';
+import { endingWords } from './ending-words.js';
 import { callWords } from './words.js';
 
 const periods = ['any', 'hour', 'day', 'week', 'own'] as const;
@@ -72,6 +73,7 @@ export const FiltersPanel = ({
 }): JSX.Element => {
   const words = useWords(callWords);
   const ui = useWords(uiWords);
+  const of = useCell(language);
   const [at, setAt] = useState(searched.get());
   const facilities = useApi<{ readonly rows: readonly { readonly id: string; readonly name: string }[] }>(
     '/v1/facilities',
@@ -154,7 +156,7 @@ export const FiltersPanel = ({
           <Select
             label={words.ending}
             value={at.ending}
-            options={[any, ...Object.keys(endings).map((value) => ({ value, text: plainWords(value) }))]}
+            options={[any, ...Object.keys(endings).map((value) => ({ value, text: endingWords(value, of) }))]}
             onPick={(ending) => set({ ending })}
           />
         </div>

@@ -4,7 +4,7 @@ import { api } from '../../api/client.js';
 import { useDoing } from '../../api/use-api.js';
 import { useCell } from '../../app/cell.js';
 import { Link } from '../../app/place.js';
-import { language } from '../../app/settings.js';
+import { type Language, language } from '../../app/settings.js';
 import { useWords } from '../../app/words.js';
 import { Verdict } from '../../ui/badge.js';
 import { Button } from '../../ui/button.js';
@@ -12,6 +12,7 @@ import { Busy, Notice, ProblemNotice } from '../../ui/notice.js';
 import { PageFrame, Panel } from '../../ui/page.js';
 import { type Column, Table } from '../../ui/table.js';
 import { Duration, numberText, Time } from '../../ui/value.js';
+import { endingWords } from './ending-words.js';
 import { askedOf, type Filters, FiltersPanel, searched } from './filters.js';
 import { type Found, type PastCall, plainWords } from './shapes.js';
 import { callWords } from './words.js';
@@ -26,7 +27,7 @@ export const NumberCalled = ({ call }: { readonly call: PastCall }): JSX.Element
   return <span class="num">{call.number}</span>;
 };
 
-const columnsOf = (words: Words): readonly Column<PastCall>[] => [
+const columnsOf = (words: Words, of: Language): readonly Column<PastCall>[] => [
   {
     key: 'ended',
     head: words.ended,
@@ -45,7 +46,7 @@ const columnsOf = (words: Words): readonly Column<PastCall>[] => [
     cell: ({ caller }) => caller ?? <span class="soft">{words.nobody}</span>,
   },
   { key: 'facility', head: words.facility, cell: ({ facility }) => facility },
-  { key: 'ending', head: words.how, cell: ({ ending }) => plainWords(ending) },
+  { key: 'ending', head: words.how, cell: ({ ending }) => endingWords(ending, of) },
   {
     key: 'talked',
     head: words.talked,
@@ -100,7 +101,7 @@ export const CallList = (): JSX.Element => {
           <Table
             caption={words.results}
             hideCaption
-            columns={columnsOf(words)}
+            columns={columnsOf(words, of)}
             rows={found.rows}
             rowKey={({ callId, endedAt }) => `${callId} ${endedAt}`}
             empty={

@@ -114,7 +114,7 @@ export const callWords = defineWords({
     noneHint: 'Con menos filtros, o en otro periodo, quizá se encuentre.',
     counted: (here, all) => `${here} de ${all}`,
     atLeast: (count) => `al menos ${count}`,
-    oldest: 'Las llamadas terminadas antes de este momento no se buscan aquí; están en el registro:',
+    oldest: 'Las llamadas terminadas antes de este momento no se buscan aquí; están en el diario:',
     showMore: 'Mostrar más',
     ended: 'Terminó',
     talked: 'Conversación',
@@ -136,7 +136,7 @@ export const callWords = defineWords({
     absence: 'Sin grabación: la prueba',
     timeline: 'Desde su primera anotación hasta la última',
     timelineLead:
-      'Todas las anotaciones que el registro tiene de esta llamada, en orden, y lo que se observó de sus nodos de medios.',
+      'Todas las anotaciones que el diario tiene de esta llamada, en orden, y lo que se observó de sus nodos de medios.',
     moreRows: 'Hay más anotaciones de las que se muestran: las pruebas las contienen todas.',
     row: 'anotación',
     asWritten: 'Tal como se escribió',

@@ -78,9 +78,7 @@ export const ListsPanel = ({ armedThere }: { readonly armedThere: boolean | null
     <Panel
       title={words.lists}
       aside={
-        data !== null && (
-          <Badge tone={armed ? 'good' : 'bad'}>{armed ? words.armed : words.disarmed}</Badge>
-        )
+        data !== null && <Badge tone={armed ? 'good' : 'bad'}>{armed ? words.armed : words.disarmed}</Badge>
       }
     >
       <ProblemNotice problem={problem} />

@@ -116,7 +116,7 @@ export const recordingWords = defineWords({
     listenLead:
       'Diga por qué y dé su identidad age. Se usa en la memoria de este navegador y se olvida en cuanto la grabación está abierta.',
     why: 'Por qué se lee',
-    whyHint: 'Queda en el registro junto a su nombre antes de entregar un solo byte.',
+    whyHint: 'Queda en el diario junto a su nombre antes de entregar un solo byte.',
     identity: 'Su identidad age',
     identityHint: 'AGE-SECRET-KEY-1… Para una grabación sellada, una en cada línea.',
     identityFile: 'O léala de un archivo',
@@ -136,7 +136,7 @@ export const recordingWords = defineWords({
       'wav-malformed': 'Se descifra en algo que no es una grabación nuestra.',
       failed: 'Este navegador no pudo abrirla.',
     },
-    digests: '¿Es lo que dice el registro?',
+    digests: '¿Es lo que dice el diario?',
     fetched: 'Tal como se obtuvo',
     manifest: 'Según el manifiesto',
     journal: 'Según la anotación final de la llamada',

@@ -2,12 +2,15 @@ import type { JSX } from 'preact';
 import { useCell } from '../../app/cell.js';
 import { language } from '../../app/settings.js';
 import { useWords } from '../../app/words.js';
+import { reasonWords } from '../../codes/reason-words.js';
 import { Notice } from '../../ui/notice.js';
 import { Panel } from '../../ui/page.js';
 import { Plot } from '../../ui/plot.js';
 import { Table } from '../../ui/table.js';
 import { numberText } from '../../ui/value.js';
 import { uiWords } from '../../ui/words.js';
+import { endingWords } from '../calls/ending-words.js';
+import { plainWords } from '../calls/shapes.js';
 import { callWords } from '../calls/words.js';
 import { CountList } from './counts.js';
 import { callsOf, momentText, type Statement, sumOf, together } from './shapes.js';
@@ -88,8 +91,16 @@ export const Preview = ({ statement }: { readonly statement: Statement }): JSX.E
       <OverTime statement={statement} />
       {calls.underWayAtEnd > 0 && <p class="soft">{words.under(numberText(calls.underWayAtEnd, of))}</p>}
       <div class="columns">
-        <CountList title={words.reasons} counts={calls.reasons.refused ?? {}} />
-        <CountList title={words.endings} counts={together(calls.endings)} />
+        <CountList
+          title={words.reasons}
+          counts={calls.reasons.refused ?? {}}
+          nameOf={(code) => reasonWords(code, plainWords(code), of)}
+        />
+        <CountList
+          title={words.endings}
+          counts={together(calls.endings)}
+          nameOf={(code) => endingWords(code, of)}
+        />
         <CountList
           title={words.classes}
           counts={callsOf(privateCalls.byClass)}

@@ -75,7 +75,7 @@ export const statementWords = defineWords({
   },
   es: {
     title: 'Declaración',
-    lead: 'Lo que hicieron los controladores en un periodo, para un tribunal, un abogado o un administrador: hecha de los registros y de nada más.',
+    lead: 'Lo que hicieron los controladores en un periodo, para un tribunal, un abogado o un administrador: hecha de los diarios y de nada más.',
     ask: 'Hacer una',
     period: 'Periodo',
     periods: {
@@ -94,14 +94,14 @@ export const statementWords = defineWords({
     sign: 'Hacerla y firmarla',
     noKey: 'Aquí no hay configurada ninguna clave para firmar declaraciones: solo hay vista previa.',
     signedBy: (key) => `Las declaraciones se firman con la clave ${key}.`,
-    reading: (rows) => `Leyendo los registros: ${rows} anotaciones hasta ahora`,
+    reading: (rows) => `Leyendo los diarios: ${rows} anotaciones hasta ahora`,
     waiting: 'Espera a la anterior.',
     failed: 'No se pudo hacer',
     codes: {
-      'period-without-rows': 'Los registros no tienen ninguna anotación de este periodo.',
+      'period-without-rows': 'Los diarios no tienen ninguna anotación de este periodo.',
       'facility-unknown': 'Ninguna llamada de este periodo vino de este centro.',
-      'journal-torn': 'Un registro acaba en una línea sin terminar: inténtelo de nuevo.',
-      'journal-damaged': 'Un registro fue cambiado, o le faltan anotaciones. Verifíquelo.',
+      'journal-torn': 'Un diario acaba en una línea sin terminar: inténtelo de nuevo.',
+      'journal-damaged': 'Un diario fue cambiado, o le faltan anotaciones. Verifíquelo.',
     },
     previewOf: 'Vista previa',
     unsigned:
@@ -125,7 +125,7 @@ export const statementWords = defineWords({
     alarms: 'Alarmas',
     none: 'Ninguna.',
     under: (count) => `${count} en curso a su final: cuentan en el periodo siguiente.`,
-    journals: 'Los registros de que está hecha',
+    journals: 'Los diarios de que está hecha',
     node: 'Controlador',
     rows: 'Anotaciones',
     last: 'Última anotación del periodo',
