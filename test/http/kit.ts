@@ -6,6 +6,7 @@ import type { FastifyInstance, InjectOptions } from 'fastify';
 import { sql } from 'kysely';
 import type { FollowedEvent } from '../../src/api/control.js';
 import type { CallView } from '../../src/call/controller.js';
+import type { FacilityId } from '../../src/core/leg.js';
 import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
 import { CallLog } from '../../src/http/call-log.js';
 import { SESSION_COOKIE } from '../../src/http/cookies.js';
@@ -186,7 +187,12 @@ export const openHouse = async (
     },
     orders: async () => {
       controller.check();
-      return [];
+      return [
+        {
+          ...{ kind: 'lockdown', place: { level: 'unit', facility: 'north' as FacilityId, unit: 'a' } },
+          ...{ by: 'operator', why: 'a fight', since: '2026-11-21T10:00:00.000Z' },
+        },
+      ];
     },
     canaries: async () => {
       controller.check();
@@ -203,7 +209,8 @@ export const openHouse = async (
     },
     end: async (callId, by, why) => {
       controller.check();
-      if (!controller.calls.some((one) => one.callId === callId)) throw new PartError('call-not-found', 'gone');
+      if (!controller.calls.some((one) => one.callId === callId))
+        throw new PartError('call-not-found', 'gone');
       controller.locked.push(`end ${callId} ${by} ${why}`);
       return null;
     },
