@@ -11,7 +11,7 @@ import { makeIdentity } from '../../src/vault/age-keys.js';
 import { until } from '../lists/redis-server.js';
 import { bothHear } from '../site/conversation.js';
 import { writeHalfYear } from '../statement/half-year.js';
-import { axeFaults, numbers, openConsoleSite, overflows, shot } from './console-site.js';
+import { axeFaults, numbers, openConsoleSite, shot } from './console-site.js';
 
 t.setTimeout(600_000);
 
@@ -66,7 +66,8 @@ let ids: readonly [monitored: string, privately: string, refused: string] = ['',
 /** Looks at a page as it stands: nothing serious by axe, nothing beyond its edge, and a picture. */
 const looked = async (t: Test, page: Page, name: string): Promise<void> => {
   t.same(await axeFaults(page), [], `${name}: nothing serious`);
-  t.equal(await overflows(page), false, `${name}: nothing beyond the edge`);
+  const beyond = 'document.documentElement.scrollWidth > document.documentElement.clientWidth';
+  t.equal(await page.evaluate(beyond), false, `${name}: nothing beyond the edge`);
   await shot(page, name);
 };
 
