@@ -58,6 +58,8 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   statement: (target) => /^(core|durable|journal|statement)\//.test(target) || target === 'call/events.ts',
   evidence: (target) => /^(evidence|journal)\//.test(target),
   recovery: (target) => /^(core|recovery)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target),
+  // Runs in browsers too: nothing of Node.js, and nothing of ours.
+  playback: (target) => target.startsWith('playback/'),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
   registry: (target) => /^(core|registry)\//.test(target),
   vault: (target) =>
@@ -89,9 +91,11 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
     /^(core|http|registry)\//.test(target) ||
     /^call\/(controller|events|talk)\.ts$/.test(target) ||
     target === 'api/control.ts',
-  // It runs in browsers: of the rest it has the table of who may do what, and types that no byte of is left of.
+  // It runs in browsers: of the rest it has the table of who may do what, what verifies evidence, what opens recordings,
+  // and types that no byte of is left of.
   console: (target) =>
-    /^(console|core)\//.test(target) ||
+    /^(console|core|playback)\//.test(target) ||
+    /^(evidence|journal)\/verify\//.test(target) ||
     ['http/access.ts', 'http/problems.ts', 'http/roles.ts', 'call/events.ts'].includes(target),
   api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),
 };
@@ -117,12 +121,12 @@ const owners: Readonly<Record<string, RegExp>> = {
   'csv-parse/sync': /^lists\//,
   'csv-parse': /^lists\//,
   '@aws-sdk/client-s3': /^vault\/s3-bucket\.ts$/,
+  'age-encryption': /^playback\/open\.ts$/,
   commander: /^cli\//,
   preact: /^console\//,
   'preact/hooks': /^console\//,
   uplot: /^console\/ui\/plot\.tsx$/,
   'uplot/dist/uPlot.min.css': /^console\/ui\/plot\.tsx$/,
-  'age-encryption': /^console\//,
   pdfkit: /^statement\/pdf\/sheet\.ts$/,
 };
 
@@ -190,7 +194,40 @@ t.test('of other houses the console has types, and one table', async (t) => {
         ),
       ].map((match) => `${file} ${match[1] ?? ''}`),
     );
-  t.same(atRunTime, ['console/api/session.ts ../../http/access.js']);
+  t.same(atRunTime.sort(), [
+    'console/api/session.ts ../../http/access.js',
+    'console/pages/calls/filters.tsx ../../../core/ending.js',
+    'console/pages/calls/filters.tsx ../../../core/lists.js',
+  ]);
+});
+
+t.test('nothing that the console takes along needs Node.js', async (t) => {
+  const taken = (file: string): readonly string[] =>
+    [
+      ...readFileSync(fromRoot('src', file), 'utf8').matchAll(
+        /^(?:import|export) (?!type\b)[^'"]*?from\s+['"]([^'"]+)['"]|\bnew URL\(\s*'([^']+)'/gm,
+      ),
+    ].map((match) => match[1] ?? match[2] ?? '');
+  const seen = new Set<string>();
+  const wrong: string[] = [];
+  const follow = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const from of taken(file)) {
+      const target = normalize(join(dirname(file), from));
+      const found = [target, target.replace(/\.js$/, '.ts'), target.replace(/\.js$/, '.tsx')];
+      if (from.startsWith('node:')) wrong.push(`${file} imports ${from}`);
+      else if (from.startsWith('.')) {
+        const own = found.find((one) => sources.includes(one));
+        if (own !== undefined) follow(own);
+      }
+    }
+  };
+  for (const file of sources.filter((one) => one.startsWith('console/'))) follow(file);
+  for (const file of ['evidence/verify/check.ts', 'journal/verify/in-time.ts', 'playback/open.ts'])
+    t.ok(seen.has(file), `${file} is taken along`);
+  t.notOk(seen.has('journal/verify/at-once.ts'));
+  t.same(wrong, []);
 });
 
 t.test('core touches nothing of the world', async (t) => {

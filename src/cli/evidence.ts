@@ -1,11 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { makeEvidence } from '../evidence/make.js';
 import { vconOf } from '../evidence/vcon.js';
+import type { Verified } from '../evidence/verify/check.js';
 import { EvidenceError } from '../evidence/verify/codes.js';
 import { checkEvidence, exitCodeOf, type VerifyFlags } from '../evidence/verify/program.js';
-import { type Verified, verifyEvidence } from '../evidence/verify/verify.js';
+import { verifyEvidence } from '../evidence/verify/verify.js';
 import { readJournal } from '../journal/read.js';
-import { type PublicKey, publicKeyOf } from '../journal/verify/signed.js';
+import type { PublicKey } from '../journal/verify/ask.js';
+import { atOnce } from '../journal/verify/at-once.js';
+import { publicKeyOf } from '../journal/verify/signed.js';
 import { CommandError, type Terminal } from './output.js';
 
 export interface EvidenceFlags {
@@ -70,7 +73,7 @@ const journalOf = async (callId: string, journals: readonly string[]): Promise<s
 const ownKey = (bytes: Buffer): PublicKey => {
   const { heads } = JSON.parse(bytes.toString('utf8')) as { readonly heads: readonly string[] };
   const { body } = JSON.parse(heads[0] ?? '{}') as { readonly body?: { readonly public?: string } };
-  const key = publicKeyOf(body?.public ?? '');
+  const key = atOnce(publicKeyOf(body?.public ?? ''));
   if (key === undefined)
     throw new EvidenceError('journal-unreadable', 'the first line of its heads is no key');
   return key;

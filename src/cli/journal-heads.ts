@@ -13,6 +13,7 @@ import {
   signingKey,
 } from '../journal/heads/signing-key.js';
 import { openProver } from '../journal/prove.js';
+import { atOnce } from '../journal/verify/at-once.js';
 import { countersign, countersigningKey, type Memory, readMemory } from '../journal/verify/countersign.js';
 import { readPublicKey } from '../journal/verify/program.js';
 import { publicKeyOf } from '../journal/verify/signed.js';
@@ -158,7 +159,7 @@ export const journalCountersign = async (flags: CountersignFlags, terminal: Term
   if (memory === undefined && existsSync(state))
     throw new CommandError('state-invalid', `${state} does not say what was countersigned before`, 2);
   const trusted = flags.journalKey === undefined ? undefined : readPublicKeyFile(flags.journalKey);
-  const known = memory === undefined ? undefined : publicKeyOf(memory.key);
+  const known = memory === undefined ? undefined : atOnce(publicKeyOf(memory.key));
   if (trusted !== undefined && known !== undefined && trusted.text !== known.text)
     throw new CommandError('head-key-unknown', `${state} knows another key of this journal`, 2);
   const result = countersign({

@@ -9,6 +9,7 @@ import { JournalError } from '../journal/errors.js';
 import { headLineAt, readHeadLines } from '../journal/heads/head-lines.js';
 import { readJournal } from '../journal/read.js';
 import type { JournalRow } from '../journal/row.js';
+import { rowLines } from '../journal/tree/row-lines.js';
 import { custodyJournalDir } from './custody-journal.js';
 import { enquiriesDir } from './enquiries.js';
 
@@ -58,6 +59,17 @@ async function* callRows(dir: string, callId: string, fromSeq: number): AsyncGen
   }
 }
 
+async function* rowsAt(dir: string, seqs: readonly number[]): AsyncGenerator<ShownRow> {
+  const wanted = new Set(seqs);
+  try {
+    for await (const lines of rowLines(nodeDisk, dir, Math.min(...seqs), Math.max(...seqs)))
+      for (const { seq, bytes } of lines)
+        if (wanted.has(seq)) yield shown(dir, JSON.parse(bytes.toString('utf8')) as JournalRow);
+  } catch (error) {
+    throw unread(error);
+  }
+}
+
 const headOf = async (dir: string) => {
   const { heads } = await readHeadLines(nodeDisk, dir);
   const last = heads.at(-1);
@@ -95,6 +107,7 @@ export const journalsPort = (config: Config): JournalsPort => {
       return grownOf(journal, state);
     },
     ofCall: callRows,
+    rowsAt,
     heads: () =>
       Promise.all(
         parts.map(async ([journal, part]) => {

@@ -29,8 +29,8 @@ import { redisOf } from '../options.js';
 import { writeStatement } from '../statement/bundle.js';
 import { StatementError } from '../statement/errors.js';
 import { keyIdOf, readPrivateKey } from '../statement/keys.js';
-import { periodOf } from '../statement/period.js';
-import { makeStatement } from '../statement/statement.js';
+import { periodOf, periodSoFar } from '../statement/period.js';
+import { makeStatement, statementText } from '../statement/statement.js';
 import { type Found, findRecording, recordingsIn } from '../vault/catalogue.js';
 import { VaultError } from '../vault/errors.js';
 import type { Store } from '../vault/store.js';
@@ -312,24 +312,33 @@ export const statementsPort = async (
 ): Promise<StatementsPort> => {
   const { directory, keyFile } = config.serve.statements;
   const key = keyFile === undefined ? null : await readPrivateKey(keyFile);
+  const made = async ({ period, facility }: StatementMade, progress: (rows: number) => void) => {
+    try {
+      return await makeStatement({
+        ...(await places()),
+        scope: { period, facility, words: true },
+        version,
+        progress: (_node, rows) => progress(rows),
+      });
+    } catch (error) {
+      return statementError(error);
+    }
+  };
   return {
     keyId: key === null ? null : keyIdOf(key),
-    period: (asked) => {
+    period: (asked, soFar) => {
       try {
-        return periodOf(asked, Date.now());
+        return soFar ? periodSoFar(asked, Date.now()) : periodOf(asked, Date.now());
       } catch (error) {
         return statementError(error);
       }
     },
-    make: async ({ id, period, facility }: StatementMade, progress) => {
+    preview: async (asked, progress) => Buffer.from(statementText(await made(asked, progress)), 'utf8'),
+    make: async (asked, progress) => {
       if (key === null) throw new PartError('key-missing', 'there is no key to sign with');
+      const { id, period, facility } = asked;
+      const statement = await made(asked, progress);
       try {
-        const statement = await makeStatement({
-          ...(await places()),
-          scope: { period, facility, words: true },
-          version,
-          progress: (_node, rows) => progress(rows),
-        });
         const dir = join(directory, id);
         const { digests } = await writeStatement(dir, statement, key);
         // Last: where this is, all of it is there.

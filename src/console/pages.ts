@@ -46,6 +46,27 @@ export const pages: readonly PageEntry[] = [
     load: () => import('./pages/why/page.js'),
   },
   {
+    path: 'calls',
+    title: { en: 'Calls', es: 'Llamadas' },
+    group: 'evidence',
+    needs: ['POST /v1/calls/search'],
+    load: () => import('./pages/calls/page.js'),
+  },
+  {
+    path: 'recordings',
+    title: { en: 'Recordings', es: 'Grabaciones' },
+    group: 'evidence',
+    needs: ['GET /v1/recordings'],
+    load: () => import('./pages/recordings/page.js'),
+  },
+  {
+    path: 'statement',
+    title: { en: 'Statement', es: 'Declaración' },
+    group: 'evidence',
+    needs: ['POST /v1/statements'],
+    load: () => import('./pages/statement/page.js'),
+  },
+  {
     path: 'system',
     title: { en: 'System', es: 'Sistema' },
     group: 'site',

@@ -3,14 +3,16 @@ import { open, readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { JournalError } from '../journal/errors.js';
 import { openProver, type Prover } from '../journal/prove.js';
-import { countersignedFiles, readCountersignature } from '../journal/verify/countersigned.js';
+import { atOnce } from '../journal/verify/at-once.js';
+import { readCountersignature } from '../journal/verify/countersignature.js';
+import { countersignedFiles } from '../journal/verify/countersigned.js';
 import { LineReader } from '../journal/verify/lines.js';
 import { MAX_SIGNED_LINE } from '../journal/verify/signed.js';
 import { collectRows } from './collect.js';
 import {
   type Bundle,
   type BundleCountersigned,
-  bundleBytes,
+  bundleText,
   MAX_BUNDLE_BYTES,
   MAX_ROWS,
 } from './verify/bundle.js';
@@ -51,7 +53,7 @@ export const makeEvidence = async ({ journal, callId, countersigned }: MakeOptio
       kind: 'sallyport-evidence',
       rows,
     };
-    const bytes = bundleBytes(bundle);
+    const bytes = Buffer.from(bundleText(bundle), 'utf8');
     if (bytes.length > MAX_BUNDLE_BYTES) throw new EvidenceError('bundle-too-large');
     return bytes;
   } catch (error) {
@@ -98,7 +100,7 @@ const countersignedOf = async (
   const found: Found[] = [];
   for (const file of files) {
     for await (const line of linesOf(file)) {
-      const read = readCountersignature(line);
+      const read = atOnce(readCountersignature(line));
       if (read === undefined || read.journal !== main.body?.journal || read.size > prover.size) continue;
       if (found.length < MAX_COUNTERSIGNATURES) found.push({ head: read.head, size: read.size, line });
     }

@@ -70,6 +70,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /v1/calls/:call/evidence': { roles: ['auditor', 'counsel'], scope: null },
   'GET /v1/recordings': recordings,
   'GET /v1/recordings/:call': recordings,
+  'POST /v1/recordings/:call/readings': recordings,
   'GET /v1/recordings/:call/files/:file': recordings,
 
   'GET /v1/statements': statements,

@@ -33,6 +33,7 @@ export const accessRowKinds = [
   'http-webhook-changed',
   'http-privileged-read',
   'http-number-asked',
+  'http-recording-asked',
   'http-recording-read',
   'http-evidence-read',
   'http-call-read',
@@ -151,6 +152,8 @@ export interface JournalsPort {
   grown(journal: string): AsyncIterable<ShownRow>;
   /** The rows of one call from a number on. Rejects with PartError. */
   ofCall(journal: string, callId: string, fromSeq: number): AsyncIterable<ShownRow>;
+  /** The rows with these numbers, in order, as far as they are there. Rejects with PartError. */
+  rowsAt(journal: string, seqs: readonly number[]): AsyncIterable<ShownRow>;
   heads(): Promise<
     readonly {
       readonly journal: string;
@@ -210,12 +213,17 @@ export interface StatementMade {
 export interface StatementsPort {
   /** Null where the configuration has no key to sign them with. */
   readonly keyId: string | null;
-  /** The period that was asked for. Throws PartError. */
-  period(asked: {
-    readonly from?: string | undefined;
-    readonly to?: string | undefined;
-    readonly last?: string | undefined;
-  }): { readonly from: string; readonly to: string };
+  /** The period that was asked for; `soFar`: it need not be over. Throws PartError. */
+  period(
+    asked: {
+      readonly from?: string | undefined;
+      readonly to?: string | undefined;
+      readonly last?: string | undefined;
+    },
+    soFar: boolean,
+  ): { readonly from: string; readonly to: string };
+  /** What the statement would say, as its JSON: not signed, and kept nowhere. */
+  preview(made: StatementMade, progress: (rows: number) => void): Promise<Buffer>;
   make(made: StatementMade, progress: (rows: number) => void): Promise<Readonly<Record<string, string>>>;
   /** Statements that are there, the newest first; at most 500. */
   list(): Promise<readonly (StatementMade & { readonly digests: Readonly<Record<string, string>> })[]>;

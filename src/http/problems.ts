@@ -12,6 +12,7 @@ export const problems = {
     'The identity provider does not vouch for this person, or the answer is not its own.',
   ],
   'not-allowed': [403, 'This account’s roles, or this key’s scopes, do not allow it.'],
+  'reading-needed': [403, 'Say first why the recording is read: files are given out to a reading.'],
   'forgery-suspected': [403, 'The request lacks the session’s token, or comes from another site.'],
   'own-change': [403, 'Nobody approves a change of their own.'],
   'not-the-maker': [403, 'Only who proposed a change takes it back.'],

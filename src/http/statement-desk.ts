@@ -5,6 +5,8 @@ import { Problem } from './problems.js';
 export interface Job extends StatementMade {
   readonly by: string;
   readonly askedAt: string;
+  /** Not signed, kept in memory alone, and of a period that need not be over. */
+  readonly preview: boolean;
   state: 'waiting' | 'running' | 'done' | 'failed';
   rows: number;
   code: string | null;
@@ -13,12 +15,14 @@ export interface Job extends StatementMade {
 
 const MOST_WAITING = 8;
 const MOST_KEPT = 100;
+const MOST_PREVIEWS = 4;
 
 /** Statements are made one after the other: each reads whole journals. */
 export class StatementDesk {
   readonly #port: StatementsPort;
   readonly #wall: () => number;
   readonly #jobs = new Map<string, Job>();
+  readonly #previews = new Map<string, Buffer>();
   #running: Promise<void> = Promise.resolve();
 
   constructor(port: StatementsPort, wall: () => number) {
@@ -33,10 +37,12 @@ export class StatementDesk {
       readonly to?: string | undefined;
       readonly last?: string | undefined;
       readonly facility: string | null;
+      readonly preview: boolean;
     },
     by: string,
   ): Job {
-    if (this.#port.keyId === null)
+    const { preview } = asked;
+    if (this.#port.keyId === null && !preview)
       throw new Problem('not-configured', 'serve.statements.keyFile is not set: nothing can be signed');
     const waiting = [...this.#jobs.values()].filter(
       ({ state }) => state === 'waiting' || state === 'running',
@@ -44,7 +50,7 @@ export class StatementDesk {
     if (waiting.length >= MOST_WAITING) throw new Problem('busy', null, 60);
     let period: StatementMade['period'];
     try {
-      period = this.#port.period(asked);
+      period = this.#port.period(asked, preview);
     } catch (error) {
       if (error instanceof PartError)
         throw new Problem('statement-refused', `${error.code}: ${error.message}`);
@@ -55,6 +61,7 @@ export class StatementDesk {
     const job: Job = {
       ...{ id, period, facility: asked.facility, by },
       askedAt: new Date(now).toISOString(),
+      preview,
       state: 'waiting',
       rows: 0,
       code: null,
@@ -70,9 +77,11 @@ export class StatementDesk {
   async #make(job: Job): Promise<void> {
     job.state = 'running';
     try {
-      job.digests = await this.#port.make(job, (rows) => {
+      const progress = (rows: number): void => {
         job.rows = rows;
-      });
+      };
+      if (job.preview) this.#keep(job.id, await this.#port.preview(job, progress));
+      else job.digests = await this.#port.make(job, progress);
       job.state = 'done';
     } catch (error) {
       job.state = 'failed';
@@ -80,12 +89,31 @@ export class StatementDesk {
     }
   }
 
+  #keep(id: string, bytes: Buffer): void {
+    this.#previews.set(id, bytes);
+    const [oldest] = this.#previews.keys();
+    if (this.#previews.size > MOST_PREVIEWS && oldest !== undefined) this.#previews.delete(oldest);
+  }
+
+  /** The JSON of a preview; null where there is none, or no longer. */
+  preview(id: string): Buffer | null {
+    return this.#previews.get(id) ?? null;
+  }
+
   /** Those asked for since the start, and those that are there from before; the newest first. */
   async list(): Promise<readonly Job[]> {
     const known = new Map<string, Job>();
     for (const made of await this.#port.list())
-      known.set(made.id, { ...made, by: '', askedAt: '', state: 'done', rows: 0, code: null });
-    for (const job of this.#jobs.values()) known.set(job.id, job);
+      known.set(made.id, {
+        ...made,
+        by: '',
+        askedAt: '',
+        state: 'done',
+        preview: false,
+        rows: 0,
+        code: null,
+      });
+    for (const job of this.#jobs.values()) if (!job.preview) known.set(job.id, job);
     return [...known.values()].sort((one, other) => (one.id < other.id ? 1 : -1));
   }
 

@@ -9,6 +9,7 @@
  */
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { PublicKey } from './verify/ask.js';
 import { NUMBERED_FILE } from './verify/canonical.js';
 import { type Countersigned, countersignedFiles, readCountersigned } from './verify/countersigned.js';
 import { HeadStream } from './verify/head-stream.js';
@@ -16,7 +17,6 @@ import { LineReader } from './verify/lines.js';
 import { type Problem, Report } from './verify/report.js';
 import { MAX_LINE, newRows, type Rows, report, verifyLine } from './verify/rows.js';
 import { compareShipped } from './verify/shipped.js';
-import type { PublicKey } from './verify/signed.js';
 import { Succession } from './verify/succession.js';
 
 export type { Problem, ProblemCode } from './verify/report.js';

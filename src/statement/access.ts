@@ -16,6 +16,8 @@ export interface AccessPart {
   readonly accountChanges: Counts;
   readonly keyChanges: Counts;
   readonly webhookChanges: Counts;
+  /** Recordings that somebody asked to read, and said why; sealed ones apart. */
+  readonly recordingsAsked: Counts;
   /** Encrypted files of recordings that were fetched, sealed ones apart. */
   readonly recordingReads: Counts;
   /** Pages of privileged entries, claims and changes that were read, by class where one was asked for. */
@@ -36,6 +38,7 @@ export const accessRowKinds: ReadonlySet<string> = new Set([
   'http-webhook-changed',
   'http-privileged-read',
   'http-number-asked',
+  'http-recording-asked',
   'http-recording-read',
   'http-evidence-read',
   'http-call-read',
@@ -53,6 +56,7 @@ export class AccessTotals {
   readonly accounts = new Tally();
   readonly keys = new Tally();
   readonly webhooks = new Tally();
+  readonly asked = new Tally();
   readonly recordings = new Tally();
   readonly privileged = new Tally();
   readonly numbers = new Tally();
@@ -71,6 +75,7 @@ export class AccessTotals {
       accountChanges: this.accounts.json(),
       keyChanges: this.keys.json(),
       webhookChanges: this.webhooks.json(),
+      recordingsAsked: this.asked.json(),
       recordingReads: this.recordings.json(),
       privilegedReads: this.privileged.json(),
       numbersAsked: this.numbers.json(),
@@ -136,6 +141,9 @@ export class AccessFold implements NodeReader {
         return;
       case 'http-webhook-changed':
         totals.webhooks.add(codeWord(body.change));
+        return;
+      case 'http-recording-asked':
+        totals.asked.add(body.sealed === true ? 'sealed' : 'ordinary');
         return;
       case 'http-recording-read':
         totals.recordings.add(body.sealed === true ? 'sealed' : 'ordinary');

@@ -81,11 +81,19 @@ const spanOf = ({ from, to, last }: PeriodAsked, now: number): { from: number; t
  * The period of a statement. A day given as `to` is counted. Without anything: the six calendar months before this one.
  * Throws StatementError `period-malformed`, `period-empty`, `period-too-long` or `period-not-over`. `now`: ms since 1970.
  */
-export const periodOf = (asked: PeriodAsked, now: number): Period => {
+export const periodOf = (asked: PeriodAsked, now: number): Period =>
+  checked(spanOf(asked, now), now - SETTLE_MS);
+
+/** The same for what nobody signs: of a period that is not over it is what there was until now. */
+export const periodSoFar = (asked: PeriodAsked, now: number): Period => {
   const { from, to } = spanOf(asked, now);
+  return checked({ from, to: Math.min(to, now) }, now);
+};
+
+const checked = ({ from, to }: { readonly from: number; readonly to: number }, settled: number): Period => {
   if (from >= to) throw new StatementError('period-empty', 'the period ends before it begins');
   if (to - from > MAX_PERIOD_MS) throw new StatementError('period-too-long', 'ten years at most');
-  if (to > now - SETTLE_MS) {
+  if (to > settled) {
     throw new StatementError(
       'period-not-over',
       `the period ends at ${new Date(to).toISOString()}; a statement is of a period that was over two minutes ago`,

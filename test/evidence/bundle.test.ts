@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { Bundle } from '../../src/evidence/verify/bundle.js';
-import { bundleBytes } from '../../src/evidence/verify/bundle.js';
 import { openProver } from '../../src/journal/prove.js';
 import { countersign, countersigningKey } from '../../src/journal/verify/countersign.js';
 import { keyPair } from '../journal/signed.js';
-import { coded, type EvidencePlace, ids, openPlace } from './fixture.js';
+import { bundleBytes, coded, type EvidencePlace, ids, openPlace } from './fixture.js';
 
 t.setTimeout(240_000);
 

@@ -2,8 +2,10 @@ import type { Test } from 'tap';
 import type { FollowedRows, Journal, JsonObject } from '../../src/call/ports.js';
 import type { CallId } from '../../src/core/leg.js';
 import { makeEvidence } from '../../src/evidence/make.js';
+import { type Bundle, bundleText } from '../../src/evidence/verify/bundle.js';
+import type { Verified } from '../../src/evidence/verify/check.js';
 import { EvidenceError } from '../../src/evidence/verify/codes.js';
-import { type EvidenceOptions, type Verified, verifyEvidence } from '../../src/evidence/verify/verify.js';
+import { type EvidenceOptions, verifyEvidence } from '../../src/evidence/verify/verify.js';
 import type { Journal as JournalFile } from '../../src/journal/log.js';
 import type { JournalOptions } from '../../src/journal/options.js';
 import { observed } from '../../src/rows.js';
@@ -114,6 +116,9 @@ const recording = (callId: string): JsonObject => ({
     manifestSha256: digest('b'),
   },
 });
+
+/** The bytes that a bundle is. */
+export const bundleBytes = (bundle: Bundle): Buffer => Buffer.from(bundleText(bundle), 'utf8');
 
 export class EvidencePlace {
   readonly place: SignedPlace;

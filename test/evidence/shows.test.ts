@@ -6,7 +6,7 @@ import type { JsonObject } from '../../src/call/ports.js';
 import { evidenceMake, evidenceVerify } from '../../src/cli/evidence.js';
 import type { CallId } from '../../src/core/leg.js';
 import { vconOf } from '../../src/evidence/vcon.js';
-import { type Bundle, bundleBytes } from '../../src/evidence/verify/bundle.js';
+import type { Bundle } from '../../src/evidence/verify/bundle.js';
 import { verifiedText } from '../../src/evidence/verify/words.js';
 import { RowsOfCalls } from '../../src/followed-rows.js';
 import { handOver } from '../../src/journal/heads/signing-key.js';
@@ -15,7 +15,7 @@ import { inProcess } from '../cli/terminal.js';
 import { FaultyDisk } from '../journal/faulty-disk.js';
 import { newDirectory, options, until } from '../journal/fixture.js';
 import { keyPair } from '../journal/signed.js';
-import { attestation, cdr, coded, decision, EvidencePlace, ids, openPlace } from './fixture.js';
+import { attestation, bundleBytes, cdr, coded, decision, EvidencePlace, ids, openPlace } from './fixture.js';
 
 t.setTimeout(120_000);
 

@@ -284,6 +284,9 @@ t.test('calls that are over, and what of them is whose to see', async (t) => {
   t.match((await search('auditor', { number: '(212) 555-0111' })).json, { total: 1 });
   for (const [filter, total] of [
     [{ verdict: 'private' }, 1],
+    [{ class: 'attorney' }, 1],
+    [{ class: 'clergy' }, 0],
+    [{ tests: false }, 2],
     [{ facility: 'south' }, 0],
     [{ caller: 'c1', ending: 'called-hung-up' }, 2],
     [{ since: '2026-11-21T10:00:03Z' }, 1],
@@ -291,6 +294,11 @@ t.test('calls that are over, and what of them is whose to see', async (t) => {
     [{ ending: 'time-limit' }, 0],
   ] as const)
     t.match((await search('auditor', filter)).json, { total }, JSON.stringify(filter));
+  t.match(
+    (await search('investigator', { class: 'attorney' })).json,
+    { total: 0 },
+    'nor what kind of counsel',
+  );
   const page = await search('auditor', { limit: 1 });
   const rest = await search('auditor', { limit: 1, cursor: page.json.next });
   t.match(rest.json, { rows: [{ callId: call('a') }], next: null, total: 2 });
@@ -332,6 +340,36 @@ t.test('calls that are over, and what of them is whose to see', async (t) => {
   const moving = await ask(house, as('investigator'), 'GET', `/v1/calls/${call('e')}`);
   t.match(moving.json, { call: null, rows: [{}, {}] });
   t.notMatch(moving.text, /5550111/);
+  const [, last] = house.log;
+  if (last === undefined) throw new Error('no closing record to copy');
+  house.log.push(
+    {
+      ...last,
+      seq: 12,
+      kind: 'attestation',
+      body: { node: 'private-1', pool: 'private', verdict: 'attested' },
+    },
+    {
+      ...last,
+      ...{ seq: 13, at: '2026-11-21T10:02:00.000Z' },
+      body: {
+        ...{ callId: call('f'), trunk: 'canary.north', verdict: 'refused', ending: 'not-allowed' },
+        rows: { own: [], nodes: { 'private-1': [12, 12, 6] } },
+      },
+    },
+  );
+  await until(
+    'the closing record is read',
+    async () => (await search('auditor')).json.total === (3 as never),
+  );
+  t.match((await search('auditor', { tests: false })).json, { total: 2 }, 'without test calls');
+  const beside = await ask(house, as('operator'), 'GET', `/v1/calls/${call('f')}`);
+  t.match(
+    beside.json,
+    { context: [{ seq: 12, kind: 'attestation', body: { node: 'private-1' } }] },
+    'what its node was, and nothing else that it names',
+  );
+  t.equal((beside.json.context as unknown as []).length, 1);
   t.match(await ask(house, as('auditor'), 'GET', `/v1/calls/${call('z')}`), { status: 404 });
   t.match(await ask(house, as('counsel'), 'GET', `/v1/calls/${call('b')}/evidence`), {
     status: 200,
@@ -362,7 +400,43 @@ t.test('recordings as they are stored', async (t) => {
   );
   t.match(await ask(house, as('investigator'), 'GET', file('b')), { status: 404 });
   t.match(await ask(house, as('counsel'), 'GET', `/v1/recordings/${call('b')}`), { status: 200 });
-  const whole = await ask(house, as('investigator'), 'GET', file('a'));
+  const bare = `${file('a')}`;
+  t.match(
+    await ask(house, as('investigator'), 'GET', bare),
+    { status: 403, json: { code: 'reading-needed' } },
+    'nobody reads without a reason',
+  );
+  const asking = `/v1/recordings/${call('a')}/readings`;
+  for (const why of ['', '   ', 'x\u202e', 'x'.repeat(301)])
+    t.match(await ask(house, as('investigator'), 'POST', asking, { why }), { status: 400 });
+  t.match(
+    await ask(house, as('investigator'), 'POST', `/v1/recordings/${call('b')}/readings`, { why: 'curious' }),
+    { status: 404 },
+    'a sealed one',
+  );
+  const opened = await ask(house, as('investigator'), 'POST', asking, { why: 'case 4711' });
+  t.equal(opened.status, 201);
+  const { reading } = opened.json as unknown as { readonly reading: string };
+  t.match(
+    house.written.filter(({ kind }) => kind === 'http-recording-asked').map(({ body }) => body),
+    [{ by: 'investigator', callId: call('a'), sealed: false, why: 'case 4711', reading }],
+  );
+  t.match(
+    await ask(house, as('counsel'), 'GET', `${bare}?reading=${reading}`),
+    { status: 403, json: { code: 'reading-needed' } },
+    'a reason of somebody else is none',
+  );
+  const other = await ask(house, as('counsel'), 'POST', `/v1/recordings/${call('b')}/readings`, {
+    why: 'mine',
+  });
+  const theirs = String(other.json.reading);
+  t.match(
+    await ask(house, as('counsel'), 'GET', `${bare}?reading=${theirs}`),
+    { json: { code: 'reading-needed' } },
+    'nor one of another recording',
+  );
+  const readFile = `${bare}?reading=${reading}`;
+  const whole = await ask(house, as('investigator'), 'GET', readFile);
   t.same(whole.bytes, recordingBytes);
   for (const [range, from, to] of [
     ['bytes=0-0', 0, 1],
@@ -371,25 +445,36 @@ t.test('recordings as they are stored', async (t) => {
     ['bytes=-10', 990, 1000],
     ['bytes=990-5000', 990, 1000],
   ] as const) {
-    const part = await ask(house, as('investigator'), 'GET', file('a'), undefined, { range });
+    const part = await ask(house, as('investigator'), 'GET', readFile, undefined, { range });
     t.equal(part.status, 206);
     t.equal(part.headers['content-range'], `bytes ${from}-${to - 1}/1000`);
     t.same(part.bytes, recordingBytes.subarray(from, to), range);
   }
-  t.match(await ask(house, as('investigator'), 'GET', file('a'), undefined, { range: 'bytes=1000-' }), {
+  t.match(await ask(house, as('investigator'), 'GET', readFile, undefined, { range: 'bytes=1000-' }), {
     status: 416,
   });
   t.equal(
-    (await ask(house, as('investigator'), 'GET', file('a'), undefined, { range: 'bytes=0-1,4-5' })).status,
+    (await ask(house, as('investigator'), 'GET', readFile, undefined, { range: 'bytes=0-1,4-5' })).status,
     200,
   );
   const rows = house.written.filter(({ kind }) => kind === 'http-recording-read');
   t.equal(rows.length, 7, 'each read is a row');
-  t.match(rows[0]?.body, { by: 'investigator', callId: call('a'), sealed: false });
+  t.match(rows[0]?.body, { by: 'investigator', callId: call('a'), sealed: false, reading });
   house.journalFails = true;
-  const unwritten = await ask(house, as('investigator'), 'GET', file('a'));
+  const unwritten = await ask(house, as('investigator'), 'GET', readFile);
   t.match(unwritten, { status: 503, json: { code: 'journal-unavailable' } }, 'no row, no byte');
+  t.match(
+    await ask(house, as('investigator'), 'POST', asking, { why: 'case 4711' }),
+    { status: 503, json: { code: 'journal-unavailable' } },
+    'a reason that cannot be written down is none',
+  );
   house.journalFails = false;
+  house.clock.mono += 15 * 60_000;
+  t.match(
+    await ask(house, as('investigator'), 'GET', readFile),
+    { json: { code: 'reading-needed' } },
+    'it is over after a quarter of an hour',
+  );
 });
 
 t.test('statements, lockdown and the state of the site', async (t) => {
@@ -405,6 +490,26 @@ t.test('statements, lockdown and the state of the site', async (t) => {
   });
   t.equal((await ask(house, as('auditor'), 'GET', `${at}/files/statement.json`)).status, 200);
   t.equal((await ask(house, as('auditor'), 'GET', `${at}/files/statement.pdf`)).status, 404);
+  const before = house.written.length;
+  const preview = await ask(house, as('auditor'), 'POST', '/v1/statements', {
+    from: '2099-01-01',
+    preview: true,
+  });
+  t.match(preview, { status: 202, json: { preview: true } }, 'a preview is of what there was until now');
+  const seenAt = `/v1/statements/${preview.json.id}`;
+  await until(
+    'it can be looked at',
+    async () => (await ask(house, as('auditor'), 'GET', seenAt)).json.state === ('done' as never),
+  );
+  t.equal(
+    (await ask(house, as('auditor'), 'GET', `${seenAt}/files/statement.json`)).text,
+    '{"preview":true}',
+  );
+  t.equal(house.written.length, before, 'it is no statement, and not written down as one');
+  t.match((await ask(house, as('auditor'), 'GET', '/v1/statements')).json, {
+    rows: { length: 2 },
+    keyId: '0123456789abcdef',
+  });
   t.match(await ask(house, as('auditor'), 'POST', '/v1/statements', { from: '2099-01-01' }), {
     status: 409,
     json: { code: 'statement-refused' },
@@ -582,7 +687,7 @@ t.test('what the table may never say', async (t) => {
       t.notOk(given.includes('investigator'), `${name} shows privileged numbers`);
       t.notOk(given.includes('operator'), `${name} shows privileged numbers`);
     }
-    if (/POST|DELETE/.test(name) && !/search|lookup|explain|statements/.test(name))
+    if (/POST|DELETE/.test(name) && !/search|lookup|explain|statements|readings/.test(name))
       t.notOk(given.includes('auditor'), `${name} changes something`);
   }
 });

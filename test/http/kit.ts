@@ -247,6 +247,9 @@ export const openHouse = async (
     ofCall: async function* (_journal, callId, fromSeq) {
       for (const row of log) if (row.body.callId === callId && row.seq >= fromSeq) yield row;
     },
+    rowsAt: async function* (_journal, seqs) {
+      for (const row of log) if (seqs.includes(row.seq)) yield row;
+    },
     heads: async () => [{ journal: 'j', part: 'controller', head: null, problem: 'no-heads' }],
     evidence: async (callId) => {
       if (callId !== call('b')) throw new PartError('call-unknown', 'none');
@@ -255,9 +258,13 @@ export const openHouse = async (
   };
   const statementFiles: Parts['statementFiles'] = {
     keyId: '0123456789abcdef',
-    period: ({ from }) => {
-      if (from === '2099-01-01') throw new PartError('period-not-over', 'it is not over');
+    period: ({ from }, soFar) => {
+      if (!soFar && from === '2099-01-01') throw new PartError('period-not-over', 'it is not over');
       return { from: '2026-05-01T00:00:00.000Z', to: '2026-11-01T00:00:00.000Z' };
+    },
+    preview: async (_made, progress) => {
+      progress(3);
+      return Buffer.from('{"preview":true}');
     },
     make: async (_made, progress) => {
       progress(7);

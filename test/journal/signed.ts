@@ -6,7 +6,9 @@ import { DirectoryTarget } from '../../src/journal/heads/ship-target.js';
 import { generateSigningKey, type SigningKey, signingKey } from '../../src/journal/heads/signing-key.js';
 import { type Journal, openJournal } from '../../src/journal/log.js';
 import type { JournalEvent, JournalOptions } from '../../src/journal/options.js';
-import { type PublicKey, publicKeyOf } from '../../src/journal/verify/signed.js';
+import type { PublicKey } from '../../src/journal/verify/ask.js';
+import { atOnce } from '../../src/journal/verify/at-once.js';
+import { publicKeyOf } from '../../src/journal/verify/signed.js';
 import { newDirectory, options } from './fixture.js';
 
 export interface KeyPair {
@@ -18,7 +20,7 @@ export interface KeyPair {
 
 export function keyPair(): KeyPair {
   const { privatePem, publicPem } = generateSigningKey();
-  const known = publicKeyOf(publicPem);
+  const known = atOnce(publicKeyOf(publicPem));
   if (known === undefined) throw new Error('no public key');
   return { key: signingKey(privatePem), known, privatePem, publicPem };
 }

@@ -12,6 +12,7 @@ const spanish: Readonly<Record<ProblemCode, string>> = {
   'second-factor-needed': 'Hace falta además el código del segundo factor.',
   'provider-refused': 'El proveedor de identidad no responde por esta persona, o la respuesta no es la suya.',
   'not-allowed': 'Los roles de esta cuenta, o los permisos de esta clave, no lo permiten.',
+  'reading-needed': 'Diga antes por qué se lee la grabación: los archivos se entregan a una lectura.',
   'forgery-suspected': 'A la solicitud le falta la marca de la sesión, o viene de otro sitio.',
   'own-change': 'Nadie aprueba un cambio propio.',
   'not-the-maker': 'Solo quien propuso un cambio lo retira.',

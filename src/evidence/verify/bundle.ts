@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { textOf } from '../../journal/verify/ask.js';
 import { canonicalText, HEX_HASH } from '../../journal/verify/canonical.js';
 import { EvidenceError } from './codes.js';
 
@@ -40,8 +40,8 @@ const MAX_DEPTH = 64;
 /** Values of a bundle of the most rows: each has a path of at most 54 digests. */
 const MAX_VALUES = 200_000;
 
-/** The bytes a bundle is. */
-export const bundleBytes = (bundle: Bundle): Buffer => Buffer.from(`${canonicalText(bundle)}\n`, 'utf8');
+/** The text a bundle is, in UTF-8. */
+export const bundleText = (bundle: Bundle): string => `${canonicalText(bundle)}\n`;
 
 /**
  * Bounds what a parser would have to do, before it does it: how deep, and how many values. Strings are passed over as
@@ -68,10 +68,10 @@ export const isWithinBounds = (text: string, maxDepth = MAX_DEPTH, maxValues = M
 };
 
 /** Reads the bytes of a bundle. Throws EvidenceError; nothing is proved yet. */
-export const readBundle = (bytes: Buffer): Bundle => {
+export const readBundle = (bytes: Uint8Array): Bundle => {
   if (bytes.length > MAX_BUNDLE_BYTES) throw new EvidenceError('bundle-beyond-bounds', 'bytes');
-  if (!isUtf8(bytes)) throw new EvidenceError('bundle-malformed', 'not UTF-8');
-  const text = bytes.toString('utf8');
+  const text = textOf(bytes);
+  if (text === undefined) throw new EvidenceError('bundle-malformed', 'not UTF-8');
   if (!isWithinBounds(text)) throw new EvidenceError('bundle-beyond-bounds', 'depth or number of values');
   let value: unknown;
   try {
@@ -81,7 +81,7 @@ export const readBundle = (bytes: Buffer): Bundle => {
   }
   if (!isBundle(value)) throw new EvidenceError('bundle-malformed');
   // Members twice, white space, other spellings of the same: of all of them there is one form.
-  if (!bundleBytes(value).equals(bytes)) throw new EvidenceError('bundle-not-canonical');
+  if (bundleText(value) !== text) throw new EvidenceError('bundle-not-canonical');
   return value;
 };
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { type Check, digestOf } from '../../journal/verify/ask.js';
 import { canonicalText } from '../../journal/verify/canonical.js';
 import { isObject } from './bundle.js';
 import { EvidenceError } from './codes.js';
@@ -66,7 +66,7 @@ const nodesOf = (cdr: ProvedRow, named: Named | null): ReadonlySet<string> => {
  * Puts the rows of a call in order. Throws EvidenceError where one belongs to something else, one that the CDR names is
  * missing, or there is not one CDR that counts.
  */
-export const caseOf = ({ callId, rows }: Genuine): Case => {
+export function* caseOf({ callId, rows }: Genuine): Check<Case> {
   const isOwn = ({ body }: ProvedRow): boolean => body.callId === callId;
   const marks = rows.filter(({ kind }) => kind === 'abandoned');
   const isTakenBack = ({ seq }: ProvedRow): boolean => marks.some((mark) => covers(mark, seq));
@@ -85,7 +85,7 @@ export const caseOf = ({ callId, rows }: Genuine): Case => {
       throw new EvidenceError('row-foreign', `row ${row.seq}`);
   }
   if (starts.length > 1) throw new EvidenceError('row-foreign', 'two starts of the controller');
-  if (named !== null) checkNamed(named, rows);
+  if (named !== null) yield* checkNamed(named, rows);
   return {
     callId,
     own,
@@ -97,7 +97,7 @@ export const caseOf = ({ callId, rows }: Genuine): Case => {
     abandoned: new Set(all.filter(isTakenBack).map(({ seq }) => seq)),
     named,
   };
-};
+}
 
 const covers = ({ body }: ProvedRow, seq: number): boolean =>
   countOf(body.firstSeq) <= seq && seq <= countOf(body.lastSeq);
@@ -121,7 +121,7 @@ const belongs = (
   }
 };
 
-const checkNamed = (named: Named & { readonly sha256: string }, rows: readonly ProvedRow[]): void => {
+function* checkNamed(named: Named & { readonly sha256: string }, rows: readonly ProvedRow[]): Check<void> {
   const places: [number, string][] = [];
   const seqs = new Set([...named.own, ...Object.values(named.nodes).flat()]);
   for (const seq of [...seqs].sort((a, b) => a - b)) {
@@ -129,6 +129,6 @@ const checkNamed = (named: Named & { readonly sha256: string }, rows: readonly P
     if (row === undefined) throw new EvidenceError('row-left-out', `row ${seq}`);
     places.push([seq, row.hash]);
   }
-  const digest = createHash('sha256').update(canonicalText(places), 'utf8').digest('hex');
-  if (digest !== named.sha256) throw new EvidenceError('row-left-out', 'the CDR’s digest of them is another');
-};
+  if ((yield* digestOf(canonicalText(places))) !== named.sha256)
+    throw new EvidenceError('row-left-out', 'the CDR’s digest of them is another');
+}

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
+import { type Check, digestOf, type PublicKey } from '../../journal/verify/ask.js';
 import { canonicalText } from '../../journal/verify/canonical.js';
-import { readCountersignature } from '../../journal/verify/countersigned.js';
-import { verifyConsistency, verifyInclusion } from '../../journal/verify/proof.js';
-import type { PublicKey } from '../../journal/verify/signed.js';
+import { readCountersignature } from '../../journal/verify/countersignature.js';
+import { verifyConsistency, whyNotIn } from '../../journal/verify/proof.js';
 import { followLines, type HeadClaim, Succession } from '../../journal/verify/succession.js';
 import { type Bundle, type BundleCountersigned, isObject, isWithinBounds } from './bundle.js';
 import { EvidenceError } from './codes.js';
@@ -41,54 +40,47 @@ export interface Genuine {
  * Proves every row, the head and the countersignatures of a bundle, from keys that are known from elsewhere. What comes
  * out of it is what the journal said when its head was signed. Throws EvidenceError at the first thing that does not hold.
  */
-export const proveBundle = (bundle: Bundle, keys: readonly PublicKey[]): Genuine => {
-  const head = followed(bundle.heads, keys, 'head-unproved');
+export function* proveBundle(bundle: Bundle, keys: readonly PublicKey[]): Check<Genuine> {
+  const head = yield* followed(bundle.heads, keys, 'head-unproved');
   const rows: ProvedRow[] = [];
   let last = 0;
   for (const { seq, path, row } of bundle.rows) {
     if (seq <= last) throw new EvidenceError('row-misplaced', `row ${seq}`);
     last = seq;
-    rows.push(provedRow(seq, path, row, bundle.heads, head, keys));
+    rows.push(yield* provedRow(seq, path, row, head));
   }
-  const countersigned = bundle.countersigned.flatMap((one) => secondParties(one, head, keys));
+  const countersigned: SecondParty[] = [];
+  for (const one of bundle.countersigned) countersigned.push(...(yield* secondParties(one, head, keys)));
   return { callId: bundle.callId, head, rows, countersigned };
-};
+}
 
 /** Lines of heads: keys, each handed over to by the one before, and one head, the last. */
-const followed = (
+function* followed(
   lines: readonly string[],
   keys: readonly PublicKey[],
   code: 'head-unproved' | 'countersignature-unproved',
-): HeadClaim => {
+): Check<HeadClaim> {
   const heads = lines.filter((line) => !line.includes('"kind":"key"'));
   if (heads.length !== 1 || heads[0] !== lines.at(-1))
     throw new EvidenceError(code, 'not keys and then one head');
   const succession = new Succession(keys);
-  const result = followLines(lines, succession);
+  const result = yield* followLines(lines, succession);
   if ('fault' in result) throw new EvidenceError(code, result.fault);
   if (!succession.trustedSeen) throw new EvidenceError(code, 'not by a key that you gave');
   return result.head;
-};
+}
 
-const provedRow = (
-  seq: number,
-  path: readonly string[],
-  row: string,
-  heads: readonly string[],
-  head: HeadClaim,
-  keys: readonly PublicKey[],
-): ProvedRow => {
-  const proof = { kind: 'inclusion', format: 1, seq, size: head.size, root: head.root, path, row, heads };
-  const result = verifyInclusion(proof, keys);
-  if (!result.ok) throw new EvidenceError('row-unproved', `row ${seq}: ${result.why}`);
-  const read = readRow(row);
+function* provedRow(seq: number, path: readonly string[], row: string, head: HeadClaim): Check<ProvedRow> {
+  const why = yield* whyNotIn(head, { seq, path, row });
+  if (why !== null) throw new EvidenceError('row-unproved', `row ${seq}: ${why}`);
+  const read = yield* readRow(row);
   if (read === null || read.seq !== seq || read.node !== head.node)
     throw new EvidenceError('row-unproved', `row ${seq} is not one of this journal`);
   return read;
-};
+}
 
 /** Null where a line is no row: its hash must be its own, too. */
-const readRow = (line: string): ProvedRow | null => {
+function* readRow(line: string): Check<ProvedRow | null> {
   if (!isWithinBounds(line)) return null;
   let value: unknown;
   try {
@@ -101,24 +93,25 @@ const readRow = (line: string): ProvedRow | null => {
   const { seq, at, kind, node, body } = value;
   if (typeof seq !== 'number' || typeof at !== 'string' || typeof kind !== 'string') return null;
   if (typeof node !== 'string' || typeof hash !== 'string' || !isObject(body)) return null;
-  if (createHash('sha256').update(canonicalText(rest), 'utf8').digest('hex') !== hash) return null;
+  if ((yield* digestOf(canonicalText(rest))) !== hash) return null;
   return { seq, at, kind, node, hash, body };
-};
+}
 
-const secondParties = (
+function* secondParties(
   { heads, path, signatures }: BundleCountersigned,
   main: HeadClaim,
   keys: readonly PublicKey[],
-): SecondParty[] => {
+): Check<SecondParty[]> {
   const code = 'countersignature-unproved';
-  const head = followed(heads, keys, code);
+  const head = yield* followed(heads, keys, code);
   if (head.journal !== main.journal || head.node !== main.node)
     throw new EvidenceError(code, 'another journal');
   const grown = { kind: 'consistency', format: 1, from: head.size, to: main.size, path };
-  if (!verifyConsistency(grown, head, main)) throw new EvidenceError(code, 'another tree');
+  if (!(yield* verifyConsistency(grown, head, main))) throw new EvidenceError(code, 'another tree');
   if (signatures.length === 0) throw new EvidenceError(code, 'a head without one');
-  return signatures.map((line) => {
-    const read = readCountersignature(line);
+  const parties: SecondParty[] = [];
+  for (const line of signatures) {
+    const read = yield* readCountersignature(line);
     const fits =
       read?.head === head.digest &&
       read.journal === head.journal &&
@@ -127,6 +120,7 @@ const secondParties = (
       read.size === head.size &&
       read.root === head.root;
     if (read === undefined || !fits) throw new EvidenceError(code);
-    return { key: { id: read.key, text: read.public }, at: read.at, size: read.size };
-  });
-};
+    parties.push({ key: { id: read.key, text: read.public }, at: read.at, size: read.size });
+  }
+  return parties;
+}

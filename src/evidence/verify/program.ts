@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import type { PublicKey } from '../../journal/verify/ask.js';
 import { readPublicKey } from '../../journal/verify/program.js';
-import type { PublicKey } from '../../journal/verify/signed.js';
 import { MAX_BUNDLE_BYTES } from './bundle.js';
 import { EvidenceError, genuineCodes } from './codes.js';
 import { verifyEvidence } from './verify.js';

@@ -1,11 +1,9 @@
-import type { PublicKey } from '../../journal/verify/signed.js';
-import type { HeadClaim } from '../../journal/verify/succession.js';
-import { readBundle } from './bundle.js';
-import { type Case, caseOf } from './case.js';
-import { EvidenceError, type EvidenceErrorCode } from './codes.js';
-import { type Finding, type Verdict, verdictOf } from './finding.js';
-import { findingsOf } from './findings.js';
-import { type Genuine, proveBundle } from './genuine.js';
+import type { PublicKey } from '../../journal/verify/ask.js';
+import { atOnce } from '../../journal/verify/at-once.js';
+import type { Case } from './case.js';
+import { concluded, proveEvidence, type Verified } from './check.js';
+import { EvidenceError } from './codes.js';
+import type { Finding } from './finding.js';
 import { compareRecording } from './recording.js';
 
 export interface EvidenceOptions {
@@ -17,29 +15,14 @@ export interface EvidenceOptions {
   readonly recording: string | null;
 }
 
-/** What genuine evidence shows. */
-export interface Verified {
-  /** Null: it shows what it is to show. Else one of the codes of genuine evidence. */
-  readonly code: EvidenceErrorCode | null;
-  readonly verdict: Verdict;
-  readonly head: HeadClaim;
-  readonly genuine: Genuine;
-  readonly call: Case;
-  readonly findings: readonly Finding[];
-}
-
 /**
  * Verifies the bytes of a bundle with public keys alone. Throws EvidenceError where it is not what the journal signed;
  * what genuine evidence lacks, or shows against somebody, is in the result.
  */
-export const verifyEvidence = async (bytes: Buffer, options: EvidenceOptions): Promise<Verified> => {
-  if (options.keys.length === 0) throw new EvidenceError('key-missing');
-  const genuine = proveBundle(readBundle(bytes), options.keys);
-  const call = caseOf(genuine);
-  const compared = options.recording === null ? [] : await compare(call, options.recording);
-  const findings = [...findingsOf(call, genuine), ...compared];
-  const code = codeOf(findings, compared, isCountersigned(call, genuine, options.countersigners));
-  return { code, verdict: verdictOf(call), head: genuine.head, genuine, call, findings };
+export const verifyEvidence = async (bytes: Uint8Array, options: EvidenceOptions): Promise<Verified> => {
+  const proved = atOnce(proveEvidence(bytes, options.keys));
+  const compared = options.recording === null ? [] : await compare(proved.call, options.recording);
+  return concluded(proved, compared, options.countersigners);
 };
 
 const compare = async (call: Case, dir: string): Promise<readonly Finding[]> => {
@@ -48,21 +31,4 @@ const compare = async (call: Case, dir: string): Promise<readonly Finding[]> => 
   } catch {
     throw new EvidenceError('bundle-unreadable', `the recording below ${dir}`);
   }
-};
-
-const isCountersigned = ({ cdr }: Case, { countersigned }: Genuine, wanted: readonly PublicKey[]): boolean =>
-  wanted.length === 0 ||
-  countersigned.some(({ key, size }) => size >= cdr.seq && wanted.some(({ text }) => text === key.text));
-
-const codeOf = (
-  findings: readonly Finding[],
-  compared: readonly Finding[],
-  countersigned: boolean,
-): EvidenceErrorCode | null => {
-  const some = (of: readonly Finding[], state: Finding['state']): boolean =>
-    of.some((one) => one.state === state);
-  if (some(compared, 'contrary')) return 'recording-differs';
-  if (some(findings, 'contrary')) return 'evidence-contrary';
-  if (some(findings, 'missing')) return 'evidence-incomplete';
-  return countersigned ? null : 'countersignature-missing';
 };

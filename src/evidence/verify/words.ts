@@ -1,8 +1,8 @@
 import { countOf, listOf, objectOf, textOf } from './case.js';
+import type { Verified } from './check.js';
 import { evidenceErrorTexts } from './codes.js';
 import type { Finding } from './finding.js';
 import type { ProvedRow } from './genuine.js';
-import type { Verified } from './verify.js';
 
 /** What a person reads: each row in a sentence, what all of them show, and what nobody can show this way. */
 

@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { isCanaryTrunk } from '../../core/leg.js';
+import { privilegedClasses } from '../../core/lists.js';
 import type { PastCall } from '../call-log.js';
 import { SESSION_COOKIE } from '../cookies.js';
 import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
-import { PartError } from '../ports.js';
+import { PartError, type ShownRow } from '../ports.js';
 import { Problem } from '../problems.js';
 import { type Principal, seesNumber } from '../roles.js';
 import { ok, type Route, route, someone } from '../route.js';
@@ -61,10 +63,12 @@ const search = z.strictObject({
   caller: callerId.optional(),
   number: writtenNumber.optional(),
   verdict: z.enum(['monitored', 'private', 'refused', 'undecided']).optional(),
+  class: z.enum(privilegedClasses).optional(),
   ending: z
     .string()
     .regex(/^[a-z0-9-]{1,64}$/)
     .optional(),
+  tests: z.boolean().default(true).describe('Whether test calls are among them.'),
   cursor,
   limit: z.int().min(1).max(200).default(50),
 });
@@ -82,9 +86,12 @@ const fits = (
   (asked.caller === undefined || call.caller === asked.caller) &&
   (asked.verdict === undefined || call.verdict === asked.verdict) &&
   (asked.ending === undefined || call.ending === asked.ending) &&
+  (asked.class === undefined || (call.class === asked.class && seesNumber(who, call.verdict))) &&
+  (asked.tests || !isCanaryTrunk(call.trunk)) &&
   (number === null || (call.number === number && seesNumber(who, call.verdict)));
 
 const MOST_ROWS = 1000;
+const MOST_CONTEXT = 32;
 const searchRoute = ({ log, search: registry, journal, numberDigest }: Parts): Route =>
   route('POST /v1/calls/search', {
     about: 'Calls that are over, the newest first. All that is asked for stands in the body, numbers too.',
@@ -140,6 +147,39 @@ const searchRoute = ({ log, search: registry, journal, numberDigest }: Parts): R
 const before = (call: PastCall, [at, journal, seq]: readonly [string, string, number]): boolean => {
   if (call.endedAt !== at) return call.endedAt < at;
   return call.seq !== seq ? call.seq < seq : call.journal < journal;
+};
+
+const row = z.strictObject({
+  at: z.iso.datetime(),
+  node: z.string(),
+  seq: z.int(),
+  kind: z.string(),
+  body: z.record(z.string(), z.unknown()),
+});
+
+/** Rows about nodes, which hold no number. The first and the last of them matter most: before the call, and after it. */
+const contextOf = async (
+  journals: Parts['journals'],
+  journal: string | null,
+  rows: readonly ShownRow[],
+): Promise<z.output<typeof row>[]> => {
+  const named = rows.findLast(({ kind }) => kind === 'cdr')?.body.rows;
+  const { nodes } = z
+    .looseObject({ nodes: z.record(z.string(), z.array(z.int().min(1))) })
+    .catch({ nodes: {} })
+    .parse(named);
+  const all = [...new Set(Object.values(nodes).flat())].sort((one, other) => one - other);
+  const seqs =
+    all.length <= MOST_CONTEXT ? all : [...all.slice(0, MOST_CONTEXT / 2), ...all.slice(-MOST_CONTEXT / 2)];
+  const found: z.output<typeof row>[] = [];
+  if (journal === null || seqs.length === 0) return found;
+  try {
+    for await (const { at, node, seq, kind, body } of journals.rowsAt(journal, seqs))
+      if (kind === 'attestation') found.push({ at, node, seq, kind, body: { ...body } });
+  } catch (error) {
+    return partProblem(error);
+  }
+  return found;
 };
 
 const liveShown = z.strictObject({ rows: z.array(live) });
@@ -202,15 +242,12 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
           json: z.strictObject({
             call: past.nullable().describe('Null while it is under way.'),
             endingText: z.string().nullable(),
-            rows: z.array(
-              z.strictObject({
-                at: z.iso.datetime(),
-                node: z.string(),
-                seq: z.int(),
-                kind: z.string(),
-                body: z.record(z.string(), z.unknown()),
-              }),
-            ),
+            rows: z.array(row),
+            context: z
+              .array(row)
+              .describe(
+                'What the call’s media nodes were found to be beside it: the rows that its closing record names.',
+              ),
             more: z.boolean().describe('There are more rows than are shown.'),
           }),
         },
@@ -243,6 +280,7 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
             ...{ at: row.at, node: row.node, seq: row.seq, kind: row.kind },
             body: shownBody(row.body, judged, who),
           })),
+          context: await contextOf(journals, call?.journal ?? null, rows),
           more: rows.length > MOST_ROWS,
         });
       },

@@ -4,9 +4,10 @@ import type { Parts } from '../parts.js';
 import type { RecordingShown } from '../ports.js';
 import { Problem } from '../problems.js';
 import { rangeOf } from '../range.js';
+import { Readings } from '../readings.js';
 import type { Principal } from '../roles.js';
-import { ok, type Route, route, someone } from '../route.js';
-import { callId, cursor, cursorOf, cursorText, facilityId, limit } from '../shapes.js';
+import { ok, person, type Route, route, someone } from '../route.js';
+import { callId, cursor, cursorOf, cursorText, facilityId, limit, words } from '../shapes.js';
 
 const recording = z.strictObject({
   callId: z.string(),
@@ -22,12 +23,15 @@ const recording = z.strictObject({
   manifestSha256: z.string(),
 });
 
+const readingId = z.string().regex(/^[0-9a-f]{32}$/);
+
 /** A sealed recording is of a call that was, or became, private: it is no matter of investigators. */
 const maySee = ({ sealed }: RecordingShown, who: Principal): boolean =>
   sealed === null ||
   (who.kind === 'person' && who.roles.some((role) => role === 'counsel' || role === 'auditor'));
 
-export const recordingRoutes = ({ recordings, journal }: Parts): readonly Route[] => {
+export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): readonly Route[] => {
+  const readings = new Readings(mono);
   const found = async (id: string, who: Principal): Promise<RecordingShown> => {
     const one = await recordings.find(id).catch(partProblem);
     if (one === null || !maySee(one, who)) throw new Problem('unknown');
@@ -82,24 +86,46 @@ export const recordingRoutes = ({ recordings, journal }: Parts): readonly Route[
       problems: ['unknown', 'part-unavailable'],
       run: async (asked) => ok(await found(asked.params.call, someone(asked))),
     }),
+    route('POST /v1/recordings/:call/readings', {
+      about: 'Say why a recording is read. It is written down; then its files are given out for a while.',
+      tag: 'recordings',
+      params: z.strictObject({ call: callId }),
+      body: z.strictObject({ why: words(300) }),
+      answers: { 201: { json: z.strictObject({ reading: readingId, until: z.iso.datetime() }) } },
+      problems: ['unknown', 'part-unavailable', 'journal-unavailable'],
+      run: async (asked) => {
+        const who = person(asked);
+        const one = await found(asked.params.call, who);
+        const { id: reading, forMs } = readings.open(who.name, one.callId);
+        await journal.append('http-recording-asked', {
+          ...{ by: who.name, callId: one.callId, sealed: one.sealed !== null },
+          ...{ why: asked.body.why, reading },
+        });
+        return { status: 201, body: { reading, until: new Date(wall() + forMs).toISOString() } };
+      },
+    }),
     route('GET /v1/recordings/:call/files/:file', {
       about:
-        'A file of a recording as it is stored: encrypted. A range of it may be asked for. Each read is written down first.',
+        'A file of a recording as it is stored: encrypted. A range of it may be asked for. Each read is written down first, under the reading that said why.',
       tag: 'recordings',
       params: z.strictObject({
         call: callId,
         file: z.string().regex(/^c[a-z2-7]{26}\.[a-z.]{1,24}$/),
       }),
+      query: z.strictObject({ reading: readingId.optional() }),
       answers: { 200: { bytes: ['application/octet-stream'] }, 206: { bytes: ['application/octet-stream'] } },
-      problems: ['unknown', 'range-unfit', 'part-unavailable', 'journal-unavailable'],
+      problems: ['unknown', 'reading-needed', 'range-unfit', 'part-unavailable', 'journal-unavailable'],
       run: async (asked) => {
-        const who = someone(asked);
+        const who = person(asked);
         const one = await found(asked.params.call, who);
+        const { reading = '' } = asked.query;
+        if (!readings.isOpen(reading, who.name, one.callId)) throw new Problem('reading-needed');
         const file = one.files.find(({ name }) => name === asked.params.file);
         if (file === undefined) throw new Problem('unknown');
         const { from, to, partial } = rangeOf(asked.request.headers.range, file.bytes);
         await journal.append('http-recording-read', {
           ...{ by: who.name, callId: one.callId, file: file.name, from, to, sealed: one.sealed !== null },
+          reading,
         });
         return {
           status: partial ? 206 : 200,

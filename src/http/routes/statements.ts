@@ -14,6 +14,9 @@ const job = z.strictObject({
   facility: z.string().nullable(),
   by: z.string().nullable(),
   askedAt: z.iso.datetime().nullable(),
+  preview: z
+    .boolean()
+    .describe('Not signed, kept for a while in memory, and of a period that need not be over.'),
   rows: z.int().describe('Rows of journals read so far.'),
   code: z.string().nullable().describe('Why it failed.'),
   digests: z.record(z.string(), z.string()),
@@ -46,9 +49,17 @@ export const statementRoutes = ({ statements, statementFiles, journal }: Parts):
   route('GET /v1/statements', {
     about: 'The compliance statements that were made here, the newest first.',
     tag: 'statements',
-    answers: { 200: { json: z.strictObject({ rows: z.array(job) }) } },
+    answers: {
+      200: {
+        json: z.strictObject({
+          rows: z.array(job),
+          keyId: z.string().nullable().describe('The key that signs; null: nothing can be signed here.'),
+        }),
+      },
+    },
     problems: ['part-unavailable'],
-    run: async () => ok({ rows: (await statements.list().catch(partProblem)).map(shown) }),
+    run: async () =>
+      ok({ rows: (await statements.list().catch(partProblem)).map(shown), keyId: statementFiles.keyId }),
   }),
   route('POST /v1/statements', {
     about: 'Make the statement of a period. It takes its time: ask for its state.',
@@ -61,16 +72,19 @@ export const statementRoutes = ({ statements, statementFiles, journal }: Parts):
         .regex(/^[1-9]\d{0,3}(d|w|mo|y)$/)
         .optional(),
       facility: facilityId.nullable().default(null),
+      preview: z.boolean().default(false),
     }),
     answers: { 202: { json: job } },
     problems: ['not-configured', 'statement-refused', 'busy', 'journal-unavailable'],
     run: async (asked) => {
       const who = person(asked);
       const made = statements.begin(asked.body, who.name);
-      await journal.append('http-statement-made', {
-        ...{ by: who.name, statement: made.id, from: made.period.from, to: made.period.to },
-        facility: made.facility,
-      });
+      // A preview holds counts alone, goes nowhere, and is no statement.
+      if (!made.preview)
+        await journal.append('http-statement-made', {
+          ...{ by: who.name, statement: made.id, from: made.period.from, to: made.period.to },
+          facility: made.facility,
+        });
       return { status: 202, body: shown(made), headers: { location: `/v1/statements/${made.id}` } };
     },
   }),
@@ -92,7 +106,8 @@ export const statementRoutes = ({ statements, statementFiles, journal }: Parts):
     answers: { 200: { bytes: Object.values(files) } },
     problems: ['unknown', 'part-unavailable'],
     run: async ({ params }) => {
-      const bytes = await statementFiles.read(params.statement, params.file).catch(partProblem);
+      const preview = params.file === 'statement.json' ? statements.preview(params.statement) : null;
+      const bytes = preview ?? (await statementFiles.read(params.statement, params.file).catch(partProblem));
       if (bytes === null) throw new Problem('unknown');
       return {
         status: 200,

@@ -1,7 +1,9 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import type { PublicKey } from './ask.js';
+import { atOnce } from './at-once.js';
 import { canonicalText } from './canonical.js';
 import { verifyConsistency } from './proof.js';
-import { type PublicKey, publicKeyOf } from './signed.js';
+import { publicKeyOf } from './signed.js';
 import { followLines, type HeadClaim, Succession } from './succession.js';
 
 /**
@@ -50,10 +52,10 @@ export interface CountersignParts {
 /** Checks a head and signs it; what it gives must be remembered durably before the line is handed out. */
 export function countersign(parts: CountersignParts): Countersigning {
   const { memory, privateKey, at } = parts;
-  const known = memory === undefined ? parts.trusted : publicKeyOf(memory.key);
+  const known = memory === undefined ? parts.trusted : atOnce(publicKeyOf(memory.key));
   if (known === undefined) return no('head-key-unknown', 'it is not known whose key signs this journal');
   const succession = new Succession([known]);
-  const followed = followLines(parts.lines, succession);
+  const followed = atOnce(followLines(parts.lines, succession));
   if ('fault' in followed) return no('head-invalid', followed.fault);
   const { head } = followed;
   const { current } = succession;
@@ -78,7 +80,7 @@ export function countersign(parts: CountersignParts): Countersigning {
     if (!same && parts.proof === undefined) {
       return no('proof-missing', `a consistency proof from ${memory.size} to ${head.size} rows is needed`);
     }
-    if (!same && !verifyConsistency(parts.proof, memory, grown)) {
+    if (!same && !atOnce(verifyConsistency(parts.proof, memory, grown))) {
       return no(
         'inconsistent',
         'the tree of this head does not have the tree that was countersigned before in it',
@@ -86,7 +88,9 @@ export function countersign(parts: CountersignParts): Countersigning {
     }
   }
   const { journal, node, number, size, root } = head;
-  const own = publicKeyOf(createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString());
+  const own = atOnce(
+    publicKeyOf(createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString()),
+  );
   if (own === undefined) return no('head-invalid', 'the countersigning key is no Ed25519 key');
   const body = canonicalText({
     at,

@@ -1,20 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HEX_HASH, NAME, TIME } from './canonical.js';
+import type { PublicKey } from './ask.js';
+import { atOnce } from './at-once.js';
+import { type CountersignedHead, readCountersignature } from './countersignature.js';
 import { LineReader } from './lines.js';
 import type { Report } from './report.js';
-import { isSignedBy, MAX_SIGNED_LINE, type PublicKey, publicKeyOf, readSignedLine } from './signed.js';
+import { MAX_SIGNED_LINE } from './signed.js';
 
-/** What a second party signed: it saw this head, and it was consistent with all it had seen before. */
-export interface Countersigned {
-  readonly at: string;
-  readonly journal: string;
-  readonly number: number;
-  readonly size: number;
-  readonly root: string;
-  /** SHA-256 of the head's line. */
-  readonly head: string;
+/** A countersignature where it was found. */
+export interface Countersigned extends CountersignedHead {
   readonly key: string;
   readonly file: string;
   readonly line: number;
@@ -50,7 +45,7 @@ export async function readCountersigned(
       line += 1;
       const one =
         bytes.length <= MAX_SIGNED_LINE && isUtf8(bytes)
-          ? readCountersignature(bytes.toString('utf8'))
+          ? atOnce(readCountersignature(bytes.toString('utf8')))
           : undefined;
       if (one === undefined || found.length >= MAX_COUNTERSIGNATURES) {
         report.add('countersignature-invalid', { file, line }, 'the line is no countersignature that holds');
@@ -81,32 +76,4 @@ async function* linesOf(path: string, name: string, report: Report): AsyncGenera
   } catch {
     report.add('countersignature-invalid', { file: name }, 'the file cannot be read');
   }
-}
-
-type Body = Omit<Countersigned, 'key' | 'file' | 'line'> & { readonly node: string; readonly public: string };
-
-/** A countersignature that its own key made; undefined where it is none. Whose key it is, is another question. */
-export function readCountersignature(line: string): (Body & { readonly key: string }) | undefined {
-  const read = readSignedLine(line);
-  if (read === undefined || !isBody(read.body)) return undefined;
-  const key = publicKeyOf(read.body.public);
-  if (key === undefined || key.id !== read.key) return undefined;
-  if (!isSignedBy(key, 'countersignature', read.bodyText, read.signature)) return undefined;
-  return { ...read.body, key: key.id };
-}
-
-function isBody(body: object): body is Body {
-  const { at, format, head, journal, node, number, root, size, ...rest } = body as Readonly<
-    Record<string, unknown>
-  >;
-  const is = (value: unknown, form: RegExp): boolean => typeof value === 'string' && form.test(value);
-  return (
-    is(at, TIME) &&
-    format === 1 &&
-    [head, journal, root].every((value) => is(value, HEX_HASH)) &&
-    is(node, NAME) &&
-    [number, size].every((value) => Number.isSafeInteger(value)) &&
-    Object.keys(rest).join() === 'public' &&
-    typeof rest.public === 'string'
-  );
 }

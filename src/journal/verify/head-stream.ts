@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { atOnce } from './at-once.js';
 import { NUMBERED_FILE } from './canonical.js';
 import { LineReader } from './lines.js';
 import type { Report } from './report.js';
@@ -68,7 +69,9 @@ export class HeadStream {
     for (let line = await this.#nextLine(); line !== undefined; line = await this.#nextLine()) {
       const place = { file: this.#name, line: this.#line };
       const text = line.length <= MAX_SIGNED_LINE && isUtf8(line) ? line.toString('utf8') : '';
-      const claim = this.#succession.take(text, (code, message) => this.#report.add(code, place, message));
+      const claim = atOnce(
+        this.#succession.take(text, (code, message) => this.#report.add(code, place, message)),
+      );
       if (claim === undefined) continue;
       this.count += 1;
       this.next = { ...claim, ...place };

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Verification, type VerifyOptions, verifyJournal } from '../verify.js';
+import type { PublicKey } from './ask.js';
+import { atOnce } from './at-once.js';
 import { verifyInclusion } from './proof.js';
-import { type PublicKey, publicKeyOf } from './signed.js';
+import { publicKeyOf } from './signed.js';
 
 /**
  * The verifier as a program of its own: it needs Node.js and the files of `journal/verify.ts` and `journal/verify/`,
@@ -58,7 +60,7 @@ export function readPublicKey(path: string): PublicKey {
     throw new RangeError(`${path} cannot be read`);
   }
   // A public key can be made of a private one, which has no business with who verifies.
-  const key = pem.includes('PRIVATE KEY') ? undefined : publicKeyOf(pem);
+  const key = pem.includes('PRIVATE KEY') ? undefined : atOnce(publicKeyOf(pem));
   if (key === undefined) throw new RangeError(`${path} holds no Ed25519 public key in PEM`);
   return key;
 }
@@ -136,7 +138,7 @@ export function checkProof(path: string, keys: readonly PublicKey[]): ProofCheck
   }
   if (keys.length === 0)
     return { ok: false, seq: null, text: 'NOT PROVED: give the key that you know, --key FILE' };
-  const result = verifyInclusion(proof, keys);
+  const result = atOnce(verifyInclusion(proof, keys));
   if (!result.ok) return { ok: false, seq: null, text: `NOT PROVED: ${result.why}` };
   const { head, seq } = result;
   return {

@@ -1,7 +1,7 @@
+import { type Check, type PublicKey, utf8 } from './ask.js';
 import { HEX_HASH } from './canonical.js';
-import type { PublicKey } from './signed.js';
+import { isConsistent, isIncluded, leafOf } from './path.js';
 import { followLines, type HeadClaim, Succession } from './succession.js';
-import { isConsistent, isIncluded, leafHash } from './tree.js';
 
 export type ProofResult =
   | { readonly ok: true; readonly head: HeadClaim; readonly seq: number }
@@ -11,32 +11,35 @@ export type ProofResult =
  * Checks a proof of inclusion on its own, without the journal: that its row is in the tree its head signed, and that one of
  * `keys` signed it or handed over to who did. Never throws.
  */
-export function verifyInclusion(proof: unknown, keys: readonly PublicKey[]): ProofResult {
+export function* verifyInclusion(proof: unknown, keys: readonly PublicKey[]): Check<ProofResult> {
   if (!isInclusion(proof)) return no('it is not a proof of inclusion');
   const succession = new Succession(keys);
-  const followed = followLines(proof.heads, succession);
+  const followed = yield* followLines(proof.heads, succession);
   if ('fault' in followed) return no(followed.fault);
   const { head } = followed;
   if (!succession.trustedSeen) return no('its head is not signed by a key that you know');
   if (head.size !== proof.size) return no('its head is of a tree of another size');
-  const included = isIncluded(
-    leafHash(Buffer.from(proof.row, 'utf8')),
-    proof.seq - 1,
-    proof.size,
-    proof.path,
-    head.root,
-  );
-  if (!included) return no('the row is not in the tree that its head signed');
-  if (seqOf(proof.row) !== proof.seq) return no('the row has another number');
-  return { ok: true, head, seq: proof.seq };
+  const why = yield* whyNotIn(head, proof);
+  return why === null ? { ok: true, head, seq: proof.seq } : no(why);
+}
+
+/** Null where a row is in the tree that a head signed, under its own number; else why it is not shown to be. */
+export function* whyNotIn(
+  head: HeadClaim,
+  { seq, path, row }: Pick<Inclusion, 'seq' | 'path' | 'row'>,
+): Check<string | null> {
+  const leaf = yield* leafOf(utf8(row));
+  if (!(yield* isIncluded(leaf, seq - 1, head.size, path, head.root)))
+    return 'the row is not in the tree that its head signed';
+  return seqOf(row) === seq ? null : 'the row has another number';
 }
 
 /** Whether a proof of consistency holds between two trees that are known from elsewhere. */
-export function verifyConsistency(
+export function* verifyConsistency(
   proof: unknown,
   from: { readonly size: number; readonly root: string },
   to: { readonly size: number; readonly root: string },
-): boolean {
+): Check<boolean> {
   if (typeof proof !== 'object' || proof === null) return false;
   const { kind, format, from: fromSize, to: toSize, path } = proof as Readonly<Record<string, unknown>>;
   return (
@@ -45,7 +48,7 @@ export function verifyConsistency(
     fromSize === from.size &&
     toSize === to.size &&
     isPath(path) &&
-    isConsistent(from.size, to.size, from.root, to.root, path)
+    (yield* isConsistent(from.size, to.size, from.root, to.root, path))
   );
 }
 

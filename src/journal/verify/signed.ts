@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { type Check, digestOf, fromBase64, hexOf, holds, type PublicKey, sha256, utf8 } from './ask.js';
 import { canonicalText } from './canonical.js';
 
 /** A signed line, byte for byte canonical: `{"body":{…},"key":"…","signature":"…"}`. */
@@ -6,7 +6,7 @@ export interface SignedLine {
   readonly body: Readonly<Record<string, unknown>>;
   readonly bodyText: string;
   readonly key: string;
-  readonly signature: Buffer;
+  readonly signature: Uint8Array;
   /** SHA-256 of the line, hex: what the next line calls `previous`. */
   readonly digest: string;
 }
@@ -16,10 +16,8 @@ const KEY_ID = /^[0-9a-f]{16}$/;
 const SIGNATURE = /^[A-Za-z0-9+/]{86}==$/;
 export const MAX_SIGNED_LINE = 4096;
 
-export const digestOfLine = (line: string): string => createHash('sha256').update(line, 'utf8').digest('hex');
-
 /** Undefined where the line is anything else. */
-export function readSignedLine(line: string): SignedLine | undefined {
+export function* readSignedLine(line: string): Check<SignedLine | undefined> {
   if (line.length > MAX_SIGNED_LINE) return undefined;
   let value: unknown;
   try {
@@ -34,40 +32,37 @@ export function readSignedLine(line: string): SignedLine | undefined {
   if (typeof key !== 'string' || !KEY_ID.test(key)) return undefined;
   if (typeof signature !== 'string' || !SIGNATURE.test(signature)) return undefined;
   // The last digit before the padding has four bits that mean nothing: other digits would say the same.
-  if (Buffer.from(signature, 'base64').toString('base64') !== signature) return undefined;
+  const signed = fromBase64(signature);
+  if (signed === undefined) return undefined;
   return {
     body: body as Record<string, unknown>,
     bodyText: canonicalText(body),
     key,
-    signature: Buffer.from(signature, 'base64'),
-    digest: digestOfLine(line),
+    signature: signed,
+    digest: yield* digestOf(line),
   };
 }
 
-/** An Ed25519 public key; `text` is its SPKI DER in base64. */
-export interface PublicKey {
-  readonly text: string;
-  readonly id: string;
-  readonly key: KeyObject;
-}
+/** SubjectPublicKeyInfo of Ed25519 (RFC 8410 section 4) before the 32 bytes of the key: DER has no other form of it. */
+const SPKI = '302a300506032b6570032100';
+const SPKI_BYTES = 44;
+const PEM = /-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+?)\s+-----END PUBLIC KEY-----/;
 
 /** From PEM, or from the base64 that a line carries. Undefined where it is no Ed25519 public key. */
-export function publicKeyOf(text: string): PublicKey | undefined {
-  try {
-    const key = text.includes('-----')
-      ? createPublicKey(text)
-      : createPublicKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'spki' });
-    if (key.asymmetricKeyType !== 'ed25519') return undefined;
-    const der = key.export({ type: 'spki', format: 'der' });
-    const id = createHash('sha256').update(der).digest('hex').slice(0, 16);
-    return { text: der.toString('base64'), id, key };
-  } catch {
-    return undefined;
-  }
+export function* publicKeyOf(text: string): Check<PublicKey | undefined> {
+  const base64 = text.includes('-----') ? PEM.exec(text)?.[1]?.replace(/\s/g, '') : text;
+  const der = fromBase64(base64 ?? '');
+  if (base64 === undefined || der?.length !== SPKI_BYTES || !hexOf(der).startsWith(SPKI)) return undefined;
+  return { text: base64, id: hexOf(yield* sha256(der)).slice(0, 16) };
 }
 
 export type Purpose = 'head' | 'key' | 'handover' | 'countersignature';
 
-export function isSignedBy(key: PublicKey, purpose: Purpose, body: string, signature: Buffer): boolean {
-  return verify(null, Buffer.from(`sallyport journal ${purpose} 1\n${body}`, 'utf8'), key.key, signature);
+export function isSignedBy(
+  key: PublicKey,
+  purpose: Purpose,
+  body: string,
+  signature: Uint8Array,
+): Check<boolean> {
+  return holds(key, utf8(`sallyport journal ${purpose} 1\n${body}`), signature);
 }

@@ -1,6 +1,7 @@
+import { type Check, fromBase64, type PublicKey } from './ask.js';
 import { canonicalText, HEX_HASH, NAME, TIME, ZEROS } from './canonical.js';
 import type { ProblemCode } from './report.js';
-import { isSignedBy, type PublicKey, publicKeyOf, readSignedLine } from './signed.js';
+import { isSignedBy, publicKeyOf, readSignedLine, type SignedLine } from './signed.js';
 
 /** A head whose line is what it should be: what it says still has to be compared with rows. */
 export interface HeadClaim {
@@ -55,8 +56,8 @@ export class Succession {
    * The next line, without its newline. Gives the head it is, if it is one and it holds. `gaps`: the lines are only
    * some of the file's, as in a proof: neither numbers nor the chain can be followed.
    */
-  take(line: string, complain: Complain, gaps = false): HeadClaim | undefined {
-    const read = readSignedLine(line);
+  *take(line: string, complain: Complain, gaps = false): Check<HeadClaim | undefined> {
+    const read = yield* readSignedLine(line);
     if (read === undefined) {
       complain('head-unreadable', 'the line is not a head in canonical form');
       return undefined;
@@ -75,23 +76,19 @@ export class Succession {
       complain('head-time-went-back', 'the time is before that of the line before');
     this.#at = body.at;
     if (body.kind === 'key') {
-      this.#takeKey(read, body, complain);
+      yield* this.#takeKey(read, body, complain);
       return undefined;
     }
-    return this.#takeHead(read, body, complain);
+    return yield* this.#takeHead(read, body, complain);
   }
 
-  #takeKey(
-    { bodyText, key, signature }: NonNullable<ReturnType<typeof readSignedLine>>,
-    body: Common,
-    complain: Complain,
-  ): void {
-    const next = isKeyBody(body) ? publicKeyOf(body.public) : undefined;
+  *#takeKey({ bodyText, key, signature }: SignedLine, body: Common, complain: Complain): Check<void> {
+    const next = isKeyBody(body) ? yield* publicKeyOf(body.public) : undefined;
     if (next === undefined || !isKeyBody(body)) {
       complain('head-unreadable', 'the line does not bring in an Ed25519 key');
       return;
     }
-    if (key !== next.id || !isSignedBy(next, 'key', bodyText, signature)) {
+    if (key !== next.id || !(yield* isSignedBy(next, 'key', bodyText, signature))) {
       complain('head-signature', 'the key does not sign for itself');
       return;
     }
@@ -100,11 +97,11 @@ export class Succession {
     const handed =
       current === undefined || handover === null
         ? current === undefined && handover === null
-        : isSignedBy(
+        : yield* isSignedBy(
             current,
             'handover',
             canonicalText({ at: handover.at, from: current.text, public: body.public }),
-            Buffer.from(handover.signature, 'base64'),
+            fromBase64(handover.signature) ?? new Uint8Array(0),
           );
     if (!handed) {
       complain('handover-invalid', 'the key before did not hand over to this one');
@@ -114,11 +111,11 @@ export class Succession {
     this.#trustedSeen ||= this.#trusted.some((one) => one.text === next.text);
   }
 
-  #takeHead(
-    { bodyText, key, signature, digest }: NonNullable<ReturnType<typeof readSignedLine>>,
+  *#takeHead(
+    { bodyText, key, signature, digest }: SignedLine,
     body: Common,
     complain: Complain,
-  ): HeadClaim | undefined {
+  ): Check<HeadClaim | undefined> {
     if (!isHeadBody(body)) {
       complain('head-unreadable', 'the line does not have the members of a head');
       return undefined;
@@ -128,7 +125,7 @@ export class Succession {
       complain('head-key-unknown', `the head names key ${key}, whose turn it is not`);
       return undefined;
     }
-    if (!isSignedBy(current, 'head', bodyText, signature)) {
+    if (!(yield* isSignedBy(current, 'head', bodyText, signature))) {
       complain('head-signature', 'the head does not bear the signature of its key');
       return undefined;
     }
@@ -143,14 +140,14 @@ export class Succession {
  * Follows some of a journal's lines: `key` lines in order, and a head at the end. Gives that head, or what is wrong with the
  * first line that does not hold.
  */
-export function followLines(
+export function* followLines(
   lines: readonly string[],
   succession: Succession,
-): { readonly head: HeadClaim } | { readonly fault: string } {
+): Check<{ readonly head: HeadClaim } | { readonly fault: string }> {
   const faults: string[] = [];
   let head: HeadClaim | undefined;
   for (const line of lines) {
-    head = succession.take(line, (code, message) => faults.push(`${code}: ${message}`), true);
+    head = yield* succession.take(line, (code, message) => faults.push(`${code}: ${message}`), true);
     if (faults[0] !== undefined) return { fault: faults[0] };
   }
   return head === undefined ? { fault: 'head-unreadable: the last line is no head' } : { head };

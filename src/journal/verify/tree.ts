@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 
-/** The verifier's own RFC 6962: hashing, the growing tree, and the two proofs as RFC 9162 sections 2.1.3.2 and 2.1.4.2 check them. */
+/** The verifier's own RFC 6962: the tree as it grows out of all rows of a journal. Proofs of single rows: path.ts. */
 
 /** 0x01 and two children. */
 const pair = Buffer.alloc(65, 1);
@@ -48,60 +48,3 @@ export class GrowingTree {
     return (root ?? hash('sha256', '', 'buffer')).toString('hex');
   }
 }
-
-/** Whether the leaf `ofRow`, at `index` from 0, is in the tree of `size` leaves with this root. Digests are hex. */
-export function isIncluded(
-  ofRow: Buffer,
-  index: number,
-  size: number,
-  path: readonly string[],
-  root: string,
-): boolean {
-  if (index < 0 || index >= size) return false;
-  let [place, last] = [index, size - 1];
-  let node = ofRow;
-  for (const sibling of path) {
-    if (last === 0) return false;
-    const other = Buffer.from(sibling, 'hex');
-    if (place % 2 === 1 || place === last) {
-      node = nodeHash(other, node);
-      while (place % 2 === 0 && place !== 0) [place, last] = [half(place), half(last)];
-    } else node = nodeHash(node, other);
-    [place, last] = [half(place), half(last)];
-  }
-  return last === 0 && node.toString('hex') === root;
-}
-
-/** Whether the tree of `from` leaves with its root is the beginning of that of `to` leaves with its root. */
-export function isConsistent(
-  from: number,
-  to: number,
-  fromRoot: string,
-  toRoot: string,
-  path: readonly string[],
-): boolean {
-  if (from < 0 || from > to) return false;
-  if (from === to) return fromRoot === toRoot && path.length === 0;
-  // Everything grows out of nothing.
-  if (from === 0) return path.length === 0 && fromRoot === hash('sha256', '', 'hex');
-  let [place, last] = [from - 1, to - 1];
-  while (place % 2 === 1) [place, last] = [half(place), half(last)];
-  const nodes = path.map((node) => Buffer.from(node, 'hex'));
-  // Where the old tree is perfect, its root is a node of the new one, and the proof leaves it out.
-  const first = place === 0 ? Buffer.from(fromRoot, 'hex') : nodes.shift();
-  if (first === undefined) return false;
-  let old: Buffer = first;
-  let grown: Buffer = first;
-  for (const node of nodes) {
-    if (last === 0) return false;
-    if (place % 2 === 1 || place === last) {
-      old = nodeHash(node, old);
-      grown = nodeHash(node, grown);
-      while (place % 2 === 0 && place !== 0) [place, last] = [half(place), half(last)];
-    } else grown = nodeHash(grown, node);
-    [place, last] = [half(place), half(last)];
-  }
-  return last === 0 && old.toString('hex') === fromRoot && grown.toString('hex') === toRoot;
-}
-
-const half = (number: number): number => Math.floor(number / 2);
