@@ -56,7 +56,8 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   evidence: (target) => /^(evidence|journal)\//.test(target),
   recovery: (target) => /^(core|recovery)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target),
   stack: (target) => target.startsWith('stack/') || target === 'root.ts',
-  registry: (target) => /^(core|registry)\//.test(target),
+  // An import is held against the numbers that are privileged already, by the same measure as calls are.
+  registry: (target) => /^(core|registry)\//.test(target) || target === 'review/near-index.ts',
   vault: (target) =>
     /^(core|durable|vault)\//.test(target) || ['call/ports.ts', 'recording/vault-port.ts'].includes(target),
   custody: (target) => /^(core|custody|durable|journal|lists|vault)\//.test(target),
@@ -96,7 +97,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   pino: /^log\.ts$/,
   'prom-client': /^api\/metrics\.ts$/,
   'libphonenumber-js/max': /^core\/number/,
-  yaml: /^(config|lists)\//,
+  yaml: /^(config|lists|registry\/import)\//,
   zod: /^(config|http|lists|registry)\//,
   fastify: /^(http\/|cli\/serve\.ts$)/,
   '@fastify/cookie': /^http\/server\.ts$/,
@@ -108,7 +109,7 @@ const owners: Readonly<Record<string, RegExp>> = {
   pg: /^registry\/database\.ts$/,
   kysely: /^registry\//,
   'csv-parse/sync': /^lists\//,
-  'csv-parse': /^lists\//,
+  'csv-parse': /^(lists|registry\/import)\//,
   '@aws-sdk/client-s3': /^vault\/s3-bucket\.ts$/,
   commander: /^cli\//,
   pdfkit: /^statement\/pdf\/sheet\.ts$/,

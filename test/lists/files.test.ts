@@ -10,7 +10,7 @@ import { chooseCanaries } from '../../src/lists/canaries.js';
 import { checkLists } from '../../src/lists/commands.js';
 import { type ReadLists, readListFiles } from '../../src/lists/files.js';
 import { rangePrefixes } from '../../src/lists/ranges.js';
-import { parseTime } from '../../src/lists/times.js';
+import { parseTime } from '../../src/core/times.js';
 import { collect, prepare, type Version, visibleAt } from '../../src/lists/versions.js';
 import { fromRoot } from '../../src/root.js';
 
