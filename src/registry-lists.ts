@@ -71,12 +71,17 @@ const from = (row: Parameters<Reader['privileged']>[0]): WallMs | null => {
  * Reads the registry into lists. An entry that says since when the law protects it begins then, and one that says
  * nothing protects always. Rejects with RegistryError.
  */
-export const listsOf = async (db: Database, since: number, plan: DialPlan): Promise<RegistryLists> => {
+export const listsOf = async (
+  db: Database,
+  since: number,
+  plan: DialPlan,
+  read: typeof readStanding = readStanding,
+): Promise<RegistryLists> => {
   const privileged: PrivilegedItem[] = [];
   const block: BlockItem[] = [];
   const pending: PendingItem[] = [];
   const allow = new AllowLists();
-  const standing = await readStanding(db, since, {
+  const standing = await read(db, since, {
     privileged: (row) => {
       const { class: cls, scope } = row;
       const target = targetOf(row as StoredTarget, plan);

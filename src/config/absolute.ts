@@ -8,7 +8,7 @@ export const absolute = (config: Config, folder: string): Config => {
     text === undefined ? undefined : path(text);
   const { agent, application, tls } = config.sip;
   const { heads } = config.journal;
-  const { registry, serve } = config;
+  const { imports, registry, serve } = config;
   const { s3 } = config.recording.vault.store;
   return {
     ...config,
@@ -112,6 +112,11 @@ export const absolute = (config: Config, folder: string): Config => {
       passwordFile: maybe(registry.passwordFile),
       publisherKey: path(registry.publisherKey),
       journal: path(registry.journal),
+    },
+    imports: {
+      ...imports,
+      profiles: maybe(imports.profiles),
+      uploads: path(imports.uploads),
     },
   };
 };

@@ -16,6 +16,8 @@ export interface AccessPart {
   readonly accountChanges: Counts;
   readonly keyChanges: Counts;
   readonly webhookChanges: Counts;
+  /** What was done with files that lists are taken from: begun, staged, compared, applied, undone … */
+  readonly importChanges: Counts;
   /** Encrypted files of recordings that were fetched, sealed ones apart. */
   readonly recordingReads: Counts;
   /** Pages of privileged entries, claims and changes that were read, by class where one was asked for. */
@@ -43,6 +45,7 @@ export const accessRowKinds: ReadonlySet<string> = new Set([
   'http-order',
   'account-changed',
   'account-key-changed',
+  'import-changed',
 ]);
 
 /** All journals of the API and of registries together. */
@@ -53,6 +56,7 @@ export class AccessTotals {
   readonly accounts = new Tally();
   readonly keys = new Tally();
   readonly webhooks = new Tally();
+  readonly imports = new Tally();
   readonly recordings = new Tally();
   readonly privileged = new Tally();
   readonly numbers = new Tally();
@@ -71,6 +75,7 @@ export class AccessTotals {
       accountChanges: this.accounts.json(),
       keyChanges: this.keys.json(),
       webhookChanges: this.webhooks.json(),
+      importChanges: this.imports.json(),
       recordingReads: this.recordings.json(),
       privilegedReads: this.privileged.json(),
       numbersAsked: this.numbers.json(),
@@ -133,6 +138,9 @@ export class AccessFold implements NodeReader {
         return;
       case 'account-key-changed':
         totals.keys.add(codeWord(body.what));
+        return;
+      case 'import-changed':
+        totals.imports.add(codeWord(body.what));
         return;
       case 'http-webhook-changed':
         totals.webhooks.add(codeWord(body.change));

@@ -318,6 +318,12 @@ registry:
   publisherKey: ./publisher.pem
   journal: ./registry
   removalHours: 48
+imports:
+  profiles: ./profiles
+  uploads: ./uploads
+  maxMegabytes: 100
+  shrinkPercent: 3
+  shrinkEntries: 20
 serve:
   address: 127.0.0.1
   port: 9443

@@ -63,6 +63,7 @@ const accesses = (sheet: Sheet, access: AccessPart): void => {
     ...of('Changes of accounts', access.accountChanges),
     ...of('Changes of keys of programs', access.keyChanges),
     ...of('Changes of webhooks', access.webhookChanges),
+    ...of('Files that lists were taken from', access.importChanges),
     ...of('Files of recordings that were fetched, encrypted', access.recordingReads),
     ...of('Reads of privileged entries', access.privilegedReads),
     ...of('Numbers asked about', access.numbersAsked),
