@@ -246,7 +246,7 @@ export const addImportCommands = (program: Command, shared: Shared): void => {
           terminal.out(JSON.stringify({ ...view, listed: steps, near }));
           return;
         }
-        terminal.out(diffText(view));
+        terminal.out(importText(view));
         for (const step of steps) terminal.out(`  ${stepText(step)}`);
         const more = (view.counts?.steps ?? 0) - steps.length;
         if (more > 0) terminal.out(`  … and ${more} more; --limit N shows N of them`);

@@ -97,7 +97,6 @@ export const importText = (view: ImportView): string => {
   ].join('\n');
 };
 
-export const diffText = importText;
 
 export const importLine = (view: ImportView): readonly string[] => [
   view.id,

@@ -149,7 +149,7 @@ export const ImportList = (): JSX.Element => {
             { key: 'state', head: words.state, cell: (one) => <StateBadge of={one} /> },
             { key: 'rows', head: words.rows, numeric: true, cell: ({ read }) => <Num value={read.rows} /> },
             { key: 'when', head: words.when, cell: ({ madeAt }) => <Time at={madeAt} /> },
-            { key: 'by', head: words.by, cell: ({ maker }) => maker },
+            { key: 'by', head: words.maker, cell: ({ maker }) => maker },
           ]}
         />
         {next !== null && (

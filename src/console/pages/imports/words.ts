@@ -25,8 +25,9 @@ export const words = defineWords({
       delta: 'Additions and changes: nothing is taken away because it is missing.',
     },
     state: 'State',
-    when: 'Begun',
+    when: 'When',
     by: 'by',
+    maker: 'Begun by',
     rows: 'Rows',
     faults: 'Faults',
     states: {
@@ -190,8 +191,9 @@ export const words = defineWords({
       delta: 'Adiciones y cambios: nada se quita porque falte.',
     },
     state: 'Estado',
-    when: 'Comenzó',
+    when: 'Cuándo',
     by: 'por',
+    maker: 'Comenzada por',
     rows: 'Filas',
     faults: 'Fallos',
     states: {
