@@ -14,7 +14,6 @@ import { openRegistry } from '../registry-desk.js';
 import { journalsOf } from '../workers/worker-config.js';
 import { whoami } from './control-commands.js';
 import {
-  diffText,
   importLine,
   importText,
   nearText,
