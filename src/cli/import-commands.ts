@@ -13,14 +13,7 @@ import { checkFile } from '../registry/import/stage.js';
 import { openRegistry } from '../registry-desk.js';
 import { journalsOf } from '../workers/worker-config.js';
 import { whoami } from './control-commands.js';
-import {
-  importLine,
-  importText,
-  nearText,
-  problemText,
-  stepText,
-  whatIfText,
-} from './import-texts.js';
+import { importLine, importText, nearText, problemText, stepText, whatIfText } from './import-texts.js';
 import { importWhatIf, type KeptWhatIf } from './import-what-if.js';
 import { CommandError, columns, progress, type Terminal } from './output.js';
 import { type PeriodFlags, periodFrom, withPeriod } from './period-options.js';

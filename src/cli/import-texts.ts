@@ -97,7 +97,6 @@ export const importText = (view: ImportView): string => {
   ].join('\n');
 };
 
-
 export const importLine = (view: ImportView): readonly string[] => [
   view.id,
   view.madeAt.toISOString().slice(0, 16),

@@ -206,7 +206,8 @@ export const openHouse = async (
     },
     end: async (callId, by, why) => {
       controller.check();
-      if (!controller.calls.some((one) => one.callId === callId)) throw new PartError('call-not-found', 'gone');
+      if (!controller.calls.some((one) => one.callId === callId))
+        throw new PartError('call-not-found', 'gone');
       controller.locked.push(`end ${callId} ${by} ${why}`);
       return null;
     },
