@@ -99,12 +99,13 @@ export const listsOf = async (
   since: number,
   plan: DialPlan,
   how: Parameters<typeof readStanding>[3],
+  read: typeof readStanding = readStanding,
 ): Promise<RegistryLists> => {
   const privileged: PrivilegedItem[] = [];
   const block: BlockItem[] = [];
   const pending: PendingItem[] = [];
   const allow = new AllowLists();
-  const standing = await readStanding(
+  const standing = await read(
     db,
     since,
     {

@@ -16,6 +16,7 @@ import { problems } from '../http/problems.js';
 import { roleTexts, scopeTexts } from '../http/roles.js';
 import { weights } from '../recording/three-way/signs.js';
 import { registryErrors } from '../registry/errors.js';
+import { importProblems, isFatal } from '../registry/import/problems.js';
 import { changeTexts } from '../review/change.js';
 import { nearnessTexts } from '../review/near-index.js';
 import { notReplayableTexts } from '../review/past-decision.js';
@@ -124,6 +125,14 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
       part,
       String(called),
       String(caller),
+    ]),
+  ),
+  'import-problems': table(
+    ['code', 'holds it up', 'what it means'],
+    (Object.keys(importProblems) as (keyof typeof importProblems)[]).map((code) => [
+      `\`${code}\``,
+      isFatal(code) ? 'yes' : '',
+      importProblems[code],
     ]),
   ),
   'registry-codes': table(

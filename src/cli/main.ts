@@ -32,6 +32,7 @@ import { withBlocks } from './doc-blocks.js';
 import { addEvidenceCommands } from './evidence-commands.js';
 import { explainedText, explainNumber, tableText } from './explain.js';
 import { followCalls } from './follow.js';
+import { addImportCommands } from './import-commands.js';
 import { pastCalls } from './journal.js';
 import { addJournalCommands } from './journal-commands.js';
 import {
@@ -390,6 +391,7 @@ const calls = withJson(withSocket(withConfig(program.command('calls'))))
     },
   );
 addRegistryCommands(program, { terminal, load, withConfig, withJson });
+addImportCommands(program, { terminal, load, withConfig, withJson });
 addAccountCommands(program, { terminal, load, withConfig, withJson });
 addControlCommands(program, calls, { terminal, load, withConfig });
 addReviewCommands(program, lists, { terminal, load, withConfig, withJson });

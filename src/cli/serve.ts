@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config/schema.js';
 import { CallLog } from '../http/call-log.js';
+import { ImportDesk } from '../http/import-desk.js';
 import { LiveCalls } from '../http/live.js';
 import { networksOf } from '../http/net-guard.js';
 import { Oidc } from '../http/oidc.js';
@@ -13,6 +14,7 @@ import { buildServer } from '../http/server.js';
 import { SignIn } from '../http/sign-in.js';
 import { StatementDesk } from '../http/statement-desk.js';
 import { WebhookSender } from '../http/webhook-sender.js';
+import { profilesOf } from '../import-profiles.js';
 import { type Journal, openJournal } from '../journal/log.js';
 import { systemClock, version } from '../main.js';
 import { storeOf } from '../open-vault.js';
@@ -22,11 +24,13 @@ import { ApiKeys } from '../registry/accounts/keys.js';
 import { RequestKeys } from '../registry/accounts/request-keys.js';
 import { resealAll } from '../registry/accounts/secret-box.js';
 import { Webhooks } from '../registry/accounts/webhooks.js';
+import { Imports } from '../registry/import/imports.js';
 import { RegistrySearch } from '../registry/search.js';
 import { openRegistry } from '../registry-desk.js';
 import { fromRoot } from '../root.js';
 import { custodyJournalDir } from './custody-journal.js';
 import { enquiryDigest } from './enquiries.js';
+import { importWhatIf } from './import-what-if.js';
 import { CommandError } from './output.js';
 import { secretBoxOf } from './secrets-key.js';
 import { callJournalsOf, journalsPort } from './serve-journals.js';
@@ -143,6 +147,8 @@ const serving = async (
     trouble: (code) => trouble('webhooks', code),
   });
   closers.push(() => sender.close());
+  const imports = importDesk(config, db, registry, trouble);
+  closers.push(() => imports.idle());
   // The port may be picked by the system, and the address of browsers stands in every answer to them.
   const place = { publicUrl: originOf(serve, serve.port) };
   const app = await buildServer(
@@ -155,7 +161,19 @@ const serving = async (
         ...(serve.trustProxy === undefined ? {} : { trustProxy: serve.trustProxy }),
         ...{ site: config.controller.name, idleSeconds: serve.idleMinutes * 60 },
       },
-      ...{ accounts, webhooks, registry, signIn, journal, controller, explainer, journals, log, live },
+      ...{
+        imports,
+        accounts,
+        webhooks,
+        registry,
+        signIn,
+        journal,
+        controller,
+        explainer,
+        journals,
+        log,
+        live,
+      },
       ...{ statements, statementFiles, wall, mono },
       requestKeys: new RequestKeys(db, box),
       keys: new ApiKeys(db),
@@ -185,6 +203,25 @@ const serving = async (
   await app.listen({ host: serve.address, port: serve.port });
   place.publicUrl = originOf(serve, (app.server.address() as AddressInfo).port);
   return { url: place.publicUrl, app, stop: close };
+};
+
+const importDesk = (
+  config: Config,
+  db: Opened['db'],
+  registry: Opened['registry'],
+  trouble: ServeOptions['trouble'],
+): ImportDesk => {
+  const { profiles, uploads, maxMegabytes, shrinkPercent: percent, shrinkEntries: entries } = config.imports;
+  const planNamed = (name: string) => planOf(config, name);
+  const imports = new Imports({ db, registry, plan: planNamed, limits: { percent, entries } });
+  return new ImportDesk({
+    ...{ imports, uploads, profiles: profilesOf(profiles), maxBytes: maxMegabytes * 1024 * 1024 },
+    whatIf: async (id) => {
+      const plan = planNamed((await imports.standing(id)).plan);
+      await importWhatIf(id, { config, db, imports, plan, journals: callJournalsOf(config) });
+    },
+    fault: (where, error) => trouble(where, codeOf(error)),
+  });
 };
 
 const oidcOf = (

@@ -43,7 +43,7 @@ export const whatIfExits = { recorded: 3, unprotected: 4 } as const;
 /** A CDR comes at most so long after its decision: the longest call, and its clean-up. */
 const lateMs = 24 * 3_600_000;
 
-const configured = (config: Config): Configured => {
+export const configured = (config: Config): Configured => {
   const surroundings = surroundingsOf(config);
   return { policy: policyOf(config), around: (asker, now) => surroundings.of(asker as Leg, now) };
 };
@@ -111,10 +111,10 @@ export const isoPeriod = ({ from, to }: Period): { readonly from: string; readon
   to: new Date(to).toISOString(),
 });
 
-const replayRows = async (
+export const replayRows = async (
   whatIf: WhatIf,
-  asked: WhatIfAsked,
-  { json, terminal }: ReviewDesk,
+  asked: Pick<WhatIfAsked, 'period' | 'journals' | 'calls' | 'showNumbers'>,
+  { json, terminal }: Pick<ReviewDesk, 'json' | 'terminal'>,
 ): Promise<void> => {
   const { from, to } = asked.period;
   const end = new Date(to).toISOString();

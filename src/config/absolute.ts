@@ -8,7 +8,7 @@ export const absolute = (config: Config, folder: string): Config => {
     text === undefined ? undefined : path(text);
   const { agent, application, tls } = config.sip;
   const { heads } = config.journal;
-  const { registry, serve } = config;
+  const { imports, registry, serve } = config;
   const { s3 } = config.recording.vault.store;
   return {
     ...config,
@@ -114,6 +114,11 @@ export const absolute = (config: Config, folder: string): Config => {
       publisherKey: path(registry.publisherKey),
       redis: registry.redis && { ...registry.redis, passwordFile: path(registry.redis.passwordFile) },
       journal: path(registry.journal),
+    },
+    imports: {
+      ...imports,
+      profiles: maybe(imports.profiles),
+      uploads: path(imports.uploads),
     },
   };
 };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { canaries } from './schema-canaries.js';
 import { custody } from './schema-custody.js';
+import { imports } from './schema-imports.js';
 import { journal, registry } from './schema-journal.js';
 import { facility, policy } from './schema-policy.js';
 import { recording } from './schema-recording.js';
@@ -393,6 +394,7 @@ export const configSchema = z.strictObject({
   custody,
   journal,
   registry: registry.optional(),
+  imports,
   policy,
   canaries: canaries.optional(),
   control,

@@ -67,6 +67,13 @@ export const pages: readonly PageEntry[] = [
     load: () => import('./pages/statement/page.js'),
   },
   {
+    path: 'imports',
+    title: { en: 'Imports', es: 'Importaciones' },
+    group: 'lists',
+    needs: ['GET /v1/imports'],
+    load: () => import('./pages/imports/page.js'),
+  },
+  {
     path: 'system',
     title: { en: 'System', es: 'Sistema' },
     group: 'site',

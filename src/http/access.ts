@@ -7,6 +7,8 @@ export type Access =
   | { readonly roles: readonly Role[]; readonly scope: Scope | null };
 
 const seesLists = { roles: ['registrar', 'approver', 'auditor', 'counsel'], scope: 'lists:read' } as const;
+const takesFiles = { roles: ['registrar', 'counsel'], scope: 'lists:propose' } as const;
+const seesImports = { roles: ['registrar', 'approver', 'auditor', 'counsel'], scope: 'lists:read' } as const;
 const seesPlaces = {
   roles: ['operator', 'registrar', 'approver', 'investigator', 'auditor', 'counsel'],
   scope: 'lists:read',
@@ -61,6 +63,23 @@ export const access: Readonly<Record<string, Access>> = {
   'POST /v1/changes/:change/reject': { roles: ['approver', 'counsel'], scope: null },
   'POST /v1/changes/:change/withdraw': { roles: ['registrar', 'counsel'], scope: 'lists:propose' },
   'POST /v1/explain': { roles: ['registrar', 'approver', 'auditor', 'counsel'], scope: null },
+
+  'GET /v1/imports/profiles': seesImports,
+  'GET /v1/imports': seesImports,
+  'POST /v1/imports': takesFiles,
+  'GET /v1/imports/:import': seesImports,
+  'POST /v1/imports/:import/parts': takesFiles,
+  'POST /v1/imports/:import/stage': takesFiles,
+  'POST /v1/imports/:import/compare': takesFiles,
+  'GET /v1/imports/:import/problems': seesImports,
+  'GET /v1/imports/:import/steps': seesImports,
+  'GET /v1/imports/:import/near': seesImports,
+  'POST /v1/imports/:import/acknowledge': { roles: ['registrar', 'approver', 'counsel'], scope: null },
+  'POST /v1/imports/:import/apply': takesFiles,
+  'POST /v1/imports/:import/approve': { roles: ['approver'], scope: null },
+  'POST /v1/imports/:import/reject': { roles: ['approver', 'counsel'], scope: null },
+  'POST /v1/imports/:import/undo': { roles: ['registrar', 'counsel'], scope: null },
+  'POST /v1/imports/:import/abandon': takesFiles,
 
   'GET /v1/calls/live': seesCalls,
   'GET /v1/calls/now': seesCalls,

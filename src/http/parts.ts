@@ -6,6 +6,7 @@ import type { Webhooks } from '../registry/accounts/webhooks.js';
 import type { Registry } from '../registry/registry.js';
 import type { RegistrySearch } from '../registry/search.js';
 import type { CallLog } from './call-log.js';
+import type { ImportDesk } from './import-desk.js';
 import type { LiveCalls } from './live.js';
 import type { Resolve } from './net-guard.js';
 import type { Oidc } from './oidc.js';
@@ -47,6 +48,7 @@ export interface Parts {
   readonly resolve?: Resolve;
   readonly registry: Registry;
   readonly search: RegistrySearch;
+  readonly imports: ImportDesk;
   readonly signIn: SignIn;
   readonly oidc: Oidc | null;
   readonly journal: OwnJournal;

@@ -112,6 +112,18 @@ const unknowns: ReadonlySet<string> = new Set([
   'account-unknown',
   'key-unknown',
   'webhook-unknown',
+  'import-unknown',
+  'profile-unknown',
+]);
+/** What stands against what an import is, or where it is. */
+const conflicts: ReadonlySet<string> = new Set([
+  'import-step',
+  'import-busy',
+  'import-faulty',
+  'import-unacknowledged',
+  'part-misplaced',
+  'file-differs',
+  'file-missing',
 ]);
 
 /** What the registry refuses, as the API tells it. */
@@ -125,6 +137,9 @@ export const registryProblem = (error: {
   if (asTheyAre.has(error.code))
     return new Problem(error.code as ProblemCode, detail, error.code === 'registry-unreachable' ? 2 : null);
   if (unknowns.has(error.code)) return new Problem('unknown', words);
+  if (conflicts.has(error.code)) return new Problem('conflict', `${error.code}: ${words}`);
+  if (error.code === 'import-moved') return new Problem('version-moved', words);
+  if (error.code === 'file-too-large') return new Problem('too-large', words);
   if (error.code === 'registry-newer') return new Problem('registry-unreachable', words);
   return new Problem('op-refused', error.at === null ? `${error.code}: ${words}` : detail);
 };

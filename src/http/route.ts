@@ -33,6 +33,8 @@ export interface Route {
   readonly query: z.ZodType | null;
   readonly body: z.ZodType | null;
   readonly maxBytes: number;
+  /** The body is bytes, not JSON. */
+  readonly bytes: boolean;
   readonly answers: Readonly<Record<number, Carries>>;
   /** Refusals of its own, besides those that every route of its kind has. */
   readonly problems: readonly ProblemCode[];
@@ -47,6 +49,7 @@ interface Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
   readonly query?: Q;
   readonly body?: B;
   readonly maxBytes?: number;
+  readonly bytes?: boolean;
   readonly answers: Readonly<Record<number, Carries>>;
   readonly problems?: readonly ProblemCode[];
   readonly run: (asked: Asked<z.output<P>, z.output<Q>, z.output<B>>) => Promise<Answer | null>;
@@ -75,6 +78,7 @@ export const route = <
     query: spec.query ?? null,
     body: spec.body ?? null,
     maxBytes: spec.maxBytes ?? BODY_BYTES,
+    bytes: spec.bytes === true,
     answers: spec.answers,
     problems: spec.problems ?? [],
     run: spec.run as unknown as Route['run'],

@@ -30,6 +30,7 @@ import { accountRoutes } from './routes/accounts.js';
 import { callRoutes } from './routes/calls.js';
 import { changeRoutes } from './routes/changes.js';
 import { explainRoutes } from './routes/explain.js';
+import { importRoutes } from './routes/imports.js';
 import { listRoutes } from './routes/lists.js';
 import { placeRoutes } from './routes/places.js';
 import { recordingRoutes } from './routes/recordings.js';
@@ -60,6 +61,7 @@ const ownRoutes = (parts: Parts, document: () => object): readonly Route[] => [
   ...placeRoutes(parts),
   ...changeRoutes(parts),
   ...explainRoutes(parts),
+  ...importRoutes(parts),
   ...callRoutes(parts),
   ...recordingRoutes(parts),
   ...statementRoutes(parts),
@@ -278,7 +280,14 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
   if (parts.requestKeys !== undefined)
     addRepeated(app, parts.requestKeys, (request) => asked.get(request) ?? null);
   const routes = ownRoutes(parts, () => app.swagger());
-  for (const one of routes) add(app, one);
+  for (const one of routes.filter(({ bytes }) => !bytes)) add(app, one);
+  await app.register(async (scope) => {
+    // Parts of files, and nothing else, are bytes: each is whole in memory, and bounded by its route.
+    scope.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) =>
+      done(null, body),
+    );
+    for (const one of routes.filter(({ bytes }) => bytes)) add(scope as FastifyInstance, one);
+  });
   await app.ready();
   return app;
 };
@@ -316,6 +325,9 @@ const guard = (app: FastifyInstance, parts: Parts): void => {
   });
 };
 
+/** Whether it is bytes the route looks for itself. */
+const anyBytes = z.unknown();
+
 const add = (app: FastifyInstance, one: Route): void => {
   const rule = access[`${one.method} ${one.url}`];
   const security =
@@ -333,6 +345,7 @@ const add = (app: FastifyInstance, one: Route): void => {
       ...(one.params === null ? {} : { params: one.params }),
       ...(one.query === null ? {} : { querystring: one.query }),
       ...(one.body === null ? {} : { body: one.body }),
+      ...(one.bytes ? { consumes: ['application/octet-stream'], body: anyBytes } : {}),
     } as object,
     handler: async (request, reply) => {
       const answer = await one.run({

@@ -8,12 +8,12 @@ import {
   parseListedPrefix,
   parseListedRange,
 } from '../core/number.js';
+import { parseTime } from '../core/times.js';
 import type { BlockItem, PendingItem, Target } from './entries.js';
 import type { RawRow } from './file-kinds.js';
 import { wholeFacility } from './layout.js';
 import type { Place, ProblemCode, Problems } from './problems.js';
 import { facilityShape, globalScope } from './shapes.js';
-import { parseTime } from './times.js';
 
 /** A privileged row before it is known what an alias stands for. */
 export interface PrivilegedDraft {

@@ -1,4 +1,5 @@
 import { type Transaction as KyselyTransaction, sql } from 'kysely';
+import { told } from './database.js';
 import { RegistryError } from './errors.js';
 import type { Op } from './read-ops.js';
 import type { Tables } from './schema.js';
@@ -150,7 +151,7 @@ const placeStep = async (
 };
 
 /** Does one step. Throws RegistryError, or what the database says (see `told`). */
-export const applyOp = async (trx: Transaction, change: string, op: Op, at: number): Promise<void> => {
+const applyOp = async (trx: Transaction, change: string, op: Op, at: number): Promise<void> => {
   switch (op.op) {
     case 'privileged-add':
     case 'privileged-amend':
@@ -199,6 +200,63 @@ export const applyOp = async (trx: Transaction, change: string, op: Op, at: numb
     default: {
       const never: never = op;
       return never;
+    }
+  }
+};
+
+/** Steps of one kind in a row, as many as a statement of their own is worth. */
+const bulk = 20;
+type AllowOp = Extract<Op, { op: 'allow-add' | 'allow-remove' }>;
+const isAllow = (op: Op): op is AllowOp => op.op === 'allow-add' || op.op === 'allow-remove';
+
+/** Lists of numbers come by the thousand. False where one of them cannot be done: which one, only each by itself tells. */
+const allowsAtOnce = async (trx: Transaction, change: string, ops: readonly AllowOp[]): Promise<boolean> => {
+  if (ops.some(({ caller, facility }) => (caller === null) === (facility === null))) return false;
+  const json = JSON.stringify(ops.map(({ caller, facility, number }) => ({ caller, facility, number })));
+  const rows = sql`jsonb_to_recordset(${json}::jsonb) as r(caller text, facility text, number text)`;
+  await sql`savepoint at_once`.execute(trx);
+  try {
+    const { numAffectedRows } =
+      ops[0]?.op === 'allow-add'
+        ? await sql`insert into allowed (caller, facility, number, change)
+            select r.caller, r.facility, r.number, ${change}::uuid from ${rows}`.execute(trx)
+        : await sql`delete from allowed a using ${rows} where a.number = r.number
+            and (a.caller = r.caller or (r.caller is null and a.caller is null and a.facility = r.facility))`.execute(
+            trx,
+          );
+    if (numAffectedRows === BigInt(ops.length)) {
+      await sql`release savepoint at_once`.execute(trx);
+      return true;
+    }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    // Class 23 is of constraints; anything else is no matter of one step.
+    if (!code.startsWith('23')) throw error;
+  }
+  await sql`rollback to savepoint at_once`.execute(trx);
+  return false;
+};
+
+/** Does the steps of a change in their order. Throws as `applyOp`, with the step it is about. */
+export const applyOps = async (trx: Transaction, change: string, ops: readonly Op[]): Promise<void> => {
+  let at = 0;
+  while (at < ops.length) {
+    const op = ops[at];
+    if (op === undefined) return;
+    const run: AllowOp[] = [];
+    for (let next = at; isAllow(op) && next < ops.length; next += 1) {
+      const one = ops[next];
+      if (one === undefined || one.op !== op.op) break;
+      run.push(one as AllowOp);
+    }
+    if (run.length >= bulk && (await allowsAtOnce(trx, change, run))) {
+      at += run.length;
+      continue;
+    }
+    for (const end = at + Math.max(1, run.length); at < end; at += 1) {
+      const one = ops[at];
+      if (one !== undefined)
+        await applyOp(trx, change, one, at).catch((error: unknown) => Promise.reject(told(error, at)));
     }
   }
 };

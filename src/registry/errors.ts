@@ -27,6 +27,19 @@ export const registryErrors = {
   'request-reused': 'The key of this request was used before, for another request.',
   'request-under-way': 'The same request is still under way: ask again.',
   'too-many-requests': 'Too many keys of requests are kept for this account.',
+  'import-unknown': 'There is no such import.',
+  'import-step': 'The import is not where that can be done.',
+  'import-busy': 'Another import of this source is under way, or something else is being done with this one.',
+  'import-faulty':
+    'The file has faults, so nothing of it is taken: mend the file, or the profile it is read with.',
+  'import-moved': 'The import is another than the one that was looked at: look again.',
+  'import-unacknowledged': 'It takes away more than may go unasked: two people must say that it is meant.',
+  'file-differs': 'The file is not the one that this import began with.',
+  'file-missing': 'The file is not there any more: begin a new import.',
+  'file-too-large': 'The file is larger than an import may be.',
+  'part-misplaced': 'The part does not begin where the one before it ended.',
+  'profile-unknown': 'There is no such profile.',
+  'profile-malformed': 'The profile cannot be used; the detail says why.',
 } as const;
 export type RegistryErrorCode = keyof typeof registryErrors;
 

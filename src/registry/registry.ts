@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { DialPlan } from '../core/number.js';
-import { applyOp, type Transaction } from './apply.js';
+import { applyOps, type Transaction } from './apply.js';
 import { type Database, told } from './database.js';
 import { RegistryError } from './errors.js';
 import {
@@ -50,6 +50,12 @@ const whoOf = (text: string): string => {
   return text;
 };
 
+/** What goes along with a proposal. */
+export interface Proposing {
+  readonly request?: { readonly key: string; readonly digest: string } | null;
+  readonly also?: (trx: Transaction, change: string) => Promise<void>;
+}
+
 /**
  * Who may call whom, who is privileged, and who said so. Everything is altered by changes alone: proposed by one
  * person, agreed to by as many others as it needs (needs.ts), and done as a whole. Each step of each change leaves a
@@ -69,13 +75,14 @@ export class Registry {
 
   /**
    * Proposes a change; what needs nobody else is done at once. `input` is what somebody sent. With a `request` it is
-   * proposed once, however often it is asked: whoever lost the answer asks again. Rejects with RegistryError.
+   * proposed once, however often it is asked: whoever lost the answer asks again. What `also` writes is written with the
+   * change or not at all. Rejects with RegistryError.
    */
   async propose(
     who: string,
     why: string,
     input: unknown,
-    request: { readonly key: string; readonly digest: string } | null = null,
+    { request = null, also }: Proposing = {},
   ): Promise<Change> {
     const maker = whoOf(who);
     const reason = reasonOf(why);
@@ -102,6 +109,7 @@ export class Registry {
       if (needs.approvals === 0) await done(trx, id, ops, maker);
       // Done or not, whether it can be done is known now: a change nobody can ever apply is not put before people.
       else await rehearse(trx, id, ops);
+      await also?.(trx, id);
       return await changeOf(trx, id);
     });
   }
@@ -180,7 +188,7 @@ export class Registry {
    */
   #writing<T>(use: (trx: Transaction) => Promise<T>): Promise<T> {
     return this.#inTransaction(async (trx) => {
-      await sql`select pg_advisory_xact_lock(${WRITERS})`.execute(trx);
+      await inTurn(trx);
       return await use(trx);
     });
   }
@@ -213,6 +221,11 @@ const askedBefore = async (
 
 /** Of PostgreSQL's advisory locks the one that writers to the registry take. */
 const WRITERS = 7_245_520;
+
+/** Whoever writes to the outbox waits for its turn, until the end of the transaction: see `#writing`. */
+export const inTurn = async (trx: Transaction): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(${WRITERS})`.execute(trx);
+};
 
 const uuidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -268,25 +281,15 @@ const stepsOf = async (trx: Transaction, ops: readonly Op[]): Promise<readonly S
   return steps;
 };
 
-const note = async (trx: Transaction, kind: string, body: object): Promise<void> => {
+export const note = async (trx: Transaction, kind: string, body: object): Promise<void> => {
   await trx
     .insertInto('outbox')
     .values({ kind, body: JSON.stringify(body) })
     .execute();
 };
 
-const applyAll = async (trx: Transaction, id: string, ops: readonly Op[]): Promise<void> => {
-  for (const [at, op] of ops.entries()) {
-    try {
-      await applyOp(trx, id, op, at);
-    } catch (error) {
-      throw told(error, at);
-    }
-  }
-};
-
 const done = async (trx: Transaction, id: string, ops: readonly Op[], by: string): Promise<void> => {
-  await applyAll(trx, id, ops);
+  await applyOps(trx, id, ops);
   await trx
     .updateTable('change')
     .set({ state: 'applied', over_at: sql<Date>`now()` })
@@ -299,7 +302,7 @@ const done = async (trx: Transaction, id: string, ops: readonly Op[], by: string
 const rehearse = async (trx: Transaction, id: string, ops: readonly Op[]): Promise<void> => {
   await sql`savepoint rehearsal`.execute(trx);
   try {
-    await applyAll(trx, id, ops);
+    await applyOps(trx, id, ops);
   } finally {
     await sql`rollback to savepoint rehearsal`.execute(trx);
   }

@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { BlockCause, PrivilegedClass } from '../core/lists.js';
 import type { AccountTables } from './accounts/schema.js';
+import type { ImportTables } from './import/schema.js';
 
 /** The tables as they are after the last migration (migrations.ts). Times are `timestamptz`. */
 type Stamp = ColumnType<Date, Date | undefined, Date>;
@@ -121,7 +122,7 @@ interface TouchedTable {
   after: unknown;
 }
 
-export interface Tables extends AccountTables {
+export interface Tables extends AccountTables, ImportTables {
   touched: TouchedTable;
   facility: FacilityTable;
   unit: UnitTable;

@@ -18,6 +18,8 @@ export interface AccessPart {
   readonly webhookChanges: Counts;
   /** Recordings that somebody asked to read, and said why; sealed ones apart. */
   readonly recordingsAsked: Counts;
+  /** What was done with files that lists are taken from: begun, staged, compared, applied, undone … */
+  readonly importChanges: Counts;
   /** Encrypted files of recordings that were fetched, sealed ones apart. */
   readonly recordingReads: Counts;
   /** Pages of privileged entries, claims and changes that were read, by class where one was asked for. */
@@ -46,6 +48,7 @@ export const accessRowKinds: ReadonlySet<string> = new Set([
   'http-order',
   'account-changed',
   'account-key-changed',
+  'import-changed',
 ]);
 
 /** All journals of the API and of registries together. */
@@ -57,6 +60,7 @@ export class AccessTotals {
   readonly keys = new Tally();
   readonly webhooks = new Tally();
   readonly asked = new Tally();
+  readonly imports = new Tally();
   readonly recordings = new Tally();
   readonly privileged = new Tally();
   readonly numbers = new Tally();
@@ -76,6 +80,7 @@ export class AccessTotals {
       keyChanges: this.keys.json(),
       webhookChanges: this.webhooks.json(),
       recordingsAsked: this.asked.json(),
+      importChanges: this.imports.json(),
       recordingReads: this.recordings.json(),
       privilegedReads: this.privileged.json(),
       numbersAsked: this.numbers.json(),
@@ -138,6 +143,9 @@ export class AccessFold implements NodeReader {
         return;
       case 'account-key-changed':
         totals.keys.add(codeWord(body.what));
+        return;
+      case 'import-changed':
+        totals.imports.add(codeWord(body.what));
         return;
       case 'http-webhook-changed':
         totals.webhooks.add(codeWord(body.change));

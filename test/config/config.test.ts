@@ -325,6 +325,12 @@ registry:
   journal: ./registry
   removalHours: 48
   proofMinutes: 30
+imports:
+  profiles: ./profiles
+  uploads: ./uploads
+  maxMegabytes: 100
+  shrinkPercent: 3
+  shrinkEntries: 20
 serve:
   trustProxy: [10.0.0.1, 192.0.2.0/24]
   secretsKeyFile: ./secrets.key

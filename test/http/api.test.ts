@@ -3,6 +3,7 @@ import { access, mayUse } from '../../src/http/access.js';
 import { roles, scopes } from '../../src/http/roles.js';
 import { startPostgres } from '../../src/stack/postgres.js';
 import { until } from '../lists/redis-server.js';
+import { importsWalk } from './imports-walk.js';
 import { misfits, type Schema } from './json-schema.js';
 import {
   type Asker,
@@ -29,7 +30,7 @@ const as = (name: string): Asker => askers.get(name) ?? nobody;
 
 interface Operation {
   readonly parameters?: readonly { readonly name: string; readonly in: string; readonly schema: Schema }[];
-  readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: Schema } } };
+  readonly requestBody?: { readonly content: { readonly 'application/json'?: { readonly schema: Schema } } };
   readonly responses: Readonly<
     Record<string, { readonly content?: Readonly<Record<string, { readonly schema: Schema }>> }>
   >;
@@ -610,11 +611,14 @@ t.test('statements, lockdown and the state of the site', async (t) => {
   t.equal((await ask(house, as('operator'), 'DELETE', `/v1/webhooks/${hook.json.id}`)).status, 204);
 });
 
+t.test('files into the lists', (t) => importsWalk(t, { house, ask, as }));
+
 /** Something that each route understands, so that only who asks makes the difference. */
 const samples: Readonly<Record<string, string>> = {
   name: 'nobody.here',
   id: '00000000-0000-4000-8000-000000000000',
   change: '00000000-0000-4000-8000-000000000000',
+  import: '00000000-0000-4000-8000-000000000000',
   webhook: '00000000-0000-4000-8000-000000000000',
   call: call('q'),
   facility: 'north',
@@ -738,7 +742,7 @@ t.test('whatever is written into a field, it stays a text', async (t) => {
     if (name === 'DELETE /v1/session') continue;
     for (const attack of attacks) {
       await exec(house.db, 'delete from throttle');
-      const schema = operation.requestBody?.content['application/json'].schema;
+      const schema = operation.requestBody?.content['application/json']?.schema;
       // A sign-in takes a quarter of a second: two of the attacks are enough for these.
       const slow = name.startsWith('POST /v1/session') && attacks.indexOf(attack) > 1;
       const bodies =

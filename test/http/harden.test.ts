@@ -313,7 +313,7 @@ t.test('the database is lost in the middle of each operation: all of it is done,
       const before = await state();
       line.cutAt(word, 'before');
       await t.rejects(
-        registry.propose('ann', 'cut', ops, request),
+        registry.propose('ann', 'cut', ops, { request }),
         { code: 'registry-unreachable' },
         `${name}: ${word}`,
       );
@@ -322,12 +322,12 @@ t.test('the database is lost in the middle of each operation: all of it is done,
     }
     line.cutAt('commit', 'after');
     await t.rejects(
-      registry.propose('ann', 'cut', ops, request),
+      registry.propose('ann', 'cut', ops, { request }),
       { code: 'registry-unreachable' },
       `${name}: answer lost`,
     );
     const after = await state();
-    const found = await registry.propose('ann', 'cut', ops, request);
+    const found = await registry.propose('ann', 'cut', ops, { request });
     t.equal(await state(), after, `${name}: asked again with its key it is not done twice`);
     t.ok(found.id);
     tries += 1;

@@ -10,6 +10,7 @@ import type { FacilityId } from '../../src/core/leg.js';
 import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
 import { CallLog } from '../../src/http/call-log.js';
 import { SESSION_COOKIE } from '../../src/http/cookies.js';
+import { ImportDesk } from '../../src/http/import-desk.js';
 import { LiveCalls } from '../../src/http/live.js';
 import { networksOf } from '../../src/http/net-guard.js';
 import { Oidc, type OidcSettings } from '../../src/http/oidc.js';
@@ -22,12 +23,14 @@ import { digestOf, forgeryToken, newApiKey, newToken, recoveryDigest } from '../
 import { buildServer } from '../../src/http/server.js';
 import { SignIn } from '../../src/http/sign-in.js';
 import { StatementDesk } from '../../src/http/statement-desk.js';
+import { profilesOf } from '../../src/import-profiles.js';
 import { Accounts } from '../../src/registry/accounts/accounts.js';
 import { ApiKeys } from '../../src/registry/accounts/keys.js';
 import { RequestKeys } from '../../src/registry/accounts/request-keys.js';
 import { newSecretsKey, SecretBox } from '../../src/registry/accounts/secret-box.js';
 import { Webhooks } from '../../src/registry/accounts/webhooks.js';
 import { type Database, migrate, openDatabase } from '../../src/registry/database.js';
+import { Imports } from '../../src/registry/import/imports.js';
 import { Registry } from '../../src/registry/registry.js';
 import { RegistrySearch } from '../../src/registry/search.js';
 import { type RunningPostgres, startPostgres } from '../../src/stack/postgres.js';
@@ -295,6 +298,16 @@ export const openHouse = async (
     webhookNetworks: networksOf(options.networks ?? ['127.0.0.0/8']),
     resolve: async (host) => (host === 'inside.test' ? [{ address: '10.0.0.1', family: 4 }] : []),
     registry,
+    imports: new ImportDesk({
+      imports: new Imports({
+        ...{ db, registry, plan: () => NORTH_AMERICAN_PLAN, limits: { percent: 5, entries: 100 } },
+      }),
+      profiles: profilesOf(undefined),
+      uploads: join(dir, 'uploads'),
+      maxBytes: 3 * 1024 * 1024,
+      whatIf: async () => undefined,
+      fault: (where, error) => void faults.push(`${where} ${String(error)}`),
+    }),
     search: new RegistrySearch(db, NORTH_AMERICAN_PLAN, registry),
     signIn,
     oidc:

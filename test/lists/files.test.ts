@@ -6,11 +6,11 @@ import fc from 'fast-check';
 import t from 'tap';
 import { privilegedClasses } from '../../src/core/lists.js';
 import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
+import { parseTime } from '../../src/core/times.js';
 import { chooseCanaries } from '../../src/lists/canaries.js';
 import { checkLists } from '../../src/lists/commands.js';
 import { type ReadLists, readListFiles } from '../../src/lists/files.js';
 import { rangePrefixes } from '../../src/lists/ranges.js';
-import { parseTime } from '../../src/lists/times.js';
 import { collect, prepare, type Version, visibleAt } from '../../src/lists/versions.js';
 import { fromRoot } from '../../src/root.js';
 

@@ -256,12 +256,9 @@ export const changeRoutes = ({ registry, search, journal, keys }: Parts): readon
       problems: ['op-refused', 'entry-moved', 'number-malformed'],
       run: async (asked) => {
         const who = someone(asked);
-        const made = await registry.propose(
-          who.name,
-          asked.body.why,
-          asked.body.ops,
-          requestKeyOf(asked.request),
-        );
+        const made = await registry.propose(who.name, asked.body.why, asked.body.ops, {
+          request: requestKeyOf(asked.request),
+        });
         const { body, headers = {} } = await full(made, who);
         return { status: 201, body, headers: { ...headers, location: `/v1/changes/${made.id}` } };
       },

@@ -64,6 +64,7 @@ const accesses = (sheet: Sheet, access: AccessPart): void => {
     ...of('Changes of keys of programs', access.keyChanges),
     ...of('Changes of webhooks', access.webhookChanges),
     ...of('Readings of recordings, each with its reason', access.recordingsAsked),
+    ...of('Files that lists were taken from', access.importChanges),
     ...of('Files of recordings that were fetched, encrypted', access.recordingReads),
     ...of('Reads of privileged entries', access.privilegedReads),
     ...of('Numbers asked about', access.numbersAsked),

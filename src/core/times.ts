@@ -1,4 +1,4 @@
-import type { WallMs } from '../core/leg.js';
+import type { WallMs } from './leg.js';
 
 const dateShape = /^(\d{4})-(\d{2})-(\d{2})$/;
 const timeShape =
