@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { canaries } from './schema-canaries.js';
+import { counsel } from './schema-counsel.js';
 import { custody } from './schema-custody.js';
 import { journal, registry } from './schema-journal.js';
 import { facility, policy } from './schema-policy.js';
@@ -386,6 +387,7 @@ export const configSchema = z.strictObject({
   registry: registry.optional(),
   policy,
   canaries: canaries.optional(),
+  counsel: counsel.optional(),
   control,
   http,
   serve,

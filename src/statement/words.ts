@@ -137,6 +137,7 @@ export const useTexts: Readonly<Record<string, string>> = {
   review: 'Review of a claim or block',
   drain: 'Take a media node out of service, or back',
   'canary-clear': 'Arm recording although test calls failed',
+  'code-call': 'Call a number to tell a code, for whoever says it is theirs',
 };
 
 const sayIn = (texts: Readonly<Record<string, string>>, code: string): string =>
