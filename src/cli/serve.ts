@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config/schema.js';
 import { CallLog } from '../http/call-log.js';
+import { CounselDesk, type CounselSettings } from '../http/counsel-desk.js';
 import { LiveCalls } from '../http/live.js';
 import { networksOf } from '../http/net-guard.js';
 import { Oidc } from '../http/oidc.js';
@@ -18,6 +19,7 @@ import { storeOf } from '../open-vault.js';
 import { planOf } from '../options.js';
 import { Accounts } from '../registry/accounts/accounts.js';
 import { ApiKeys } from '../registry/accounts/keys.js';
+import { Counsel } from '../registry/counsel/counsel.js';
 import { Webhooks } from '../registry/accounts/webhooks.js';
 import { RegistrySearch } from '../registry/search.js';
 import { openRegistry } from '../registry-desk.js';
@@ -135,6 +137,14 @@ const serving = async (
     trouble: (code) => trouble('webhooks', code),
   });
   closers.push(() => sender.close());
+  const search = new RegistrySearch(db, planOf(config, plan), registry);
+  const counsel = new Counsel(db);
+  const numberDigest = (number: string): Promise<string> => enquiryDigest(config, number);
+  const settingsOfCounsel = counselSettings(config);
+  const counselDesk = new CounselDesk({
+    ...{ counsel, registry, search, log, controller, journal, numberDigest, wall },
+    settings: settingsOfCounsel,
+  });
   // The port may be picked by the system, and the address of browsers stands in every answer to them.
   const place = { publicUrl: originOf(serve, serve.port) };
   const app = await buildServer(
@@ -143,15 +153,14 @@ const serving = async (
         get publicUrl() {
           return place.publicUrl;
         },
-        ...{ requestsPerMinute: serve.limits.requestsPerMinute, version },
+        ...{ requestsPerMinute: serve.limits.requestsPerMinute, version, counsel: settingsOfCounsel },
       },
       ...{ accounts, webhooks, registry, signIn, journal, controller, explainer, journals, log, live },
       ...{ statements, statementFiles, wall, mono },
       keys: new ApiKeys(db),
       webhookNetworks: allowed,
-      search: new RegistrySearch(db, planOf(config, plan), registry),
+      ...{ search, counsel, counselDesk, numberDigest },
       oidc: oidcOf(serve, () => place.publicUrl, accounts, signIn),
-      numberDigest: (number) => enquiryDigest(config, number),
       recordings: recordingsPort(storeOf(config)),
       custody: custodyPort(config),
       fault: (where, error) => trouble(where, codeOf(error)),
@@ -173,6 +182,12 @@ const serving = async (
   await app.listen({ host: serve.address, port: serve.port });
   place.publicUrl = originOf(serve, (app.server.address() as AddressInfo).port);
   return { url: place.publicUrl, app, stop: close };
+};
+
+const counselSettings = ({ counsel }: Config): CounselSettings | null => {
+  if (counsel === undefined) return null;
+  const { calls, ...rest } = counsel;
+  return { ...rest, calls: calls ?? null };
 };
 
 const oidcOf = (

@@ -67,13 +67,22 @@ export class Registry {
     this.#caution = options.caution;
   }
 
-  /** Proposes a change; what needs nobody else is done at once. `input` is what somebody sent. Rejects with RegistryError. */
-  async propose(who: string, why: string, input: unknown): Promise<Change> {
+  /**
+   * Proposes a change; what needs nobody else is done at once. `input` is what somebody sent. `atLeast`: approvals it
+   * needs in any case, for makers who may do nothing alone. Rejects with RegistryError.
+   */
+  async propose(
+    who: string,
+    why: string,
+    input: unknown,
+    atLeast: Needs['approvals'] = 0,
+  ): Promise<Change> {
     const maker = whoOf(who);
     const reason = reasonOf(why);
     const ops = readOps(parseOps(input), this.#plan);
     return await this.#writing(async (trx) => {
-      const needs = needsOfAll(await stepsOf(trx, ops), this.#caution);
+      const own = needsOfAll(await stepsOf(trx, ops), this.#caution);
+      const needs: Needs = { ...own, approvals: Math.max(own.approvals, atLeast) as Needs['approvals'] };
       const { id } = await trx
         .insertInto('change')
         .values({

@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { BlockCause, PrivilegedClass } from '../core/lists.js';
 import type { AccountTables } from './accounts/schema.js';
+import type { CounselTables } from './counsel/schema.js';
 
 /** The tables as they are after the last migration (migrations.ts). Times are `timestamptz`. */
 type Stamp = ColumnType<Date, Date | undefined, Date>;
@@ -111,7 +112,7 @@ interface OutboxTable {
   seq: string | null;
 }
 
-export interface Tables extends AccountTables {
+export interface Tables extends AccountTables, CounselTables {
   facility: FacilityTable;
   unit: UnitTable;
   phone: PhoneTable;
