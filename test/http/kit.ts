@@ -245,7 +245,7 @@ export const openHouse = async (
     options.counsel === null
       ? null
       : {
-          ...{ registration: 'open', signUpsPerHour: 50, numbersEach: 4, proofDays: 180, warnDays: 14 },
+          ...{ registration: 'invited', signUpsPerHour: 50, numbersEach: 4, proofDays: 180, warnDays: 14 },
           calls: { perHour: 100, perNumberHour: 3, perNumberDay: 6, perAccountDay: 12 },
           ...options.counsel,
         };
