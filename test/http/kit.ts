@@ -254,11 +254,14 @@ export const openHouse = async (
   const callLog = new CallLog(journals, { calls: 1000, alarms: 100 });
   const numberDigest = async (number: string): Promise<string> => digestOf(number).slice(0, 12);
   const parts: Parts = {
+    pages: null,
     settings: {
       publicUrl: origin,
       requestsPerMinute: options.requestsPerMinute ?? 1_000_000,
       version: '0.0.0',
       counsel: counselSettings,
+      site: 'north',
+      idleSeconds: 900,
     },
     accounts,
     keys: new ApiKeys(db),
