@@ -46,6 +46,13 @@ export const pages: readonly PageEntry[] = [
     load: () => import('./pages/why/page.js'),
   },
   {
+    path: 'counsel',
+    title: { en: 'My numbers', es: 'Mis números' },
+    group: 'evidence',
+    needs: ['GET /v1/counsel/numbers'],
+    load: () => import('./pages/counsel/page.js'),
+  },
+  {
     path: 'system',
     title: { en: 'System', es: 'Sistema' },
     group: 'site',
