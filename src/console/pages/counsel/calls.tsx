@@ -96,7 +96,13 @@ const Calls = ({ own }: { readonly own: OwnNumber }): JSX.Element => {
   return (
     <div class="stack">
       <ProblemNotice problem={asked.problem} onAgain={() => void asked.again()} />
-      <ProblemNotice problem={fetched.problem} />
+      {fetched.problem?.detail === 'evidence-not-yet-headed' ? (
+        <Notice tone="warn" loud>
+          {words.notSigned}
+        </Notice>
+      ) : (
+        <ProblemNotice problem={fetched.problem} />
+      )}
       <Table
         caption={words.callsTitle}
         hideCaption

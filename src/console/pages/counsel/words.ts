@@ -96,6 +96,7 @@ export const words = defineWords({
     ],
     verifyThen:
       'It names what the bundle proves, line by line: decided private before anybody was connected, a media node that cannot write a file, nothing armed, nothing on any disk afterwards. It says too what it does not prove.',
+    notSigned: 'The journal signs its rows once a minute, and this call is newer. Try again in a minute.',
     saved: 'The evidence is saved.',
   },
   es: {
@@ -192,6 +193,7 @@ export const words = defineWords({
     ],
     verifyThen:
       'Dice línea por línea lo que demuestra: que se decidió privada antes de conectar a nadie, en un nodo que no puede escribir archivos, sin grabación armada y sin nada en ningún disco después. También dice lo que no demuestra.',
+    notSigned: 'El diario se firma una vez por minuto, y esta llamada es más reciente. Pruebe dentro de un minuto.',
     saved: 'La prueba está guardada.',
   },
 });
