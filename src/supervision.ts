@@ -212,22 +212,28 @@ export class Supervision implements Control {
       return refused('no-code-calls', 'the configuration has no calls with a code (counsel.calls)');
     if (key === null) return refused('number-malformed', 'this is no number in its canonical writing');
     let callId: CallId | null = null;
-    const outcome = await this.#journalled('code-call', null, by, { why: 'code asked for', language }, async () => {
-      const placed = await codeCalls.place({ key, code, language });
-      switch (placed.state) {
-        case 'placed':
-          callId = placed.callId;
-          return done();
-        case 'busy':
-          return refused('code-calls-busy', 'as many such calls are under way as may be');
-        case 'not-sent':
-          return refused('code-call-not-sent', 'the call could not be begun');
-        default: {
-          const never: never = placed;
-          return never;
+    const outcome = await this.#journalled(
+      'code-call',
+      null,
+      by,
+      { why: 'code asked for', language },
+      async () => {
+        const placed = await codeCalls.place({ key, code, language });
+        switch (placed.state) {
+          case 'placed':
+            callId = placed.callId;
+            return done();
+          case 'busy':
+            return refused('code-calls-busy', 'as many such calls are under way as may be');
+          case 'not-sent':
+            return refused('code-call-not-sent', 'the call could not be begun');
+          default: {
+            const never: never = placed;
+            return never;
+          }
         }
-      }
-    });
+      },
+    );
     return { ...outcome, callId };
   }
 

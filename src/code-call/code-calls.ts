@@ -28,8 +28,7 @@ export interface CodeCall {
 
 export type CodePlaced =
   /** `callId`: null where another controller of this host took the call; its CDR tells. */
-  | { readonly state: 'placed'; readonly callId: CallId | null }
-  | { readonly state: 'busy' | 'not-sent' };
+  { readonly state: 'placed'; readonly callId: CallId | null } | { readonly state: 'busy' | 'not-sent' };
 
 /** Who the trunk says that calls: nobody held here. */
 const FROM = 'code-call';

@@ -5,7 +5,9 @@ import { address, name, port } from './shapes.js';
 
 const calls = z
   .strictObject({
-    trunk: name.describe('The facility’s trunk they are like: its carriers, and the number the called party sees.'),
+    trunk: name.describe(
+      'The facility’s trunk they are like: its carriers, and the number the called party sees.',
+    ),
     address: address.describe(
       'Address of this host they are made from. A packet from there and `port` is such a call, so no trunk may have it.',
     ),
@@ -44,7 +46,14 @@ export const counsel = z
       .min(1)
       .max(3650)
       .default(180)
-      .describe('How long a proof holds. After that nothing of the number is shown until it is proved again.'),
-    warnDays: z.number().min(0).max(365).default(14).describe('How long before its end a proof is warned of.'),
+      .describe(
+        'How long a proof holds. After that nothing of the number is shown until it is proved again.',
+      ),
+    warnDays: z
+      .number()
+      .min(0)
+      .max(365)
+      .default(14)
+      .describe('How long before its end a proof is warned of.'),
   })
   .describe('The counsel portal.');

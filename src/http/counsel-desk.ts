@@ -287,9 +287,7 @@ export class CounselDesk {
     const why = `counsel portal: ${proof}`;
     if (found.pending.every(({ number }) => number !== claim.number))
       await registry
-        .propose(claim.account, why, [
-          { op: 'pending-add', number: claim.number, note: `${proof}; ${says}` },
-        ])
+        .propose(claim.account, why, [{ op: 'pending-add', number: claim.number, note: `${proof}; ${says}` }])
         .catch((error: unknown) => {
           if (!(error instanceof RegistryError) || error.code !== 'entry-exists') throw error;
         });

@@ -20,8 +20,7 @@ export const roleTexts: Readonly<Record<Role, string>> = {
   auditor: 'sees everything that is evidence, and changes nothing',
   counsel: 'looks after private calls: privileged entries, sealed recordings, evidence',
   admin: 'looks after accounts and keys, and over HTTP only takes away: nothing else',
-  attorney:
-    'proves numbers to be theirs, and sees what became of calls to these: nothing of anybody else',
+  attorney: 'proves numbers to be theirs, and sees what became of calls to these: nothing of anybody else',
 };
 export const isRole = (text: string): text is Role => (roles as readonly string[]).includes(text);
 

@@ -71,12 +71,7 @@ export class Registry {
    * Proposes a change; what needs nobody else is done at once. `input` is what somebody sent. `atLeast`: approvals it
    * needs in any case, for makers who may do nothing alone. Rejects with RegistryError.
    */
-  async propose(
-    who: string,
-    why: string,
-    input: unknown,
-    atLeast: Needs['approvals'] = 0,
-  ): Promise<Change> {
+  async propose(who: string, why: string, input: unknown, atLeast: Needs['approvals'] = 0): Promise<Change> {
     const maker = whoOf(who);
     const reason = reasonOf(why);
     const ops = readOps(parseOps(input), this.#plan);

@@ -69,7 +69,7 @@ const endingTexts: Readonly<Record<EndingCode, string>> = {
   'internal-error': 'An error of the controller.',
 };
 
-const classTexts: Readonly<Record<PrivilegedClass, string>> = {
+const classTexts: Readonly<Record<PrivilegedClass | 'code-call', string>> = {
   attorney: 'Attorney',
   'public-defender': 'Public defender',
   court: 'Court',
@@ -80,6 +80,7 @@ const classTexts: Readonly<Record<PrivilegedClass, string>> = {
   legislator: 'Legislator',
   hotline: 'Anonymous hotline',
   relay: 'Relay service',
+  'code-call': 'Our own, to tell a code to whoever says a number is theirs',
 };
 
 export const outageTexts: Readonly<Record<OutageKind, string>> = {

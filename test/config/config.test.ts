@@ -420,6 +420,24 @@ canaries:
       privileged: "+12125550181"
       monitored: "+12125550182"
       unlisted: "+12125550183"
+counsel:
+  registration: open
+  signUpsPerHour: 6
+  numbersEach: 11
+  proofDays: 90
+  warnDays: 7
+  calls:
+    trunk: north-phones
+    address: 192.0.2.21
+    port: 5090
+    sip:
+      address: 192.0.2.40
+      port: 5098
+    atOnce: 3
+    perHour: 61
+    perNumberHour: 2
+    perNumberDay: 5
+    perAccountDay: 11
 control:
   socket: ./control.sock
   supervisors:
@@ -1281,4 +1299,25 @@ t.test('a file is read, and one that cannot be read is refused as such', async (
     message: /cannot be read \(ENOENT\)/,
   });
   t.throws(() => loadConfig(folder), { code: 'config-invalid', message: /cannot be read \(EISDIR\)/ });
+});
+
+t.test('calls with a code fit the trunks, or are told why not', async (t) => {
+  const wrong = (from: string, to: string, says: RegExp): void => {
+    t.throws(() => parse(full.replace(from, to)), { message: says }, to);
+  };
+  wrong(
+    'trunk: north-phones\n    address: 192.0.2.21',
+    'trunk: nowhere\n    address: 192.0.2.21',
+    /counsel.calls.trunk: is not/,
+  );
+  wrong(
+    'address: 192.0.2.21',
+    'address: 203.0.113.9',
+    /counsel.calls.address: is in none of media.peerNetworks/,
+  );
+  wrong(
+    'address: 192.0.2.21\n    port: 5090',
+    'address: 192.0.2.20\n    port: 5072',
+    /is that of test calls too/,
+  );
 });

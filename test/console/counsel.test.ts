@@ -92,7 +92,11 @@ t.test('an attorney registers, proves a number, and sees that calls to it are pr
   const node = String((cdr.media as { readonly node?: unknown } | undefined)?.node ?? '');
   for (;;) {
     const looks = await site.rows({ kinds: ['attestation'] });
-    if (looks.some(({ seq, body }) => seq > last && (node === '' ? body.pool === 'private' : body.node === node)))
+    if (
+      looks.some(
+        ({ seq, body }) => seq > last && (node === '' ? body.pool === 'private' : body.node === node),
+      )
+    )
       break;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -115,7 +119,7 @@ t.test('an attorney registers, proves a number, and sees that calls to it are pr
   );
   t.match(verified, { status: 0, stdout: /PROVED: a private call/ }, 'it verifies with a public key alone');
   await looked(page, 'calls-400');
-  t.notMatch(await page.locator('main').innerText(), /4711/, 'not who called');
+  t.notMatch((await page.locator('main').textContent()) ?? '', /4711/, 'not who called');
   await page.setViewportSize({ width: 1280, height: 900 });
   await page.emulateMedia({ colorScheme: 'dark' });
   await looked(page, 'calls-dark');
@@ -129,5 +133,5 @@ t.test('an attorney registers, proves a number, and sees that calls to it are pr
 t.test('nobody else has these pages', async (t) => {
   const page = await house.open('investigator', { path: '/counsel' });
   await page.getByRole('heading', { level: 1 }).waitFor();
-  t.notMatch(await page.locator('main').innerText(), /555-0123/);
+  t.notMatch((await page.locator('main').textContent()) ?? '', /555-0123/);
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../src/config/schema.js';
-import { type Recognition, Recogniser } from '../../src/phones/recognise.js';
+import { Recogniser, type Recognition } from '../../src/phones/recognise.js';
 import { readWav } from '../../src/phones/wav.js';
 import { ownPrompts } from '../../src/prompts/catalogue.js';
 

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { SESSION_COOKIE } from '../../src/http/cookies.js';
 import { PartError } from '../../src/http/ports.js';
 import { totpAt } from '../../src/http/totp.js';
 import {
@@ -13,7 +14,6 @@ import {
   openHouse,
   sessionOf,
 } from './kit.js';
-import { SESSION_COOKIE } from '../../src/http/cookies.js';
 
 /** The counsel portal's API on a database of its own; the controller and its journals are played. */
 
@@ -129,9 +129,7 @@ t.test('a bound on accounts, and invitations', async (t) => {
   t.match(await make(null), { status: 403, json: { code: 'invitation-needed' } });
   t.match(await make('x'.repeat(43)), { status: 403, json: { code: 'invitation-needed' } });
   const invite = async (): Promise<string> =>
-    String(
-      (await ask(closed, registrar, 'POST', '/v1/counsel/invitations', { note: 'for Jo' })).json.token,
-    );
+    String((await ask(closed, registrar, 'POST', '/v1/counsel/invitations', { note: 'for Jo' })).json.token);
   const token = await invite();
   t.equal((await make(token)).status, 201);
   t.equal((await make(token)).status, 403, 'good once');
@@ -142,7 +140,9 @@ t.test('a bound on accounts, and invitations', async (t) => {
   const none = await openHouse({ counsel: null });
   t.teardown(() => none.close());
   t.match(await ask(none, nobody, 'GET', '/v1/counsel'), { json: { registration: 'closed' } });
-  t.match(await ask(none, nobody, 'POST', '/v1/counsel/accounts', body), { json: { code: 'not-configured' } });
+  t.match(await ask(none, nobody, 'POST', '/v1/counsel/accounts', body), {
+    json: { code: 'not-configured' },
+  });
 });
 
 t.test('from a call to a number that is protected', async (t) => {
@@ -156,7 +156,11 @@ t.test('from a call to a number that is protected', async (t) => {
     status: 409,
     json: { code: 'proof-needed' },
   });
-  t.match(await enter(jane, id, '123456'), { status: 409, json: { code: 'code-over' } }, 'no code was asked for');
+  t.match(
+    await enter(jane, id, '123456'),
+    { status: 409, json: { code: 'code-over' } },
+    'no code was asked for',
+  );
 
   const asked = await callNow(jane, id);
   t.match(asked, { status: 202, json: { code: { stands: true, call: 'under-way', triesLeft: 5 } } });
@@ -177,7 +181,10 @@ t.test('from a call to a number that is protected', async (t) => {
   t.match(found, { privileged: [], pending: [{ number: '+12125550123' }] });
   const [change] = await house.registry.open();
   t.match(change, { maker: jane.name, needs: { approvals: 1 }, ops: [{ op: 'privileged-add' }] });
-  t.match(JSON.stringify(change?.ops), /control proved .*Z by call ckkk.*Jane Doe, California bar no. 123456/);
+  t.match(
+    JSON.stringify(change?.ops),
+    /control proved .*Z by call ckkk.*Jane Doe, California bar no. 123456/,
+  );
   t.match(
     await ask(house, jane, 'POST', `/v1/changes/${change?.id}/approve`, {}, { 'if-match': '"x"' }),
     { status: 403 },
@@ -269,7 +276,11 @@ t.test('its calls, its evidence, and an alarm', async (t) => {
     { callId: call('c'), verdict: 'refused', evidence: false, facility: 'north' },
     { callId: call('b'), verdict: 'private', evidence: true, recorded: false },
   ]);
-  t.equal((json.rows as unknown as unknown[]).length, 2, 'neither the call with the code nor that of somebody else');
+  t.equal(
+    (json.rows as unknown as unknown[]).length,
+    2,
+    'neither the call with the code nor that of somebody else',
+  );
   t.notMatch(text, /c1|p1|"unit|caller|class/, 'not who called, nor from where');
   const bundle = await ask(house, kim, 'GET', `/v1/counsel/numbers/${id}/calls/${call('b')}/evidence`);
   t.match(bundle, { status: 200, type: /vnd.sallyport.evidence/ });
@@ -295,7 +306,9 @@ t.test('its calls, its evidence, and an alarm', async (t) => {
   t.match(await own(kim, id), { state: 'proved', endsSoon: true });
   house.clock.wall += 11 * 86_400_000;
   t.match(await own(kim, id), { state: 'lapsed', protection: null, recorded: null });
-  t.match(await ask(house, kim, 'GET', `/v1/counsel/numbers/${id}/calls`), { json: { code: 'proof-needed' } });
+  t.match(await ask(house, kim, 'GET', `/v1/counsel/numbers/${id}/calls`), {
+    json: { code: 'proof-needed' },
+  });
   house.clock.wall -= 181 * 86_400_000;
 });
 
@@ -311,7 +324,9 @@ t.test('two who prove the same number are told, and a registrar decides', async 
     [lea, leas.id],
     [max, maxs.id],
   ] as const)
-    t.match(await ask(house, who, 'GET', `/v1/counsel/numbers/${id}/calls`), { json: { code: 'proof-needed' } });
+    t.match(await ask(house, who, 'GET', `/v1/counsel/numbers/${id}/calls`), {
+      json: { code: 'proof-needed' },
+    });
   t.match(await ask(house, lea, 'GET', '/v1/counsel/me'), { json: { notices: [{ kind: 'proved-since' }] } });
   t.match(await ask(house, max, 'GET', '/v1/counsel/me'), { json: { notices: [{ kind: 'proved-before' }] } });
   t.notMatch((await ask(house, max, 'GET', '/v1/counsel/me')).text, lea.name, 'not who it is');

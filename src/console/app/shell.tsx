@@ -69,7 +69,8 @@ const House = ({ session, site }: { readonly session: Session; readonly site: st
   const [first] = seen;
   const here = seen.find(({ path }) => path === page);
   useEffect(() => {
-    if ((page === '' || page === 'sign-in' || page === 'join') && first !== undefined) go(`/${first.path}`, { replace: true });
+    if ((page === '' || page === 'sign-in' || page === 'join') && first !== undefined)
+      go(`/${first.path}`, { replace: true });
   }, [page, first]);
   useEffect(() => {
     document.title = here === undefined ? 'Sallyport' : `${here.title[of]} · Sallyport`;

@@ -233,9 +233,7 @@ const readRoutes = ({ counsel, counselDesk: desk, journal, journals }: Parts): r
           name: z.string(),
           jurisdiction: z.string(),
           barNumber: z.string(),
-          notices: z.array(
-            z.strictObject({ number: z.string(), kind: z.string(), at: z.iso.datetime() }),
-          ),
+          notices: z.array(z.strictObject({ number: z.string(), kind: z.string(), at: z.iso.datetime() })),
         }),
       },
     },

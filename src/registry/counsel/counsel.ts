@@ -124,7 +124,9 @@ export class Counsel {
       if (Number(rows[0]?.here ?? 0) >= most || Number(rows[0]?.all ?? 0) >= 10 * most) return 'too-many';
       let invitedBy: string | null = null;
       if (invite !== null) {
-        const used = await sql<{ made_by: string }>`update attorney_invite set used_at = now(), used_by = ${account}
+        const used = await sql<{
+          made_by: string;
+        }>`update attorney_invite set used_at = now(), used_by = ${account}
           where hash = ${invite} and used_at is null and expires > now() returning made_by`.execute(trx);
         invitedBy = used.rows[0]?.made_by ?? null;
         if (invitedBy === null) return 'no-invite';
@@ -219,7 +221,12 @@ export class Counsel {
   /** A new code in the place of any other; null beyond one of the bounds. It counts whether it is told or not. */
   askCode(claim: Claim, hash: string, limits: CodeLimits): Promise<CodeAsked | null> {
     return this.#counting(async (trx) => {
-      const { rows } = await sql<{ hour: string; number_hour: string; number_day: string; account_day: string }>`
+      const { rows } = await sql<{
+        hour: string;
+        number_hour: string;
+        number_day: string;
+        account_day: string;
+      }>`
         select count(*) filter (where asked_at > now() - interval '1 hour') as hour,
           count(*) filter (where asked_at > now() - interval '1 hour' and number = ${claim.number}) as number_hour,
           count(*) filter (where number = ${claim.number}) as number_day,
@@ -257,10 +264,11 @@ export class Counsel {
   /** The newest code of a claim. */
   code(claim: string): Promise<CodeAsked | null> {
     return this.#ask(async (db) => {
-      const { rows } = await sql<CodeAsked>`select id, call_id as "callId", asked_at as "askedAt", expires, tries,
+      const { rows } =
+        await sql<CodeAsked>`select id, call_id as "callId", asked_at as "askedAt", expires, tries,
         over_at as "overAt" from attorney_code where claim = ${claim}::uuid order by asked_at desc, id limit 1`.execute(
-        db,
-      );
+          db,
+        );
       return rows[0] ?? null;
     });
   }
@@ -269,7 +277,9 @@ export class Counsel {
    * Takes one of the tries of the code that stands, before anything is compared: null where there is none any more. What
    * was taken is gone, also where the answer never comes.
    */
-  tryCode(claim: string): Promise<{ readonly id: string; readonly hash: string; readonly left: number } | null> {
+  tryCode(
+    claim: string,
+  ): Promise<{ readonly id: string; readonly hash: string; readonly left: number } | null> {
     return this.#ask(async (db) => {
       const { rows } = await sql<{ id: string; hash: string; tries: number }>`
         update attorney_code set tries = tries + 1
@@ -307,7 +317,11 @@ export class Counsel {
         for (const { id, account } of [{ id: claim.id, account: claim.account }, ...others.rows])
           await trx
             .insertInto('attorney_notice')
-            .values({ account, claim: id, kind: account === claim.account ? 'proved-before' : 'proved-since' })
+            .values({
+              account,
+              claim: id,
+              kind: account === claim.account ? 'proved-before' : 'proved-since',
+            })
             .execute();
       }
       return await claimIn(trx, claim.id);
@@ -353,7 +367,10 @@ export class Counsel {
         const state: ClaimState = keep.includes(row.id) ? 'proved' : 'yielded';
         await sql`update attorney_number set state = ${state} where id = ${row.id}::uuid`.execute(trx);
         const kind = state === 'proved' ? 'decided-for' : 'decided-against';
-        await trx.insertInto('attorney_notice').values({ account: row.account, claim: row.id, kind }).execute();
+        await trx
+          .insertInto('attorney_notice')
+          .values({ account: row.account, claim: row.id, kind })
+          .execute();
         await noteAccount(trx, 'account-changed', { account: row.account, what: `number-${kind}`, by });
       }
       return rows;

@@ -30,15 +30,12 @@ const save = (bytes: Uint8Array<ArrayBuffer>, name: string): void => {
 export const OneNumber = ({ own }: { readonly own: OwnNumber }): JSX.Element => {
   const words = useWords(all);
   return (
-    <PageFrame
-      title={grouped(own.number)}
-      lead={words.callsLead}
-      actions={<Link to="/counsel">{words.back}</Link>}
-    >
-      <Panel title={words.title} aside={<StandingBadge own={own} />}>
+    <PageFrame title={grouped(own.number)} actions={<Link to="/counsel">{words.back}</Link>}>
+      <Panel title={words.standing} aside={<StandingBadge own={own} />}>
         <StandingText own={own} />
       </Panel>
       <Panel title={words.callsTitle}>
+        <p class="soft">{words.callsLead}</p>
         {own.state === 'proved' ? <Calls own={own} /> : <Notice>{words.notShown}</Notice>}
       </Panel>
       <HowToVerify />

@@ -56,8 +56,7 @@ export interface Portal {
 
 /** A number in groups, as people read it aloud; one of another plan stays as it is. */
 export const grouped = (number: string): string => {
-  const [, area, office, line, extension] =
-    /^\+1(\d{3})(\d{3})(\d{4})(?:;ext=(\d+))?$/.exec(number) ?? [];
+  const [, area, office, line, extension] = /^\+1(\d{3})(\d{3})(\d{4})(?:;ext=(\d+))?$/.exec(number) ?? [];
   if (area === undefined) return number.replace(';ext=', ' ext. ');
   return `(${area}) ${office}-${line}${extension === undefined ? '' : ` ext. ${extension}`}`;
 };

@@ -39,7 +39,7 @@ const CounselPage = ({ rest }: PageProps): JSX.Element => {
       ) : (
         rows.map((number) => <OneCard key={number.id} own={number} onChange={asked.again} />)
       )}
-      <AddNumber onChange={asked.again} />
+      <AddNumber first={rows.length === 0} onChange={asked.again} />
       {me.data !== null && (
         <Panel title={words.you} plain>
           <Facts
@@ -92,7 +92,14 @@ const OneCard = ({
   );
 };
 
-const AddNumber = ({ onChange }: { readonly onChange: () => Promise<unknown> }): JSX.Element => {
+const AddNumber = ({
+  first,
+  onChange,
+}: {
+  /** It is what the page is for as long as there is none. */
+  readonly first: boolean;
+  readonly onChange: () => Promise<unknown>;
+}): JSX.Element => {
   const words = useWords(all);
   const [number, setNumber] = useState('');
   const [as, setAs] = useState<OwnNumber['class']>('attorney');
@@ -132,7 +139,7 @@ const AddNumber = ({ onChange }: { readonly onChange: () => Promise<unknown> }):
           ]}
           onPick={setAs}
         />
-        <Button kind="main" type="submit" busy={add.busy}>
+        <Button kind={first ? 'main' : 'plain'} type="submit" busy={add.busy}>
           {words.addNow}
         </Button>
       </form>

@@ -47,7 +47,11 @@ export const Prove = ({
           busy={call.busy}
           onPress={() => void call.run()}
         >
-          {code?.stands === true ? words.callAgain : own.state === 'unproved' ? words.callNow : words.proveAgain}
+          {code?.stands === true
+            ? words.callAgain
+            : own.state === 'unproved'
+              ? words.callNow
+              : words.proveAgain}
         </Button>
       </div>
       <ProblemNotice problem={call.problem} />

@@ -64,7 +64,8 @@ export const words = defineWords({
     open: 'Calls and evidence',
     notices: {
       'proved-since': 'Another account proved one of your numbers. The facility’s staff will decide.',
-      'proved-before': 'A number you proved is held by another account too. The facility’s staff will decide.',
+      'proved-before':
+        'A number you proved is held by another account too. The facility’s staff will decide.',
       'decided-for': 'It was decided that a number is yours.',
       'decided-against': 'It was decided that a number is not yours.',
       other: 'There is news of a number.',
@@ -75,6 +76,7 @@ export const words = defineWords({
     bar: 'Bar',
     account: 'Sign-in name',
     back: 'All my numbers',
+    standing: 'Protection',
     callsTitle: 'Calls to this number',
     callsLead: 'Since you proved it, the newest first. Who called is not told here.',
     when: 'When',
@@ -161,7 +163,8 @@ export const words = defineWords({
     open: 'Llamadas y pruebas',
     notices: {
       'proved-since': 'Otra cuenta demostró uno de sus números. Decidirá el personal del centro.',
-      'proved-before': 'Un número que usted demostró lo tiene también otra cuenta. Decidirá el personal del centro.',
+      'proved-before':
+        'Un número que usted demostró lo tiene también otra cuenta. Decidirá el personal del centro.',
       'decided-for': 'Se decidió que un número es suyo.',
       'decided-against': 'Se decidió que un número no es suyo.',
       other: 'Hay noticias de un número.',
@@ -172,6 +175,7 @@ export const words = defineWords({
     bar: 'Colegio',
     account: 'Nombre de acceso',
     back: 'Todos mis números',
+    standing: 'Protección',
     callsTitle: 'Llamadas a este número',
     callsLead: 'Desde que lo demostró, primero las más recientes. Aquí no se dice quién llamó.',
     when: 'Cuándo',
@@ -193,7 +197,8 @@ export const words = defineWords({
     ],
     verifyThen:
       'Dice línea por línea lo que demuestra: que se decidió privada antes de conectar a nadie, en un nodo que no puede escribir archivos, sin grabación armada y sin nada en ningún disco después. También dice lo que no demuestra.',
-    notSigned: 'El diario se firma una vez por minuto, y esta llamada es más reciente. Pruebe dentro de un minuto.',
+    notSigned:
+      'El diario se firma una vez por minuto, y esta llamada es más reciente. Pruebe dentro de un minuto.',
     saved: 'La prueba está guardada.',
   },
 });
