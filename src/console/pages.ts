@@ -53,6 +53,13 @@ export const pages: readonly PageEntry[] = [
     load: () => import('./pages/counsel/page.js'),
   },
   {
+    path: 'attorneys',
+    title: { en: 'Attorneys', es: 'Abogados' },
+    group: 'lists',
+    needs: ['GET /v1/counsel/contests'],
+    load: () => import('./pages/counsel/office.js'),
+  },
+  {
     path: 'system',
     title: { en: 'System', es: 'Sistema' },
     group: 'site',

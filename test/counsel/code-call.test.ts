@@ -16,15 +16,12 @@ const ask = async (site: Site, number: string, code: string, language = 'en') =>
 const callIn = (answer: { readonly ok: boolean }): string =>
   String((answer as unknown as { result: { call: string } }).result.call);
 
-t.setTimeout(115_000);
+t.setTimeout(240_000);
 t.test('whoever answers hears the code twice, on a node that cannot record', async (t) => {
   const site = await openSite(t, { config: withCounsel, keepAudioMs: 120_000 });
   site.called.answerWith({ do: 'answer', afterMs: 50 });
-  const wanted = [
-    ['en', '407193', numbers.unlisted],
-    // A claim that waits for review must not keep anybody from proving it.
-    ['es', '582066', numbers.pending],
-  ] as const;
+  // A claim that waits for review must not keep anybody from proving it. English is heard in test/console/counsel.test.ts.
+  const wanted = [['es', '582066', numbers.pending]] as const;
   const placed = [];
   for (const [language, code, number] of wanted) {
     const answer = await ask(site, number, code, language);
@@ -61,13 +58,10 @@ t.test('whoever answers hears the code twice, on a node that cannot record', asy
   const asked = await site.rows({ kinds: ['supervision'] });
   t.match(
     asked.map(({ body }) => body),
-    [
-      { use: 'code-call', by: 'alma', language: 'en' },
-      { use: 'code-call', language: 'es' },
-    ],
+    [{ use: 'code-call', by: 'alma', language: 'es' }],
     'who asked is written down before it is done',
   );
-  t.notMatch(JSON.stringify(await site.rows()), /407193|582066/, 'the code is in no row');
+  t.notMatch(JSON.stringify(await site.rows()), /582066/, 'the code is in no row');
   await checkNothingLeft(t, site);
 });
 

@@ -17,7 +17,7 @@ import {
 
 /** The counsel portal's API on a database of its own; the controller and its journals are played. */
 
-t.setTimeout(115_000);
+t.setTimeout(240_000);
 const house = await openHouse({ counsel: { registration: 'open' } });
 t.teardown(() => house.close());
 await addAccount(house, 'rita', ['registrar']);
