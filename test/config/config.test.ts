@@ -427,7 +427,7 @@ counsel:
   proofDays: 90
   warnDays: 7
   calls:
-    trunk: north-phones
+    trunk: north-pbx
     address: 192.0.2.21
     port: 5090
     sip:
@@ -634,7 +634,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
     const problems = problemsOf(String(document));
     // Pairs that go together are tested on their own.
     if (
-      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^trunks\.carriers\[2\]\.(keepaliveSeconds|only)$|^trunks\.carriers\[\d\]\.media$|^canaries\.sip$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.digest$|\.transports?$|facilities\[0\]\.addresses$/.test(
+      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^trunks\.carriers\[2\]\.(keepaliveSeconds|only)$|^trunks\.carriers\[\d\]\.media$|^(canaries|counsel\.calls)\.sip$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.digest$|\.transports?$|facilities\[0\]\.addresses$/.test(
         text(path),
       )
     )
@@ -853,6 +853,10 @@ t.test('what is wrong is told with its line, column and key', async (t) => {
       'canaries.facilities.north.trunk',
       'is not under trunks.facilities',
     ],
+    ['address: 192.0.2.21', '§address: 192.0.2.9', 'counsel.calls.address', 'is an address of trunk west'],
+    ['address: 192.0.2.21', '§address: 198.51.100.1', 'counsel.calls.address', /none of media.peerNetworks/],
+    ['trunk: north-pbx', '§trunk: west', 'counsel.calls.trunk', 'is not under trunks.facilities'],
+    ['  sip:\n      address: 192.0.2.40\n      port: 5098\n', '', 'counsel.calls', /needs `sip`/],
     ['caller: tester', '§caller: "the tester"', 'canaries.facilities.north.caller', /caller’s id/],
     ['  sip:\n    address: 192.0.2.40\n    port: 5099\n', '', 'canaries', /needs `sip`/],
     // Time, numbers, headers.
@@ -1299,25 +1303,4 @@ t.test('a file is read, and one that cannot be read is refused as such', async (
     message: /cannot be read \(ENOENT\)/,
   });
   t.throws(() => loadConfig(folder), { code: 'config-invalid', message: /cannot be read \(EISDIR\)/ });
-});
-
-t.test('calls with a code fit the trunks, or are told why not', async (t) => {
-  const wrong = (from: string, to: string, says: RegExp): void => {
-    t.throws(() => parse(full.replace(from, to)), { message: says }, to);
-  };
-  wrong(
-    'trunk: north-phones\n    address: 192.0.2.21',
-    'trunk: nowhere\n    address: 192.0.2.21',
-    /counsel.calls.trunk: is not/,
-  );
-  wrong(
-    'address: 192.0.2.21',
-    'address: 203.0.113.9',
-    /counsel.calls.address: is in none of media.peerNetworks/,
-  );
-  wrong(
-    'address: 192.0.2.21\n    port: 5090',
-    'address: 192.0.2.20\n    port: 5072',
-    /is that of test calls too/,
-  );
 });
