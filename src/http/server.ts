@@ -29,6 +29,7 @@ import { explainRoutes } from './routes/explain.js';
 import { listRoutes } from './routes/lists.js';
 import { placeRoutes } from './routes/places.js';
 import { recordingRoutes } from './routes/recordings.js';
+import { runningRoutes } from './routes/running.js';
 import { sessionRoutes } from './routes/session.js';
 import { siteRoutes } from './routes/site.js';
 import { statementRoutes } from './routes/statements.js';
@@ -59,6 +60,7 @@ const ownRoutes = (parts: Parts, document: () => object): readonly Route[] => [
   ...recordingRoutes(parts),
   ...statementRoutes(parts),
   ...siteRoutes(parts),
+  ...runningRoutes(parts),
   ...webhookRoutes(parts),
   ...counselRoutes(parts),
   ...counselOfficeRoutes(parts),
