@@ -856,7 +856,7 @@ t.test('what is wrong is told with its line, column and key', async (t) => {
     ['address: 192.0.2.21', '§address: 192.0.2.9', 'counsel.calls.address', 'is an address of trunk west'],
     ['address: 192.0.2.21', '§address: 198.51.100.1', 'counsel.calls.address', /none of media.peerNetworks/],
     ['trunk: north-pbx', '§trunk: west', 'counsel.calls.trunk', 'is not under trunks.facilities'],
-    ['  sip:\n      address: 192.0.2.40\n      port: 5098\n', '', 'counsel.calls', /needs `sip`/],
+    ['    sip:\n      address: 192.0.2.40\n      port: 5098\n', '', 'counsel.calls', /needs `sip`/],
     ['caller: tester', '§caller: "the tester"', 'canaries.facilities.north.caller', /caller’s id/],
     ['  sip:\n    address: 192.0.2.40\n    port: 5099\n', '', 'canaries', /needs `sip`/],
     // Time, numbers, headers.
