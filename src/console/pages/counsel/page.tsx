@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { api } from '../../api/client.js';
 import { useApi, useDoing } from '../../api/use-api.js';
 import { Link } from '../../app/place.js';
@@ -17,12 +17,22 @@ import { Prove } from './prove.js';
 import { StandingBadge, StandingText } from './standing.js';
 import { words as all } from './words.js';
 
-const EVERY_MS = 3000;
+/** Each look is written down, so nobody looks more often than there can be news. */
+const paceOf = (rows: readonly OwnNumber[]): number =>
+  rows.some(({ code }) => code?.stands === true)
+    ? 3000
+    : rows.some(({ protection }) => protection?.answer === 'pending')
+      ? 10_000
+      : 60_000;
 
 /** An attorney's own numbers, or one of them. */
 const CounselPage = ({ rest }: PageProps): JSX.Element => {
   const words = useWords(all);
-  const asked = useApi<{ readonly rows: readonly OwnNumber[] }>('/v1/counsel/numbers', { everyMs: EVERY_MS });
+  const [everyMs, setPace] = useState(60_000);
+  const asked = useApi<{ readonly rows: readonly OwnNumber[] }>('/v1/counsel/numbers', { everyMs });
+  useEffect(() => {
+    if (asked.data !== null) setPace(paceOf(asked.data.rows));
+  }, [asked.data]);
   const me = useApi<Me>('/v1/counsel/me');
   const rows = asked.data?.rows ?? [];
   const [one] = rest;
