@@ -41,7 +41,7 @@ const Join = (): JSX.Element => {
   return (
     <main class="sign-in" id="content">
       <div class="sign-in-card">
-        <header class="sign-in-head">
+        <header class="sign-in-head counsel-head">
           <Mark />
           <div>
             <h1>{made === null ? words.title : words.made}</h1>
