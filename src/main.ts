@@ -18,6 +18,7 @@ import type { RedisLists } from './lists/redis-lists.js';
 import { createLog } from './log.js';
 import type { MediaPools } from './media/media.js';
 import { canarySip, openCanaries, uncounted, watchCanaries } from './open-canaries.js';
+import { openCodeCalls } from './open-code-calls.js';
 import { openConfiguredJournal, openLists, openMedia, watchExpiry } from './open-parts.js';
 import { closeLeftCalls, readLeftCalls } from './open-recovery.js';
 import { journalledEvents, policyOf, ratesOf, surroundingsOf, trunksOf } from './options.js';
@@ -165,6 +166,7 @@ const start = async (
   };
   const agent = among === null ? await startAgentIfEmbedded(config, sipTimers, version, heardOfAgent) : null;
   if (agent !== null) closers.push(() => agent.stop());
+  const sip = among?.sip ?? agent?.sip ?? [];
   const endpoint = new SipEndpoint({
     agent: agent?.at ?? among?.agent ?? remoteAgent(config),
     trunks: trunksOf(config),
@@ -214,6 +216,7 @@ const start = async (
   // What changed for the next call changed for those under way too.
   lists.onEpoch(() => taker.lookAgain());
   orders.onChange(() => taker.lookAgain());
+  const codeCalls = first ? openCodeCalls(config, () => sip, emit) : null;
   const supervision = new Supervision({
     controller: taker,
     orders,
@@ -224,10 +227,12 @@ const start = async (
     config,
     media,
     canaries,
+    codeCalls,
   });
   supervised = (event) => {
     supervision.observe(event);
     canaries?.observe(event);
+    codeCalls?.observe(event);
   };
   const control = await startControl({
     path: config.control.socket,
@@ -258,7 +263,6 @@ const start = async (
   emit({ event: 'controller-started', version, node: config.controller.name });
   const usable = watchUsable({ look: () => partsSeen(lists, recorder), journal: rows, clock });
   closers.push(() => usable.stop());
-  const sip = among?.sip ?? agent?.sip ?? [];
   await canaries?.start(canarySip(config, sip));
   // Where the agent has other controllers, new calls go to them while this one drains; where it has none, they are refused.
   const shared = among !== null || (agent === null && config.sip.application !== undefined);
@@ -276,7 +280,7 @@ const start = async (
     stop: once(
       (drainMs) => taker.stop(drainMs),
       async (drainMs) => {
-        const idle = canaries?.stop();
+        const idle = Promise.all([canaries?.stop(), codeCalls?.stop()]);
         if (shared) await endpoint.leave();
         const left = await taker.stop(drainMs ?? config.controller.drainSeconds * 1000);
         await idle;

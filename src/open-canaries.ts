@@ -10,7 +10,7 @@ import type { FacilityId, Leg } from './core/leg.js';
 import { languages } from './core/prompt.js';
 import { noUsage } from './core/usage.js';
 import { storeOf } from './open-vault.js';
-import { canaryLegOf, carrierPort, sipPort } from './options.js';
+import { carrierPort, ownLegOf, sipPort } from './options.js';
 import { ownPrompts } from './prompts/catalogue.js';
 import { soundFile } from './prompts/manifest.js';
 import type { SipListener } from './sip-agent.js';
@@ -135,12 +135,12 @@ export const canarySip = (
   return { host: udp.host, port: udp.port };
 };
 
-/** Test calls take no place in the counts of callers, numbers and phones, and are refused for none. */
+/** Our own calls take no place in the counts of callers, numbers and phones, and are refused for none. */
 export const uncounted = (counters: Counters, config: Config): Counters => {
-  const isCanary = canaryLegOf(config);
+  const isOwn = ownLegOf(config);
   return {
     enter: (leg: Leg, key, kind, taking) =>
-      isCanary(leg)
+      isOwn(leg)
         ? Promise.resolve({ usage: noUsage, connected: () => undefined, leave: async () => undefined })
         : counters.enter(leg, key, kind, taking),
   };

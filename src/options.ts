@@ -7,7 +7,9 @@ import type { Config } from './config/schema.js';
 import {
   type CallerId,
   canaryTrunk,
+  codeTrunk,
   type FacilityId,
+  isCodeTrunk,
   type Leg,
   type Origin,
   type TrunkId,
@@ -63,8 +65,9 @@ type FacilityTrunkConfig = Config['trunks']['facilities'][number];
  * The facilities' trunks, and those their test calls come by. Such a trunk is the one it stands for in all but where
  * its calls come from and go to, and that nobody keys a PIN in there: nothing behind this function knows the difference.
  */
-export const facilityTrunksOf = ({ trunks, canaries }: Config): readonly FacilityTrunkConfig[] => [
+export const facilityTrunksOf = ({ trunks, canaries, counsel }: Config): readonly FacilityTrunkConfig[] => [
   ...trunks.facilities,
+  ...codeTrunkOf(trunks, counsel),
   ...Object.entries(canaries?.facilities ?? {}).flatMap(([facility, own]) => {
     const like = trunks.facilities.find(({ name }) => name === own.trunk);
     if (canaries === undefined || like === undefined) return [];
@@ -84,6 +87,39 @@ export const facilityTrunksOf = ({ trunks, canaries }: Config): readonly Facilit
     ];
   }),
 ];
+
+/**
+ * The trunk by which our own calls come that tell a code: to the carriers of a facility, and nobody is asked anything.
+ * What they say they say themselves (code-call/), so the conversation is not held here.
+ */
+const codeTrunkOf = (
+  { facilities }: Config['trunks'],
+  counsel: Config['counsel'],
+): readonly FacilityTrunkConfig[] => {
+  const like = facilities.find(({ name }) => name === counsel?.calls?.trunk);
+  if (counsel?.calls === undefined || like === undefined) return [];
+  const { address, port } = counsel.calls;
+  const { tls: _tls, digest: _digest, rate: _rate, privatePrefix: _prefix, ...rest } = like;
+  const { unitHeader: _unit, phoneHeader: _phone, ...plain } = rest;
+  return [
+    {
+      ...plain,
+      name: codeTrunk(like.facility),
+      addresses: [address],
+      port,
+      transports: ['udp' as const],
+      media: 'rtp' as const,
+      caller: { from: 'from-user' as const },
+      conversation: 'elsewhere' as const,
+    },
+  ];
+};
+
+/** Whether a leg is one of our own, which takes no place in anybody's counts: a test call's, or one that tells a code. */
+export const ownLegOf = (config: Config): ((leg: Pick<Leg, 'origin' | 'caller'>) => boolean) => {
+  const isCanary = canaryLegOf(config);
+  return (leg) => isCanary(leg) || isCodeTrunk(leg.origin.trunk);
+};
 
 /** Whether a leg is a test call's: by where it came from, and by who it says that it is. */
 export const canaryLegOf =

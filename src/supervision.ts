@@ -1,6 +1,7 @@
 import type {
   CallersChange,
   CanaryView,
+  CodeCallAsked,
   Control,
   ControlOutcome,
   FollowedEvent,
@@ -18,9 +19,10 @@ import { listenIn } from './call/listen-in.js';
 import type { Clock, Emit, Journal, JsonObject } from './call/ports.js';
 import type { Locked, Order, OrderGiven } from './call/talk.js';
 import type { Canaries } from './canary/canaries.js';
+import type { CodeCalls } from './code-call/code-calls.js';
 import type { Config } from './config/schema.js';
 import { type CallId, type FacilityId, parseCallerId } from './core/leg.js';
-import { numberKeyText, parseListed } from './core/number.js';
+import { numberKeyText, parseListed, parseNumberKeyText } from './core/number.js';
 import type { SharedOrders } from './lists/orders.js';
 import type { MediaPools } from './media/media.js';
 import { facilityTrunksOf, planOf } from './options.js';
@@ -37,6 +39,8 @@ interface SupervisionParts {
   readonly media: Pick<MediaPools, 'status' | 'drain'>;
   /** Null where the configuration has no test calls. */
   readonly canaries: Canaries | null;
+  /** Null where the configuration has no calls with a code, or another controller makes them. */
+  readonly codeCalls: CodeCalls | null;
 }
 
 const refused = (code: string, message: string): ControlOutcome => ({ ok: false, code, message });
@@ -196,6 +200,41 @@ export class Supervision implements Control {
       await canaries.clear(facility, by);
       return done('test calls go on; the next that fails disarms it again');
     });
+  }
+
+  async codeCall(
+    { number, code, language }: CodeCallAsked,
+    by: string,
+  ): Promise<ControlOutcome & { readonly callId?: CallId | null }> {
+    const { codeCalls } = this.#parts;
+    const key = parseNumberKeyText(number);
+    if (codeCalls === null)
+      return refused('no-code-calls', 'the configuration has no calls with a code (counsel.calls)');
+    if (key === null) return refused('number-malformed', 'this is no number in its canonical writing');
+    let callId: CallId | null = null;
+    const outcome = await this.#journalled(
+      'code-call',
+      null,
+      by,
+      { why: 'code asked for', language },
+      async () => {
+        const placed = await codeCalls.place({ key, code, language });
+        switch (placed.state) {
+          case 'placed':
+            callId = placed.callId;
+            return done();
+          case 'busy':
+            return refused('code-calls-busy', 'as many such calls are under way as may be');
+          case 'not-sent':
+            return refused('code-call-not-sent', 'the call could not be begun');
+          default: {
+            const never: never = placed;
+            return never;
+          }
+        }
+      },
+    );
+    return { ...outcome, callId };
   }
 
   orders(): readonly OrderView[] {

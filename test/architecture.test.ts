@@ -73,6 +73,8 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
     /^(canary|core|phones)\//.test(target) ||
     /^call\/(ports|talk|events)\.ts$/.test(target) ||
     /^vault\/(age-keys|age-stream|manifest|store)\.ts$/.test(target),
+  // Calls of our own that tell a code are made with the phones too.
+  'code-call': (target) => /^(code-call|core|phones)\//.test(target) || target === 'call/events.ts',
   // It starts a whole site as the command line does, and looks at it as a stranger: of the product's own judgement it
   // uses the journal's verifier, and to open recordings the key.
   soak: (target) =>

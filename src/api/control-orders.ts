@@ -16,6 +16,11 @@ export const carryOut = async (control: FarControl, order: Order): Promise<Order
   if (order.command === 'callers')
     return noCall(await control.noteCallers(order.change, order.by, order.why));
   if (order.command === 'canary-run') return noCall(await control.runCanaries(order.facility));
+  if (order.command === 'code-call') {
+    const { number, code, language } = order;
+    const outcome = await control.codeCall({ number, code, language }, order.by);
+    return { ...outcome, callId: outcome.callId ?? null };
+  }
   const { by, why } = order;
   switch (order.command) {
     case 'end':

@@ -1,5 +1,6 @@
 import { type CallerId, type FacilityId, parseCallerId, parseFacilityId } from '../core/leg.js';
-import type { CallersChange, LockedPlace, OnOff } from './control.js';
+import { parseNumberKeyText } from '../core/number.js';
+import type { CallersChange, CodeCallAsked, LockedPlace, OnOff } from './control.js';
 
 /** Bytes of one request, its newline not counted. */
 export const maxLineBytes = 8 * 1024;
@@ -32,6 +33,13 @@ export type ControlCommand =
   | ({ readonly command: 'suspend'; readonly caller: CallerId; readonly state: OnOff } & Signed)
   | ({ readonly command: 'review'; readonly number: string; readonly verdict: 'clear' } & Signed)
   | {
+      readonly command: 'code-call';
+      readonly number: string;
+      readonly code: string;
+      readonly language: 'en' | 'es';
+      readonly by: string;
+    }
+  | {
       readonly command: 'callers';
       readonly change: CallersChange;
       readonly by: string;
@@ -56,6 +64,8 @@ export interface RequestFault {
     | 'number-invalid'
     | 'verdict-invalid'
     | 'change-invalid'
+    | 'code-invalid'
+    | 'language-invalid'
     | 'node-invalid';
   readonly message: string;
 }
@@ -176,6 +186,11 @@ const commandOf = (fields: Fields): ControlCommand => {
     case 'canary-clear':
       only(fields, 'facility', 'by', 'why');
       return { command, facility: facilityOf(fields), ...signed(fields) };
+    case 'code-call': {
+      only(fields, 'number', 'code', 'language', 'by');
+      const { by } = signed({ ...fields, why: '-' });
+      return { command, ...codeCallOf(fields), by };
+    }
     case 'callers': {
       only(fields, 'change', 'facility', 'caller', 'callers', 'by', 'why');
       const { why = null } = fields;
@@ -262,6 +277,16 @@ const reviewed = ({ number, verdict }: Fields): { number: string; verdict: 'clea
     );
   if (verdict !== 'clear') throw new Refused('verdict-invalid', 'the only verdict is clear');
   return { number, verdict };
+};
+
+const codeCallOf = ({ number, code, language }: Fields): CodeCallAsked => {
+  if (typeof number !== 'string' || number.length > 32 || parseNumberKeyText(number) === null)
+    throw new Refused('number-invalid', 'the number is one in its canonical writing');
+  if (typeof code !== 'string' || !/^[0-9]{6}$/.test(code))
+    throw new Refused('code-invalid', 'a code is six digits');
+  if (language !== 'en' && language !== 'es')
+    throw new Refused('language-invalid', 'the language is en or es');
+  return { number, code, language };
 };
 
 /** Strict like all the rest: a place with a field too many could be meant narrower than it is read. */

@@ -37,6 +37,16 @@ export interface Control {
   runCanaries(facility: FacilityId | null): Promise<ControlOutcome>;
   /** Arms recording although no test calls have passed since they failed. */
   clearCanary(facility: FacilityId, by: string, why: string): Promise<ControlOutcome>;
+  /** Calls a number and tells whoever answers a code (docs/counsel.md). Resolves once the call is on its way. */
+  codeCall(call: CodeCallAsked, by: string): Promise<ControlOutcome & { readonly callId?: string | null }>;
+}
+
+/** A code to be told. Neither it nor the number may come into any row, log or message. */
+export interface CodeCallAsked {
+  /** In its canonical writing: E.164, and an extension where there is one. */
+  readonly number: string;
+  readonly code: string;
+  readonly language: 'en' | 'es';
 }
 
 type Later<Value> = Value | Promise<Value>;

@@ -103,6 +103,7 @@ export type AppEvent =
         | 'review'
         | 'callers'
         | 'canary-clear'
+        | 'code-call'
         | 'drain';
       readonly outcome: string;
     }

@@ -188,6 +188,7 @@ export const heardBy = (id: PromptId): string => {
   if (last || id === 'claim-noted') places.add('the last words');
   const shell = withEffect[id];
   if (shell !== undefined) places.add(shell);
+  if (/^(code|digit)-/.test(id)) places.add('whoever answers a [call with a code](counsel.md)');
   return [...places].sort().join(', ');
 };
 

@@ -88,6 +88,13 @@ export const controllerPort = (config: Config): ControllerPort => {
       };
       return result.note;
     },
+    codeCall: async (call, by) => {
+      const order = { command: 'code-call', ...call, by };
+      const result = (await askController(socket, order).catch(controlError)) as {
+        readonly call: string | null;
+      };
+      return result.call;
+    },
     follow: (told, stop) => followController(socket, told, stop).catch(controlError),
     ready: async () => {
       try {

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config/schema.js';
 import { CallLog } from '../http/call-log.js';
 import { ImportDesk } from '../http/import-desk.js';
+import { CounselDesk, type CounselSettings } from '../http/counsel-desk.js';
 import { LiveCalls } from '../http/live.js';
 import { networksOf } from '../http/net-guard.js';
 import { Oidc } from '../http/oidc.js';
@@ -25,6 +26,7 @@ import { RequestKeys } from '../registry/accounts/request-keys.js';
 import { resealAll } from '../registry/accounts/secret-box.js';
 import { Webhooks } from '../registry/accounts/webhooks.js';
 import { Imports } from '../registry/import/imports.js';
+import { Counsel } from '../registry/counsel/counsel.js';
 import { RegistrySearch } from '../registry/search.js';
 import { openRegistry } from '../registry-desk.js';
 import { fromRoot } from '../root.js';
@@ -149,6 +151,14 @@ const serving = async (
   closers.push(() => sender.close());
   const imports = importDesk(config, db, registry, trouble);
   closers.push(() => imports.idle());
+  const search = new RegistrySearch(db, planOf(config, plan), registry);
+  const counsel = new Counsel(db);
+  const numberDigest = (number: string): Promise<string> => enquiryDigest(config, number);
+  const settingsOfCounsel = counselSettings(config);
+  const counselDesk = new CounselDesk({
+    ...{ counsel, registry, search, log, controller, journal, numberDigest, wall },
+    settings: settingsOfCounsel,
+  });
   // The port may be picked by the system, and the address of browsers stands in every answer to them.
   const place = { publicUrl: originOf(serve, serve.port) };
   const app = await buildServer(
@@ -157,7 +167,7 @@ const serving = async (
         get publicUrl() {
           return place.publicUrl;
         },
-        ...{ requestsPerMinute: serve.limits.requestsPerMinute, version },
+        ...{ requestsPerMinute: serve.limits.requestsPerMinute, version, counsel: settingsOfCounsel },
         ...(serve.trustProxy === undefined ? {} : { trustProxy: serve.trustProxy }),
         ...{ site: config.controller.name, idleSeconds: serve.idleMinutes * 60 },
       },
@@ -179,9 +189,8 @@ const serving = async (
       keys: new ApiKeys(db),
       pages: readPages(fromRoot('dist', 'console')),
       webhookNetworks: allowed,
-      search: new RegistrySearch(db, planOf(config, plan), registry),
+      ...{ search, counsel, counselDesk, numberDigest },
       oidc: oidcOf(serve, () => place.publicUrl, accounts, signIn),
-      numberDigest: (number) => enquiryDigest(config, number),
       recordings: recordingsPort(storeOf(config)),
       custody: custodyPort(config),
       fault: (where, error) => trouble(where, codeOf(error)),
@@ -222,6 +231,12 @@ const importDesk = (
     },
     fault: (where, error) => trouble(where, codeOf(error)),
   });
+};
+
+const counselSettings = ({ counsel }: Config): CounselSettings | null => {
+  if (counsel === undefined) return null;
+  const { calls, ...rest } = counsel;
+  return { ...rest, calls: calls ?? null };
 };
 
 const oidcOf = (

@@ -1,6 +1,7 @@
 import { relative, resolve } from 'node:path';
 import { checkDialPlan, type DialPlan } from '../core/number.js';
 import { checkCanaries } from './check-canaries.js';
+import { checkCounsel } from './check-counsel.js';
 import { checkMedia } from './check-media.js';
 import { checkPeers } from './check-peers.js';
 import { checkRetention } from './check-retention.js';
@@ -39,7 +40,7 @@ export const crossCheck = (config: Config): Crossed[] => {
     ...checkRetention(config),
   );
   // Test calls are held against trunks and plans, which must be sound for that to say anything.
-  if (problems.length === 0) problems.push(...checkCanaries(config));
+  if (problems.length === 0) problems.push(...checkCanaries(config), ...checkCounsel(config));
   return problems;
 };
 

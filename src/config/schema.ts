@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { canaries } from './schema-canaries.js';
+import { counsel } from './schema-counsel.js';
 import { custody } from './schema-custody.js';
 import { imports } from './schema-imports.js';
 import { journal, registry } from './schema-journal.js';
@@ -397,6 +398,7 @@ export const configSchema = z.strictObject({
   imports,
   policy,
   canaries: canaries.optional(),
+  counsel: counsel.optional(),
   control,
   http,
   serve,

@@ -74,6 +74,20 @@ export const pages: readonly PageEntry[] = [
     load: () => import('./pages/imports/page.js'),
   },
   {
+    path: 'counsel',
+    title: { en: 'My numbers', es: 'Mis números' },
+    group: 'evidence',
+    needs: ['GET /v1/counsel/numbers'],
+    load: () => import('./pages/counsel/page.js'),
+  },
+  {
+    path: 'attorneys',
+    title: { en: 'Attorneys', es: 'Abogados' },
+    group: 'lists',
+    needs: ['GET /v1/counsel/contests'],
+    load: () => import('./pages/counsel/office.js'),
+  },
+  {
     path: 'system',
     title: { en: 'System', es: 'Sistema' },
     group: 'site',

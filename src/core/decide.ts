@@ -1,7 +1,7 @@
 import type { NonEmpty } from './brand.js';
 import { asDecided, type Decision, type Monitored, type Private, type Refused } from './decision.js';
 import type { EndingCode } from './ending.js';
-import type { Leg, WallMs } from './leg.js';
+import { isCodeTrunk, type Leg, type WallMs } from './leg.js';
 import { type Answer, inForce, type ListAnswers, type PrivilegedEntry } from './lists.js';
 import type { NumberKey } from './number.js';
 import type { Circumstances, Policy } from './policy.js';
@@ -129,7 +129,12 @@ const knowledge = (input: DecisionInput): Decision | null => {
   return null;
 };
 
+/** Whether it is our own call that tells a code: by where it came from, which no configuration can name otherwise. */
+const isCodeCall = ({ leg }: DecisionInput): boolean => isCodeTrunk(leg.origin.trunk);
+
 const pending = (input: DecisionInput): Decision | null => {
+  // How a claim is settled is that somebody proves the number to be theirs: the claim must not stand in its own way.
+  if (isCodeCall(input)) return null;
   if (input.answers.pending.state === 'listed') return refused(input, 'review-pending', 'review-pending');
   if (input.leg.claimsPrivate) return refused(input, 'review-pending', 'private-claim-unlisted');
   return null;
@@ -160,6 +165,23 @@ const barredType = (input: DecisionInput): Decision | null => {
   return what.kind === 'number' && input.policy.barredNumberTypes.includes(what.type)
     ? refused(input, 'service-barred', 'number-type-barred', what.type)
     : null;
+};
+
+/**
+ * Our own call that tells a code. No person held here is in it, so no list of theirs is asked; it must never be
+ * recorded, for who heard the code later could prove a number that is not theirs.
+ */
+const codeCall = (input: DecisionInput): Decision | null => {
+  const key = keyOf(input);
+  if (!isCodeCall(input) || key === null) return null;
+  return asDecided<Private>({
+    verdict: 'private',
+    key,
+    class: 'code-call',
+    reasons: [reason('code-call')],
+    epoch: input.answers.epoch,
+    policy: input.policy.version,
+  });
 };
 
 const allowed = (input: DecisionInput): Decision | null => {
@@ -268,8 +290,9 @@ export const decisionTable: readonly DecisionRow[] = [
   {
     order: 8,
     question: 'Is the caller unknown, or the number on neither the caller’s nor the facility’s list?',
-    outcome: 'refused',
-    match: allowed,
+    outcome: 'refused; a call of our own that tells a code is private',
+    // One row, not one more: journals name rows by their numbers, and these must not come to mean something else.
+    match: (input) => codeCall(input) ?? allowed(input),
   },
   {
     order: 9,

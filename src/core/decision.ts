@@ -26,7 +26,8 @@ export interface Monitored extends Decided<'monitored'> {
 /** The call may be connected, and only on a media node that cannot record. */
 export interface Private extends Decided<'private'> {
   readonly key: NumberKey;
-  readonly class: PrivilegedClass;
+  /** 'code-call': a call of our own that tells a code, to a number that need not be privileged. */
+  readonly class: PrivilegedClass | 'code-call';
 }
 
 /** The call is not connected. `ending` names the row of the endings table that tells the caller. */

@@ -22,10 +22,10 @@ export const parseCallId = (text: string): CallId | null =>
   callIdShape.test(text) ? (text as CallId) : null;
 export const parseCallerId = (text: string): CallerId | null =>
   callerIdShape.test(text) ? (text as CallerId) : null;
-export const parseTrunkId = (text: string): TrunkId | null =>
-  nameShape.test(text.startsWith(canaryPrefix) ? text.slice(canaryPrefix.length) : text)
-    ? (text as TrunkId)
-    : null;
+export const parseTrunkId = (text: string): TrunkId | null => {
+  const own = [canaryPrefix, codePrefix].find((prefix) => text.startsWith(prefix)) ?? '';
+  return nameShape.test(text.slice(own.length)) ? (text as TrunkId) : null;
+};
 export const parseFacilityId = (text: string): FacilityId | null =>
   nameShape.test(text) ? (text as FacilityId) : null;
 
@@ -35,6 +35,13 @@ const canaryPrefix = 'canary.';
 export const canaryTrunk = (facility: string): TrunkId => `${canaryPrefix}${facility}` as TrunkId;
 export const isCanaryTrunk = (trunk: unknown): boolean =>
   typeof trunk === 'string' && trunk.startsWith(canaryPrefix);
+
+/** As with test calls: nothing but a call of our own that tells somebody a code can come by such a trunk. */
+const codePrefix = 'code.';
+/** The trunk by which calls come that tell whoever answers a number a code (docs/counsel.md). */
+export const codeTrunk = (facility: string): TrunkId => `${codePrefix}${facility}` as TrunkId;
+export const isCodeTrunk = (trunk: unknown): boolean =>
+  typeof trunk === 'string' && trunk.startsWith(codePrefix);
 
 /** Where a call comes from: everything below the facility is optional, most trunks know only the facility. */
 export interface Origin {

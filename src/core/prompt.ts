@@ -63,6 +63,20 @@ export const prompts = {
   'over-forwarded': 'nothing',
   'over-three-way': 'nothing',
   'over-technical': 'nothing',
+  // To whoever answers a call of our own that tells a code (code-call/): no call of a person held here.
+  'code-intro': 'not-recorded',
+  'code-again': 'nothing',
+  'code-end': 'nothing',
+  'digit-0': 'nothing',
+  'digit-1': 'nothing',
+  'digit-2': 'nothing',
+  'digit-3': 'nothing',
+  'digit-4': 'nothing',
+  'digit-5': 'nothing',
+  'digit-6': 'nothing',
+  'digit-7': 'nothing',
+  'digit-8': 'nothing',
+  'digit-9': 'nothing',
 } as const satisfies Record<string, 'recorded' | 'not-recorded' | 'nothing'>;
 
 export type PromptId = keyof typeof prompts;

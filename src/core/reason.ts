@@ -29,6 +29,7 @@ export const reasonTexts = {
   'cool-down': 'The caller’s last call ended too short a time ago.',
   'recording-disarmed': 'A test call has failed: nothing is recorded here until it passes again.',
   undecided: 'No row of the table matched; refused is the default.',
+  'code-call': 'A call of our own, which tells whoever answers a code: nobody held here is in it.',
   'allowed-by-caller-list': 'The number is on the caller’s own list.',
   'allowed-by-facility-list': 'The number is on the facility’s list.',
 } as const;

@@ -21,6 +21,8 @@ const seesState = {
 const recordings = { roles: ['investigator', 'auditor', 'counsel'], scope: null } as const;
 const statements = { roles: ['auditor', 'counsel'], scope: 'evidence:read' } as const;
 const operates = { roles: ['operator'], scope: null } as const;
+const attorney = { roles: ['attorney'], scope: null } as const;
+const registrar = { roles: ['registrar'], scope: null } as const;
 const administers = { roles: ['admin'], scope: null } as const;
 
 /**
@@ -114,6 +116,20 @@ export const access: Readonly<Record<string, Access>> = {
   'POST /v1/webhooks': operates,
   'DELETE /v1/webhooks/:webhook': operates,
   'GET /v1/webhooks/dead': { roles: ['operator', 'auditor'], scope: null },
+
+  'GET /v1/counsel': 'everybody',
+  'POST /v1/counsel/accounts': 'everybody',
+  'GET /v1/counsel/me': attorney,
+  'GET /v1/counsel/numbers': attorney,
+  'GET /v1/counsel/numbers/:number/calls': attorney,
+  'GET /v1/counsel/numbers/:number/calls/:call/evidence': attorney,
+  'POST /v1/counsel/numbers': attorney,
+  'DELETE /v1/counsel/numbers/:number': attorney,
+  'POST /v1/counsel/numbers/:number/call': attorney,
+  'POST /v1/counsel/numbers/:number/code': attorney,
+  'POST /v1/counsel/invitations': registrar,
+  'GET /v1/counsel/contests': { roles: ['registrar', 'approver', 'auditor'], scope: null },
+  'POST /v1/counsel/contests/:number/decide': registrar,
 };
 
 export type Verdict = 'let-in' | 'sign-in-first' | 'not-allowed';

@@ -3,10 +3,12 @@ import type { Accounts } from '../registry/accounts/accounts.js';
 import type { ApiKeys } from '../registry/accounts/keys.js';
 import type { RequestKeys } from '../registry/accounts/request-keys.js';
 import type { Webhooks } from '../registry/accounts/webhooks.js';
+import type { Counsel } from '../registry/counsel/counsel.js';
 import type { Registry } from '../registry/registry.js';
 import type { RegistrySearch } from '../registry/search.js';
 import type { CallLog } from './call-log.js';
 import type { ImportDesk } from './import-desk.js';
+import type { CounselDesk, CounselSettings } from './counsel-desk.js';
 import type { LiveCalls } from './live.js';
 import type { Resolve } from './net-guard.js';
 import type { Oidc } from './oidc.js';
@@ -34,6 +36,8 @@ export interface HttpSettings {
   readonly publicUrl: string;
   readonly requestsPerMinute: number;
   readonly version: string;
+  /** Null where there is no counsel portal. */
+  readonly counsel: CounselSettings | null;
 }
 
 /** Everything the routes use. */
@@ -65,6 +69,8 @@ export interface Parts {
   readonly statements: StatementDesk;
   readonly statementFiles: StatementsPort;
   readonly custody: CustodyPort;
+  readonly counsel: Counsel;
+  readonly counselDesk: CounselDesk;
   readonly wall: () => number;
   readonly mono: () => number;
   /** Told of faults of ours: where, and a code. */

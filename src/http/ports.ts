@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { CanaryView, FollowedEvent, NodeView, OrderView } from '../api/control.js';
+import type { CanaryView, CodeCallAsked, FollowedEvent, NodeView, OrderView } from '../api/control.js';
 import type { CallView } from '../call/controller.js';
 import type { Locked as LockedPlace } from '../call/talk.js';
 
@@ -39,6 +39,9 @@ export const accessRowKinds = [
   'http-call-read',
   'http-statement-made',
   'http-order',
+  'http-code-asked',
+  'http-code-entered',
+  'http-counsel-decided',
 ] as const;
 export type AccessRowKind = (typeof accessRowKinds)[number];
 
@@ -70,6 +73,8 @@ export interface ControllerPort {
   /** Ends one call. A sentence on what came of it, or null. */
   end(callId: string, by: string, why: string): Promise<string | null>;
   lockdown(place: LockedPlace, state: 'on' | 'off', by: string, why: string): Promise<string | null>;
+  /** The id of the call that tells the code; null where another controller of its host took it. */
+  codeCall(call: CodeCallAsked, by: string): Promise<string | null>;
   /** Until it is aborted or the controller goes. */
   follow(
     told: {

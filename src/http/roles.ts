@@ -9,6 +9,7 @@ export const roles = [
   'auditor',
   'counsel',
   'admin',
+  'attorney',
 ] as const;
 export type Role = (typeof roles)[number];
 export const roleTexts: Readonly<Record<Role, string>> = {
@@ -19,6 +20,7 @@ export const roleTexts: Readonly<Record<Role, string>> = {
   auditor: 'sees everything that is evidence, and changes nothing',
   counsel: 'looks after private calls: privileged entries, sealed recordings, evidence',
   admin: 'looks after accounts and keys, and over HTTP only takes away: nothing else',
+  attorney: 'proves numbers to be theirs, and sees what became of calls to these: nothing of anybody else',
 };
 export const isRole = (text: string): text is Role => (roles as readonly string[]).includes(text);
 
@@ -42,6 +44,8 @@ export const rolesProblem = (given: readonly Role[]): string | null => {
   if (new Set(given).size !== given.length) return 'a role is given once';
   if (given.includes('admin') && given.length > 1)
     return 'who looks after accounts has no other role: nobody gives himself what lets numbers be recorded';
+  if (given.includes('attorney') && given.length > 1)
+    return 'who comes through the counsel portal sees their own numbers, and has no other role';
   return null;
 };
 

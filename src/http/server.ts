@@ -29,6 +29,8 @@ import { type Answer, type Carries, type Route, route } from './route.js';
 import { accountRoutes } from './routes/accounts.js';
 import { callRoutes } from './routes/calls.js';
 import { changeRoutes } from './routes/changes.js';
+import { counselRoutes } from './routes/counsel.js';
+import { counselOfficeRoutes } from './routes/counsel-office.js';
 import { explainRoutes } from './routes/explain.js';
 import { importRoutes } from './routes/imports.js';
 import { listRoutes } from './routes/lists.js';
@@ -68,6 +70,8 @@ const ownRoutes = (parts: Parts, document: () => object): readonly Route[] => [
   ...siteRoutes(parts),
   ...runningRoutes(parts),
   ...webhookRoutes(parts),
+  ...counselRoutes(parts),
+  ...counselOfficeRoutes(parts),
   route('GET /v1/openapi.json', {
     about: 'This description.',
     tag: 'site',

@@ -31,7 +31,7 @@ const LISTED_A_MINUTE = 10;
 const MINUTE_MS = 60_000;
 
 /** IPv6: who has one address has a network of them (RFC 6177). */
-const networkOf = (address: string): string => {
+export const networkOf = (address: string): string => {
   if (!address.includes(':') || address.startsWith('::ffff:')) return address.replace('::ffff:', '');
   const [head = ''] = address.split('::');
   return `${head.split(':').slice(0, 4).join(':')}::/64`;

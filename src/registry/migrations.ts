@@ -2,6 +2,7 @@ import { type Kysely, type Migration, sql } from 'kysely';
 import { accountsMigration } from './accounts/migration.js';
 import { hardenMigration } from './harden-migration.js';
 import { importsMigration } from './import/migration.js';
+import { counselMigration } from './counsel/migration.js';
 
 /**
  * The database, step by step. A migration that was released is never edited: the next one is added below it.
@@ -110,5 +111,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0001-first': first,
   '0002-accounts': accountsMigration,
   '0003-imports': importsMigration,
+  '0004-counsel': counselMigration,
   '0006-harden': hardenMigration,
 };

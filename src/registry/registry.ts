@@ -54,6 +54,7 @@ const whoOf = (text: string): string => {
 export interface Proposing {
   readonly request?: { readonly key: string; readonly digest: string } | null;
   readonly also?: (trx: Transaction, change: string) => Promise<void>;
+  readonly atLeast?: Needs['approvals'];
 }
 
 /**
@@ -76,13 +77,14 @@ export class Registry {
   /**
    * Proposes a change; what needs nobody else is done at once. `input` is what somebody sent. With a `request` it is
    * proposed once, however often it is asked: whoever lost the answer asks again. What `also` writes is written with the
-   * change or not at all. Rejects with RegistryError.
+   * change or not at all. `atLeast`: approvals it needs in any case, for makers who may do nothing alone. Rejects with
+   * RegistryError.
    */
   async propose(
     who: string,
     why: string,
     input: unknown,
-    { request = null, also }: Proposing = {},
+    { request = null, also, atLeast = 0 }: Proposing = {},
   ): Promise<Change> {
     const maker = whoOf(who);
     const reason = reasonOf(why);
@@ -90,7 +92,8 @@ export class Registry {
     return await this.#writing(async (trx) => {
       const before = request === null ? null : await askedBefore(trx, maker, request);
       if (before !== null) return await changeOf(trx, before);
-      const needs = needsOfAll(await stepsOf(trx, ops), this.#caution);
+      const own = needsOfAll(await stepsOf(trx, ops), this.#caution);
+      const needs: Needs = { ...own, approvals: Math.max(own.approvals, atLeast) as Needs['approvals'] };
       const { id } = await trx
         .insertInto('change')
         .values({

@@ -2,6 +2,7 @@ import type { ColumnType, Generated } from 'kysely';
 import type { BlockCause, PrivilegedClass } from '../core/lists.js';
 import type { AccountTables } from './accounts/schema.js';
 import type { ImportTables } from './import/schema.js';
+import type { CounselTables } from './counsel/schema.js';
 
 /** The tables as they are after the last migration (migrations.ts). Times are `timestamptz`. */
 type Stamp = ColumnType<Date, Date | undefined, Date>;
@@ -122,7 +123,7 @@ interface TouchedTable {
   after: unknown;
 }
 
-export interface Tables extends AccountTables, ImportTables {
+export interface Tables extends AccountTables, ImportTables, CounselTables {
   touched: TouchedTable;
   facility: FacilityTable;
   unit: UnitTable;

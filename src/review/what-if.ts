@@ -1,4 +1,4 @@
-import { isCanaryTrunk } from '../core/leg.js';
+import { isCanaryTrunk, isCodeTrunk } from '../core/leg.js';
 import { numberKeyText } from '../core/number.js';
 import { type Change, changeOf, changes } from './change.js';
 import {
@@ -127,8 +127,8 @@ export class WhatIf {
   }
 
   #decision(row: Row): ChangedCall | null {
-    // A test call is nobody's: what it was allowed says nothing of what callers were.
-    if (isCanaryTrunk(row.body.trunk)) return null;
+    // A call of our own is nobody's: what it was allowed says nothing of what callers were.
+    if (isCanaryTrunk(row.body.trunk) || isCodeTrunk(row.body.trunk)) return null;
     this.#decisions += 1;
     const read = pastDecision(row);
     if (typeof read === 'string') {

@@ -30,6 +30,8 @@ export interface AccessPart {
   readonly evidenceReads: number;
   readonly statementsMade: number;
   readonly orders: Counts;
+  /** Of the counsel portal: calls with a code that were asked for, codes entered, contested numbers decided. */
+  readonly counsel: Counts;
 }
 
 export const accessRowKinds: ReadonlySet<string> = new Set([
@@ -46,6 +48,9 @@ export const accessRowKinds: ReadonlySet<string> = new Set([
   'http-call-read',
   'http-statement-made',
   'http-order',
+  'http-code-asked',
+  'http-code-entered',
+  'http-counsel-decided',
   'account-changed',
   'account-key-changed',
   'import-changed',
@@ -66,6 +71,7 @@ export class AccessTotals {
   readonly numbers = new Tally();
   readonly calls = new Tally();
   readonly orders = new Tally();
+  readonly counsel = new Tally();
   notListed = 0;
   evidence = 0;
   statements = 0;
@@ -88,6 +94,7 @@ export class AccessTotals {
       evidenceReads: this.evidence,
       statementsMade: this.statements,
       orders: this.orders.json(),
+      counsel: this.counsel.json(),
     };
   }
 }
@@ -173,6 +180,15 @@ export class AccessFold implements NodeReader {
         return;
       case 'http-order':
         totals.orders.add(`${codeWord(body.order)}-${codeWord(body.state)}`);
+        return;
+      case 'http-code-asked':
+        totals.counsel.add('code-asked');
+        return;
+      case 'http-code-entered':
+        totals.counsel.add(`code-${codeWord(body.outcome)}`);
+        return;
+      case 'http-counsel-decided':
+        totals.counsel.add('contest-decided');
         return;
       default:
         return;

@@ -69,7 +69,7 @@ const endingTexts: Readonly<Record<EndingCode, string>> = {
   'internal-error': 'An error of the controller.',
 };
 
-const classTexts: Readonly<Record<PrivilegedClass, string>> = {
+const classTexts: Readonly<Record<PrivilegedClass | 'code-call', string>> = {
   attorney: 'Attorney',
   'public-defender': 'Public defender',
   court: 'Court',
@@ -80,6 +80,7 @@ const classTexts: Readonly<Record<PrivilegedClass, string>> = {
   legislator: 'Legislator',
   hotline: 'Anonymous hotline',
   relay: 'Relay service',
+  'code-call': 'Our own, to tell a code to whoever says a number is theirs',
 };
 
 export const outageTexts: Readonly<Record<OutageKind, string>> = {
@@ -137,6 +138,7 @@ export const useTexts: Readonly<Record<string, string>> = {
   review: 'Review of a claim or block',
   drain: 'Take a media node out of service, or back',
   'canary-clear': 'Arm recording although test calls failed',
+  'code-call': 'Call a number to tell a code, for whoever says it is theirs',
 };
 
 const sayIn = (texts: Readonly<Record<string, string>>, code: string): string =>

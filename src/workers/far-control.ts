@@ -1,6 +1,7 @@
 import type {
   CallersChange,
   CanaryView,
+  CodeCallAsked,
   ControlOutcome,
   FarControl,
   FollowedEvent,
@@ -115,6 +116,11 @@ export class WorkersControl implements FarControl {
 
   clearCanary(facility: FacilityId, by: string, why: string): Promise<ControlOutcome> {
     return this.#of(this.#first, { command: 'canary-clear', facility, by, why });
+  }
+
+  /** The first of them has the phone such calls are made from. Which worker takes the call, its CDR tells. */
+  async codeCall(call: CodeCallAsked, by: string): Promise<ControlOutcome> {
+    return await this.#of(this.#first, { command: 'code-call', ...call, by });
   }
 
   get #first(): string {

@@ -111,6 +111,9 @@ export class FakeControl implements Control {
   noteCallers(...order: Parameters<Control['noteCallers']>): Promise<ControlOutcome> {
     return this.#order('callers', order);
   }
+  codeCall(...order: Parameters<Control['codeCall']>): Promise<ControlOutcome> {
+    return this.#order('code-call', order);
+  }
   orders(): readonly OrderView[] {
     return this.standing;
   }

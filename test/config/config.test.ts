@@ -436,6 +436,24 @@ canaries:
       privileged: "+12125550181"
       monitored: "+12125550182"
       unlisted: "+12125550183"
+counsel:
+  registration: open
+  signUpsPerHour: 6
+  numbersEach: 11
+  proofDays: 90
+  warnDays: 7
+  calls:
+    trunk: north-pbx
+    address: 192.0.2.21
+    port: 5090
+    sip:
+      address: 192.0.2.40
+      port: 5098
+    atOnce: 3
+    perHour: 61
+    perNumberHour: 2
+    perNumberDay: 5
+    perAccountDay: 11
 control:
   socket: ./control.sock
   supervisors:
@@ -633,7 +651,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
     const problems = problemsOf(String(document));
     // Pairs that go together are tested on their own.
     if (
-      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^trunks\.carriers\[2\]\.(keepaliveSeconds|only)$|^trunks\.carriers\[\d\]\.media$|^canaries\.sip$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.digest$|\.transports?$|facilities\[0\]\.addresses$/.test(
+      /username|passwordFile|outsideLinePrefix|country|services\.|speedDials\.|\.caller\.|spool|vault\.(keys|facilities|sealed)|vault$|^recording$|^facilities\.north$|^trunks\.carriers\[2\]\.(keepaliveSeconds|only)$|^trunks\.carriers\[\d\]\.media$|^(canaries|counsel\.calls)\.sip$|^sip$|^sip\.agent$|^sip\.tls|\.tls$|\.digest$|\.transports?$|facilities\[0\]\.addresses$/.test(
         text(path),
       )
     )
@@ -852,6 +870,10 @@ t.test('what is wrong is told with its line, column and key', async (t) => {
       'canaries.facilities.north.trunk',
       'is not under trunks.facilities',
     ],
+    ['address: 192.0.2.21', '§address: 192.0.2.9', 'counsel.calls.address', 'is an address of trunk west'],
+    ['address: 192.0.2.21', '§address: 198.51.100.1', 'counsel.calls.address', /none of media.peerNetworks/],
+    ['trunk: north-pbx', '§trunk: west', 'counsel.calls.trunk', 'is not under trunks.facilities'],
+    ['    sip:\n      address: 192.0.2.40\n      port: 5098\n', '', 'counsel.calls', /needs `sip`/],
     ['caller: tester', '§caller: "the tester"', 'canaries.facilities.north.caller', /caller’s id/],
     ['  sip:\n    address: 192.0.2.40\n    port: 5099\n', '', 'canaries', /needs `sip`/],
     // Time, numbers, headers.

@@ -203,7 +203,7 @@ export const shot = async (page: Page, name: string): Promise<void> => {
 };
 
 /** Whether anything reaches beyond the right edge of the page. */
-const overflows = async (page: Page): Promise<boolean> =>
+export const overflows = async (page: Page): Promise<boolean> =>
   (await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')) ===
   true;
 

@@ -30,6 +30,7 @@ t.test('the refusals are of every reason', async (t) => {
     'privileged-in-snapshot',
     'privileged-main-number',
     'undecided',
+    'code-call',
     'allowed-by-caller-list',
     'allowed-by-facility-list',
   ];

@@ -11,6 +11,7 @@ import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
 import { CallLog } from '../../src/http/call-log.js';
 import { SESSION_COOKIE } from '../../src/http/cookies.js';
 import { ImportDesk } from '../../src/http/import-desk.js';
+import { CounselDesk, type CounselSettings } from '../../src/http/counsel-desk.js';
 import { LiveCalls } from '../../src/http/live.js';
 import { networksOf } from '../../src/http/net-guard.js';
 import { Oidc, type OidcSettings } from '../../src/http/oidc.js';
@@ -29,6 +30,7 @@ import { ApiKeys } from '../../src/registry/accounts/keys.js';
 import { RequestKeys } from '../../src/registry/accounts/request-keys.js';
 import { newSecretsKey, SecretBox } from '../../src/registry/accounts/secret-box.js';
 import { Webhooks } from '../../src/registry/accounts/webhooks.js';
+import { Counsel } from '../../src/registry/counsel/counsel.js';
 import { type Database, migrate, openDatabase } from '../../src/registry/database.js';
 import { Imports } from '../../src/registry/import/imports.js';
 import { Registry } from '../../src/registry/registry.js';
@@ -99,6 +101,9 @@ export class PlayedController {
     },
   ];
   followers = new Set<(event: FollowedEvent) => void>();
+  /** Codes that calls told, and how the next call ends: its id, or the code of a refusal. */
+  codes: { readonly number: string; readonly code: string; readonly by: string }[] = [];
+  codeCall: string | PartError | null = call('k');
 
   check(): void {
     if (!this.reachable) throw new PartError('controller-unreachable', 'gone', { unreachable: true });
@@ -165,6 +170,7 @@ export const openHouse = async (
     requestsPerMinute?: number;
     watchers?: number;
     trustProxy?: string[];
+    counsel?: Partial<CounselSettings> | null;
   } = {},
 ): Promise<House> => {
   const dir = await mkdtemp(join(tmpdir(), 'sallyport-http-'));
@@ -234,6 +240,12 @@ export const openHouse = async (
       await new Promise((resolve) => stop.addEventListener('abort', resolve));
       controller.followers.delete(told.event);
     },
+    codeCall: async ({ number, code }, by) => {
+      controller.check();
+      if (controller.codeCall instanceof PartError) throw controller.codeCall;
+      controller.codes.push({ number, code, by });
+      return controller.codeCall;
+    },
     ready: async () =>
       controller.reachable ? { ready: true, checks: [{ name: 'lists', ok: true, why: 'armed' }] } : null,
   };
@@ -281,6 +293,18 @@ export const openHouse = async (
     ],
     read: async (_id, file) => (file === 'statement.json' ? Buffer.from('{}') : null),
   };
+  const counselSettings: CounselSettings | null =
+    options.counsel === null
+      ? null
+      : {
+          ...{ registration: 'invited', signUpsPerHour: 50, numbersEach: 4, proofDays: 180, warnDays: 14 },
+          calls: { perHour: 100, perNumberHour: 3, perNumberDay: 6, perAccountDay: 12 },
+          ...options.counsel,
+        };
+  const counsel = new Counsel(db);
+  const search = new RegistrySearch(db, NORTH_AMERICAN_PLAN, registry);
+  const callLog = new CallLog(journals, { calls: 1000, alarms: 100 });
+  const numberDigest = async (number: string): Promise<string> => digestOf(number).slice(0, 12);
   const parts: Parts = {
     pages: null,
     settings: {
@@ -288,6 +312,7 @@ export const openHouse = async (
       requestsPerMinute: options.requestsPerMinute ?? 1_000_000,
       version: '0.0.0',
       ...(options.trustProxy === undefined ? {} : { trustProxy: options.trustProxy }),
+      counsel: counselSettings,
       site: 'north',
       idleSeconds: 900,
     },
@@ -308,14 +333,19 @@ export const openHouse = async (
       whatIf: async () => undefined,
       fault: (where, error) => void faults.push(`${where} ${String(error)}`),
     }),
-    search: new RegistrySearch(db, NORTH_AMERICAN_PLAN, registry),
+    search,
+    counsel,
+    counselDesk: new CounselDesk({
+      ...{ counsel, registry, search, journal, numberDigest, wall },
+      ...{ log: callLog, controller: controllerPort, settings: counselSettings },
+    }),
     signIn,
     oidc:
       options.oidc === undefined
         ? null
         : new Oidc({ ...options.oidc, redirectUri: `${origin}/v1/session/oidc/callback` }, accounts, signIn),
     journal,
-    numberDigest: async (number) => digestOf(number).slice(0, 12),
+    numberDigest,
     controller: controllerPort,
     explainer: {
       explain: async ({ number }) => ({
@@ -333,7 +363,7 @@ export const openHouse = async (
       state: async () => ({ armed: true, why: 'armed', epoch: { id: 7, digest: 'd' }, heartbeatAgeMs: 12 }),
     },
     journals,
-    log: new CallLog(journals, { calls: 1000, alarms: 100 }),
+    log: callLog,
     live: new LiveCalls(controllerPort, { watchers: options.watchers ?? 2, heartbeatMs: 50 }),
     recordings: {
       list: async ({ sealed }) => ({

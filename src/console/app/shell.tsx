@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { signOut } from '../api/client.js';
 import { may, type Session, sessionState } from '../api/session.js';
 import { useApi } from '../api/use-api.js';
+import { CounselJoin } from '../pages/counsel/door.js';
 import { SignIn } from '../pages/sign-in/page.js';
 import { type PageEntry, type PageGroup, pages } from '../pages.js';
 import { Button } from '../ui/button.js';
@@ -40,12 +41,15 @@ const pagesOf = (session: Session): readonly PageEntry[] =>
 export const Shell = (): JSX.Element => {
   const now = useCell(sessionState);
   const ways = useApi<Ways>('/v1/session/ways').data;
+  const { page } = usePlace();
   return (
     <>
       {now.state === 'unknown' ? (
         <div class="centre">
           <Busy />
         </div>
+      ) : now.state === 'nobody' && page === 'join' ? (
+        <CounselJoin />
       ) : now.state === 'nobody' ? (
         <SignIn ended={now.ended} ways={ways} />
       ) : (
@@ -65,7 +69,8 @@ const House = ({ session, site }: { readonly session: Session; readonly site: st
   const [first] = seen;
   const here = seen.find(({ path }) => path === page);
   useEffect(() => {
-    if ((page === '' || page === 'sign-in') && first !== undefined) go(`/${first.path}`, { replace: true });
+    if ((page === '' || page === 'sign-in' || page === 'join') && first !== undefined)
+      go(`/${first.path}`, { replace: true });
   }, [page, first]);
   useEffect(() => {
     document.title = here === undefined ? 'Sallyport' : `${here.title[of]} · Sallyport`;

@@ -30,6 +30,7 @@ const spanish: Readonly<Record<ReasonCode, string>> = {
   'cool-down': 'La última llamada de esta persona terminó hace demasiado poco.',
   'recording-disarmed': 'Una llamada de prueba falló: aquí no se graba nada hasta que otra salga bien.',
   undecided: 'Ninguna fila de la tabla coincidió; lo normal es rechazar.',
+  'code-call': 'Una llamada nuestra, que dice un código a quien contesta: nadie detenido aquí participa.',
   'allowed-by-caller-list': 'El número está en la lista propia de quien llama.',
   'allowed-by-facility-list': 'El número está en la lista del centro.',
 };

@@ -68,6 +68,7 @@ const accesses = (sheet: Sheet, access: AccessPart): void => {
     ...of('Files of recordings that were fetched, encrypted', access.recordingReads),
     ...of('Reads of privileged entries', access.privilegedReads),
     ...of('Numbers asked about', access.numbersAsked),
+    ...of('Counsel portal', access.counsel),
     ...of('Calls looked at', access.callReads),
     ...of('Orders', access.orders),
     ['Evidence of calls that was fetched', number(access.evidenceReads)],

@@ -11,6 +11,7 @@ import { useWords } from '../../app/words.js';
 import { Button } from '../../ui/button.js';
 import { TextField } from '../../ui/field.js';
 import { Busy, Notice, ProblemNotice } from '../../ui/notice.js';
+import { CounselDoor } from '../counsel/door.js';
 import { words as all } from './words.js';
 
 /** The secret of a one-time link stands after the `#`; it is taken out of the address at once. */
@@ -78,6 +79,7 @@ export const SignIn = ({
             </a>
           </>
         )}
+        {!trying && <CounselDoor />}
         <p class="sign-in-about">{words.about}</p>
         <footer class="sign-in-foot">
           <LanguagePicker />

@@ -117,7 +117,7 @@ export const spanishRows: Readonly<Record<number, { readonly question: string; r
     7: { question: '¿Está el número vedado, o es de un tipo vedado?', outcome: 'rechazada' },
     8: {
       question: '¿Se desconoce quién llama, o el número no está en su lista ni en la del centro?',
-      outcome: 'rechazada',
+      outcome: 'rechazada; una llamada nuestra que dice un código es privada',
     },
     9: {
       question:
