@@ -67,16 +67,13 @@ const from = (row: Parameters<Reader['privileged']>[0]): WallMs | null => {
   return Math.min(valid.getTime(), effective.getTime()) as WallMs;
 };
 
-/**
- * Reads the registry into lists. An entry that says since when the law protects it begins then, and one that says
- * nothing protects always. Rejects with RegistryError.
- */
-export const listsOf = async (db: Database, since: number, plan: DialPlan): Promise<RegistryLists> => {
+/** Lists that grow row by row, out of what the registry holds. */
+export const listsBuilder = (plan: DialPlan): { readonly reader: Reader; readonly lists: ListSet } => {
   const privileged: PrivilegedItem[] = [];
   const block: BlockItem[] = [];
   const pending: PendingItem[] = [];
   const allow = new AllowLists();
-  const standing = await readStanding(db, since, {
+  const reader: Reader = {
     privileged: (row) => {
       const { class: cls, scope } = row;
       const target = targetOf(row as StoredTarget, plan);
@@ -96,6 +93,16 @@ export const listsOf = async (db: Database, since: number, plan: DialPlan): Prom
     allowed: (facility, caller, number) => {
       allow.add(facility as FacilityId, caller as CallerId | null, keyOf(number));
     },
-  });
-  return { lists: { privileged, block, pending, allow }, standing };
+  };
+  return { reader, lists: { privileged, block, pending, allow } };
+};
+
+/**
+ * Reads the registry into lists. An entry that says since when the law protects it begins then, and one that says
+ * nothing protects always. Rejects with RegistryError.
+ */
+export const listsOf = async (db: Database, since: number, plan: DialPlan): Promise<RegistryLists> => {
+  const { reader, lists } = listsBuilder(plan);
+  const standing = await readStanding(db, since, reader);
+  return { lists, standing };
 };

@@ -25,6 +25,7 @@ import { custodyJournalDir } from './custody-journal.js';
 import { enquiryDigest } from './enquiries.js';
 import { CommandError } from './output.js';
 import { callJournalsOf, journalsPort } from './serve-journals.js';
+import { listParts } from './serve-lists.js';
 import { controllerPort, custodyPort, explainerOf, recordingsPort, statementsPort } from './serve-parts.js';
 
 export interface Serving {
@@ -130,6 +131,12 @@ const serving = async (
   }));
   const statements = new StatementDesk(statementFiles, wall);
   closers.push(() => statements.idle());
+  const dialPlan = planOf(config, plan);
+  const search = new RegistrySearch(db, dialPlan, registry);
+  const lists = listParts({
+    ...{ config, db, registry, search, wall, mono, plan: dialPlan, journal: settings.journal },
+  });
+  closers.push(() => lists.whatIf.close());
   const sender = new WebhookSender({
     ...{ webhooks, allowed, wall, everyMs },
     trouble: (code) => trouble('webhooks', code),
@@ -149,7 +156,8 @@ const serving = async (
       ...{ statements, statementFiles, wall, mono },
       keys: new ApiKeys(db),
       webhookNetworks: allowed,
-      search: new RegistrySearch(db, planOf(config, plan), registry),
+      search,
+      ...lists,
       oidc: oidcOf(serve, () => place.publicUrl, accounts, signIn),
       numberDigest: (number) => enquiryDigest(config, number),
       recordings: recordingsPort(storeOf(config)),

@@ -23,13 +23,17 @@ import { accountRoutes } from './routes/accounts.js';
 import { callRoutes } from './routes/calls.js';
 import { changeRoutes } from './routes/changes.js';
 import { explainRoutes } from './routes/explain.js';
+import { findRoutes } from './routes/find.js';
 import { listRoutes } from './routes/lists.js';
 import { placeRoutes } from './routes/places.js';
+import { proposalRoutes } from './routes/proposals.js';
+import { publicationRoutes } from './routes/publications.js';
 import { recordingRoutes } from './routes/recordings.js';
 import { sessionRoutes } from './routes/session.js';
 import { siteRoutes } from './routes/site.js';
 import { statementRoutes } from './routes/statements.js';
 import { webhookRoutes } from './routes/webhooks.js';
+import { whatIfRoutes } from './routes/what-if.js';
 import { digestOf, forgeryToken, sameText } from './secrets.js';
 
 /** Where the connections come from: TLS, or loopback. */
@@ -50,6 +54,10 @@ const ownRoutes = (parts: Parts, document: () => object): readonly Route[] => [
   ...listRoutes(parts),
   ...placeRoutes(parts),
   ...changeRoutes(parts),
+  ...findRoutes(parts),
+  ...proposalRoutes(parts),
+  ...publicationRoutes(parts),
+  ...whatIfRoutes(parts),
   ...explainRoutes(parts),
   ...callRoutes(parts),
   ...recordingRoutes(parts),

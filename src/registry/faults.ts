@@ -1,0 +1,122 @@
+import type { z } from 'zod';
+import { type DialPlan, parseListedPrefix, parseListedRange } from '../core/number.js';
+import { RegistryError } from './errors.js';
+import { MAX_OPS, opShape, type WrittenOp } from './ops.js';
+import { canonicalNumber } from './target.js';
+
+/** What a field of a step can be refused for, where the refusal of the whole change says too little to mend it. */
+export const faultTexts = {
+  'field-missing': 'This is needed.',
+  'field-unknown': 'This step has no such field.',
+  'field-too-long': 'This is too long.',
+  'field-malformed': 'This is not written as it has to be.',
+  'choice-unknown': 'This is none of the choices.',
+  'control-characters': 'This holds characters that cannot be shown.',
+  'time-malformed': 'This is no date and time.',
+  'times-reversed': 'This has to be later than the beginning.',
+  'owner-ambiguous': 'A number is on the list of one caller or of one facility: give one of the two.',
+  'number-malformed': 'The number cannot be read without guessing.',
+  'range-malformed': 'The range cannot be read: two numbers of one length with a dash between them.',
+  'prefix-malformed': 'The beginning cannot be read: a plus sign, at least five digits, and a star.',
+} as const;
+export type FaultCode = keyof typeof faultTexts;
+
+/** One thing that is wrong with one field. Nothing of what was written there is repeated: it may be a number. */
+export interface Fault {
+  /** Of the step, from 0. */
+  readonly step: number;
+  /** Its path, such as `target.number`; empty for the step as a whole. */
+  readonly field: string;
+  readonly code: FaultCode;
+}
+
+const codeOf = (issue: z.core.$ZodIssue): FaultCode => {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined ? 'field-missing' : 'field-malformed';
+    case 'unrecognized_keys':
+      return 'field-unknown';
+    case 'too_big':
+      return 'field-too-long';
+    case 'too_small':
+      return 'field-missing';
+    case 'invalid_value':
+    case 'invalid_union':
+      return 'choice-unknown';
+    case 'invalid_format':
+      if (issue.format === 'datetime') return 'time-malformed';
+      return issue.message === 'holds control characters' ? 'control-characters' : 'field-malformed';
+    default:
+      return 'field-malformed';
+  }
+};
+
+const MOST = 200;
+
+/** The numbers of a step, each with its field. Where one of them is wrong, which one is said. */
+const numberFaults = (op: WrittenOp, plan: DialPlan): readonly Omit<Fault, 'step'>[] => {
+  const numbered = (field: string, text: string): readonly Omit<Fault, 'step'>[] => {
+    try {
+      canonicalNumber(text, plan, 0);
+      return [];
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      return [{ field, code: 'number-malformed' }];
+    }
+  };
+  if ('number' in op) return numbered('number', op.number);
+  if (!('target' in op)) return [];
+  const { target } = op;
+  switch (target.form) {
+    case 'number':
+      return numbered('target.number', target.number);
+    case 'alias':
+      return [...numbered('target.number', target.number), ...numbered('target.of', target.of)];
+    case 'range':
+      return parseListedRange(target.range, plan).kind === 'range'
+        ? []
+        : [{ field: 'target.range', code: 'range-malformed' }];
+    case 'prefix':
+      return parseListedPrefix(target.prefix, plan).kind === 'prefix'
+        ? []
+        : [{ field: 'target.prefix', code: 'prefix-malformed' }];
+    default: {
+      const never: never = target;
+      return never;
+    }
+  }
+};
+
+/** What only several fields together say. */
+const togetherFaults = (op: WrittenOp): readonly Omit<Fault, 'step'>[] => {
+  if ('validTo' in op && op.validFrom !== null && op.validTo !== null && op.validFrom >= op.validTo)
+    return [{ field: 'validTo', code: 'times-reversed' }];
+  if ((op.op === 'allow-add' || op.op === 'allow-remove') && (op.caller === null) === (op.facility === null))
+    return [{ field: 'caller', code: 'owner-ambiguous' }];
+  return [];
+};
+
+/**
+ * Every fault of the steps that somebody wrote, by step and field, so that a form can say each beside its field; at
+ * most 200. Empty where they can be read. Throws RegistryError where this is no list of steps at all.
+ */
+export const faultsOf = (input: unknown, plan: DialPlan): readonly Fault[] => {
+  if (!Array.isArray(input) || input.length === 0)
+    throw new RegistryError('op-malformed', 'a change is a list of at least one step');
+  if (input.length > MAX_OPS) throw new RegistryError('too-many-ops', `at most ${MAX_OPS}`);
+  const faults: Fault[] = [];
+  for (const [step, one] of input.entries()) {
+    if (faults.length >= MOST) break;
+    const read = opShape.safeParse(one, { reportInput: true });
+    const found = read.success
+      ? [...numberFaults(read.data, plan), ...togetherFaults(read.data)]
+      : read.error.issues.map((issue) => ({ field: issue.path.join('.'), code: codeOf(issue) }));
+    const seen = new Set<string>();
+    for (const fault of found) {
+      if (seen.has(fault.field)) continue;
+      seen.add(fault.field);
+      faults.push({ step, ...fault });
+    }
+  }
+  return faults.slice(0, MOST);
+};
