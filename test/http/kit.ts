@@ -242,10 +242,13 @@ export const openHouse = async (
     read: async (_id, file) => (file === 'statement.json' ? Buffer.from('{}') : null),
   };
   const parts: Parts = {
+    pages: null,
     settings: {
       publicUrl: origin,
       requestsPerMinute: options.requestsPerMinute ?? 1_000_000,
       version: '0.0.0',
+      site: 'north',
+      idleSeconds: 900,
     },
     accounts,
     keys: new ApiKeys(db),
