@@ -27,7 +27,9 @@ interface Looking {
 }
 
 /** A look back of its own for each `asked`: begun, watched, and ended where nobody waits for it any more. */
-const useLookBack = (asked: { readonly of: LookedAt; readonly days: number; readonly turn: number } | null): Looking => {
+const useLookBack = (
+  asked: { readonly of: LookedAt; readonly days: number; readonly turn: number } | null,
+): Looking => {
   const [state, setState] = useState<Looking>({ job: null, problem: null });
   const key = JSON.stringify(asked);
   useEffect(() => {
@@ -42,11 +44,16 @@ const useLookBack = (asked: { readonly of: LookedAt; readonly days: number; read
     };
     const take = (job: LookBack): void => {
       id = job.id;
-      if (stop.signal.aborted) return forget(id);
+      if (stop.signal.aborted) {
+        forget(id);
+        return;
+      }
       setState({ job, problem: null });
       if (job.state !== 'waiting' && job.state !== 'running') return;
       timer = setTimeout(() => {
-        api.get<LookBack>(`/v1/what-if/${job.id}`, { unattended: true, signal: stop.signal }).then(take, failed);
+        api
+          .get<LookBack>(`/v1/what-if/${job.id}`, { unattended: true, signal: stop.signal })
+          .then(take, failed);
       }, EVERY_MS);
     };
     setState({ job: null, problem: null });
@@ -79,7 +86,8 @@ export const LookBackPanel = ({
   const [days, setDays] = useState<Span>('30');
   const [turn, setTurn] = useState(auto ? 1 : 0);
   const { job, problem } = useLookBack(turn === 0 ? null : { of, days: Number(days), turn });
-  const running = turn > 0 && problem === null && (job === null || job.state === 'running' || job.state === 'waiting');
+  const running =
+    turn > 0 && problem === null && (job === null || job.state === 'running' || job.state === 'waiting');
   return (
     <Panel title={words.lookBack}>
       <p class="soft">{words.lookBackLead}</p>
@@ -123,7 +131,11 @@ export const LookBackPanel = ({
 };
 
 /** A reader needs to see at once whether anything grave is among it. */
-const grave: ReadonlySet<string> = new Set(['private-recorded', 'private-undetermined', 'private-unprotected']);
+const grave: ReadonlySet<string> = new Set([
+  'private-recorded',
+  'private-undetermined',
+  'private-unprotected',
+]);
 
 const gravity = (change: string): string =>
   grave.has(change) ? 'lists-grave' : change === 'recording-forbidden' ? 'lists-warned' : '';
@@ -232,10 +244,20 @@ const Near = ({ found }: { readonly found: FoundCalls }): JSX.Element => {
     <Table
       caption={words.near}
       columns={[
-        { key: 'number', head: heads.number, rowHead: true, cell: ({ number }) => <NumberText text={number} /> },
+        {
+          key: 'number',
+          head: heads.number,
+          rowHead: true,
+          cell: ({ number }) => <NumberText text={number} />,
+        },
         { key: 'why', head: heads.why, cell: ({ why }) => wordFor(words.nearness, why) },
         { key: 'calls', head: heads.calls, numeric: true, cell: ({ calls }) => <Num value={calls} /> },
-        { key: 'callers', head: heads.callers, numeric: true, cell: ({ callers }) => <Num value={callers} /> },
+        {
+          key: 'callers',
+          head: heads.callers,
+          numeric: true,
+          cell: ({ callers }) => <Num value={callers} />,
+        },
         { key: 'last', head: heads.last, cell: ({ last }) => <Time at={last} show="day" /> },
       ]}
       rows={found.near.slice(0, MOST_SHOWN)}

@@ -6,6 +6,7 @@ import { language } from '../../app/settings.js';
 import { useWords } from '../../app/words.js';
 import { Badge } from '../../ui/badge.js';
 import { Button } from '../../ui/button.js';
+import { type Column, Table } from '../../ui/table.js';
 import type { Tone } from '../../ui/tone.js';
 import { lengthText, numberText, timeText } from '../../ui/value.js';
 import type { Effect, FieldChange, ProposalRow, Step } from './shapes.js';
@@ -125,47 +126,38 @@ export const FieldChanges = ({
   if (changes.length === 0) return null;
   const compares = !alone && changes.some(({ before }) => before !== null);
   const comes = changes.some(({ after }) => after !== null);
+  const columns: readonly Column<FieldChange>[] = [
+    { key: 'field', head: words.field, rowHead: true, cell: ({ field }) => wordFor(words.fields, field) },
+    ...(compares
+      ? [
+          {
+            key: 'before',
+            head: words.before,
+            cell: ({ field, before }: FieldChange) => (
+              <span class={comes && before !== null ? 'lists-was' : ''}>
+                <FieldValue field={field} value={before} />
+              </span>
+            ),
+          },
+        ]
+      : []),
+    ...(comes
+      ? [
+          {
+            key: 'after',
+            head: words.after,
+            cell: ({ field, after }: FieldChange) => (
+              <span class={compares && after !== null ? 'lists-is' : ''}>
+                <FieldValue field={field} value={after} />
+              </span>
+            ),
+          },
+        ]
+      : []),
+  ];
   return (
-    <div class="table-frame">
-      <table class="table lists-diff" role="table">
-        <caption class="heard-only">{caption}</caption>
-        <thead role="rowgroup">
-          <tr role="row">
-            <th role="columnheader" scope="col">
-              {words.field}
-            </th>
-            {compares && (
-              <th role="columnheader" scope="col">
-                {words.before}
-              </th>
-            )}
-            {comes && (
-              <th role="columnheader" scope="col">
-                {words.after}
-              </th>
-            )}
-          </tr>
-        </thead>
-        <tbody role="rowgroup">
-          {changes.map(({ field, before, after }) => (
-            <tr role="row" key={field}>
-              <th role="rowheader" scope="row" data-head={words.field}>
-                {wordFor(words.fields, field)}
-              </th>
-              {compares && (
-                <td role="cell" data-head={words.before} class={comes ? 'lists-was' : undefined}>
-                  <FieldValue field={field} value={before} />
-                </td>
-              )}
-              {comes && (
-                <td role="cell" data-head={words.after} class={compares ? 'lists-is' : undefined}>
-                  <FieldValue field={field} value={after} />
-                </td>
-              )}
-            </tr>
-          ))}
-        </tbody>
-      </table>
+    <div class="lists-diff">
+      <Table caption={caption} hideCaption columns={columns} rows={changes} rowKey={({ field }) => field} />
     </div>
   );
 };

@@ -58,7 +58,11 @@ export const Diff = ({
       {steps.map((step) => (
         <li key={step.step} class="lists-step">
           <h3>{wordFor(words.ops, step.op)}</h3>
-          <p class={step.op === 'privileged-remove' || step.op === 'pending-settle' ? 'lists-grave' : undefined}>
+          <p
+            class={
+              step.op === 'privileged-remove' || step.op === 'pending-settle' ? 'lists-grave' : undefined
+            }
+          >
             <StepSentence step={step} />
           </p>
           <FieldChanges changes={step.fields} caption={`${words.whatChanges} ${step.step}`} alone={over} />
@@ -144,7 +148,8 @@ const Head = ({
     ],
     [words.needs, <NeedsText needs={needs} />],
   ];
-  if (state === 'proposed') facts.push([words.columns.yours, words.agreed(approvers.length, needs.approvals)]);
+  if (state === 'proposed')
+    facts.push([words.columns.yours, words.agreed(approvers.length, needs.approvals)]);
   if (state === 'waiting' && dueAt !== null)
     facts.push([
       words.due,
@@ -158,13 +163,22 @@ const Head = ({
       <>
         <Time at={proposal.overAt} />{' '}
         <span class="soft small">
-          {epoch === null ? words.notLive : <Link to={`/lists/publication/${epoch}`}>{words.live(epoch)}</Link>}
+          {epoch === null ? (
+            words.notLive
+          ) : (
+            <Link to={`/lists/publication/${epoch}`}>{words.live(epoch)}</Link>
+          )}
         </span>
       </>,
     ]);
   return (
     <Panel title={words.columns.state}>
-      <Facts facts={facts.map(([name, value], at) => [at === 3 && state === 'proposed' ? words.states.proposed : name, value])} />
+      <Facts
+        facts={facts.map(([name, value], at) => [
+          at === 3 && state === 'proposed' ? words.states.proposed : name,
+          value,
+        ])}
+      />
     </Panel>
   );
 };
@@ -237,7 +251,11 @@ const FromWhen = ({ proposal }: { readonly proposal: Proposal }): JSX.Element =>
     <>
       {others > 0 && <p>{words.fromMore(others)}</p>}
       <p>
-        {needs.delayMs > 0 ? words.fromDelay(lengthOf(needs.delayMs, now), at) : others > 0 ? null : words.fromNow}
+        {needs.delayMs > 0
+          ? words.fromDelay(lengthOf(needs.delayMs, now), at)
+          : others > 0
+            ? null
+            : words.fromNow}
       </p>
     </>
   );
@@ -266,7 +284,9 @@ const Say = ({
   });
   if (word === null) return null;
   const { diff, steps } = proposal;
-  const title = { approve: words.approveTitle, reject: words.rejectTitle, withdraw: words.withdrawTitle }[word];
+  const title = { approve: words.approveTitle, reject: words.rejectTitle, withdraw: words.withdrawTitle }[
+    word
+  ];
   const said = { approve: words.approved, reject: words.rejected, withdraw: words.withdrawn }[word];
   return (
     <Confirm

@@ -35,8 +35,18 @@ export const PublicationsTab = (): JSX.Element => {
           },
           { key: 'at', head: heads.at, cell: ({ at }) => <Time at={at} /> },
           { key: 'added', head: heads.added, numeric: true, cell: ({ added }) => <Num value={added} /> },
-          { key: 'removed', head: heads.removed, numeric: true, cell: ({ removed }) => <Num value={removed} /> },
-          { key: 'changes', head: heads.changes, numeric: true, cell: ({ changes }) => <Num value={changes} /> },
+          {
+            key: 'removed',
+            head: heads.removed,
+            numeric: true,
+            cell: ({ removed }) => <Num value={removed} />,
+          },
+          {
+            key: 'changes',
+            head: heads.changes,
+            numeric: true,
+            cell: ({ changes }) => <Num value={changes} />,
+          },
           { key: 'by', head: heads.by, cell: ({ by }) => by.join(', '), wrap: true },
         ]}
         rows={found.rows}

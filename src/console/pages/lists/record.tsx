@@ -131,15 +131,9 @@ const Event = ({ event }: { readonly event: EntryEvent }): JSX.Element => {
         {', '}
         {approvers.length === 0 ? words.eventAlone : words.eventApproved(approvers.join(', '))}
         {' · '}
-        {epoch === null ? (
-          words.notLive
-        ) : (
-          <Link to={`/lists/publication/${epoch}`}>{words.live(epoch)}</Link>
-        )}
+        {epoch === null ? words.notLive : <Link to={`/lists/publication/${epoch}`}>{words.live(epoch)}</Link>}
       </p>
-      {event.what === 'amended' && (
-        <FieldChanges changes={event.fields} caption={words.whatChanges} />
-      )}
+      {event.what === 'amended' && <FieldChanges changes={event.fields} caption={words.whatChanges} />}
     </li>
   );
 };
@@ -202,7 +196,12 @@ export const CallerView = ({ id }: { readonly id: string }): JSX.Element => {
               caption={words.bookings}
               hideCaption
               columns={[
-                { key: 'booking', head: heads.booking, rowHead: true, cell: ({ booking }) => <NumberText text={booking} /> },
+                {
+                  key: 'booking',
+                  head: heads.booking,
+                  rowHead: true,
+                  cell: ({ booking }) => <NumberText text={booking} />,
+                },
                 {
                   key: 'where',
                   head: heads.where,

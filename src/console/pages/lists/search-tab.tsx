@@ -1,6 +1,5 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import { blockCauses, privilegedClasses } from '../../../core/lists.js';
 import { api } from '../../api/client.js';
 import { cell, useCell } from '../../app/cell.js';
 import { Link } from '../../app/place.js';
@@ -27,7 +26,9 @@ const LIMIT = 50;
 
 /** Something that can be asked about as a number: then it is said what stands about it, on every list. */
 const numberLike = (text: string): boolean =>
-  text.replace(/\D/g, '').length >= 7 && /^[\d\s()+.;=a-z*-]+$/i.test(text) && !/[a-df-su-wyz]{3}/i.test(text);
+  text.replace(/\D/g, '').length >= 7 &&
+  /^[\d\s()+.;=a-z*-]+$/i.test(text) &&
+  !/[a-df-su-wyz]{3}/i.test(text);
 
 export const setSought = (list: ListName, text: string): void => sought.set({ list, text, kind: '' });
 
@@ -35,13 +36,12 @@ export const SearchTab = (): JSX.Element => {
   const words = useWords(pageWords);
   const now = useCell(sought);
   const [text, setText] = useState(now.text);
-  const kinds = now.list === 'privileged' ? privilegedClasses : now.list === 'blocked' ? blockCauses : null;
-  const kindWords: Readonly<Record<string, string>> = now.list === 'blocked' ? words.causes : words.classes;
+  const kinds: Readonly<Record<string, string>> | null =
+    now.list === 'privileged' ? words.classes : now.list === 'blocked' ? words.causes : null;
   return (
     <div class="stack">
       <form
         class="form-row lists-search"
-        role="search"
         onSubmit={(event) => {
           event.preventDefault();
           sought.set({ ...now, text: text.trim() });
@@ -69,7 +69,7 @@ export const SearchTab = (): JSX.Element => {
             value={now.kind}
             options={[
               { value: '', text: words.any },
-              ...kinds.map((value) => ({ value: value as string, text: wordFor(kindWords, value) })),
+              ...Object.entries(kinds).map(([value, named]) => ({ value, text: named })),
             ]}
             onPick={(kind) => sought.set({ ...now, kind })}
           />
@@ -206,7 +206,11 @@ const Hits = ({
       what,
       facility,
       { key: 'booking', head: heads.booking, cell: (row) => (row.note === '' ? words.none : row.note) },
-      { key: 'since', head: heads.since, cell: (row) => (row.from === null ? '' : <Time at={row.from} show="day" />) },
+      {
+        key: 'since',
+        head: heads.since,
+        cell: (row) => (row.from === null ? '' : <Time at={row.from} show="day" />),
+      },
     ],
   };
   return (
@@ -253,7 +257,8 @@ const Places = ({ text }: { readonly text: string }): JSX.Element => {
             key: 'id',
             head: heads.place,
             rowHead: true,
-            cell: ({ facility, unit, phone }) => [facility, unit, phone].filter((one) => one !== null).join(' / '),
+            cell: ({ facility, unit, phone }) =>
+              [facility, unit, phone].filter((one) => one !== null).join(' / '),
           },
           { key: 'name', head: heads.name, cell: ({ name }) => name, wrap: true },
           { key: 'kind', head: heads.kind, cell: ({ kind }) => words.kinds[kind] },

@@ -226,5 +226,9 @@ export interface Lookup {
   }[];
   readonly blocked: readonly { readonly id: string; readonly cause: string }[];
   readonly pending: readonly { readonly id: string }[];
-  readonly allowed: readonly { readonly id: string; readonly caller: string | null; readonly facility: string | null }[];
+  readonly allowed: readonly {
+    readonly id: string;
+    readonly caller: string | null;
+    readonly facility: string | null;
+  }[];
 }

@@ -251,7 +251,9 @@ export const words = defineWords({
     fromDelay: (length: string, at: string) =>
       `${length} after your approval, about ${at}. Until then anybody may still reject it.`,
     fromMore: (count: number) =>
-      count === 1 ? 'One more person has to agree after you.' : `${count} more people have to agree after you.`,
+      count === 1
+        ? 'One more person has to agree after you.'
+        : `${count} more people have to agree after you.`,
     tick: 'I have read what changes, and I mean it.',
     tickStop: 'Nothing of it shall be done.',
     why: 'Why',
@@ -291,7 +293,13 @@ export const words = defineWords({
       'other-class': 'Private, as another class',
       'other-reason': 'The same, for another reason',
     },
-    callHeads: { at: 'Call', number: 'Number', facility: 'Facility', change: 'What differs', recording: 'Recording' },
+    callHeads: {
+      at: 'Call',
+      number: 'Number',
+      facility: 'Facility',
+      change: 'What differs',
+      recording: 'Recording',
+    },
     yesNo: { yes: 'yes', no: 'no', unknown: 'not known' },
     callsShown: (here: number, all: number) =>
       here < all ? `The gravest ${here} of ${all} calls` : 'The calls, the gravest first',
@@ -354,7 +362,8 @@ export const words = defineWords({
     noChanges: 'None: it was published again as it stood.',
 
     newTitle: 'Propose a change',
-    newLead: 'What protects or closes is done at once. What opens needs another person; what ends protection needs two, and time.',
+    newLead:
+      'What protects or closes is done at once. What opens needs another person; what ends protection needs two, and time.',
     kind: 'What is to be done',
     groups: {
       protect: 'Protect',
