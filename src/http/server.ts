@@ -259,6 +259,8 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
         upgradeInsecureRequests: tls === null ? null : [],
       },
     },
+    // With no-referrer a browser says of our own pages that they come from nowhere, and `notForged` believes it.
+    referrerPolicy: { policy: 'same-origin' },
     hsts: tls === null ? false : { maxAge: 31_536_000 },
   });
   await app.register(fastifyRateLimit, {
@@ -277,7 +279,6 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
 
 /** Hooks and errors that are the same for every route. */
 const guard = (app: FastifyInstance, parts: Parts): void => {
-  const { publicUrl } = parts.settings;
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('cache-control', 'no-store');
     if (request.url.length > MAX_URL) throw new Problem('request-malformed', 'the address is too long');
@@ -292,7 +293,8 @@ const guard = (app: FastifyInstance, parts: Parts): void => {
     const verdict = mayUse(name, who);
     if (verdict === 'sign-in-first') throw new Problem('sign-in-needed');
     if (verdict === 'not-allowed') throw new Problem('not-allowed');
-    notForged(request, who, publicUrl);
+    // Looked up now: where the system picks the port, it is not known when the server is built.
+    notForged(request, who, parts.settings.publicUrl);
     if (who !== null) asked.set(request, who);
   });
   app.setErrorHandler((error, request, reply) => {

@@ -143,10 +143,13 @@ export class ConsoleSite {
   async open(role: Role, options: OpenOptions = {}): Promise<Page> {
     const { path, ...rest } = options;
     const page = await this.visit({ ...rest, path: await this.link(role) });
-    await page.locator('.house').waitFor().catch(async (error: unknown) => {
-      await shot(page, 'not-signed-in');
-      throw error;
-    });
+    await page
+      .locator('.house')
+      .waitFor()
+      .catch(async (error: unknown) => {
+        await shot(page, 'not-signed-in');
+        throw error;
+      });
     if (path !== undefined) await page.goto(`${this.url}${path}`);
     await page.locator('main h1').waitFor();
     return page;
@@ -186,7 +189,9 @@ export const axeFaults = async (page: Page): Promise<readonly string[]> => {
   return results.violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .flatMap(({ id, help, nodes }) =>
-      nodes.map(({ target, failureSummary }) => `${id}: ${help}: ${target.join(' ')}: ${failureSummary ?? ''}`),
+      nodes.map(
+        ({ target, failureSummary }) => `${id}: ${help}: ${target.join(' ')}: ${failureSummary ?? ''}`,
+      ),
     );
 };
 
@@ -198,7 +203,8 @@ export const shot = async (page: Page, name: string): Promise<void> => {
 
 /** Whether anything reaches beyond the right edge of the page. */
 export const overflows = async (page: Page): Promise<boolean> =>
-  (await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')) === true;
+  (await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')) ===
+  true;
 
 /**
  * Starts all of it, and ends it with the test. What a page did that it must not fails the test when it ends.
@@ -214,7 +220,6 @@ export const openConsoleSite = async (t: Closing, options: ConsoleSiteOptions = 
   await writeFile(join(dir, 'statement.pem'), generateSigningKey().privatePem, { mode: 0o600 });
   const sites: Closing = { teardown: (close) => closers.push(() => close()) };
   const site = await openSite(sites, {
-
     ...options.site,
     overlay: (config, home) => {
       const told = options.site?.overlay?.(config, home) ?? config;
