@@ -53,42 +53,44 @@ const codeOf = (issue: z.core.$ZodIssue): FaultCode => {
 
 const MOST = 200;
 
-/** The numbers of a step, each with its field. Where one of them is wrong, which one is said. */
-const numberFaults = (op: WrittenOp, plan: DialPlan): readonly Omit<Fault, 'step'>[] => {
-  const numbered = (field: string, text: string): readonly Omit<Fault, 'step'>[] => {
+type FieldFault = Omit<Fault, 'step'>;
+
+const fieldsIn = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+
+/**
+ * The numbers of a step, each with its field, also of a step that is wrong elsewhere: who mends one field at a time is
+ * told of the next one only then.
+ */
+const numberFaults = (step: unknown, plan: DialPlan): readonly FieldFault[] => {
+  const { number, target } = fieldsIn(step);
+  const { form, number: own, of, range, prefix } = fieldsIn(target);
+  const numbered = (field: string, text: unknown): readonly FieldFault[] => {
+    if (typeof text !== 'string' || text.trim() === '') return [];
     try {
-      canonicalNumber(text, plan, 0);
+      canonicalNumber(text.trim(), plan, 0);
       return [];
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
       return [{ field, code: 'number-malformed' }];
     }
   };
-  if ('number' in op) return numbered('number', op.number);
-  if (!('target' in op)) return [];
-  const { target } = op;
-  switch (target.form) {
-    case 'number':
-      return numbered('target.number', target.number);
-    case 'alias':
-      return [...numbered('target.number', target.number), ...numbered('target.of', target.of)];
-    case 'range':
-      return parseListedRange(target.range, plan).kind === 'range'
-        ? []
-        : [{ field: 'target.range', code: 'range-malformed' }];
-    case 'prefix':
-      return parseListedPrefix(target.prefix, plan).kind === 'prefix'
-        ? []
-        : [{ field: 'target.prefix', code: 'prefix-malformed' }];
-    default: {
-      const never: never = target;
-      return never;
-    }
-  }
+  const found = [...numbered('number', number)];
+  if (form === 'number' || form === 'alias') found.push(...numbered('target.number', own));
+  if (form === 'alias') found.push(...numbered('target.of', of));
+  if (form === 'range' && typeof range === 'string' && parseListedRange(range.trim(), plan).kind !== 'range')
+    found.push({ field: 'target.range', code: 'range-malformed' });
+  if (
+    form === 'prefix' &&
+    typeof prefix === 'string' &&
+    parseListedPrefix(prefix.trim(), plan).kind !== 'prefix'
+  )
+    found.push({ field: 'target.prefix', code: 'prefix-malformed' });
+  return found;
 };
 
 /** What only several fields together say. */
-const togetherFaults = (op: WrittenOp): readonly Omit<Fault, 'step'>[] => {
+const togetherFaults = (op: WrittenOp): readonly FieldFault[] => {
   if ('validTo' in op && op.validFrom !== null && op.validTo !== null && op.validFrom >= op.validTo)
     return [{ field: 'validTo', code: 'times-reversed' }];
   if ((op.op === 'allow-add' || op.op === 'allow-remove') && (op.caller === null) === (op.facility === null))
@@ -108,9 +110,13 @@ export const faultsOf = (input: unknown, plan: DialPlan): readonly Fault[] => {
   for (const [step, one] of input.entries()) {
     if (faults.length >= MOST) break;
     const read = opShape.safeParse(one, { reportInput: true });
-    const found = read.success
-      ? [...numberFaults(read.data, plan), ...togetherFaults(read.data)]
-      : read.error.issues.map((issue) => ({ field: issue.path.join('.'), code: codeOf(issue) }));
+    const found = [
+      ...(read.success
+        ? togetherFaults(read.data)
+        : read.error.issues.map((issue) => ({ field: issue.path.join('.'), code: codeOf(issue) }))),
+      // What is missing or too long says so before what cannot be read.
+      ...numberFaults(one, plan),
+    ];
     const seen = new Set<string>();
     for (const fault of found) {
       if (seen.has(fault.field)) continue;

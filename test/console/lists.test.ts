@@ -101,8 +101,8 @@ t.test('a registrar protects a number: at once, and for the next call', async (t
   await named(page, 'Check').click();
   await page.getByText('Line 2: The number cannot be read without guessing.').waitFor();
   await page.getByText('This is needed.').first().waitFor();
-  t.match(await page.locator('.notice-code').innerText(), /number-malformed/);
-  t.match(await page.locator('.notice-code').innerText(), /field-missing/);
+  t.match(await page.locator('.notice-code').textContent(), /number-malformed/);
+  t.match(await page.locator('.notice-code').textContent(), /field-missing/);
   t.equal(
     await page.evaluate(`document.activeElement.getAttribute('aria-invalid')`),
     'true',
@@ -126,7 +126,7 @@ t.test('a registrar protects a number: at once, and for the next call', async (t
   await named(page, 'Look back').click();
   await page.getByText('Recorded then, the recording would be FORBIDDEN').first().waitFor();
   const tile = page.locator('.lists-tile', { hasText: 'Recordings among them' });
-  t.match(await tile.innerText(), /1/, 'the recording that was made just now');
+  t.match(await tile.textContent(), /1/, 'the recording that was made just now');
   await looked(t, page, 'preview');
   await named(page, 'Do it now').click();
   await heading(page, 'Proposal');

@@ -239,6 +239,11 @@ t.test('a form is told every fault beside its field, and nothing is done', async
   t.same(await faults(attorney('+1 212 555 0111')), ['target.number entry-exists']);
   t.same(await faults({ op: 'nonsense' }), ['op choice-unknown']);
   t.same(await faults({ ...attorney('+12125550112'), more: 1 }), [' field-unknown']);
+  t.same(
+    await faults(attorney('x', { evidence: '' })),
+    ['evidence field-missing', 'target.number number-malformed'],
+    'all of them at once',
+  );
   const two = await check(attorney('+12125550112'), attorney('x'));
   t.match(two.faults, [{ step: 1, field: 'target.number' }]);
 
