@@ -123,7 +123,7 @@ const NewForm = ({
           void checking.run();
         }}
       >
-        <Panel title={words.kind}>
+        <Panel title={words.theChange}>
           <div class="form lists-form">
             {record === null ? (
               <KindPick op={op} query={query} />
@@ -205,7 +205,7 @@ const KindPick = ({ op, query }: { readonly op: FormOp; readonly query: URLSearc
   const options = (['protect', 'calls', 'people'] as const).flatMap((group) =>
     newOps[group].map((value) => ({
       value: value as FormOp,
-      text: `${words.groups[group]}: ${words.ops[value]}`,
+      text: words.ops[value],
     })),
   );
   return (

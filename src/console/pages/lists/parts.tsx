@@ -8,7 +8,7 @@ import { Badge } from '../../ui/badge.js';
 import { Button } from '../../ui/button.js';
 import { type Column, Table } from '../../ui/table.js';
 import type { Tone } from '../../ui/tone.js';
-import { lengthText, numberText, timeText } from '../../ui/value.js';
+import { Facts, lengthText, numberText, timeText } from '../../ui/value.js';
 import type { Effect, FieldChange, ProposalRow, Step } from './shapes.js';
 import { words as pageWords } from './words.js';
 
@@ -111,7 +111,8 @@ export const StepSentence = ({ step }: { readonly step: Pick<Step, 'op' | 'subje
   return <>{sentenceFor(words.sentences, step.op, step.subject)}</>;
 };
 
-/** Field by field, before and after: what goes is struck out, what comes is marked; both are named. */
+/** Field by field, before and after: what goes is struck out, what comes is marked; both are named. What is all
+ * new, or all gone, is named alone. */
 export const FieldChanges = ({
   changes,
   caption,
@@ -126,34 +127,35 @@ export const FieldChanges = ({
   if (changes.length === 0) return null;
   const compares = !alone && changes.some(({ before }) => before !== null);
   const comes = changes.some(({ after }) => after !== null);
+  if (!compares || !comes)
+    return (
+      <Facts
+        facts={changes.map(({ field, before, after }) => [
+          wordFor(words.fields, field),
+          <FieldValue key={field} field={field} value={comes ? after : before} />,
+        ])}
+      />
+    );
   const columns: readonly Column<FieldChange>[] = [
     { key: 'field', head: words.field, rowHead: true, cell: ({ field }) => wordFor(words.fields, field) },
-    ...(compares
-      ? [
-          {
-            key: 'before',
-            head: words.before,
-            cell: ({ field, before }: FieldChange) => (
-              <span class={comes && before !== null ? 'lists-was' : ''}>
-                <FieldValue field={field} value={before} />
-              </span>
-            ),
-          },
-        ]
-      : []),
-    ...(comes
-      ? [
-          {
-            key: 'after',
-            head: words.after,
-            cell: ({ field, after }: FieldChange) => (
-              <span class={compares && after !== null ? 'lists-is' : ''}>
-                <FieldValue field={field} value={after} />
-              </span>
-            ),
-          },
-        ]
-      : []),
+    {
+      key: 'before',
+      head: words.before,
+      cell: ({ field, before }) => (
+        <span class={before === null ? '' : 'lists-was'}>
+          <FieldValue field={field} value={before} />
+        </span>
+      ),
+    },
+    {
+      key: 'after',
+      head: words.after,
+      cell: ({ field, after }) => (
+        <span class={after === null ? '' : 'lists-is'}>
+          <FieldValue field={field} value={after} />
+        </span>
+      ),
+    },
   ];
   return (
     <div class="lists-diff">

@@ -83,10 +83,15 @@ export const ProposalView = ({ id }: { readonly id: string }): JSX.Element => {
   const { data, problem, busy, again } = useApi<Proposal>(`/v1/proposals/${encodeURIComponent(id)}`, {
     everyMs: 15_000,
   });
-  const [saying, setSaying] = useState<Word | null>(null);
+  // What a word is said about is what stood there when its dialog was opened, whatever is asked anew meanwhile.
+  const [saying, setSaying] = useState<{ readonly word: Word; readonly about: Proposal } | null>(null);
   const open = data !== null && (data.state === 'proposed' || data.state === 'waiting');
+  const first = data?.subjects[0];
   return (
-    <PageFrame title={words.proposal} {...(data === null ? {} : { lead: data.reason })}>
+    <PageFrame
+      title={first === undefined ? words.proposal : `${wordFor(words.ops, first.op)}: ${first.subject}`}
+      {...(data === null ? {} : { lead: data.reason })}
+    >
       <BackToLists tab="proposals" />
       <ProblemNotice problem={problem} onAgain={() => void again()} />
       {busy && <Busy />}
@@ -113,16 +118,17 @@ export const ProposalView = ({ id }: { readonly id: string }): JSX.Element => {
             <LookBackPanel of={{ changes: [data.id] }} auto={data.may.approve === 'yes'} />
           )}
           <Voices proposal={data} />
-          {open && <Words proposal={data} onSay={setSaying} />}
-          <Say
-            proposal={data}
-            word={saying}
-            onClose={() => setSaying(null)}
-            onSaid={() => {
-              setSaying(null);
-              void again();
-            }}
-          />
+          {open && <Words proposal={data} onSay={(word) => setSaying({ word, about: data })} />}
+          {saying !== null && (
+            <Say
+              proposal={saying.about}
+              word={saying.word}
+              onClose={() => {
+                setSaying(null);
+                void again();
+              }}
+            />
+          )}
         </>
       )}
     </PageFrame>
@@ -139,7 +145,6 @@ const Head = ({
   const words = useWords(pageWords);
   const { state, dueAt, needs, approvers, epoch } = proposal;
   const facts: (readonly [string, ComponentChildren])[] = [
-    [words.columns.state, <StateBadge state={state} />],
     [
       words.proposedBy,
       <>
@@ -148,8 +153,7 @@ const Head = ({
     ],
     [words.needs, <NeedsText needs={needs} />],
   ];
-  if (state === 'proposed')
-    facts.push([words.columns.yours, words.agreed(approvers.length, needs.approvals)]);
+  if (state === 'proposed') facts.push([words.agreedSoFar, words.agreed(approvers.length, needs.approvals)]);
   if (state === 'waiting' && dueAt !== null)
     facts.push([
       words.due,
@@ -172,13 +176,8 @@ const Head = ({
       </>,
     ]);
   return (
-    <Panel title={words.columns.state}>
-      <Facts
-        facts={facts.map(([name, value], at) => [
-          at === 3 && state === 'proposed' ? words.states.proposed : name,
-          value,
-        ])}
-      />
+    <Panel title={words.columns.state} aside={<StateBadge state={state} />}>
+      <Facts facts={facts} />
     </Panel>
   );
 };
@@ -246,19 +245,16 @@ const FromWhen = ({ proposal }: { readonly proposal: Proposal }): JSX.Element =>
   const now = useCell(language);
   const { needs, approvers } = proposal;
   const others = needs.approvals - approvers.length - 1;
-  const at = timeText(new Date(Date.now() + needs.delayMs).toISOString(), now);
-  return (
-    <>
-      {others > 0 && <p>{words.fromMore(others)}</p>}
+  const length = lengthOf(needs.delayMs, now);
+  if (others > 0)
+    return (
       <p>
-        {needs.delayMs > 0
-          ? words.fromDelay(lengthOf(needs.delayMs, now), at)
-          : others > 0
-            ? null
-            : words.fromNow}
+        {words.fromMore(others)} {needs.delayMs > 0 && words.fromLater(length)}
       </p>
-    </>
-  );
+    );
+  if (needs.delayMs === 0) return <p>{words.fromNow}</p>;
+  const at = timeText(new Date(Date.now() + needs.delayMs).toISOString(), now);
+  return <p>{words.fromDelay(length, at)}</p>;
 };
 
 const MOST_REPEATED = 5;
@@ -268,21 +264,18 @@ const Say = ({
   proposal,
   word,
   onClose,
-  onSaid,
 }: {
   readonly proposal: Proposal;
-  readonly word: Word | null;
+  readonly word: Word;
   readonly onClose: () => void;
-  readonly onSaid: () => void;
-}): JSX.Element | null => {
+}): JSX.Element => {
   const words = useWords(pageWords);
   const [why, setWhy] = useState('');
   const [missing, setMissing] = useState(false);
-  const { run, busy, problem, clear } = useDoing(async (says: Word) => {
+  const { run, busy, problem } = useDoing(async (says: Word) => {
     await api.post(`/v1/changes/${proposal.id}/${says}`, { why }, { ifMatch: `"${proposal.version}"` });
     return says;
   });
-  if (word === null) return null;
   const { diff, steps } = proposal;
   const title = { approve: words.approveTitle, reject: words.rejectTitle, withdraw: words.withdrawTitle }[
     word
@@ -297,12 +290,7 @@ const Say = ({
       danger={word === 'approve' && proposal.gravest === 'ends-protection'}
       busy={busy}
       problem={problem}
-      onClose={() => {
-        clear();
-        setWhy('');
-        setMissing(false);
-        onClose();
-      }}
+      onClose={onClose}
       onConfirm={() => {
         if (word !== 'approve' && why.trim() === '') {
           setMissing(true);
@@ -311,8 +299,7 @@ const Say = ({
         void run(word).then((done) => {
           if (done === null) return;
           tell('good', said);
-          setWhy('');
-          onSaid();
+          onClose();
         });
       }}
     >

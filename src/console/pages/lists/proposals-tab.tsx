@@ -80,7 +80,7 @@ export const ProposalsTab = (): JSX.Element => {
   ];
   return (
     <div class="stack">
-      <div class="form-row">
+      <div class="form-row lists-look">
         <Select
           label={words.which}
           value={state}

@@ -204,7 +204,6 @@ export const words = defineWords({
       'change-over': '',
       'not-the-maker': '',
     },
-    done: 'done',
 
     proposal: 'Proposal',
     whatChanges: 'What changes',
@@ -235,7 +234,6 @@ export const words = defineWords({
     needOthers: (count: number) => (count === 1 ? 'one other person' : `${count} other people`),
     thenDelay: (length: string) => `then ${length} in which anybody may reject it`,
     due: 'Done in',
-    dueAt: 'at',
     live: (epoch: number) => `live since publication ${epoch}`,
     notLive: 'not published yet, or not known here',
     approve: 'Approve',
@@ -250,6 +248,9 @@ export const words = defineWords({
     fromNow: 'As soon as you approve. Calls follow it within seconds.',
     fromDelay: (length: string, at: string) =>
       `${length} after your approval, about ${at}. Until then anybody may still reject it.`,
+    fromLater: (length: string) => `Then follow ${length} in which anybody may still reject it.`,
+    agreedSoFar: 'Agreed so far',
+    theChange: 'The change',
     fromMore: (count: number) =>
       count === 1
         ? 'One more person has to agree after you.'
@@ -262,11 +263,10 @@ export const words = defineWords({
     approved: 'You approved the change.',
     rejected: 'The change was rejected.',
     withdrawn: 'The change was withdrawn.',
-    stillWaiting: (count: number) => `${count} more to agree`,
 
     lookBack: 'What would it have done?',
     lookBackLead:
-      'Past calls, decided again with this change done: by the same function that decides calls, from what was written down.',
+      'Past calls, decided again under the lists as they stand and with this change done: by the function that decides calls, from what was written down.',
     days: 'Look back',
     daysOf: (count: number) => (count === 1 ? 'one day' : `${count} days`),
     look: 'Look back',
@@ -277,19 +277,19 @@ export const words = defineWords({
     period: 'Period',
     counted: 'Calls in the period',
     touched: 'Of these, calls it touches',
-    recordings: 'Recordings among them',
+    recordings: 'Recordings that were made of them',
     none30: 'No past call would have gone otherwise.',
     noCalls: 'There were no calls in this time: this proves nothing.',
     truncated: 'More calls were touched than were decided again: the counts are of the oldest of them.',
     notReplayable: (count: number) => `${count} could not be decided again: their rows do not hold enough.`,
     changes: {
-      'private-recorded': 'Private then, WOULD BE RECORDED',
-      'private-undetermined': 'No longer privileged; whether recorded cannot be told',
-      'private-unprotected': 'Private then, would lose protection',
-      'recording-forbidden': 'Recorded then, the recording would be FORBIDDEN',
-      'now-refused': 'Connected then, would be refused',
-      'now-recorded': 'Refused then, would be recorded',
-      'now-private': 'Refused then, would be private',
+      'private-recorded': 'Private as things stand, WOULD BE RECORDED',
+      'private-undetermined': 'Would lose protection; whether it would be recorded cannot be told',
+      'private-unprotected': 'Private as things stand, would lose protection',
+      'recording-forbidden': 'Recorded as things stand, the recording would be FORBIDDEN',
+      'now-refused': 'Connected as things stand, would be refused',
+      'now-recorded': 'Refused as things stand, would be recorded',
+      'now-private': 'Refused as things stand, would be private',
       'other-class': 'Private, as another class',
       'other-reason': 'The same, for another reason',
     },
@@ -298,7 +298,7 @@ export const words = defineWords({
       number: 'Number',
       facility: 'Facility',
       change: 'What differs',
-      recording: 'Recording',
+      recording: 'Was recorded',
     },
     yesNo: { yes: 'yes', no: 'no', unknown: 'not known' },
     callsShown: (here: number, all: number) =>
@@ -365,11 +365,6 @@ export const words = defineWords({
     newLead:
       'What protects or closes is done at once. What opens needs another person; what ends protection needs two, and time.',
     kind: 'What is to be done',
-    groups: {
-      protect: 'Protect',
-      calls: 'Who may call whom',
-      people: 'People and places',
-    },
     labels: {
       number: 'Number',
       numbers: 'Numbers',
@@ -427,7 +422,6 @@ export const words = defineWords({
     sendNow: 'Do it now',
     sentNow: 'It is done.',
     sent: 'It is proposed.',
-    edit: 'Go on editing',
     faults: {
       'field-missing': 'This is needed.',
       'field-unknown': 'This step has no such field.',
@@ -654,7 +648,6 @@ export const words = defineWords({
       'change-over': '',
       'not-the-maker': '',
     },
-    done: 'hecho',
 
     proposal: 'Propuesta',
     whatChanges: 'Qué cambia',
@@ -685,7 +678,6 @@ export const words = defineWords({
     needOthers: (count) => (count === 1 ? 'otra persona' : `otras ${count} personas`),
     thenDelay: (length) => `después ${length} en que cualquiera puede rechazarlo`,
     due: 'Se hace en',
-    dueAt: 'el',
     live: (epoch) => `vigente desde la publicación ${epoch}`,
     notLive: 'aún sin publicar, o no se sabe aquí',
     approve: 'Aprobar',
@@ -700,6 +692,9 @@ export const words = defineWords({
     fromNow: 'En cuanto lo apruebe. Las llamadas lo siguen en segundos.',
     fromDelay: (length, at) =>
       `${length} después de su aprobación, hacia ${at}. Hasta entonces cualquiera puede rechazarlo.`,
+    fromLater: (length) => `Después siguen ${length} en que cualquiera puede rechazarlo.`,
+    agreedSoFar: 'De acuerdo hasta ahora',
+    theChange: 'El cambio',
     fromMore: (count) =>
       count === 1
         ? 'Otra persona tiene que aprobarlo después de usted.'
@@ -712,11 +707,10 @@ export const words = defineWords({
     approved: 'Aprobó el cambio.',
     rejected: 'El cambio fue rechazado.',
     withdrawn: 'El cambio fue retirado.',
-    stillWaiting: (count) => `faltan ${count}`,
 
     lookBack: '¿Qué habría hecho?',
     lookBackLead:
-      'Llamadas pasadas, decididas de nuevo con este cambio hecho: por la misma función que decide las llamadas, con lo que quedó escrito.',
+      'Llamadas pasadas, decididas de nuevo con las listas tal como están y con este cambio hecho: por la función que decide las llamadas, con lo que quedó escrito.',
     days: 'Mirar atrás',
     daysOf: (count) => (count === 1 ? 'un día' : `${count} días`),
     look: 'Mirar atrás',
@@ -727,19 +721,19 @@ export const words = defineWords({
     period: 'Periodo',
     counted: 'Llamadas en el periodo',
     touched: 'De ellas, las que toca',
-    recordings: 'Grabaciones entre ellas',
+    recordings: 'Grabaciones que se hicieron de ellas',
     none30: 'Ninguna llamada pasada habría ido de otro modo.',
     noCalls: 'No hubo llamadas en este tiempo: esto no prueba nada.',
     truncated: 'Toca más llamadas de las que se decidieron de nuevo: las cuentas son de las más antiguas.',
     notReplayable: (count) => `${count} no se pudieron decidir de nuevo: sus filas no guardan lo suficiente.`,
     changes: {
-      'private-recorded': 'Privada entonces, SE GRABARÍA',
-      'private-undetermined': 'Sin protección; no se sabe si se grabaría',
-      'private-unprotected': 'Privada entonces, perdería la protección',
-      'recording-forbidden': 'Grabada entonces, la grabación estaría PROHIBIDA',
-      'now-refused': 'Conectada entonces, se rechazaría',
-      'now-recorded': 'Rechazada entonces, se grabaría',
-      'now-private': 'Rechazada entonces, sería privada',
+      'private-recorded': 'Privada tal como está, SE GRABARÍA',
+      'private-undetermined': 'Perdería la protección; no se sabe si se grabaría',
+      'private-unprotected': 'Privada tal como está, perdería la protección',
+      'recording-forbidden': 'Grabada tal como está, la grabación estaría PROHIBIDA',
+      'now-refused': 'Conectada tal como está, se rechazaría',
+      'now-recorded': 'Rechazada tal como está, se grabaría',
+      'now-private': 'Rechazada tal como está, sería privada',
       'other-class': 'Privada, como otra clase',
       'other-reason': 'Igual, por otro motivo',
     },
@@ -748,7 +742,7 @@ export const words = defineWords({
       number: 'Número',
       facility: 'Centro',
       change: 'Qué difiere',
-      recording: 'Grabación',
+      recording: 'Se grabó',
     },
     yesNo: { yes: 'sí', no: 'no', unknown: 'no se sabe' },
     callsShown: (here, all) =>
@@ -815,7 +809,6 @@ export const words = defineWords({
     newLead:
       'Lo que protege o cierra se hace enseguida. Lo que abre necesita a otra persona; lo que termina una protección, a dos, y tiempo.',
     kind: 'Qué se ha de hacer',
-    groups: { protect: 'Proteger', calls: 'Quién puede llamar a quién', people: 'Personas y lugares' },
     labels: {
       number: 'Número',
       numbers: 'Números',
@@ -872,7 +865,6 @@ export const words = defineWords({
     sendNow: 'Hacerlo ahora',
     sentNow: 'Está hecho.',
     sent: 'Está propuesto.',
-    edit: 'Seguir editando',
     faults: {
       'field-missing': 'Hace falta.',
       'field-unknown': 'Este paso no tiene ese campo.',
