@@ -30,6 +30,7 @@ import { placeRoutes } from './routes/places.js';
 import { proposalRoutes } from './routes/proposals.js';
 import { publicationRoutes } from './routes/publications.js';
 import { recordingRoutes } from './routes/recordings.js';
+import { runningRoutes } from './routes/running.js';
 import { sessionRoutes } from './routes/session.js';
 import { siteRoutes } from './routes/site.js';
 import { statementRoutes } from './routes/statements.js';
@@ -65,6 +66,7 @@ const ownRoutes = (parts: Parts, document: () => object): readonly Route[] => [
   ...recordingRoutes(parts),
   ...statementRoutes(parts),
   ...siteRoutes(parts),
+  ...runningRoutes(parts),
   ...webhookRoutes(parts),
   route('GET /v1/openapi.json', {
     about: 'This description.',
