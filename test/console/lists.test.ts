@@ -35,6 +35,7 @@ const looked = async (t: Test, page: Page, name: string): Promise<void> => {
   ] as const) {
     await page.setViewportSize({ width, height: 900 });
     await page.emulateMedia({ colorScheme: scheme });
+    if (scheme === 'dark' && !dark.has(name)) continue;
     await shot(page, `lists-${name}-${scheme}-${width}`);
     t.notOk(await overflows(page), `${name} fits ${width}`);
     if (scheme === (dark.has(name) ? 'dark' : 'light') && width === 1280)
@@ -94,7 +95,7 @@ t.test('looking for entries, and at one with its history', async (t) => {
 });
 
 t.test('a registrar protects a number: at once, and for the next call', async (t) => {
-  const [recorded] = await house.pastCalls();
+  await house.pastCalls();
   const page = await house.open('registrar', { path: '/lists' });
   await named(page, 'Propose a change').click();
   await heading(page, 'Propose a change');
@@ -137,12 +138,11 @@ t.test('a registrar protects a number: at once, and for the next call', async (t
   await page.getByText('Nobody else: it is done at once').waitFor();
   await page.locator('.badge', { hasText: 'Done' }).waitFor();
   await house.desk.turn();
-  await until('the controller has the new lists', async () => {
-    const call = await house.converse(numbers.allowed);
-    const cdr = await hangUp(house.site, call);
+  const isPrivate = async (): Promise<boolean> => {
+    const cdr = await hangUp(house.site, await house.converse(numbers.allowed));
     return cdr.verdict === 'private';
-  });
-  t.ok(recorded, 'the next call to it is private');
+  };
+  await until('the controller has the new lists, and the next call is private', isPrivate, 60_000);
 });
 
 t.test('its removal needs two others who saw what it does, and then time', async (t) => {
