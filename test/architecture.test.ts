@@ -12,8 +12,9 @@ interface Import {
 }
 
 const sources = (readdirSync(fromRoot('src'), { recursive: true }) as string[]).filter((name) =>
-  name.endsWith('.ts'),
+  /\.tsx?$/.test(name),
 );
+const sourceNames = new Set(sources);
 const imports: readonly Import[] = sources.flatMap((file) => {
   const text = readFileSync(fromRoot('src', file), 'utf8');
   return [
@@ -23,7 +24,9 @@ const imports: readonly Import[] = sources.flatMap((file) => {
   ].map((match) => {
     const from = match[1] ?? match[2] ?? match[3] ?? '';
     const own = from.startsWith('.');
-    const target = own ? normalize(join(dirname(file), from)).replace(/\.js$/, '.ts') : from;
+    const path = own ? normalize(join(dirname(file), from)).replace(/\.js$/, '.ts') : from;
+    // What the console draws is compiled from .tsx.
+    const target = own && sourceNames.has(`${path}x`) ? `${path}x` : path;
     return { file, from, target, own };
   });
 });
@@ -86,6 +89,10 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
     /^(core|http|registry)\//.test(target) ||
     /^call\/(controller|events|talk)\.ts$/.test(target) ||
     target === 'api/control.ts',
+  // It runs in browsers: of the rest it has the table of who may do what, and types that no byte of is left of.
+  console: (target) =>
+    /^(console|core)\//.test(target) ||
+    ['http/access.ts', 'http/problems.ts', 'http/roles.ts', 'call/events.ts'].includes(target),
   api: (target) => /^(api|core)\//.test(target) || /^call\/(events|controller|talk)\.ts$/.test(target),
 };
 /** The one house that may touch each library. */
@@ -111,6 +118,11 @@ const owners: Readonly<Record<string, RegExp>> = {
   'csv-parse': /^lists\//,
   '@aws-sdk/client-s3': /^vault\/s3-bucket\.ts$/,
   commander: /^cli\//,
+  preact: /^console\//,
+  'preact/hooks': /^console\//,
+  uplot: /^console\/ui\/plot\.tsx$/,
+  'uplot/dist/uPlot.min.css': /^console\/ui\/plot\.tsx$/,
+  'age-encryption': /^console\//,
   pdfkit: /^statement\/pdf\/sheet\.ts$/,
 };
 
@@ -166,6 +178,19 @@ t.test('the verifier of evidence needs the journal’s verifier, and nothing els
       .map((one) => `${one.file} imports ${one.target}`),
     [],
   );
+});
+
+t.test('of other houses the console has types, and one table', async (t) => {
+  const atRunTime = sources
+    .filter((file) => file.startsWith('console/'))
+    .flatMap((file) =>
+      [
+        ...readFileSync(fromRoot('src', file), 'utf8').matchAll(
+          /^import (?!type\b)[^'"]*?from\s+['"]((?:\.\.\/)+(?:core|http|call)\/[^'"]+)['"]/gm,
+        ),
+      ].map((match) => `${file} ${match[1] ?? ''}`),
+    );
+  t.same(atRunTime, ['console/api/session.ts ../../http/access.js']);
 });
 
 t.test('core touches nothing of the world', async (t) => {

@@ -168,7 +168,8 @@ export const explainerOf = (config: Config): Explainer & { close(): Promise<void
       const { lists } = await open();
       const [trunk] = config.trunks.facilities;
       const key = parseNumberKeyText(NOBODYS_NUMBER);
-      if (trunk === undefined || key === null) return { ...lists.armed(), epoch: lists.epoch(), heartbeatAgeMs: null };
+      if (trunk === undefined || key === null)
+        return { ...lists.armed(), epoch: lists.epoch(), heartbeatAgeMs: null };
       // Only an answer says how old the heartbeat is: the question is of a number that nobody can have.
       const facility = trunk.facility as FacilityId;
       const { epoch, heartbeatAgeMs } = await lists.lookUp({ key, caller: null, facility });

@@ -202,9 +202,36 @@ export const shot = async (page: Page, name: string): Promise<void> => {
 };
 
 /** Whether anything reaches beyond the right edge of the page. */
-export const overflows = async (page: Page): Promise<boolean> =>
+const overflows = async (page: Page): Promise<boolean> =>
   (await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')) ===
   true;
+
+/** Both themes, wide and narrow. */
+const looks = [
+  { name: 'light', width: 1280, height: 900, colorScheme: 'light' },
+  { name: 'dark', width: 1280, height: 900, colorScheme: 'dark' },
+  { name: 'narrow', width: 400, height: 800, colorScheme: 'light' },
+  { name: 'narrow-dark', width: 400, height: 800, colorScheme: 'dark' },
+] as const;
+
+/**
+ * Looks at the page as it stands in both themes, wide and narrow: what axe finds, and whether anything lies beyond the
+ * edge. Leaves a picture of each under var/shots. A line for each fault.
+ */
+export const lookFaults = async (page: Page, name: string): Promise<readonly string[]> => {
+  const faults: string[] = [];
+  for (const { name: look, width, height, colorScheme } of looks) {
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ colorScheme });
+    for (const fault of await axeFaults(page)) faults.push(`${look}: ${fault}`);
+    if (await overflows(page)) faults.push(`${look}: something lies beyond the right edge`);
+    await shot(page, `${name}-${look}`);
+  }
+  const [first] = looks;
+  await page.setViewportSize({ width: first.width, height: first.height });
+  await page.emulateMedia({ colorScheme: first.colorScheme });
+  return faults;
+};
 
 /**
  * Starts all of it, and ends it with the test. What a page did that it must not fails the test when it ends.

@@ -2,41 +2,19 @@ import type { Page } from 'playwright-core';
 import t from 'tap';
 import { access, mayUse } from '../../src/http/access.js';
 import { roles } from '../../src/http/roles.js';
-import { totpCode } from '../../src/http/totp.js';
-import {
-  axeFaults,
-  numbers,
-  type OpenOptions,
-  openConsoleSite,
-  overflows,
-  password,
-  shot,
-  totpSecret,
-} from './console-site.js';
+import { stepOf, totpAt } from '../../src/http/totp.js';
+import { lookFaults, numbers, openConsoleSite, password, totpSecret } from './console-site.js';
 
 /** The shell, and the pages that ask rather than watch: signing in, Why, the account. */
 
 const house = await openConsoleSite(t);
 
-/** Both themes and both widths of a page: nothing that axe finds, nothing beyond the edge, and pictures to look at. */
-const looks: readonly (OpenOptions & { readonly name: string })[] = [
-  { name: 'light', width: 1280, scheme: 'light' },
-  { name: 'dark', width: 1280, scheme: 'dark' },
-  { name: 'narrow', width: 400, height: 800, scheme: 'light' },
-  { name: 'narrow-dark-es', width: 400, height: 800, scheme: 'dark', language: 'es' },
-];
-
 const nav = (page: Page): Promise<string[]> => page.locator('#navigation a').allTextContents();
 
 t.test('signing in', async (t) => {
-  for (const { name, ...look } of looks) {
-    const page = await house.visit(look);
-    await page.locator('h1').waitFor();
-    t.same(await axeFaults(page), [], `${name}: axe`);
-    t.notOk(await overflows(page), `${name}: fits`);
-    await shot(page, `sign-in-${name}`);
-  }
   const page = await house.visit({ path: '/system' });
+  await page.locator('h1').waitFor();
+  t.same(await lookFaults(page, 'sign-in'), []);
   const enter = page.getByRole('button', { name: 'Sign in' });
   await enter.click();
   t.equal(await page.getByText('This is needed.').count(), 2, 'what is missing is said beside it');
@@ -47,7 +25,7 @@ t.test('signing in', async (t) => {
   await page.getByLabel('Password').fill(password);
   await enter.click();
   await page.getByText('The code of the second factor is needed.').waitFor();
-  await page.getByLabel('Code').fill(totpCode(totpSecret, Date.now()));
+  await page.getByLabel('Code').fill(totpAt(totpSecret, stepOf(Date.now())));
   await enter.click();
   await page.locator('h1', { hasText: 'System' }).waitFor();
   t.match(page.url(), /\/system$/, 'one goes on where one wanted to');
@@ -75,7 +53,13 @@ t.test('the browser is told to take nothing from elsewhere', async (t) => {
   const asset = await fetch(`${house.url}${script}`);
   t.match(asset.headers.get('cache-control'), /immutable/);
   t.match(asset.headers.get('content-type'), /javascript/);
-  for (const path of ['/assets/none.js', '/assets/..%2f..%2fpackage.json', '/v1', '/v1/none', '/package.json'])
+  for (const path of [
+    '/assets/none.js',
+    '/assets/..%2f..%2fpackage.json',
+    '/v1',
+    '/v1/none',
+    '/package.json',
+  ])
     t.equal((await fetch(`${house.url}${path}`)).status, 404, path);
   t.equal((await fetch(`${house.url}/now`, { method: 'POST' })).status, 404);
 });
@@ -116,7 +100,8 @@ t.test('the shell', async (t) => {
   await page.reload();
   await page.locator('h1', { hasText: 'Por qué' }).waitFor();
   await page.getByRole('button', { name: 'English' }).click();
-  const ground = (): Promise<unknown> => page.evaluate('getComputedStyle(document.documentElement).backgroundColor');
+  const ground = (): Promise<unknown> =>
+    page.evaluate('getComputedStyle(document.documentElement).backgroundColor');
   const light = await ground();
   await page.getByRole('button', { name: /^Appearance/ }).click();
   await page.getByRole('button', { name: 'Appearance: Light' }).click();
@@ -143,14 +128,21 @@ t.test('a session that ends takes the page with it', async (t) => {
   await page.getByLabel('Caller').fill('4711');
   await page.getByRole('button', { name: 'Show the decision' }).click();
   await page.getByText('Your session is over').waitFor();
-  t.equal(await page.getByText(numbers.attorney).count(), 0, 'what it showed is not there for who comes next');
-  t.equal(await page.evaluate(`[...document.querySelectorAll('input')].map((one) => one.value).join('')`), '');
+  t.equal(
+    await page.getByText(numbers.attorney).count(),
+    0,
+    'what it showed is not there for who comes next',
+  );
+  t.equal(
+    await page.evaluate(`[...document.querySelectorAll('input')].map((one) => one.value).join('')`),
+    '',
+  );
 });
 
 const ask = async (page: Page, number: string, caller = '4711'): Promise<void> => {
   await page.getByLabel('Number').fill(number);
   await page.getByLabel('Caller').fill(caller);
-  await page.getByRole('button', { name: /Show the decision|Mostrar la decisión/ }).click();
+  await page.getByRole('button', { name: 'Show the decision' }).click();
 };
 
 t.test('why a call would be decided so', async (t) => {
@@ -163,16 +155,16 @@ t.test('why a call would be decided so', async (t) => {
   t.equal(await page.locator('.why-not-asked').count(), 7);
   t.equal(await page.locator('.why-verdict .badge').first().textContent(), 'Private');
   await page.getByText('The number is on the privileged list and in force.').waitFor();
-  await page.getByText(/attorney, by number, global/).first().waitFor();
+  await page
+    .getByText(/attorney, by number, global/)
+    .first()
+    .waitFor();
   t.equal(await page.locator('.why-answer code', { hasText: numbers.attorney }).count(), 1);
-  for (const { name, ...look } of looks) {
-    const one = await house.open('registrar', { ...look, path: '/why' });
-    await ask(one, numbers.attorney);
-    await one.locator('.why-decides').waitFor();
-    t.same(await axeFaults(one), [], `${name}: axe`);
-    t.notOk(await overflows(one), `${name}: fits`);
-    await shot(one, `why-${name}`);
-  }
+  t.same(await lookFaults(page, 'why'), []);
+  await page.getByRole('button', { name: 'Español' }).click();
+  await page.getByText('El número está en la lista de protegidos y en vigor.').waitFor();
+  t.same(await lookFaults(page, 'why-es'), []);
+  await page.getByRole('button', { name: 'English' }).click();
   await ask(page, numbers.allowed);
   await page.locator('.why-verdict .badge', { hasText: 'Monitored' }).waitFor();
   t.match(await decides.textContent(), /^10/);
@@ -180,7 +172,11 @@ t.test('why a call would be decided so', async (t) => {
   await page.locator('.why-verdict .badge', { hasText: 'Refused' }).waitFor();
   t.match(await decides.textContent(), /^8/);
   await ask(page, 'not a number');
-  await page.getByText('The number is not a number').or(page.getByText('number-unparseable')).first().waitFor();
+  await page
+    .getByText('The number is not a number')
+    .or(page.getByText('number-unparseable'))
+    .first()
+    .waitFor();
   await page.getByLabel('Caller').fill('no body!');
   await page.getByRole('button', { name: 'Show the decision' }).click();
   await page.getByText('request-malformed').waitFor();
@@ -188,12 +184,7 @@ t.test('why a call would be decided so', async (t) => {
 
 t.test('an account’s own password', async (t) => {
   const page = await house.open('investigator', { path: '/account' });
-  for (const { name, ...look } of looks) {
-    const one = await house.open('admin', { ...look, path: '/account' });
-    t.same(await axeFaults(one), [], `${name}: axe`);
-    t.notOk(await overflows(one), `${name}: fits`);
-    await shot(one, `account-${name}`);
-  }
+  t.same(await lookFaults(page, 'account'), []);
   const wanted = 'another battery, much longer';
   await page.getByLabel('Password of now').fill(password);
   await page.getByLabel('New password', { exact: true }).fill(wanted);

@@ -436,11 +436,16 @@ t.test('statements, lockdown and the state of the site', async (t) => {
     ...{ status: 404, json: { code: 'unknown' } },
   });
   t.match(await ask(house, as('operator'), 'POST', ending, {}), { status: 400 }, 'not without a reason');
+  t.match((await ask(house, as('registrar'), 'GET', '/v1/lockdown')).json, {
+    rows: [{ place: { level: 'unit', unit: 'a' }, placeText: 'every phone of unit a of north' }],
+  });
   t.match((await ask(house, as('operator'), 'GET', '/v1/pools')).json, { rows: [{ name: 'recorded-1' }] });
   t.match((await ask(house, as('operator'), 'GET', '/v1/lists/state')).json, { armed: true });
   t.match((await ask(house, as('operator'), 'GET', '/v1/measures')).json, {
     // Half of them within 10 ms, the next 49 spread to 100 ms, and one beyond all that is measured.
-    delays: [{ measure: 'media-command', of: 'offer', count: 100, p50: 10, p95: 10 + (90 * 45) / 49, p99: 100 }],
+    delays: [
+      { measure: 'media-command', of: 'offer', count: 100, p50: 10, p95: 10 + (90 * 45) / 49, p99: 100 },
+    ],
     workers: [{ worker: '0', up: true, starts: 2 }],
     trunks: [{ trunk: 'acme', up: false }],
     underWay: 3,

@@ -7,6 +7,7 @@ import { sql } from 'kysely';
 import type { FollowedEvent } from '../../src/api/control.js';
 import type { CallView } from '../../src/call/controller.js';
 import { neighbours } from '../../src/cli/serve-lists.js';
+import type { FacilityId } from '../../src/core/leg.js';
 import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
 import { CallLog } from '../../src/http/call-log.js';
 import { SESSION_COOKIE } from '../../src/http/cookies.js';
@@ -194,7 +195,12 @@ export const openHouse = async (
     },
     orders: async () => {
       controller.check();
-      return [];
+      return [
+        {
+          ...{ kind: 'lockdown', place: { level: 'unit', facility: 'north' as FacilityId, unit: 'a' } },
+          ...{ by: 'operator', why: 'a fight', since: '2026-11-21T10:00:00.000Z' },
+        },
+      ];
     },
     canaries: async () => {
       controller.check();
@@ -211,7 +217,8 @@ export const openHouse = async (
     },
     end: async (callId, by, why) => {
       controller.check();
-      if (!controller.calls.some((one) => one.callId === callId)) throw new PartError('call-not-found', 'gone');
+      if (!controller.calls.some((one) => one.callId === callId))
+        throw new PartError('call-not-found', 'gone');
       controller.locked.push(`end ${callId} ${by} ${why}`);
       return null;
     },

@@ -5,8 +5,7 @@ import type { Language } from '../app/settings.js';
 const spanish: Readonly<Record<AlarmCode, string>> = {
   'emergency-dialled': 'Se marcó un número de emergencia.',
   'private-file-found': 'Hay un archivo de una llamada privada o no grabada en un depósito.',
-  'absence-unverified':
-    'No se pudo establecer que una llamada no grabada no dejó nada en ningún disco.',
+  'absence-unverified': 'No se pudo establecer que una llamada no grabada no dejó nada en ningún disco.',
   'recording-missing': 'Una llamada supervisada terminó sin una grabación que se pueda reproducir.',
   'recording-lost': 'La grabación de una llamada supervisada se detuvo durante la llamada.',
   'recording-unproved': 'No se pudo comprobar una grabación, así que la llamada no se conectó.',
@@ -36,10 +35,10 @@ const spanish: Readonly<Record<AlarmCode, string>> = {
     'El servicio de almacenamiento no acepta grabaciones: esperan cifradas en este equipo.',
   'recording-conflict':
     'El servicio de almacenamiento tiene otro objeto con el nombre de una grabación: la nuestra se apartó.',
-  'heads-unsigned': 'El diario creció, y durante el triple del tiempo configurado no se firmó ninguna cabeza.',
+  'heads-unsigned':
+    'El diario creció, y durante el triple del tiempo configurado no se firmó ninguna cabeza.',
   'heads-unshipped': 'Las cabezas y los segmentos del diario no llegan a su segundo lugar.',
-  'canary-failed':
-    'Una llamada de prueba no salió como debe; entretanto no se graba nada en su centro.',
+  'canary-failed': 'Una llamada de prueba no salió como debe; entretanto no se graba nada en su centro.',
   'canary-unknown': 'No se pueden hacer las llamadas de prueba de un centro, por más que se intente.',
   'canary-silent':
     'Hace demasiado que ninguna llamada de prueba de un centro sale bien; allí no se graba nada.',

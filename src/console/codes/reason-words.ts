@@ -26,11 +26,9 @@ const spanish: Readonly<Record<ReasonCode, string>> = {
   'schedule-unknown': 'No se pudo establecer si se permiten llamadas a esta hora.',
   'caller-suspended': 'Las llamadas de esta persona están suspendidas.',
   'too-many-calls': 'Quien llama, el número o el teléfono ya está en tantas llamadas como se permite.',
-  'too-often':
-    'Quien llama, el número o el teléfono tuvo tantas llamadas como se permite en este tiempo.',
+  'too-often': 'Quien llama, el número o el teléfono tuvo tantas llamadas como se permite en este tiempo.',
   'cool-down': 'La última llamada de esta persona terminó hace demasiado poco.',
-  'recording-disarmed':
-    'Una llamada de prueba falló: aquí no se graba nada hasta que otra salga bien.',
+  'recording-disarmed': 'Una llamada de prueba falló: aquí no se graba nada hasta que otra salga bien.',
   undecided: 'Ninguna fila de la tabla coincidió; lo normal es rechazar.',
   'allowed-by-caller-list': 'El número está en la lista propia de quien llama.',
   'allowed-by-facility-list': 'El número está en la lista del centro.',

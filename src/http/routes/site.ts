@@ -14,6 +14,13 @@ const place = z.discriminatedUnion('level', [
   z.strictObject({ level: z.literal('unit'), facility: facilityId, unit: placeName }),
   z.strictObject({ level: z.literal('phone'), facility: facilityId, phone: placeName }),
 ]);
+/** The same in an answer: ids as they are. */
+const placeShown = z.discriminatedUnion('level', [
+  z.strictObject({ level: z.literal('global') }),
+  z.strictObject({ level: z.literal('facility'), facility: z.string() }),
+  z.strictObject({ level: z.literal('unit'), facility: z.string(), unit: z.string() }),
+  z.strictObject({ level: z.literal('phone'), facility: z.string(), phone: z.string() }),
+]);
 const placeText = (where: LockedPlace): string => {
   switch (where.level) {
     case 'global':
@@ -54,7 +61,11 @@ const lockdownRoutes = ({ controller, journal, mono }: Parts): readonly Route[] 
     route('GET /v1/lockdown', {
       about: 'Where phones are locked now. Who ordered it and why is told with the other orders.',
       tag: 'site',
-      answers: { 200: { json: rowsOf(z.strictObject({ place, placeText: z.string(), since: z.string() })) } },
+      answers: {
+        200: {
+          json: rowsOf(z.strictObject({ place: placeShown, placeText: z.string(), since: z.string() })),
+        },
+      },
       problems: ['controller-unreachable'],
       run: async () => {
         const orders = await controller.orders().catch(partProblem);

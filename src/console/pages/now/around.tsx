@@ -73,14 +73,12 @@ export const ListsPanel = ({ armedThere }: { readonly armedThere: boolean | null
   const of = useCell(language);
   const { data, problem, busy } = useApi<ListsState>('/v1/lists/state', { everyMs: EVERY_MS });
   // The controller's own word counts first; what this host sees besides may be newer or older by a moment.
-  const armed = data !== null && data.armed && armedThere !== false;
+  const armed = data?.armed === true && armedThere !== false;
   return (
     <Panel
       title={words.lists}
       aside={
-        data !== null && (
-          <Badge tone={armed ? 'good' : 'bad'}>{armed ? words.armed : words.disarmed}</Badge>
-        )
+        data !== null && <Badge tone={armed ? 'good' : 'bad'}>{armed ? words.armed : words.disarmed}</Badge>
       }
     >
       <ProblemNotice problem={problem} />

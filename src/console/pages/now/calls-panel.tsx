@@ -23,8 +23,7 @@ const shortId = (callId: string): string => callId.slice(0, 9);
 const Track = ({ call }: { readonly call: ShownCall }): JSX.Element => {
   const names = useWords(stageWords);
   const words = useWords(all);
-  if (call.over !== null)
-    return <span class="soft">{words.ended(call.over.how.replaceAll('-', ' '))}</span>;
+  if (call.over !== null) return <span class="soft">{words.ended(call.over.how.replaceAll('-', ' '))}</span>;
   const at = stageOf(call.phase);
   const here = stages.indexOf(at);
   return (
@@ -51,7 +50,12 @@ export const CallsPanel = ({
   const [ending, setEnding] = useState<ShownCall | null>(null);
   const columns: Column<ShownCall>[] = [
     { key: 'call', head: words.call, cell: ({ callId }) => <code>{shortId(callId)}</code>, rowHead: true },
-    { key: 'facility', head: words.facility, cell: ({ facility }) => facility, sort: ({ facility }) => facility },
+    {
+      key: 'facility',
+      head: words.facility,
+      cell: ({ facility }) => facility,
+      sort: ({ facility }) => facility,
+    },
     {
       key: 'verdict',
       head: words.verdict,

@@ -12,8 +12,8 @@ import { Notice } from '../../ui/notice.js';
 import { PageFrame } from '../../ui/page.js';
 import { Num } from '../../ui/value.js';
 import { AlarmsPanel, ListsPanel, PoolsPanel } from './around.js';
-import { CallsPanel } from './calls-panel.js';
 import { type ShownCall, useLiveCalls } from './calls.js';
+import { CallsPanel } from './calls-panel.js';
 import './page.css';
 import { words as all } from './words.js';
 

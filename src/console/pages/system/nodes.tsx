@@ -54,7 +54,13 @@ export const NodesPanel = (): JSX.Element => {
         rowKey={({ name }) => name}
         empty={words.noNodes}
         columns={[
-          { key: 'node', head: words.node, cell: ({ name }) => name, rowHead: true, sort: ({ name }) => name },
+          {
+            key: 'node',
+            head: words.node,
+            cell: ({ name }) => name,
+            rowHead: true,
+            sort: ({ name }) => name,
+          },
           {
             key: 'pool',
             head: words.pool,

@@ -38,9 +38,7 @@ const ChecksPanel = (): JSX.Element => {
           {
             key: 'state',
             head: words.state,
-            cell: ({ ok }) => (
-              <Badge tone={ok ? 'good' : 'bad'}>{ok ? words.works : words.worksNot}</Badge>
-            ),
+            cell: ({ ok }) => <Badge tone={ok ? 'good' : 'bad'}>{ok ? words.works : words.worksNot}</Badge>,
           },
           { key: 'why', head: words.why, cell: ({ why }) => why },
         ]}
@@ -152,17 +150,14 @@ const JournalsPanel = (): JSX.Element => {
             key: 'signed',
             head: words.signed,
             cell: ({ head, problem: trouble }) =>
-              head === null ? (
-                <Badge tone="warn">{trouble ?? words.noHead}</Badge>
-              ) : (
-                <Time at={head.at} />
-              ),
+              head === null ? <Badge tone="warn">{trouble ?? words.noHead}</Badge> : <Time at={head.at} />,
           },
           {
             key: 'root',
             head: words.root,
             wrap: true,
-            cell: ({ head }) => (head === null ? '–' : <code title={head.root}>{head.root.slice(0, 16)}</code>),
+            cell: ({ head }) =>
+              head === null ? '–' : <code title={head.root}>{head.root.slice(0, 16)}</code>,
           },
           {
             key: 'key',

@@ -21,7 +21,8 @@ export const words = defineWords({
     weight: 'Weight',
     noNodes: 'No node has been seen yet.',
     canaries: 'Test calls',
-    canariesLead: 'Every facility is called through now and then: a privileged number that must leave nothing on any disk, and a monitored one that must leave a playable recording.',
+    canariesLead:
+      'Every facility is called through now and then: a privileged number that must leave nothing on any disk, and a monitored one that must leave a playable recording.',
     noCanaries: 'No test calls are configured.',
     facility: 'Facility',
     recording: 'Recording',
@@ -31,7 +32,8 @@ export const words = defineWords({
     next: 'Next',
     outcomes: 'Last outcomes',
     delays: 'Delays',
-    delaysLead: 'Since the controller’s start. Half, nineteen of twenty and all but one of a hundred were at most so fast.',
+    delaysLead:
+      'Since the controller’s start. Half, nineteen of twenty and all but one of a hundred were at most so fast.',
     which: 'Which delay',
     measures: {
       'call-phase': 'From the first ring to a step of the call',
@@ -47,7 +49,8 @@ export const words = defineWords({
     of: 'Of',
     noDelays: 'Nothing has been measured yet.',
     journals: 'Journals',
-    journalsLead: 'Each journal’s last signed head. Who keeps it can prove later that no row was changed or taken away.',
+    journalsLead:
+      'Each journal’s last signed head. Who keeps it can prove later that no row was changed or taken away.',
     journal: 'Journal',
     rows: 'Rows',
     root: 'Root',
@@ -95,7 +98,8 @@ export const words = defineWords({
     weight: 'Peso',
     noNodes: 'Aún no se ha visto ningún nodo.',
     canaries: 'Llamadas de prueba',
-    canariesLead: 'Cada centro se prueba de vez en cuando: un número protegido que no debe dejar nada en ningún disco, y uno supervisado que debe dejar una grabación que se oiga.',
+    canariesLead:
+      'Cada centro se prueba de vez en cuando: un número protegido que no debe dejar nada en ningún disco, y uno supervisado que debe dejar una grabación que se oiga.',
     noCanaries: 'No hay llamadas de prueba configuradas.',
     facility: 'Centro',
     recording: 'Grabación',
@@ -105,7 +109,8 @@ export const words = defineWords({
     next: 'Siguiente',
     outcomes: 'Últimos resultados',
     delays: 'Demoras',
-    delaysLead: 'Desde el arranque del controlador. La mitad, diecinueve de cada veinte y todas menos una de cada cien tardaron a lo sumo eso.',
+    delaysLead:
+      'Desde el arranque del controlador. La mitad, diecinueve de cada veinte y todas menos una de cada cien tardaron a lo sumo eso.',
     which: 'Qué demora',
     measures: {
       'call-phase': 'Del primer timbre a un paso de la llamada',
@@ -121,7 +126,8 @@ export const words = defineWords({
     of: 'De',
     noDelays: 'Aún no se ha medido nada.',
     journals: 'Diarios',
-    journalsLead: 'La última cabeza firmada de cada diario. Quien la guarda puede probar después que ninguna fila se cambió ni se quitó.',
+    journalsLead:
+      'La última cabeza firmada de cada diario. Quien la guarda puede probar después que ninguna fila se cambió ni se quitó.',
     journal: 'Diario',
     rows: 'Filas',
     root: 'Raíz',

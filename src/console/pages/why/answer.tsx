@@ -6,7 +6,7 @@ import { reasonWords } from '../../codes/reason-words.js';
 import { Badge, Verdict } from '../../ui/badge.js';
 import { Icon } from '../../ui/icon.js';
 import { Facts, Num, numberText } from '../../ui/value.js';
-import { spanishRows, words as all } from './words.js';
+import { words as all, spanishRows } from './words.js';
 
 /** `POST /v1/explain`. */
 export interface Explained {
@@ -119,9 +119,7 @@ export const Answer = ({ answer }: { readonly answer: Explained }): JSX.Element 
           ],
           [words.digest, <code key="digest">{epoch?.digest.slice(0, 16) ?? '–'}</code>],
           [words.policy, <code key="policy">{policy.slice(0, 16)}</code>],
-          ...(ending === null
-            ? []
-            : ([[words.ending, <code key="ending">{ending}</code>]] as const)),
+          ...(ending === null ? [] : ([[words.ending, <code key="ending">{ending}</code>]] as const)),
         ]}
       />
     </>

@@ -94,34 +94,35 @@ export const words = defineWords({
 });
 
 /** The rows of the table in Spanish, by their order. In English the API says them. */
-export const spanishRows: Readonly<Record<number, { readonly question: string; readonly outcome: string }>> = {
-  1: { question: '¿El enlace es desconocido o está desactivado?', outcome: 'rechazada' },
-  2: {
-    question: '¿El número es ilegible, de emergencia o un código de servicio?',
-    outcome: 'rechazada; un número de emergencia da la alarma',
-  },
-  3: {
-    question: '¿Está el número protegido y en vigor, en Redis o en la copia local, con cualquier alcance?',
-    outcome: 'privada (en bloqueo: según la política; sobre sus propios límites: rechazada)',
-  },
-  4: {
-    question: '¿Alguna lista se desconoce, pasa del plazo o no está armada?',
-    outcome: 'rechazada: que reintente',
-  },
-  5: {
-    question: '¿Hay una revisión pendiente, o se pide una llamada privada a un número no protegido?',
-    outcome: 'rechazada; nunca conectada y grabada',
-  },
-  6: { question: '¿Hay un bloqueo aquí?', outcome: 'rechazada' },
-  7: { question: '¿Está el número vedado, o es de un tipo vedado?', outcome: 'rechazada' },
-  8: {
-    question: '¿Se desconoce quién llama, o el número no está en su lista ni en la del centro?',
-    outcome: 'rechazada',
-  },
-  9: {
-    question:
-      '¿Lo impide ahora un horario, una suspensión, la cantidad o frecuencia de llamadas o una prueba fallida?',
-    outcome: 'rechazada',
-  },
-  10: { question: 'En los demás casos', outcome: 'supervisada' },
-};
+export const spanishRows: Readonly<Record<number, { readonly question: string; readonly outcome: string }>> =
+  {
+    1: { question: '¿El enlace es desconocido o está desactivado?', outcome: 'rechazada' },
+    2: {
+      question: '¿El número es ilegible, de emergencia o un código de servicio?',
+      outcome: 'rechazada; un número de emergencia da la alarma',
+    },
+    3: {
+      question: '¿Está el número protegido y en vigor, en Redis o en la copia local, con cualquier alcance?',
+      outcome: 'privada (en bloqueo: según la política; sobre sus propios límites: rechazada)',
+    },
+    4: {
+      question: '¿Alguna lista se desconoce, pasa del plazo o no está armada?',
+      outcome: 'rechazada: que reintente',
+    },
+    5: {
+      question: '¿Hay una revisión pendiente, o se pide una llamada privada a un número no protegido?',
+      outcome: 'rechazada; nunca conectada y grabada',
+    },
+    6: { question: '¿Hay un bloqueo aquí?', outcome: 'rechazada' },
+    7: { question: '¿Está el número vedado, o es de un tipo vedado?', outcome: 'rechazada' },
+    8: {
+      question: '¿Se desconoce quién llama, o el número no está en su lista ni en la del centro?',
+      outcome: 'rechazada',
+    },
+    9: {
+      question:
+        '¿Lo impide ahora un horario, una suspensión, la cantidad o frecuencia de llamadas o una prueba fallida?',
+      outcome: 'rechazada',
+    },
+    10: { question: 'En los demás casos', outcome: 'supervisada' },
+  };
