@@ -157,7 +157,8 @@ export class ConsoleSite {
 
   /** Two people talk; end it with `call.hangUp()` of one of them. */
   converse(dialled: string): Promise<Conversation> {
-    return converse(this.site, dialled);
+    // A browser shares the machine: calls take longer here.
+    return converse(this.site, dialled, 30_000);
   }
 
   /** One call of each kind, over: monitored with a recording, private, refused. Their ids in that order. */
@@ -170,7 +171,7 @@ export class ConsoleSite {
     await privately.call.hangUp();
     await this.site.ended(before + 2);
     const refused = await this.site.call(numbers.unlisted);
-    await refused.failed();
+    await refused.failed({ deadlineMs: 30_000 });
     await this.site.ended(before + 3);
     return [monitored.callId, privately.callId, this.site.callIds().at(-1) ?? ''];
   }

@@ -7,6 +7,7 @@ import { lookFaults, numbers, openConsoleSite, password, totpSecret } from './co
 
 /** The shell, and the pages that ask rather than watch: signing in, Why, the account. */
 
+t.setTimeout(600_000);
 const house = await openConsoleSite(t);
 
 const nav = (page: Page): Promise<string[]> => page.locator('#navigation a').allTextContents();

@@ -4,6 +4,7 @@ import { axeFaults, lookFaults, numbers, openConsoleSite, shot } from './console
 
 /** The pages that watch and order: real calls come, move through their steps and go while somebody looks. */
 
+t.setTimeout(600_000);
 const house = await openConsoleSite(t, {
   // Two calls of one caller at once, so that more than one is there to be seen.
   config: (config) => ({
@@ -28,12 +29,12 @@ t.test('calls as they come and go', async (t) => {
   // Rings and is not answered yet: the call stands where it is dialled.
   house.site.called.answerWith({ do: 'wait' });
   const ringing = await house.site.call(numbers.allowed);
-  const other = await house.site.called.incomingCall();
+  const other = await house.site.called.incomingCall({ deadlineMs: 30_000 });
   const row = page.locator('tbody tr').filter({ hasText: 'Dialling' });
   await row.waitFor();
   t.match(await row.locator('.badge').first().textContent(), 'Monitored');
   other.answer();
-  await ringing.answered();
+  await ringing.answered({ deadlineMs: 30_000 });
   await page.locator('tbody tr', { hasText: 'Talking' }).waitFor();
   house.site.called.answerWith({ do: 'answer' });
   const privately = await house.converse(numbers.attorney);
@@ -103,7 +104,7 @@ t.test('a lockdown, in two steps', async (t) => {
   await page.locator('.lockdown-banner').waitFor();
   t.same(await lookFaults(page, 'lockdown-on'), []);
   const refused = await house.site.call(numbers.allowed);
-  await refused.failed();
+  await refused.failed({ deadlineMs: 30_000 });
 
   const auditor = await house.open('auditor', { path: '/lockdown' });
   await auditor.getByText('a fight in the yard').waitFor();

@@ -11,12 +11,12 @@ export interface Conversation {
 }
 
 /** Calls the number; settles when the caller has its answer and the call is up. The carrier must answer. */
-export const converse = async (site: Site, dialled: string): Promise<Conversation> => {
+export const converse = async (site: Site, dialled: string, deadlineMs = 5000): Promise<Conversation> => {
   const before = site.callIds().length;
   const incoming = site.called.incoming.length;
   const call = await site.call(dialled);
-  await call.answered();
-  const other = await site.called.incomingCall({ nth: incoming + 1 });
+  await call.answered({ deadlineMs });
+  const other = await site.called.incomingCall({ nth: incoming + 1, deadlineMs });
   const callId = site.callIds()[before] ?? '';
   await site.event('call-phase', (event) => event.callId === callId && event.phase === 'connected');
   return { call, other, callId };

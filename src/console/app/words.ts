@@ -20,6 +20,3 @@ export const defineWords = <const W extends object>(words: {
 
 /** The words in the language of now. */
 export const useWords = <W>(words: Readonly<Record<Language, W>>): W => words[useCell(language)];
-
-/** The same outside of what is drawn. */
-export const wordsNow = <W>(words: Readonly<Record<Language, W>>): W => words[language.get()];

@@ -174,7 +174,7 @@ export const Select = <T extends string>({
             </option>
           ))}
         </select>
-        <Icon name="down" />
+        <Icon name="chevron" />
       </div>
     )}
   </Field>

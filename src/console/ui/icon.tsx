@@ -16,6 +16,7 @@ const paths = {
   close: 'M5 5l10 10 M15 5L5 15',
   up: 'M10 15V5 M6 9l4-4l4 4',
   down: 'M10 5v10 M6 11l4 4l4-4',
+  chevron: 'M6 8l4 4l4-4',
   both: 'M7 8l3-3l3 3 M7 12l3 3l3-3',
   right: 'M8 5l5 5l-5 5',
   left: 'M12 5l-5 5l5 5',

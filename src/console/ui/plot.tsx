@@ -60,7 +60,7 @@ const axesOf = (
     {
       ...common,
       font,
-      size: 64,
+      size: 84,
       values: (_plot, values) =>
         values.map((one) =>
           one === null ? '' : `${numberText(one, of, digits)}${unit === undefined ? '' : ` ${unit}`}`,
