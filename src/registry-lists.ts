@@ -21,6 +21,7 @@ import {
   type Blocked,
   type Changed,
   type Entry,
+  type Reader,
   readStanding,
   type StandingWhole,
 } from './registry/publication.js';
@@ -90,6 +91,23 @@ const blockOf = ({ number, cause, facility, expires }: Blocked): BlockItem => ({
   facility: facility as FacilityId | null,
 });
 
+/** Lists that grow row by row, out of what the registry holds. */
+export const listsBuilder = (plan: DialPlan): { readonly reader: Reader; readonly lists: ListSet } => {
+  const privileged: PrivilegedItem[] = [];
+  const block: BlockItem[] = [];
+  const pending: PendingItem[] = [];
+  const allow = new AllowLists();
+  const reader: Reader = {
+    privileged: (row) => void privileged.push(privilegedOf(row, plan)),
+    block: (row) => void block.push(blockOf(row)),
+    pending: (number) => void pending.push({ key: keyOf(number) }),
+    allowed: (facility, caller, number) => {
+      allow.add(facility as FacilityId, caller as CallerId | null, keyOf(number));
+    },
+  };
+  return { reader, lists: { privileged, block, pending, allow } };
+};
+
 /**
  * Reads the registry into lists. An entry that says since when the law protects it begins then, and one that says
  * nothing protects always. Rejects with RegistryError. For `how` see {@link readStanding}.
@@ -101,24 +119,9 @@ export const listsOf = async (
   how: Parameters<typeof readStanding>[3],
   read: typeof readStanding = readStanding,
 ): Promise<RegistryLists> => {
-  const privileged: PrivilegedItem[] = [];
-  const block: BlockItem[] = [];
-  const pending: PendingItem[] = [];
-  const allow = new AllowLists();
-  const standing = await read(
-    db,
-    since,
-    {
-      privileged: (row) => void privileged.push(privilegedOf(row, plan)),
-      block: (row) => void block.push(blockOf(row)),
-      pending: (number) => void pending.push({ key: keyOf(number) }),
-      allowed: (facility, caller, number) => {
-        allow.add(facility as FacilityId, caller as CallerId | null, keyOf(number));
-      },
-    },
-    how,
-  );
-  return { lists: { privileged, block, pending, allow }, standing };
+  const { reader, lists } = listsBuilder(plan);
+  const standing = await read(db, since, reader, how);
+  return { lists, standing };
 };
 
 /** What changed in the registry, as a change of what is published. */

@@ -17,6 +17,7 @@ import { roleTexts, scopeTexts } from '../http/roles.js';
 import { weights } from '../recording/three-way/signs.js';
 import { registryErrors } from '../registry/errors.js';
 import { importProblems, isFatal } from '../registry/import/problems.js';
+import { faultTexts } from '../registry/faults.js';
 import { changeTexts } from '../review/change.js';
 import { nearnessTexts } from '../review/near-index.js';
 import { notReplayableTexts } from '../review/past-decision.js';
@@ -138,6 +139,10 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
   'registry-codes': table(
     ['code', 'meaning'],
     Object.entries(registryErrors).map(([code, text]) => [`\`${code}\``, text]),
+  ),
+  'registry-faults': table(
+    ['code', 'what is wrong with the field'],
+    Object.entries(faultTexts).map(([code, text]) => [`\`${code}\``, text]),
   ),
   'canary-codes': table(
     ['code', 'outcome', 'meaning'],

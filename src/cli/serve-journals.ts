@@ -50,6 +50,12 @@ async function* grownOf(
   }
 }
 
+/** The rows that a journal has grown by since this was asked last; all of them at first, none where there is no journal. */
+export const grownRows = (dir: string): (() => AsyncGenerator<ShownRow, void, undefined>) => {
+  const state = { place: theBeginning };
+  return () => grownOf(dir, state);
+};
+
 async function* callRows(dir: string, callId: string, fromSeq: number): AsyncGenerator<ShownRow> {
   try {
     for await (const row of readJournal(dir, { callId, fromSeq })) yield shown(dir, row);

@@ -36,6 +36,7 @@ import { importWhatIf } from './import-what-if.js';
 import { CommandError } from './output.js';
 import { secretBoxOf } from './secrets-key.js';
 import { callJournalsOf, journalsPort } from './serve-journals.js';
+import { listParts } from './serve-lists.js';
 import { controllerPort, custodyPort, explainerOf, recordingsPort, statementsPort } from './serve-parts.js';
 
 export interface Serving {
@@ -144,6 +145,12 @@ const serving = async (
   }));
   const statements = new StatementDesk(statementFiles, wall);
   closers.push(() => statements.idle());
+  const dialPlan = planOf(config, plan);
+  const search = new RegistrySearch(db, dialPlan, registry);
+  const lists = listParts({
+    ...{ config, db, registry, search, wall, mono, plan: dialPlan, journal: settings.journal },
+  });
+  closers.push(() => lists.whatIf.close());
   const sender = new WebhookSender({
     ...{ webhooks, allowed, wall, everyMs },
     trouble: (code) => trouble('webhooks', code),
@@ -151,7 +158,6 @@ const serving = async (
   closers.push(() => sender.close());
   const imports = importDesk(config, db, registry, trouble);
   closers.push(() => imports.idle());
-  const search = new RegistrySearch(db, planOf(config, plan), registry);
   const counsel = new Counsel(db);
   const numberDigest = (number: string): Promise<string> => enquiryDigest(config, number);
   const settingsOfCounsel = counselSettings(config);
@@ -190,6 +196,7 @@ const serving = async (
       pages: readPages(fromRoot('dist', 'console')),
       webhookNetworks: allowed,
       ...{ search, counsel, counselDesk, numberDigest },
+      ...lists,
       oidc: oidcOf(serve, () => place.publicUrl, accounts, signIn),
       recordings: recordingsPort(storeOf(config)),
       custody: custodyPort(config),

@@ -39,6 +39,13 @@ export const pages: readonly PageEntry[] = [
     load: () => import('./pages/lockdown/page.js'),
   },
   {
+    path: 'lists',
+    title: { en: 'Lists', es: 'Listas' },
+    group: 'lists',
+    needs: ['GET /v1/lists/privileged'],
+    load: () => import('./pages/lists/page.js'),
+  },
+  {
     path: 'why',
     title: { en: 'Why', es: 'Por qué' },
     group: 'lists',

@@ -20,6 +20,8 @@ const seesState = {
 } as const;
 const recordings = { roles: ['investigator', 'auditor', 'counsel'], scope: null } as const;
 const statements = { roles: ['auditor', 'counsel'], scope: 'evidence:read' } as const;
+/** It tells of past calls, so it is for people alone. */
+const whatIf = { roles: ['registrar', 'approver', 'auditor', 'counsel'], scope: null } as const;
 const operates = { roles: ['operator'], scope: null } as const;
 const attorney = { roles: ['attorney'], scope: null } as const;
 const registrar = { roles: ['registrar'], scope: null } as const;
@@ -58,6 +60,18 @@ export const access: Readonly<Record<string, Access>> = {
     roles: ['operator', 'registrar', 'approver', 'auditor', 'counsel'],
     scope: 'lists:read',
   },
+  'POST /v1/lists/search': seesLists,
+  'GET /v1/lists/entries/:list/:entry': seesLists,
+  'POST /v1/places/search': seesPlaces,
+  'GET /v1/callers/:caller': seesLists,
+  'GET /v1/publications': seesLists,
+  'GET /v1/publications/:epoch': seesLists,
+  'GET /v1/proposals': seesLists,
+  'GET /v1/proposals/:change': seesLists,
+  'POST /v1/proposals/check': { roles: ['registrar', 'counsel'], scope: 'lists:propose' },
+  'POST /v1/what-if': whatIf,
+  'GET /v1/what-if/:job': whatIf,
+  'DELETE /v1/what-if/:job': whatIf,
   'GET /v1/changes': seesLists,
   'GET /v1/changes/:change': seesLists,
   'POST /v1/changes': { roles: ['registrar', 'counsel'], scope: 'lists:propose' },

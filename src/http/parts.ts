@@ -4,6 +4,7 @@ import type { ApiKeys } from '../registry/accounts/keys.js';
 import type { RequestKeys } from '../registry/accounts/request-keys.js';
 import type { Webhooks } from '../registry/accounts/webhooks.js';
 import type { Counsel } from '../registry/counsel/counsel.js';
+import type { RegistryHistory } from '../registry/history.js';
 import type { Registry } from '../registry/registry.js';
 import type { RegistrySearch } from '../registry/search.js';
 import type { CallLog } from './call-log.js';
@@ -22,8 +23,10 @@ import type {
   RecordingsPort,
   StatementsPort,
 } from './ports.js';
+import type { PublicationLog } from './publication-log.js';
 import type { SignIn } from './sign-in.js';
 import type { StatementDesk } from './statement-desk.js';
+import type { WhatIfDesk } from './what-if-desk.js';
 
 export interface HttpSettings {
   /** Proxies whose X-Forwarded-For is believed; none where it is not set. */
@@ -53,6 +56,11 @@ export interface Parts {
   readonly registry: Registry;
   readonly search: RegistrySearch;
   readonly imports: ImportDesk;
+  readonly history: RegistryHistory;
+  readonly publications: PublicationLog;
+  readonly whatIf: WhatIfDesk;
+  /** Numbers one slip or one office line away from a number with its plus sign, and why. */
+  readonly neighbours: (number: string) => readonly { readonly number: string; readonly why: string }[];
   readonly signIn: SignIn;
   readonly oidc: Oidc | null;
   readonly journal: OwnJournal;

@@ -33,14 +33,18 @@ import { counselRoutes } from './routes/counsel.js';
 import { counselOfficeRoutes } from './routes/counsel-office.js';
 import { explainRoutes } from './routes/explain.js';
 import { importRoutes } from './routes/imports.js';
+import { findRoutes } from './routes/find.js';
 import { listRoutes } from './routes/lists.js';
 import { placeRoutes } from './routes/places.js';
+import { proposalRoutes } from './routes/proposals.js';
+import { publicationRoutes } from './routes/publications.js';
 import { recordingRoutes } from './routes/recordings.js';
 import { runningRoutes } from './routes/running.js';
 import { sessionRoutes } from './routes/session.js';
 import { siteRoutes } from './routes/site.js';
 import { statementRoutes } from './routes/statements.js';
 import { webhookRoutes } from './routes/webhooks.js';
+import { whatIfRoutes } from './routes/what-if.js';
 import { digestOf, forgeryToken, sameText } from './secrets.js';
 
 /** Where the connections come from: TLS, or loopback. */
@@ -62,6 +66,10 @@ const ownRoutes = (parts: Parts, document: () => object): readonly Route[] => [
   ...listRoutes(parts),
   ...placeRoutes(parts),
   ...changeRoutes(parts),
+  ...findRoutes(parts),
+  ...proposalRoutes(parts),
+  ...publicationRoutes(parts),
+  ...whatIfRoutes(parts),
   ...explainRoutes(parts),
   ...importRoutes(parts),
   ...callRoutes(parts),

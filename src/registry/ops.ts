@@ -53,7 +53,8 @@ const privileged = {
   evidence: words(500).min(1, 'says what proves it'),
 };
 
-const opShape = z.discriminatedUnion('op', [
+/** The shape of one step. Who wants every fault of a step rather than its first uses `faultsOf` (faults.ts). */
+export const opShape = z.discriminatedUnion('op', [
   z.strictObject({
     op: z.literal('facility-put'),
     facility,
@@ -114,7 +115,7 @@ const opShape = z.discriminatedUnion('op', [
 export type WrittenOp = z.infer<typeof opShape>;
 export type OpName = WrittenOp['op'];
 
-const MAX_OPS = 100_000;
+export const MAX_OPS = 100_000;
 
 /** The steps of a change, out of what somebody sent. Throws RegistryError. */
 export const parseOps = (input: unknown): readonly WrittenOp[] => {

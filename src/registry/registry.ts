@@ -3,6 +3,7 @@ import type { DialPlan } from '../core/number.js';
 import { applyOps, type Transaction } from './apply.js';
 import { type Database, told } from './database.js';
 import { RegistryError } from './errors.js';
+import { type Fault, faultsOf } from './faults.js';
 import {
   type Caution,
   judge,
@@ -35,6 +36,17 @@ export interface Change {
   readonly dueAt: Date | null;
   readonly overAt: Date | null;
 }
+
+/** What a change would come to. */
+export interface TriedOut {
+  readonly ops: readonly Op[];
+  /** Null where it cannot be done. */
+  readonly needs: Needs | null;
+  readonly stopped: RegistryError | null;
+}
+
+/** Ends a transaction in which something was only tried. */
+class TakenBack extends Error {}
 
 const accountShape = /^[a-z0-9][a-z0-9._@-]{0,63}$/;
 
@@ -115,6 +127,67 @@ export class Registry {
       await also?.(trx, id);
       return await changeOf(trx, id);
     });
+  }
+
+  /** Every fault of steps that somebody wrote, by step and field. Throws RegistryError where these are no steps. */
+  faults(input: unknown): readonly Fault[] {
+    return faultsOf(input, this.#plan);
+  }
+
+  /**
+   * What would become of a change if it were proposed now: what it would need, and what would stop it. Nothing of it
+   * stays. Rejects with RegistryError where its steps cannot be read at all, or the database is away.
+   */
+  async tryOut(input: unknown): Promise<TriedOut> {
+    return await this.tryOps(readOps(parseOps(input), this.#plan));
+  }
+
+  /** As `tryOut`, for steps that were read before: those of a change that waits. */
+  async tryOps(ops: readonly Op[]): Promise<TriedOut> {
+    return await this.#leavingNothing(async (trx, id) => {
+      try {
+        const needs = needsOfAll(await stepsOf(trx, ops), this.#caution);
+        await applyOps(trx, id, ops);
+        return { ops, needs, stopped: null };
+      } catch (error) {
+        const stopped = told(error);
+        if (!(stopped instanceof RegistryError) || stopped.code === 'registry-unreachable') throw stopped;
+        return { ops, needs: null, stopped };
+      }
+    });
+  }
+
+  /**
+   * Shows `look` the registry as it stands, and then as it would be with some steps done. Nothing of it stays. Writers
+   * wait meanwhile, so `look` reads what it needs and no more. Rejects with RegistryError where the steps cannot be done.
+   */
+  async asIf<T>(
+    ops: readonly Op[],
+    look: (trx: Transaction) => Promise<T>,
+  ): Promise<{ readonly before: T; readonly after: T }> {
+    return await this.#leavingNothing(async (trx, id) => {
+      const before = await look(trx);
+      await applyOps(trx, id, ops);
+      return { before, after: await look(trx) };
+    });
+  }
+
+  /** A transaction that is always taken back, with a change in it that steps can be done under. */
+  async #leavingNothing<T>(use: (trx: Transaction, change: string) => Promise<T>): Promise<T> {
+    const kept: { value: T | undefined } = { value: undefined };
+    await this.#writing(async (trx) => {
+      const values = { maker: 'nobody', reason: 'tried out', ops: '[]', approvals_needed: 0, delay_ms: '0' };
+      const { id } = await trx
+        .insertInto('change')
+        .values({ ...values, state: 'proposed' })
+        .returning('id')
+        .executeTakeFirstOrThrow();
+      kept.value = await use(trx, id);
+      throw new TakenBack();
+    }).catch((error: unknown) => {
+      if (!(error instanceof TakenBack)) throw error;
+    });
+    return kept.value as T;
   }
 
   /** One person's word on a change. Rejects with RegistryError. */

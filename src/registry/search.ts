@@ -2,6 +2,7 @@ import { type SqlBool, sql } from 'kysely';
 import type { BlockCause, PrivilegedClass } from '../core/lists.js';
 import { type DialPlan, parseNumberKeyText } from '../core/number.js';
 import { type Database, told } from './database.js';
+import { RegistryError } from './errors.js';
 import type { Registry } from './registry.js';
 import { canonicalNumber } from './target.js';
 
@@ -102,6 +103,25 @@ const pendingColumns = sql`n.id, n.number, n.note, n.since, n.version, n.change`
 const standingBlocks = sql<SqlBool>`b.removed_by is null and (b.expires is null or b.expires > now())`;
 const allowedFrom = sql`allowed a left join booking k on k.caller = a.caller and k.closed is null`;
 
+/** A text that somebody typed, with nothing in it that `like` would read as its own. */
+const literal = (text: string): string => text.replace(/[\\%_]/g, (one) => `\\${one}`);
+
+/** Entries whose numbers hold the digits of a text, or whose words hold the text. Null for no text. */
+const holding = (
+  text: string | undefined,
+  numbers: readonly string[],
+  words: readonly string[],
+): Condition | null => {
+  if (text === undefined || text === '') return null;
+  const digits = text.replace(/\D/g, '');
+  const number = digits.length >= 2 && /^[\d\s()+.;*-]+$/.test(text);
+  return [
+    // Digits have no upper case: comparing them without it takes a third of the time.
+    ...(number ? numbers.map((column) => sql<SqlBool>`${sql.ref(column)} like ${`%${digits}%`}`) : []),
+    ...words.map((column) => sql<SqlBool>`${sql.ref(column)} ilike ${`%${literal(text)}%`}`),
+  ].reduce((one, other) => sql<SqlBool>`(${one} or ${other})`);
+};
+
 /** Looking into the registry; nothing is altered here. All reject with RegistryError. */
 export class RegistrySearch {
   readonly #db: Database;
@@ -131,6 +151,8 @@ export class RegistrySearch {
     const rows = await this.#rows<T>(
       sql<T>`select ${columns} from ${from} where ${where} and ${id} > ${after ?? START}::uuid order by ${id} limit ${limit}`,
     );
+    // A first page that is not full is all there is: nothing has to be looked through a second time.
+    if (after === null && rows.length < limit) return { rows, total: rows.length };
     return { rows, total: await this.#count(from, where) };
   }
 
@@ -145,47 +167,74 @@ export class RegistrySearch {
 
   /** `facility`: entries whose evidence names it, and those of everywhere. Scope never narrows protection. */
   privileged(
-    filter: Paged & { readonly facility?: string | undefined; readonly class?: PrivilegedClass | undefined },
+    filter: Paged & {
+      readonly facility?: string | undefined;
+      readonly class?: PrivilegedClass | undefined;
+      readonly text?: string | undefined;
+    },
   ): Promise<Page<PrivilegedRow>> {
-    const { facility, class: of } = filter;
+    const { facility, class: of, text } = filter;
     const where = all([
       sql<SqlBool>`p.removed_by is null`,
       facility === undefined ? null : sql<SqlBool>`p.scope in ('global', ${facility})`,
       of === undefined ? null : sql<SqlBool>`p.class = ${of}`,
+      holding(text, ['p.value', 'p.of'], ['p.note', 'p.evidence']),
     ]);
     return this.#page(privilegedColumns, sql`privileged p`, sql`p.id`, where, filter);
   }
 
   blocked(
-    filter: Paged & { readonly facility?: string | undefined; readonly cause?: BlockCause | undefined },
+    filter: Paged & {
+      readonly facility?: string | undefined;
+      readonly cause?: BlockCause | undefined;
+      readonly text?: string | undefined;
+    },
   ): Promise<Page<BlockRow>> {
-    const { facility, cause } = filter;
+    const { facility, cause, text } = filter;
     const where = all([
       standingBlocks,
       facility === undefined ? null : sql<SqlBool>`(b.facility is null or b.facility = ${facility})`,
       cause === undefined ? null : sql<SqlBool>`b.cause = ${cause}`,
+      holding(text, ['b.number'], ['b.note']),
     ]);
     return this.#page(blockColumns, sql`block b`, sql`b.id`, where, filter);
   }
 
   allowed(
-    filter: Paged & { readonly facility?: string | undefined; readonly caller?: string | undefined },
+    filter: Paged & {
+      readonly facility?: string | undefined;
+      readonly caller?: string | undefined;
+      /** In its canonical writing: of twenty million rows those that merely hold some digits are not looked for. */
+      readonly number?: string | undefined;
+    },
   ): Promise<Page<AllowedRow>> {
-    const { facility, caller } = filter;
+    const { facility, caller, number } = filter;
     const where = all([
       facility === undefined ? null : sql<SqlBool>`(a.facility = ${facility} or k.facility = ${facility})`,
       caller === undefined ? null : sql<SqlBool>`a.caller = ${caller}`,
+      number === undefined ? null : sql<SqlBool>`a.number = ${number}`,
     ]);
     return this.#page(allowedColumns, allowedFrom, sql`a.id`, where, filter);
   }
 
-  pending(filter: Paged): Promise<Page<PendingRow>> {
-    return this.#page(pendingColumns, sql`pending n`, sql`n.id`, sql<SqlBool>`n.settled_by is null`, filter);
+  pending(filter: Paged & { readonly text?: string | undefined }): Promise<Page<PendingRow>> {
+    const where = all([sql<SqlBool>`n.settled_by is null`, holding(filter.text, ['n.number'], ['n.note'])]);
+    return this.#page(pendingColumns, sql`pending n`, sql`n.id`, where, filter);
   }
 
   /** The one writing of a number that people write in many ways. Throws RegistryError `number-malformed`. */
   canonical(written: string): string {
     return canonicalNumber(written, this.#plan, 0);
+  }
+
+  /** The canonical writing of what is a number, or null. */
+  readable(written: string): string | null {
+    try {
+      return this.canonical(written);
+    } catch (error) {
+      if (error instanceof RegistryError) return null;
+      throw error;
+    }
   }
 
   /** Everything that stands about one number, written as people write it. Rejects with `number-malformed`. */
@@ -256,12 +305,19 @@ export class RegistrySearch {
 
   async callers(filter: {
     readonly facility?: string | undefined;
+    /** The beginning of an id, or a booking. */
+    readonly text?: string | undefined;
     readonly after: string | null;
     readonly limit: number;
   }): Promise<Page<CallerRow>> {
-    const { facility, after, limit } = filter;
+    const { facility, text, after, limit } = filter;
     const from = sql`caller c left join booking k on k.caller = c.id and k.closed is null`;
-    const where = facility === undefined ? ALL : sql<SqlBool>`k.facility = ${facility}`;
+    const where = all([
+      facility === undefined ? null : sql<SqlBool>`k.facility = ${facility}`,
+      text === undefined
+        ? null
+        : sql<SqlBool>`(c.id ilike ${`${literal(text)}%`} or k.booking ilike ${`${literal(text)}%`})`,
+    ]);
     const rows = await this.#rows(
       sql<CallerRow>`select c.id, c.language, c.since, k.booking, k.facility, k.unit from ${from}
         where ${where} and c.id > ${after ?? ''} order by c.id limit ${limit}`,

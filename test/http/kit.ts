@@ -6,6 +6,7 @@ import type { FastifyInstance, InjectOptions } from 'fastify';
 import { sql } from 'kysely';
 import type { FollowedEvent } from '../../src/api/control.js';
 import type { CallView } from '../../src/call/controller.js';
+import { neighbours } from '../../src/cli/serve-lists.js';
 import type { FacilityId } from '../../src/core/leg.js';
 import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
 import { CallLog } from '../../src/http/call-log.js';
@@ -19,12 +20,14 @@ import type { Parts } from '../../src/http/parts.js';
 import { hashPassword } from '../../src/http/password.js';
 import { PartError, type RecordingShown, type ShownRow } from '../../src/http/ports.js';
 import { Problem } from '../../src/http/problems.js';
+import { PublicationLog } from '../../src/http/publication-log.js';
 import { type Role, roles, scopes } from '../../src/http/roles.js';
 import { digestOf, forgeryToken, newApiKey, newToken, recoveryDigest } from '../../src/http/secrets.js';
 import { buildServer } from '../../src/http/server.js';
 import { SignIn } from '../../src/http/sign-in.js';
 import { StatementDesk } from '../../src/http/statement-desk.js';
 import { profilesOf } from '../../src/import-profiles.js';
+import { WhatIfDesk, type WhatIfPort } from '../../src/http/what-if-desk.js';
 import { Accounts } from '../../src/registry/accounts/accounts.js';
 import { ApiKeys } from '../../src/registry/accounts/keys.js';
 import { RequestKeys } from '../../src/registry/accounts/request-keys.js';
@@ -33,6 +36,7 @@ import { Webhooks } from '../../src/registry/accounts/webhooks.js';
 import { Counsel } from '../../src/registry/counsel/counsel.js';
 import { type Database, migrate, openDatabase } from '../../src/registry/database.js';
 import { Imports } from '../../src/registry/import/imports.js';
+import { RegistryHistory } from '../../src/registry/history.js';
 import { Registry } from '../../src/registry/registry.js';
 import { RegistrySearch } from '../../src/registry/search.js';
 import { type RunningPostgres, startPostgres } from '../../src/stack/postgres.js';
@@ -154,6 +158,10 @@ export interface House {
   readonly controller: PlayedController;
   readonly faults: string[];
   readonly log: ShownRow[];
+  /** Of the registry's journal, as its publisher would have written them. */
+  readonly published: ShownRow[];
+  /** What looks back: nothing is found, unless a test says otherwise. */
+  readonly lookBack: { run: WhatIfPort['run'] };
   postgres: RunningPostgres;
   /** Moves the clock of codes and of waits. */
   readonly clock: { wall: number; mono: number };
@@ -250,6 +258,10 @@ export const openHouse = async (
       controller.reachable ? { ready: true, checks: [{ name: 'lists', ok: true, why: 'armed' }] } : null,
   };
   const log: ShownRow[] = [...journalRows];
+  const published: ShownRow[] = [];
+  const lookBack: House['lookBack'] = {
+    run: () => Promise.reject(new PartError('journal-missing', 'nobody called yet')),
+  };
   let read = 0;
   const journals: Parts['journals'] = {
     calls: ['j'],
@@ -339,6 +351,19 @@ export const openHouse = async (
       ...{ counsel, registry, search, journal, numberDigest, wall },
       ...{ log: callLog, controller: controllerPort, settings: counselSettings },
     }),
+    history: new RegistryHistory(db),
+    publications: new PublicationLog(
+      async function* () {
+        yield* published.splice(0);
+      },
+      { publications: 3, changes: 100 },
+      () => clock.mono,
+    ),
+    whatIf: new WhatIfDesk({ run: (asked, progress, stop) => lookBack.run(asked, progress, stop) }, wall, {
+      atOnce: 1,
+      waiting: 1,
+    }),
+    neighbours,
     signIn,
     oidc:
       options.oidc === undefined
@@ -390,6 +415,7 @@ export const openHouse = async (
   const app = await buildServer(parts);
   const opened: House = {
     ...{ dir, db, app, parts, registry, accounts, written, controller, faults, log, postgres, clock },
+    ...{ published, lookBack },
     get journalFails() {
       return house.journalFails;
     },
@@ -398,6 +424,7 @@ export const openHouse = async (
     },
     close: async () => {
       await parts.live.close();
+      await parts.whatIf.close();
       await app.close();
       await db.destroy();
       await opened.postgres.stop();

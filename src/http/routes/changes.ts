@@ -11,7 +11,7 @@ import { type Answer, ok, type Route, route, someone } from '../route.js';
 import { cursor, cursorOf, cursorText, iso, limit, moment, pageOf, uuid, words } from '../shapes.js';
 
 const anything = z.record(z.string(), z.unknown());
-const change = z.strictObject({
+export const change = z.strictObject({
   id: z.string(),
   maker: z.string(),
   reason: z.string(),
@@ -50,13 +50,13 @@ const MOST_STEPS = 200;
 /** A change of a hundred thousand steps comes from an importer, at the machine. */
 const CHANGE_BYTES = 1024 * 1024;
 
-const versionOf = ({ id, state, approvers }: Change): string =>
+export const versionOf = ({ id, state, approvers }: Change): string =>
   createHash('sha256')
     .update(JSON.stringify([id, state, approvers]))
     .digest('base64url')
     .slice(0, 22);
 
-const stateText = ({ state, approvers, needs, dueAt }: Change): string => {
+export const stateText = ({ state, approvers, needs, dueAt }: Change): string => {
   switch (state) {
     case 'proposed':
       return `waits for ${needs.approvals - approvers.length} more person(s)`;
@@ -75,10 +75,10 @@ const stateText = ({ state, approvers, needs, dueAt }: Change): string => {
   }
 };
 
-const plain = (value: object): Record<string, unknown> =>
+export const plain = (value: object): Record<string, unknown> =>
   JSON.parse(JSON.stringify(value)) as Record<string, unknown>;
 
-const shown = (one: Change): z.infer<typeof change> => ({
+export const shown = (one: Change): z.infer<typeof change> => ({
   id: one.id,
   maker: one.maker,
   reason: one.reason,
@@ -94,7 +94,7 @@ const shown = (one: Change): z.infer<typeof change> => ({
   version: versionOf(one),
 });
 
-const opTexts: Readonly<Record<Op['op'], string>> = {
+export const opTexts: Readonly<Record<Op['op'], string>> = {
   'facility-put': 'name a facility',
   'unit-put': 'name a unit',
   'phone-put': 'name a phone',
@@ -113,12 +113,12 @@ const opTexts: Readonly<Record<Op['op'], string>> = {
   'pending-settle':
     'settle a claim: calls to the number can be recorded then, unless it is protected besides',
 };
-const listOf = (op: Op): 'privileged' | 'block' | 'pending' | null => {
+export const listOf = (op: Op): 'privileged' | 'block' | 'pending' | null => {
   if (!('entry' in op)) return null;
   if (op.op === 'block-remove') return 'block';
   return op.op === 'pending-settle' ? 'pending' : 'privileged';
 };
-const removes: ReadonlySet<Op['op']> = new Set([
+export const removes: ReadonlySet<Op['op']> = new Set([
   'block-remove',
   'privileged-remove',
   'pending-settle',
