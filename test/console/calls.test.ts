@@ -4,8 +4,12 @@ import { dirname, join } from 'node:path';
 import type { Page } from 'playwright-core';
 import t, { type Test } from 'tap';
 import { publicFileOf } from '../../src/cli/journal-heads.js';
+import { makeEvidence } from '../../src/evidence/make.js';
+import { verifyEvidence } from '../../src/evidence/verify/verify.js';
 import { readJournal } from '../../src/journal/read.js';
 import type { JournalRow } from '../../src/journal/row.js';
+import { atOnce } from '../../src/journal/verify/at-once.js';
+import { publicKeyOf } from '../../src/journal/verify/signed.js';
 import { hears } from '../../src/phones/goertzel.js';
 import { makeIdentity } from '../../src/vault/age-keys.js';
 import { until } from '../lists/redis-server.js';
@@ -32,6 +36,30 @@ const house = await openConsoleSite(t, {
 const { site } = house;
 site.called.answerWith({ do: 'answer', ring: {}, afterMs: 50 });
 
+let privates = 1;
+
+/** The private node is looked at once more after its call, and a head is signed over that. */
+const lookedAgain = async (callId: string): Promise<void> => {
+  const left = Number((await site.cdr(callId))?.replies[0]?.leftAt);
+  await until(
+    'the node of the private call was looked at again',
+    async () =>
+      (await site.rows({ kinds: ['attestation'] })).some(
+        ({ body }) => body.node === 'private-1' && body.verdict === 'attested' && body.at >= left,
+      ),
+    60_000,
+  );
+  await site.sallyport.journal.signHead();
+};
+
+/** What the program says of a call's evidence: the page is held against it. */
+const isProved = async (callId: string): Promise<boolean> => {
+  const key = atOnce(publicKeyOf(headKey));
+  const bytes = await makeEvidence({ journal: site.config.journal.directory, callId, countersigned: [] });
+  const options = { keys: key === undefined ? [] : [key], countersigners: [], recording: null };
+  return (await verifyEvidence(bytes, options)).code === null;
+};
+
 /** One call of each kind with both parties heard, the look at their nodes after them, and a head over all of it. */
 const threeCalls = async (t: Test): Promise<readonly [string, string, string]> => {
   const ids: string[] = [];
@@ -48,14 +76,17 @@ const threeCalls = async (t: Test): Promise<readonly [string, string, string]> =
   await refused.failed();
   await site.ended(before + 1);
   ids.push(site.callIds().at(-1) ?? '');
-  // The private node is looked at once more after its call: before that its evidence lacks something.
-  const left = Number((await site.cdr(ids[1] ?? ''))?.replies[0]?.leftAt);
-  await until('the node of the private call was looked at again', async () =>
-    (await site.rows({ kinds: ['attestation'] })).some(
-      ({ body }) => body.node === 'private-1' && body.verdict === 'attested' && body.at >= left,
-    ),
-  );
-  await site.sallyport.journal.signHead();
+  await lookedAgain(ids[1] ?? '');
+  // On a busy machine a node may not answer a look in time: then its evidence rightly lacks something. Another call has it.
+  for (let more = 0; more < 6 && !(await isProved(ids[1] ?? '')); more += 1) {
+    const talk = await house.converse(numbers.attorney);
+    const ended = site.endedCalls;
+    await talk.call.hangUp();
+    await site.ended(ended + 1);
+    privates += 1;
+    ids[1] = talk.callId;
+    await lookedAgain(talk.callId);
+  }
   return [ids[0] ?? '', ids[1] ?? '', ids[2] ?? ''];
 };
 
@@ -91,7 +122,7 @@ t.test('an auditor finds a call, reads it from end to end, and verifies its evid
   await page.getByLabel('Period').selectOption({ label: 'The last hour' });
   await page.getByLabel('Class of a private call').selectOption({ label: 'Attorney' });
   await page.getByRole('button', { name: 'Search', exact: true }).click();
-  await results.getByText('1 of 1').waitFor();
+  await results.getByText(`${privates} of ${privates}`).waitFor();
   await looked(t, page, 'calls-light');
 
   await results.locator(`a[href="/calls/${privately}"]`).click();
@@ -284,6 +315,6 @@ t.test('a statement is previewed, made, signed and downloaded', async (t) => {
   await today.getByLabel('Period').selectOption({ label: 'From … to' });
   await today.getByRole('button', { name: 'Preview' }).click();
   await today.getByRole('heading', { name: 'Preview' }).waitFor();
-  t.equal(await today.locator('.tile-private dd').textContent(), '1', 'of today, so far');
+  t.equal(await today.locator('.tile-private dd').textContent(), String(privates), 'of today, so far');
   await looked(t, today, 'statement-dark-400');
 });
