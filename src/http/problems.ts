@@ -103,6 +103,9 @@ const unknowns: ReadonlySet<string> = new Set([
   'account-unknown',
   'key-unknown',
   'webhook-unknown',
+  'call-unknown',
+  'note-unknown',
+  'hot-unknown',
 ]);
 
 /** What the registry refuses, as the API tells it. */

@@ -21,6 +21,16 @@ export const registryErrors = {
   'key-unknown': 'There is no such key, or it was revoked before.',
   'webhook-unknown': 'There is no such webhook.',
   'too-many-webhooks': 'There are as many webhooks as there may be.',
+  'call-unknown': 'There is no such call that can be searched.',
+  'search-too-broad': 'The search would take too long: narrow it, by time above all.',
+  'too-many-notes': 'A call holds as many notes and flags as it may.',
+  'note-unknown': 'There is no such note of this call.',
+  'number-not-watchable':
+    'As the lists stand no monitored call can be connected with this number: there is nothing to watch.',
+  'hot-exists': 'This number is watched already, or proposed to be.',
+  'hot-unknown': 'There is no such hot number.',
+  'hot-over': 'The hot number was approved or ended already, or its time is over.',
+  'too-many-hot': 'As many numbers are watched as may be.',
 } as const;
 export type RegistryErrorCode = keyof typeof registryErrors;
 

@@ -1,5 +1,6 @@
 import { type Kysely, type Migration, sql } from 'kysely';
 import { accountsMigration } from './accounts/migration.js';
+import { investigationMigration } from './investigation/migration.js';
 
 /**
  * The database, step by step. A migration that was released is never edited: the next one is added below it.
@@ -107,4 +108,5 @@ const statements: readonly string[] = [
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-first': first,
   '0002-accounts': accountsMigration,
+  '0005-search': investigationMigration,
 };
