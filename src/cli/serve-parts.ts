@@ -80,7 +80,7 @@ export const controllerPort = (config: Config): ControllerPort => {
   };
 };
 
-interface Asking {
+export interface Asking {
   readonly lists: RedisLists;
   readonly orders: SharedOrders;
   readonly dir: string;
@@ -113,18 +113,24 @@ const openLists = async (config: Config): Promise<Asking> => {
   }
 };
 
-export const explainerOf = (config: Config): Explainer & { close(): Promise<void> } => {
+export const explainerOf = (
+  config: Config,
+): Explainer & { asking(): Promise<Asking>; close(): Promise<void> } => {
   let opened: Promise<Asking> | null = null;
+  const asking = (): Promise<Asking> => {
+    opened ??= openLists(config);
+    return opened.catch(() => {
+      opened = null;
+      throw new PartError('lists-unreachable', 'the lists cannot be opened', { unreachable: true });
+    });
+  };
   return {
+    asking,
     explain: async ({ number, caller, facility }) => {
       const trunk = config.trunks.facilities.find((one) => one.facility === facility);
       if (trunk === undefined)
         throw new PartError('facility-without-trunk', 'no trunk of the configuration is of that facility');
-      opened ??= openLists(config);
-      const { lists, orders } = await opened.catch(() => {
-        opened = null;
-        throw new PartError('lists-unreachable', 'the lists cannot be opened', { unreachable: true });
-      });
+      const { lists, orders } = await asking();
       await lists.refresh();
       await orders.refresh();
       const question = { number, caller, trunk: trunk.name };
@@ -150,11 +156,11 @@ export const explainerOf = (config: Config): Explainer & { close(): Promise<void
       };
     },
     close: async () => {
-      const asking = await opened?.catch(() => null);
-      if (asking === null || asking === undefined) return;
-      await asking.lists.close();
-      await asking.orders.close();
-      await rm(asking.dir, { recursive: true, force: true });
+      const open = await opened?.catch(() => null);
+      if (open === null || open === undefined) return;
+      await open.lists.close();
+      await open.orders.close();
+      await rm(open.dir, { recursive: true, force: true });
     },
   };
 };

@@ -24,6 +24,7 @@ import { openRegistry } from '../registry-desk.js';
 import { custodyJournalDir } from './custody-journal.js';
 import { enquiryDigest } from './enquiries.js';
 import { CommandError } from './output.js';
+import { investigationOf } from './serve-investigation.js';
 import { callJournalsOf, journalsPort } from './serve-journals.js';
 import { controllerPort, custodyPort, explainerOf, recordingsPort, statementsPort } from './serve-parts.js';
 
@@ -135,6 +136,8 @@ const serving = async (
     trouble: (code) => trouble('webhooks', code),
   });
   closers.push(() => sender.close());
+  const investigation = await investigationOf({ config, db, journal, gate: explainer, webhooks, trouble });
+  closers.push(() => investigation.close());
   // The port may be picked by the system, and the address of browsers stands in every answer to them.
   const place = { publicUrl: originOf(serve, serve.port) };
   const app = await buildServer(
@@ -154,6 +157,7 @@ const serving = async (
       numberDigest: (number) => enquiryDigest(config, number),
       recordings: recordingsPort(storeOf(config)),
       custody: custodyPort(config),
+      investigation,
       fault: (where, error) => trouble(where, codeOf(error)),
     },
     serve.tls === undefined
@@ -167,6 +171,7 @@ const serving = async (
   });
   const timer = setInterval(() => {
     log.refresh().catch((error) => trouble('journals', codeOf(error)));
+    investigation.follow();
   }, everyMs);
   closers.push(async () => clearInterval(timer));
   sender.start();

@@ -102,6 +102,11 @@ export const absolute = (config: Config, folder: string): Config => {
       oidc: serve.oidc && { ...serve.oidc, clientSecretFile: maybe(serve.oidc.clientSecretFile) },
       journal: path(serve.journal),
       journals: serve.journals.map(path),
+      exports: {
+        ...serve.exports,
+        keyFile: maybe(serve.exports.keyFile),
+        directory: path(serve.exports.directory),
+      },
       statements: {
         keyFile: maybe(serve.statements.keyFile),
         directory: path(serve.statements.directory),

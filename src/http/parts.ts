@@ -2,9 +2,16 @@ import type { BlockList } from 'node:net';
 import type { Accounts } from '../registry/accounts/accounts.js';
 import type { ApiKeys } from '../registry/accounts/keys.js';
 import type { Webhooks } from '../registry/accounts/webhooks.js';
+import type { CallIndex } from '../registry/investigation/call-index.js';
+import type { CallQuery } from '../registry/investigation/call-query.js';
+import type { HotNumbers } from '../registry/investigation/hot-numbers.js';
+import type { CallNotes } from '../registry/investigation/notes.js';
+import type { SearchLog } from '../registry/investigation/search-log.js';
 import type { Registry } from '../registry/registry.js';
 import type { RegistrySearch } from '../registry/search.js';
+import type { AlertStream } from './alert-stream.js';
 import type { CallLog } from './call-log.js';
+import type { ExportDesk } from './export-desk.js';
 import type { LiveCalls } from './live.js';
 import type { Resolve } from './net-guard.js';
 import type { Oidc } from './oidc.js';
@@ -12,6 +19,7 @@ import type {
   ControllerPort,
   CustodyPort,
   Explainer,
+  GatePort,
   JournalsPort,
   OwnJournal,
   RecordingsPort,
@@ -25,6 +33,18 @@ export interface HttpSettings {
   readonly publicUrl: string;
   readonly requestsPerMinute: number;
   readonly version: string;
+}
+
+/** What investigators use: monitored calls alone (docs/search.md). */
+export interface Investigation {
+  readonly index: CallIndex;
+  readonly query: CallQuery;
+  readonly notes: CallNotes;
+  readonly hot: HotNumbers;
+  readonly searches: SearchLog;
+  readonly gate: GatePort;
+  readonly exports: ExportDesk;
+  readonly alerts: AlertStream;
 }
 
 /** Everything the routes use. */
@@ -51,6 +71,7 @@ export interface Parts {
   readonly statements: StatementDesk;
   readonly statementFiles: StatementsPort;
   readonly custody: CustodyPort;
+  readonly investigation: Investigation;
   readonly wall: () => number;
   readonly mono: () => number;
   /** Told of faults of ours: where, and a code. */

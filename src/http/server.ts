@@ -23,9 +23,12 @@ import { accountRoutes } from './routes/accounts.js';
 import { callRoutes } from './routes/calls.js';
 import { changeRoutes } from './routes/changes.js';
 import { explainRoutes } from './routes/explain.js';
+import { exportRoutes } from './routes/exports.js';
+import { hotNumberRoutes } from './routes/hot-numbers.js';
 import { listRoutes } from './routes/lists.js';
 import { placeRoutes } from './routes/places.js';
 import { recordingRoutes } from './routes/recordings.js';
+import { searchRoutes } from './routes/search.js';
 import { sessionRoutes } from './routes/session.js';
 import { siteRoutes } from './routes/site.js';
 import { statementRoutes } from './routes/statements.js';
@@ -53,6 +56,9 @@ const ownRoutes = (parts: Parts, document: () => object): readonly Route[] => [
   ...explainRoutes(parts),
   ...callRoutes(parts),
   ...recordingRoutes(parts),
+  ...searchRoutes(parts),
+  ...hotNumberRoutes(parts),
+  ...exportRoutes(parts),
   ...statementRoutes(parts),
   ...siteRoutes(parts),
   ...webhookRoutes(parts),

@@ -262,6 +262,12 @@ export class CallIndex {
     await this.follow();
   }
 
+  /** Up to when all journals of calls were read to their ends, RFC 3339; null where one could not be, or was not yet. */
+  caughtUpAt(): string | null {
+    const times = this.#options.journals.calls.map((journal) => this.#caughtUp.get(journal) ?? null);
+    return times.includes(null) ? null : ((times as string[]).sort()[0] ?? null);
+  }
+
   async state(): Promise<{ readonly calls: number; readonly journals: readonly JournalState[] }> {
     const { db, journals } = this.#options;
     try {

@@ -2,6 +2,7 @@ import { type SqlBool, sql } from 'kysely';
 import { type Database, told } from '../database.js';
 import { RegistryError } from '../errors.js';
 import type { Flag } from './flags.js';
+import { type Standing, standingOf } from './protection.js';
 
 /** What is asked for: everything that is given must fit. Numbers are canonical. */
 export interface CallFilter {
@@ -238,6 +239,31 @@ export class CallQuery {
         where ${visible} order by q.call_id`.execute(trx);
       return rows;
     });
+  }
+
+  /**
+   * These calls whether they may be found or not: for the gate that decides what leaves, and for nobody's eyes. At most
+   * 1,000.
+   */
+  async anyOf(callIds: readonly string[]): Promise<
+    readonly {
+      readonly callId: string;
+      readonly facility: string;
+      readonly began: Date;
+      readonly numbers: readonly string[];
+    }[]
+  > {
+    return this.read(async (trx) => {
+      const { rows } = await sql<{ callId: string; facility: string; began: Date; numbers: string[] }>`
+        select call_id as "callId", facility, began, numbers from search_call
+        where call_id = any(${callIds.slice(0, 1000)})`.execute(trx);
+      return rows;
+    });
+  }
+
+  /** What the registry says of numbers at this moment. */
+  standing(numbers: readonly string[], at: Date): Promise<ReadonlyMap<string, Standing>> {
+    return standingOf(this.#db, numbers, at);
   }
 
   async one(callId: string): Promise<FoundCall | null> {

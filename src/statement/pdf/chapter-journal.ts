@@ -67,6 +67,7 @@ const accesses = (sheet: Sheet, access: AccessPart): void => {
     ...of('Reads of privileged entries', access.privilegedReads),
     ...of('Numbers asked about', access.numbersAsked),
     ...of('Calls looked at', access.callReads),
+    ...of('What investigators did', access.investigations),
     ...of('Orders', access.orders),
     ['Evidence of calls that was fetched', number(access.evidenceReads)],
     ['Statements that were asked for', number(access.statementsMade)],
