@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.js';
-import { AlertStream, HOT_ALARM } from '../http/alert-stream.js';
+import { AlertStream, alertMessage, HOT_ALARM } from '../http/alert-stream.js';
 import { ExportDesk } from '../http/export-desk.js';
 import type { Investigation } from '../http/parts.js';
 import type { OwnJournal } from '../http/ports.js';
@@ -50,10 +50,7 @@ export const investigationOf = async (
     ...{ db, source: rowSource, journals: followedJournals(config), wall },
     onAlert: (alert) => {
       alerts.tell(alert);
-      const { hot, callId, at, facility } = alert;
-      webhooks
-        .queue(HOT_ALARM, JSON.stringify({ alarm: HOT_ALARM, hot, callId, at, facility }))
-        .catch((error) => trouble('webhooks', codeOf(error)));
+      webhooks.queue(HOT_ALARM, alertMessage(alert)).catch((error) => trouble('webhooks', codeOf(error)));
     },
   });
   const seals = () => index.sealsToNow();

@@ -5,6 +5,10 @@ import { Problem } from './problems.js';
 /** What webhooks know the alarm as. */
 export const HOT_ALARM = 'hot-number-called';
 
+/** What webhooks are told: which entry and which call. Neither number nor caller goes to another system. */
+export const alertMessage = ({ hot, callId, at, facility }: HotAlert): string =>
+  JSON.stringify({ alarm: HOT_ALARM, hot, callId, at, facility });
+
 interface Watcher {
   readonly response: ServerResponse;
   readonly mayStill: () => Promise<boolean>;

@@ -8,7 +8,7 @@ import { sql } from 'kysely';
 import type { FollowedEvent } from '../../src/api/control.js';
 import type { CallView } from '../../src/call/controller.js';
 import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
-import { AlertStream, HOT_ALARM } from '../../src/http/alert-stream.js';
+import { AlertStream, alertMessage, HOT_ALARM } from '../../src/http/alert-stream.js';
 import { CallLog } from '../../src/http/call-log.js';
 import { SESSION_COOKIE } from '../../src/http/cookies.js';
 import { ExportDesk } from '../../src/http/export-desk.js';
@@ -326,7 +326,7 @@ export const openHouse = async (
     ...{ db, source: searched, wall, journals: { calls: ['j'], custody: ['k'], access: ['h'] } },
     onAlert: (alert) => {
       alerts.tell(alert);
-      void webhooks.queue(HOT_ALARM, JSON.stringify({ alarm: HOT_ALARM, ...alert }));
+      void webhooks.queue(HOT_ALARM, alertMessage(alert));
     },
   });
   const query = new CallQuery(db, seals);

@@ -39,7 +39,7 @@ export const alertsOf = async (
     with x as (select * from jsonb_to_recordset(${JSON.stringify(connecting)}::jsonb)
       as x("callId" text, at timestamptz, facility text, caller text, numbers jsonb)),
     hit as (select distinct h.id, x."callId", x.at, x.facility, x.caller from x, search_hot h
-      where h.approved_by is not null and h.ended_at is null and h.expires > x.at
+      where h.approved_at <= x.at and h.ended_at is null and h.expires > x.at
         and exists (select 1 from jsonb_array_elements_text(x.numbers) n
           where n = h.number or (strpos(h.number, ';') = 0 and split_part(n, ';', 1) = h.number))
         and not search_hidden(x."callId", array(select jsonb_array_elements_text(x.numbers)), now())
