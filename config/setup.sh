@@ -25,6 +25,7 @@ if [ "${1:-}" != "--run-only" ]; then
   need age age
   need spin spin
   need gcc gcc
+  need chromium chromium
   [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
   # Debian keeps PostgreSQL's programs out of the PATH.
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
@@ -69,10 +70,11 @@ fi
 
 # ---- Compile. One compilation type-checks everything; it is skipped where nothing changed.
 mkdir -p var
-sources=$( (cat tsconfig.json package-lock.json; find src test -name '*.ts' -print | sort | xargs cat) | cksum)
+sources=$( (cat tsconfig.json package-lock.json
+  find src test \( -name '*.ts' -o -path 'src/console/*' \) -type f -print | sort | xargs cat) | cksum)
 if [ ! -f dist/.sources ] || [ "$(cat dist/.sources)" != "$sources" ]; then
   say "compiling"
   rm -rf dist
-  node_modules/.bin/tsc -p .
+  npm run --silent build >&2
   printf '%s' "$sources" >dist/.sources
 fi

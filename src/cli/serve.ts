@@ -6,6 +6,7 @@ import { CallLog } from '../http/call-log.js';
 import { LiveCalls } from '../http/live.js';
 import { networksOf } from '../http/net-guard.js';
 import { Oidc } from '../http/oidc.js';
+import { readPages } from '../http/pages.js';
 import type { OwnJournal } from '../http/ports.js';
 import { Problem } from '../http/problems.js';
 import { buildServer } from '../http/server.js';
@@ -21,6 +22,7 @@ import { ApiKeys } from '../registry/accounts/keys.js';
 import { Webhooks } from '../registry/accounts/webhooks.js';
 import { RegistrySearch } from '../registry/search.js';
 import { openRegistry } from '../registry-desk.js';
+import { fromRoot } from '../root.js';
 import { custodyJournalDir } from './custody-journal.js';
 import { enquiryDigest } from './enquiries.js';
 import { CommandError } from './output.js';
@@ -147,10 +149,12 @@ const serving = async (
           return place.publicUrl;
         },
         ...{ requestsPerMinute: serve.limits.requestsPerMinute, version },
+        ...{ site: config.controller.name, idleSeconds: serve.idleMinutes * 60 },
       },
       ...{ accounts, webhooks, registry, signIn, journal, controller, explainer, journals, log, live },
       ...{ statements, statementFiles, wall, mono },
       keys: new ApiKeys(db),
+      pages: readPages(fromRoot('dist', 'console')),
       webhookNetworks: allowed,
       search: new RegistrySearch(db, planOf(config, plan), registry),
       oidc: oidcOf(serve, () => place.publicUrl, accounts, signIn),

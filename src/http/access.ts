@@ -31,6 +31,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /v1/openapi.json': 'everybody',
   'POST /v1/session': 'everybody',
   'POST /v1/session/link': 'everybody',
+  'GET /v1/session/ways': 'everybody',
   'GET /v1/session/oidc': 'everybody',
   'GET /v1/session/oidc/callback': 'everybody',
   'GET /v1/session': 'signed-in',
@@ -95,6 +96,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /v1/statements/:statement/files/:file': statements,
 
   'GET /v1/orders': { roles: ['operator', 'auditor'], scope: null },
+  'GET /v1/lockdown': seesState,
   'POST /v1/lockdown': operates,
   'POST /v1/lockdown/confirm': operates,
   'GET /v1/status': seesState,

@@ -15,6 +15,7 @@ import type { ExportDesk } from './export-desk.js';
 import type { LiveCalls } from './live.js';
 import type { Resolve } from './net-guard.js';
 import type { Oidc } from './oidc.js';
+import type { PageFiles } from './pages.js';
 import type {
   ControllerPort,
   CustodyPort,
@@ -29,6 +30,10 @@ import type { SignIn } from './sign-in.js';
 import type { StatementDesk } from './statement-desk.js';
 
 export interface HttpSettings {
+  /** What this place is called, for people. */
+  readonly site: string;
+  /** A session that was not used for so long is over. */
+  readonly idleSeconds: number;
   /** Origin that browsers see, such as `https://sallyport.example`. */
   readonly publicUrl: string;
   readonly requestsPerMinute: number;
@@ -62,6 +67,8 @@ export interface Parts {
   readonly journal: OwnJournal;
   /** A digest of a number under a key of this host, for rows that say what was asked about. */
   readonly numberDigest: (number: string) => Promise<string>;
+  /** Files of the console by the address that is asked for; null where it was not built. */
+  readonly pages: PageFiles | null;
   readonly controller: ControllerPort;
   readonly explainer: Explainer;
   readonly journals: JournalsPort;

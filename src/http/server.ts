@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { RegistryError } from '../registry/errors.js';
 import { access, mayUse } from './access.js';
 import { SESSION_COOKIE } from './cookies.js';
+import type { PageFile } from './pages.js';
 import type { Parts } from './parts.js';
 import {
   Problem,
@@ -42,6 +43,7 @@ export interface TlsFiles {
 }
 
 const CSRF_HEADER = 'x-sallyport-csrf';
+const UNATTENDED_HEADER = 'x-sallyport-unattended';
 const MAX_URL = 2048;
 const SAFE = new Set(['GET', 'HEAD']);
 
@@ -130,7 +132,9 @@ const principalOf = async (request: FastifyRequest, parts: Parts): Promise<Princ
   }
   const token = request.cookies[SESSION_COOKIE];
   if (token === undefined || !/^[A-Za-z0-9_-]{43}$/.test(token)) return null;
-  return (await parts.signIn.session(token))?.who ?? null;
+  // A look that a page takes by itself is no use of the session: it would never be idle while a page is open.
+  const used = request.method !== 'GET' || request.headers[UNATTENDED_HEADER] === undefined;
+  return (await parts.signIn.session(token, used))?.who ?? null;
 };
 
 /**
@@ -186,6 +190,15 @@ const send = (reply: FastifyReply, answer: Answer): FastifyReply => {
   return reply.send(answer.body);
 };
 
+/** A file of the console. Its names hold digests, so what has one of them never changes. */
+const sendPage = (request: FastifyRequest, reply: FastifyReply, file: PageFile): void => {
+  const packed = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '') ? file.packed : null;
+  void reply.header('content-type', file.type).header('vary', 'accept-encoding');
+  if (file.lasting) void reply.header('cache-control', 'public, max-age=31536000, immutable');
+  if (packed !== null) void reply.header('content-encoding', 'gzip');
+  void reply.code(200).send(packed ?? file.bytes);
+};
+
 /** The server, with every route of the table and no other. It listens once it is told where. */
 export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Promise<FastifyInstance> => {
   const options = {
@@ -232,11 +245,20 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
     contentSecurityPolicy: {
       directives: {
         defaultSrc: ["'self'"],
+        baseUri: ["'none'"],
+        // Nothing that stands in a page itself is run or followed; what the console draws comes from files of ours.
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        fontSrc: ["'self'"],
+        // A recording that was opened in the browser is played from its memory.
+        mediaSrc: ["'self'", 'blob:'],
         frameAncestors: ["'none'"],
         // Without TLS, on this host, there is nothing to lead to.
         upgradeInsecureRequests: tls === null ? null : [],
       },
     },
+    // With no-referrer a browser says of our own pages that they come from nowhere, and `notForged` believes it.
+    referrerPolicy: { policy: 'same-origin' },
     hsts: tls === null ? false : { maxAge: 31_536_000 },
   });
   await app.register(fastifyRateLimit, {
@@ -255,7 +277,6 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
 
 /** Hooks and errors that are the same for every route. */
 const guard = (app: FastifyInstance, parts: Parts): void => {
-  const { publicUrl } = parts.settings;
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('cache-control', 'no-store');
     if (request.url.length > MAX_URL) throw new Problem('request-malformed', 'the address is too long');
@@ -270,7 +291,8 @@ const guard = (app: FastifyInstance, parts: Parts): void => {
     const verdict = mayUse(name, who);
     if (verdict === 'sign-in-first') throw new Problem('sign-in-needed');
     if (verdict === 'not-allowed') throw new Problem('not-allowed');
-    notForged(request, who, publicUrl);
+    // Looked up now: where the system picks the port, it is not known when the server is built.
+    notForged(request, who, parts.settings.publicUrl);
     if (who !== null) asked.set(request, who);
   });
   app.setErrorHandler((error, request, reply) => {
@@ -279,7 +301,11 @@ const guard = (app: FastifyInstance, parts: Parts): void => {
       parts.fault(`${request.method} ${request.routeOptions.url ?? ''}`, error);
     tell(reply, problem ?? new Problem('failed'));
   });
-  app.setNotFoundHandler((_request, reply) => tell(reply, new Problem('route-unknown')));
+  app.setNotFoundHandler((request, reply) => {
+    const file = SAFE.has(request.method) ? parts.pages?.(request.url) : undefined;
+    if (file === undefined || file === null) return tell(reply, new Problem('route-unknown'));
+    return sendPage(request, reply, file);
+  });
 };
 
 const add = (app: FastifyInstance, one: Route): void => {

@@ -338,10 +338,13 @@ export const openHouse = async (
     exports: new ExportDesk({ ...{ query, notes, gate, recordings, bundles, journal, wall } }),
   };
   const parts: Parts = {
+    pages: null,
     settings: {
       publicUrl: origin,
       requestsPerMinute: options.requestsPerMinute ?? 1_000_000,
       version: '0.0.0',
+      site: 'north',
+      idleSeconds: 900,
     },
     accounts,
     keys: new ApiKeys(db),

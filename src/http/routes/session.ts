@@ -14,6 +14,7 @@ const session = z.strictObject({
   roles: z.array(z.strictObject({ role: roleSchema, words: z.string() })),
   how: z.string(),
   expires: z.iso.datetime(),
+  idleSeconds: z.number().describe('A session that is not used for so long is over.'),
   csrf: z.string().describe('To be sent as `x-sallyport-csrf` with every request that changes anything.'),
 });
 
@@ -23,6 +24,7 @@ const rolesShown = (roles: readonly string[]) =>
 const opened = (
   { token, csrf, account, expires }: Opened,
   how: string,
+  idleSeconds: number,
   reply: { setCookie: (name: string, value: string, options: object) => unknown },
 ): Answer => {
   reply.setCookie(SESSION_COOKIE, token, {
@@ -37,11 +39,24 @@ const opened = (
     roles: rolesShown(account.roles),
     how,
     expires: expires.toISOString(),
+    idleSeconds,
     csrf,
   });
 };
 
-export const sessionRoutes = ({ signIn, oidc, accounts, journal }: Parts): readonly Route[] => [
+export const sessionRoutes = ({
+  signIn,
+  oidc,
+  accounts,
+  journal,
+  settings: { idleSeconds: idle, site },
+}: Parts): readonly Route[] => [
+  route('GET /v1/session/ways', {
+    about: 'What this place is called, and whether an identity provider vouches for people here.',
+    tag: 'session',
+    answers: { 200: { json: z.strictObject({ site: z.string(), provider: z.boolean() }) } },
+    run: async () => ok({ site, provider: oidc !== null }),
+  }),
   route('POST /v1/session', {
     about: 'Sign in with name, password and the code of the second factor (or a recovery code).',
     tag: 'session',
@@ -53,7 +68,7 @@ export const sessionRoutes = ({ signIn, oidc, accounts, journal }: Parts): reado
     answers: { 200: { json: session } },
     problems: ['credentials-wrong', 'second-factor-needed', 'too-many-tries', 'busy'],
     run: async ({ body, request, reply }) =>
-      opened(await signIn.withPassword(body, request.ip), 'password', reply),
+      opened(await signIn.withPassword(body, request.ip), 'password', idle, reply),
   }),
   route('POST /v1/session/link', {
     about: 'Sign in with a link that was made at the machine. It is good once.',
@@ -62,7 +77,7 @@ export const sessionRoutes = ({ signIn, oidc, accounts, journal }: Parts): reado
     answers: { 200: { json: session } },
     problems: ['credentials-wrong', 'too-many-tries'],
     run: async ({ body, request, reply }) =>
-      opened(await signIn.withLink(body.token, request.ip), 'link', reply),
+      opened(await signIn.withLink(body.token, request.ip), 'link', idle, reply),
   }),
   route('GET /v1/session/oidc', {
     about: 'Sign in at the identity provider: leads there.',
@@ -91,7 +106,7 @@ export const sessionRoutes = ({ signIn, oidc, accounts, journal }: Parts): reado
       reply.clearCookie(OIDC_COOKIE, { path: '/', secure: true });
       if (cookie === undefined) throw new Problem('provider-refused', 'begin again');
       const query = new URL(request.url, 'http://here').searchParams;
-      opened(await oidc.end(query, cookie), 'provider', reply);
+      opened(await oidc.end(query, cookie), 'provider', idle, reply);
       // A page and no redirection: the session's cookie is not sent along on a way that began at another site.
       const page = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Sallyport</title>\n';
       return { status: 200, body: Buffer.from(page), headers: { 'content-type': 'text/html' } };
@@ -111,6 +126,7 @@ export const sessionRoutes = ({ signIn, oidc, accounts, journal }: Parts): reado
         roles: rolesShown(account.roles),
         how,
         expires: expires.toISOString(),
+        idleSeconds: idle,
         csrf: forgeryToken(token),
       });
     },

@@ -51,6 +51,22 @@ const lockdownRoutes = ({ controller, journal, mono }: Parts): readonly Route[] 
       problems: ['controller-unreachable'],
       run: async () => ok({ rows: (await controller.orders().catch(partProblem)).map(plain) }),
     }),
+    route('GET /v1/lockdown', {
+      about: 'Where phones are locked now. Who ordered it and why is told with the other orders.',
+      tag: 'site',
+      answers: { 200: { json: rowsOf(z.strictObject({ place, placeText: z.string(), since: z.string() })) } },
+      problems: ['controller-unreachable'],
+      run: async () => {
+        const orders = await controller.orders().catch(partProblem);
+        return ok({
+          rows: orders.flatMap((order) =>
+            order.kind === 'lockdown'
+              ? [{ place: { ...order.place }, placeText: placeText(order.place), since: order.since }]
+              : [],
+          ),
+        });
+      },
+    }),
     route('POST /v1/lockdown', {
       about: 'Lock phones, or open them again: the first of two steps. Nothing happens yet.',
       tag: 'site',

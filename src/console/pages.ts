@@ -1,0 +1,62 @@
+import type { ComponentType } from 'preact';
+import type { Language } from './app/settings.js';
+
+/** What a page is given. */
+export interface PageProps {
+  /** Segments of the path after the page's own: `/calls/cabc` gives `['cabc']`. */
+  readonly rest: readonly string[];
+  readonly query: URLSearchParams;
+}
+
+export type PageGroup = 'watch' | 'lists' | 'evidence' | 'site';
+
+export interface PageEntry {
+  /** First segment of its address. */
+  readonly path: string;
+  readonly title: Readonly<Record<Language, string>>;
+  readonly group: PageGroup;
+  /** Routes of the API of which one at least must be open to whoever is to see the page: http/access.ts says to whom. */
+  readonly needs: readonly string[];
+  /** Only these, although more may use the routes. */
+  readonly roles?: readonly string[];
+  readonly load: () => Promise<{ readonly default: ComponentType<PageProps> }>;
+}
+
+/** Every page of the console, in the order of the navigation. */
+export const pages: readonly PageEntry[] = [
+  {
+    path: 'now',
+    title: { en: 'Now', es: 'Ahora' },
+    group: 'watch',
+    needs: ['GET /v1/calls/live'],
+    load: () => import('./pages/now/page.js'),
+  },
+  {
+    path: 'lockdown',
+    title: { en: 'Lockdown', es: 'Bloqueo' },
+    group: 'watch',
+    needs: ['GET /v1/orders'],
+    load: () => import('./pages/lockdown/page.js'),
+  },
+  {
+    path: 'why',
+    title: { en: 'Why', es: 'Por qué' },
+    group: 'lists',
+    needs: ['POST /v1/explain'],
+    load: () => import('./pages/why/page.js'),
+  },
+  {
+    path: 'system',
+    title: { en: 'System', es: 'Sistema' },
+    group: 'site',
+    needs: ['GET /v1/nodes'],
+    load: () => import('./pages/system/page.js'),
+  },
+  {
+    path: 'account',
+    title: { en: 'Your account', es: 'Su cuenta' },
+    group: 'site',
+    needs: ['GET /v1/session'],
+    load: () => import('./pages/account/page.js'),
+  },
+];
