@@ -5,6 +5,7 @@ import type { Parts } from '../parts.js';
 import { Problem } from '../problems.js';
 import { ok, person, type Route, route } from '../route.js';
 import { moment, uuid, words, writtenNumber } from '../shapes.js';
+import { numberIn } from './search.js';
 
 const hot = z.strictObject({
   id: z.string(),
@@ -56,7 +57,7 @@ export const hotNumberRoutes = (parts: Parts): readonly Route[] => {
       run: async (asked) => {
         const { number, reason, expires } = asked.body;
         const by = person(asked).name;
-        const canonical = search.canonical(number);
+        const canonical = numberIn(() => search.canonical(number));
         const until = new Date(expires);
         if (until.getTime() <= wall() || until.getTime() > wall() + MOST_DAYS * DAY_MS)
           throw new Problem('request-malformed', '/expires: lies ahead, by a year at most');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RegistryError } from '../../registry/errors.js';
 import {
   type CallFilter,
   callSorts,
@@ -91,6 +92,16 @@ const ordered = (low: number | undefined, high: number | undefined, field: strin
 const dateOf = (text: string | undefined): Date | undefined =>
   text === undefined ? undefined : new Date(text);
 
+/** A number that cannot be read is told as the field it is, and never repeated. */
+export const numberIn = (read: () => string): string => {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.code !== 'number-malformed') throw error;
+    throw new Problem('number-malformed', `/number: ${error.message.replace(/^[a-z-]+: /, '')}`);
+  }
+};
+
 const filterOf = (asked: Filter, { search }: Pick<Parts, 'search'>): CallFilter => {
   const { number, extensions, since, until } = asked;
   ordered(dateOf(since)?.getTime(), dateOf(until)?.getTime(), 'until');
@@ -98,8 +109,9 @@ const filterOf = (asked: Filter, { search }: Pick<Parts, 'search'>): CallFilter 
   const { caller, booking, facility, unit, phone, leastSeconds, mostSeconds, leastThreeWay, notes, noted } =
     asked;
   const read = (text: string): NonNullable<CallFilter['number']> => {
-    if (text.trim().endsWith('*')) return { form: 'prefix', text: search.prefix(text.trim()) };
-    return { form: extensions ? 'line' : 'number', text: search.canonical(text) };
+    if (text.trim().endsWith('*'))
+      return { form: 'prefix', text: numberIn(() => search.prefix(text.trim())) };
+    return { form: extensions ? 'line' : 'number', text: numberIn(() => search.canonical(text)) };
   };
   return {
     ...{ caller, booking, facility, unit, phone, leastSeconds, mostSeconds, leastThreeWay, notes, noted },
@@ -299,7 +311,7 @@ const linksRoute = (parts: Parts): Route =>
       ordered(dateOf(body.since)?.getTime(), dateOf(body.until)?.getTime(), 'until');
       const of =
         body.caller === undefined
-          ? { kind: 'number' as const, value: parts.search.canonical(body.number ?? '') }
+          ? { kind: 'number' as const, value: numberIn(() => parts.search.canonical(body.number ?? '')) }
           : { kind: 'caller' as const, value: body.caller as string };
       const value = of.kind === 'number' ? await parts.numberDigest(of.value) : of.value;
       await parts.journal.append('http-search', {

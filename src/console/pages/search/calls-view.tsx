@@ -82,7 +82,7 @@ export const CallsView = (): JSX.Element => {
   };
   return (
     <div class="stack">
-      <Panel title={w.form.search} plain>
+      <Panel title={w.form.conditions}>
         <SearchForm
           form={form}
           busy={search.busy}

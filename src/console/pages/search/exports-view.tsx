@@ -80,7 +80,7 @@ const Wizard = ({ onBegun }: { readonly onBegun: () => void }): JSX.Element => {
     onBegun();
   });
   return (
-    <Panel title={w.tabs.exports}>
+    <Panel title={w.exp.begin}>
       {picked.length === 0 ? (
         <p>
           {w.exp.none} <Link to="/search/calls">{w.tabs.calls}</Link>

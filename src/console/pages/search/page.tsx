@@ -56,7 +56,7 @@ const SearchPage = ({ rest }: PageProps): JSX.Element => {
   const at = own.find((view) => view === rest[0]) ?? own[0] ?? 'calls';
   return (
     <PageFrame title={w.title} lead={w.lead}>
-      {may(session, needs.calls) && (
+      {may(session, needs.calls) && (at === 'calls' || at === 'links') && (
         <div class="search-why">
           <TextField
             label={w.why}

@@ -38,6 +38,7 @@ export const words = defineWords({
         longest: 'longest first',
         'three-way': 'three-way first',
       },
+      conditions: 'What you know',
       search: 'Search',
       clear: 'Clear the form',
       more: 'More conditions',
@@ -152,6 +153,7 @@ export const words = defineWords({
     },
     exp: {
       lead: 'What leaves goes through a gate: every number is held against the lists at that moment.',
+      begin: 'A new export',
       step1: 'What',
       step2: 'For what',
       step3: 'Confirm',
@@ -234,6 +236,7 @@ export const words = defineWords({
         longest: 'las más largas primero',
         'three-way': 'posibles terceros primero',
       },
+      conditions: 'Lo que sabe',
       search: 'Buscar',
       clear: 'Vaciar el formulario',
       more: 'Más condiciones',
@@ -353,6 +356,7 @@ export const words = defineWords({
     },
     exp: {
       lead: 'Lo que sale pasa por una puerta: cada número se compara con las listas en ese momento.',
+      begin: 'Una exportación nueva',
       step1: 'Qué',
       step2: 'Para qué',
       step3: 'Confirmar',
