@@ -2,15 +2,18 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { CanaryView, OrderView } from '../api/control.js';
+import type { CanaryView, NodeView, OrderView } from '../api/control.js';
 import type { CallView } from '../call/controller.js';
 import type { Config } from '../config/schema.js';
 import { decisionTable } from '../core/decide.js';
-import { numberKeyText } from '../core/number.js';
+import type { FacilityId } from '../core/leg.js';
+import type { ListAnswers } from '../core/lists.js';
+import { numberKeyText, parseNumberKeyText } from '../core/number.js';
 import { reasonTexts } from '../core/reason.js';
 import {
   type ControllerPort,
   type CustodyPort,
+  type ExplainedList,
   type Explainer,
   PartError,
   type RecordingShown,
@@ -38,6 +41,7 @@ import { CommandError } from './output.js';
 /** The other parts as the API sees them. */
 
 const UNREACHABLE = 3;
+const MOST_METRICS = 16 * 1024 * 1024;
 const uncertain: ReadonlySet<string> = new Set(['controller-gone', 'controller-stopping', 'outcome-unknown']);
 
 const controlError = (error: unknown): never => {
@@ -60,6 +64,23 @@ export const controllerPort = (config: Config): ControllerPort => {
     calls: () => asked<readonly CallView[]>('calls', 'calls'),
     orders: () => asked<readonly OrderView[]>('orders', 'orders'),
     canaries: () => asked<readonly CanaryView[]>('canaries', 'canaries'),
+    nodes: () => asked<readonly NodeView[]>('nodes', 'nodes'),
+    end: async (callId, by, why) => {
+      const order = { command: 'end', call: callId, by, why };
+      const result = (await askController(socket, order).catch(controlError)) as {
+        readonly note: string | null;
+      };
+      return result.note;
+    },
+    metrics: async () => {
+      try {
+        const answer = await fetch(`http://${host}:${port}/metrics`, { signal: AbortSignal.timeout(3000) });
+        const text = answer.ok ? await answer.text() : null;
+        return text !== null && text.length <= MOST_METRICS ? text : null;
+      } catch {
+        return null;
+      }
+    },
     lockdown: async (place, state, by, why) => {
       const order = { command: 'lockdown', place, state, by, why };
       const result = (await askController(socket, order).catch(controlError)) as {
@@ -113,11 +134,31 @@ const openLists = async (config: Config): Promise<Asking> => {
   }
 };
 
+/** Of the block 555-01XX of an area code that was never given out. */
+const NOBODYS_NUMBER = '+19995550100';
+
+const explainedLists = (answers: ListAnswers): readonly ExplainedList[] =>
+  (['privileged', 'snapshot', 'pending', 'block', 'allow'] as const).map((list) => {
+    const answer = answers[list];
+    if (answer.state === 'unknown') return { list, state: answer.state, why: answer.why, entries: [] };
+    const entries = answer.state === 'absent' ? [] : answer.entries;
+    return {
+      ...{ list, state: answer.state, why: null },
+      entries: entries.map((entry) => ({
+        id: entry.id,
+        class: 'class' in entry ? entry.class : null,
+        match: 'match' in entry ? entry.match : null,
+        scope: 'scope' in entry ? entry.scope : null,
+        cause: 'cause' in entry && typeof entry.cause === 'string' ? entry.cause : null,
+      })),
+    };
+  });
+
 export const explainerOf = (
   config: Config,
 ): Explainer & { asking(): Promise<Asking>; close(): Promise<void> } => {
   let opened: Promise<Asking> | null = null;
-  const asking = (): Promise<Asking> => {
+  const open = (): Promise<Asking> => {
     opened ??= openLists(config);
     return opened.catch(() => {
       opened = null;
@@ -125,12 +166,23 @@ export const explainerOf = (
     });
   };
   return {
-    asking,
+    asking: open,
+    state: async () => {
+      const { lists } = await open();
+      const [trunk] = config.trunks.facilities;
+      const key = parseNumberKeyText(NOBODYS_NUMBER);
+      if (trunk === undefined || key === null)
+        return { ...lists.armed(), epoch: lists.epoch(), heartbeatAgeMs: null };
+      // Only an answer says how old the heartbeat is: the question is of a number that nobody can have.
+      const facility = trunk.facility as FacilityId;
+      const { epoch, heartbeatAgeMs } = await lists.lookUp({ key, caller: null, facility });
+      return { ...lists.armed(), epoch: epoch ?? lists.epoch(), heartbeatAgeMs };
+    },
     explain: async ({ number, caller, facility }) => {
       const trunk = config.trunks.facilities.find((one) => one.facility === facility);
       if (trunk === undefined)
         throw new PartError('facility-without-trunk', 'no trunk of the configuration is of that facility');
-      const { lists, orders } = await asking();
+      const { lists, orders } = await open();
       await lists.refresh();
       await orders.refresh();
       const question = { number, caller, trunk: trunk.name };
@@ -153,14 +205,15 @@ export const explainerOf = (
           ...{ order, question: asks, outcome },
           said: order === row ? 'decides' : order < row ? 'no' : 'not-asked',
         })),
+        lists: explainedLists(answers),
       };
     },
     close: async () => {
-      const open = await opened?.catch(() => null);
-      if (open === null || open === undefined) return;
-      await open.lists.close();
-      await open.orders.close();
-      await rm(open.dir, { recursive: true, force: true });
+      const asking = await opened?.catch(() => null);
+      if (asking === null || asking === undefined) return;
+      await asking.lists.close();
+      await asking.orders.close();
+      await rm(asking.dir, { recursive: true, force: true });
     },
   };
 };

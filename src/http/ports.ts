@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { CanaryView, FollowedEvent, OrderView } from '../api/control.js';
+import type { CanaryView, FollowedEvent, NodeView, OrderView } from '../api/control.js';
 import type { CallView } from '../call/controller.js';
 import type { Locked as LockedPlace } from '../call/talk.js';
 
@@ -72,6 +72,9 @@ export interface ControllerPort {
   calls(): Promise<readonly CallView[]>;
   orders(): Promise<readonly OrderView[]>;
   canaries(): Promise<readonly CanaryView[]>;
+  nodes(): Promise<readonly NodeView[]>;
+  /** Ends one call. A sentence on what came of it, or null. */
+  end(callId: string, by: string, why: string): Promise<string | null>;
   lockdown(place: LockedPlace, state: 'on' | 'off', by: string, why: string): Promise<string | null>;
   /** Until it is aborted or the controller goes. */
   follow(
@@ -86,6 +89,8 @@ export interface ControllerPort {
     readonly ready: boolean;
     readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly why: string }[];
   } | null>;
+  /** `/metrics` of the controller; null where it does not answer. */
+  metrics(): Promise<string | null>;
 }
 
 export interface ExplainedRow {
@@ -93,6 +98,28 @@ export interface ExplainedRow {
   readonly question: string;
   readonly outcome: string;
   readonly said: 'no' | 'decides' | 'not-asked';
+}
+
+/** What one list said of the number: the entries that matched, none of which holds the number itself. */
+export interface ExplainedList {
+  readonly list: 'privileged' | 'snapshot' | 'pending' | 'block' | 'allow';
+  readonly state: 'listed' | 'absent' | 'unknown';
+  /** Why it is unknown. */
+  readonly why: string | null;
+  readonly entries: readonly {
+    readonly id: string;
+    readonly class: string | null;
+    readonly match: string | null;
+    readonly scope: string | null;
+    readonly cause: string | null;
+  }[];
+}
+
+export interface ListsState {
+  readonly armed: boolean;
+  readonly why: string;
+  readonly epoch: { readonly id: number; readonly digest: string } | null;
+  readonly heartbeatAgeMs: number | null;
 }
 
 export interface Explained {
@@ -110,9 +137,12 @@ export interface Explained {
   readonly heartbeatAgeMs: number | null;
   readonly policy: string;
   readonly rows: readonly ExplainedRow[];
+  readonly lists: readonly ExplainedList[];
 }
 
 export interface Explainer {
+  /** Rejects with PartError. */
+  state(): Promise<ListsState>;
   /** Rejects with PartError. */
   explain(question: {
     readonly number: string;

@@ -29,6 +29,7 @@ import { hotNumberRoutes } from './routes/hot-numbers.js';
 import { listRoutes } from './routes/lists.js';
 import { placeRoutes } from './routes/places.js';
 import { recordingRoutes } from './routes/recordings.js';
+import { runningRoutes } from './routes/running.js';
 import { searchRoutes } from './routes/search.js';
 import { sessionRoutes } from './routes/session.js';
 import { siteRoutes } from './routes/site.js';
@@ -63,6 +64,7 @@ const ownRoutes = (parts: Parts, document: () => object): readonly Route[] => [
   ...exportRoutes(parts),
   ...statementRoutes(parts),
   ...siteRoutes(parts),
+  ...runningRoutes(parts),
   ...webhookRoutes(parts),
   route('GET /v1/openapi.json', {
     about: 'This description.',

@@ -429,6 +429,26 @@ t.test('statements, lockdown and the state of the site', async (t) => {
   house.clock.mono += 60_000;
   t.match(await confirm(as('operator'), String(late.json.confirm)), { status: 409 }, 'a minute later');
 
+  const ending = `/v1/calls/${call('d')}/end`;
+  t.equal((await ask(house, as('operator'), 'POST', ending, { why: 'asked for by staff' })).status, 200);
+  t.equal(house.controller.locked.at(-1), `end ${call('d')} operator asked for by staff`);
+  t.match(await ask(house, as('operator'), 'POST', `/v1/calls/${call('z')}/end`, { why: 'x' }), {
+    ...{ status: 404, json: { code: 'unknown' } },
+  });
+  t.match(await ask(house, as('operator'), 'POST', ending, {}), { status: 400 }, 'not without a reason');
+  t.match((await ask(house, as('operator'), 'GET', '/v1/pools')).json, { rows: [{ name: 'recorded-1' }] });
+  t.match((await ask(house, as('operator'), 'GET', '/v1/lists/state')).json, { armed: true });
+  t.match((await ask(house, as('operator'), 'GET', '/v1/measures')).json, {
+    // Half of them within 10 ms, the next 49 spread to 100 ms, and one beyond all that is measured.
+    delays: [
+      { measure: 'media-command', of: 'offer', count: 100, p50: 10, p95: 10 + (90 * 45) / 49, p99: 100 },
+    ],
+    workers: [{ worker: '0', up: true, starts: 2 }],
+    trunks: [{ trunk: 'acme', up: false }],
+    underWay: 3,
+    setUps: { underWay: 0, limit: 40 },
+  });
+
   t.match((await ask(house, as('operator'), 'GET', '/v1/nodes')).json, {
     rows: [{ name: 'recorded-1', state: 'up' }],
   });

@@ -189,6 +189,21 @@ export interface WrittenDown {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/** As the controller gives them: two nodes, of which one is fast. */
+const playedMetrics = `# TYPE sallyport_ng_command_seconds histogram
+sallyport_ng_command_seconds_bucket{le="0.01",node="a",command="offer",outcome="ok"} 50
+sallyport_ng_command_seconds_bucket{le="0.1",node="a",command="offer",outcome="ok"} 50
+sallyport_ng_command_seconds_bucket{le="+Inf",node="a",command="offer",outcome="ok"} 50
+sallyport_ng_command_seconds_bucket{le="0.01",node="b",command="offer",outcome="ok"} 0
+sallyport_ng_command_seconds_bucket{le="0.1",node="b",command="offer",outcome="ok"} 49
+sallyport_ng_command_seconds_bucket{le="+Inf",node="b",command="offer",outcome="ok"} 50
+sallyport_calls_under_way 3
+sallyport_set_ups_limit 40
+sallyport_trunk_up{trunk="acme"} 0
+sallyport_worker_up{worker="0"} 1
+sallyport_worker_starts_total{worker="0"} 2
+`;
+
 export interface House {
   readonly dir: string;
   readonly db: Database;
@@ -255,6 +270,23 @@ export const openHouse = async (
       controller.check();
       return [];
     },
+    nodes: async () => {
+      controller.check();
+      return [
+        {
+          ...{ name: 'recorded-1', pool: 'recorded', up: true, attested: true },
+          ...{ drained: false, weight: 1, calls: 1 },
+        },
+      ];
+    },
+    end: async (callId, by, why) => {
+      controller.check();
+      if (!controller.calls.some((one) => one.callId === callId))
+        throw new PartError('call-not-found', 'gone');
+      controller.locked.push(`end ${callId} ${by} ${why}`);
+      return null;
+    },
+    metrics: async () => (controller.reachable ? playedMetrics : null),
     lockdown: async (place, state, by, why) => {
       controller.check();
       controller.locked.push(`${state} ${JSON.stringify(place)} ${by} ${why}`);
@@ -367,7 +399,14 @@ export const openHouse = async (
         ...{ policy: 'p', epoch: { id: 7, digest: 'd' } },
         reasons: [{ code: 'privileged', detail: null, words: 'w' }],
         rows: [{ order: 1, question: 'q', outcome: 'o', said: 'no' }],
+        lists: [
+          {
+            ...{ list: 'privileged', state: 'listed', why: null },
+            entries: [{ id: 'e1', class: 'attorney', match: 'number', scope: 'global', cause: null }],
+          },
+        ],
       }),
+      state: async () => ({ armed: true, why: 'armed', epoch: { id: 7, digest: 'd' }, heartbeatAgeMs: 12 }),
     },
     journals,
     log: new CallLog(journals, { calls: 1000, alarms: 100 }),

@@ -17,7 +17,8 @@ interface PlotProps {
     | { readonly kind: 'named'; readonly label: string; readonly names: readonly string[] };
   readonly series: readonly { readonly label: string; readonly values: readonly (number | null)[] }[];
   readonly unit?: string;
-  readonly shape?: 'line' | 'bars';
+  /** `points`: several values of each named thing, beside a line of its own. */
+  readonly shape?: 'line' | 'bars' | 'points';
   /** Pixels; default 220. */
   readonly height?: number;
   readonly digits?: number;
@@ -108,7 +109,15 @@ export const Plot = (props: PlotProps): JSX.Element => {
                   paths: UPlot.paths.bars?.({ size: [0.7 / series.length, 48], align: 0 }) ?? (() => null),
                   fill: () => colour(test, `--plot-${(at % PLOT_COLOURS) + 1}`),
                 }
-              : { points: { show: (x.kind === 'time' ? x.at : x.names).length < 40 } }),
+              : shape === 'points'
+                ? {
+                    paths: () => null,
+                    points: {
+                      ...{ show: true, size: 10, width: 2 },
+                      fill: () => colour(test, `--plot-${(at % PLOT_COLOURS) + 1}`),
+                    },
+                  }
+                : { points: { show: (x.kind === 'time' ? x.at : x.names).length < 40 } }),
           })),
         ],
       },

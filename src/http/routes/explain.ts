@@ -24,6 +24,24 @@ const explained = z.strictObject({
       said: z.enum(['no', 'decides', 'not-asked']),
     }),
   ),
+  lists: z
+    .array(
+      z.strictObject({
+        list: z.enum(['privileged', 'snapshot', 'pending', 'block', 'allow']),
+        state: z.enum(['listed', 'absent', 'unknown']),
+        why: z.string().nullable(),
+        entries: z.array(
+          z.strictObject({
+            id: z.string().describe('Digest of the row: evidence names it so.'),
+            class: z.string().nullable(),
+            match: z.string().nullable().describe('How it came to match.'),
+            scope: z.string().nullable(),
+            cause: z.string().nullable(),
+          }),
+        ),
+      }),
+    )
+    .describe('What each list said, with the entries that matched.'),
 });
 
 const wouldBe = {
