@@ -38,10 +38,7 @@ const samplesOf = (text: string): readonly Sample[] => {
     samples.push({
       ...{ name, value: Number(value) },
       labels: Object.fromEntries(
-        [...labels.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g)].map((match) => [
-          match[1] ?? '',
-          match[2] ?? '',
-        ]),
+        [...labels.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g)].map((match) => [match[1] ?? '', match[2] ?? '']),
       ),
     });
   }

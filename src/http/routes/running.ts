@@ -38,8 +38,7 @@ const measures = z.strictObject({
 
 export const runningRoutes = ({ controller, explainer, journal }: Parts): readonly Route[] => [
   route('GET /v1/pools', {
-    about:
-      'The media nodes as the controller has them now: how many calls each holds, and whether it takes more.',
+    about: 'The media nodes as the controller has them now: how many calls each holds, and whether it takes more.',
     tag: 'site',
     answers: { 200: { json: z.strictObject({ rows: z.array(pool) }) } },
     problems: ['controller-unreachable'],
@@ -53,8 +52,7 @@ export const runningRoutes = ({ controller, explainer, journal }: Parts): readon
     },
   }),
   route('GET /v1/lists/state', {
-    about:
-      'The lists as they can be asked on this host: their epoch, and how old the publisher’s last sign of life is.',
+    about: 'The lists as they can be asked on this host: their epoch, and how old the publisher’s last sign of life is.',
     tag: 'lists',
     answers: {
       200: {
