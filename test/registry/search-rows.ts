@@ -1,3 +1,4 @@
+import { PartError } from '../../src/http/ports.js';
 import type { Place, PlacedRow, RowSource } from '../../src/registry/investigation/place.js';
 import { JournalMoved } from '../../src/registry/investigation/place.js';
 
@@ -31,7 +32,7 @@ export class Rows implements RowSource {
   }
 
   async *from(journal: string, place: Place): AsyncGenerator<readonly PlacedRow[]> {
-    if (this.broken.has(journal)) throw new Error('unreadable');
+    if (this.broken.has(journal)) throw new PartError('journal-unread', 'unreadable', { unreachable: true });
     const rows = this.journals.get(journal) ?? [];
     if (place.seq > rows.length) throw new JournalMoved();
     for (let at = place.seq; at < rows.length; at += this.batch) {
