@@ -66,7 +66,9 @@ t.test('an investigator finds a call, says something of it, and follows it', asy
   await page.getByText('number-malformed', { exact: true }).waitFor();
   await page.getByLabel('Number', { exact: true }).fill('');
   await until(page, numbers.allowed);
-  t.equal(await page.getByRole('row').count(), 2, 'the monitored call, and no other');
+  t.equal(await page.getByText(numbers.attorney).count(), 0, 'the monitored call, and not the private one');
+  t.equal(await page.locator(`a[href="/search/calls/${privately}"]`).count(), 0);
+  t.equal(await page.locator(`a[href="/search/calls/${monitored}"]`).count(), 1);
   t.same(await axeFaults(page), []);
   await shot(page, 'search-calls-light');
 
