@@ -53,6 +53,7 @@ import { retentionText } from './retention.js';
 import { addRetentionCommands } from './retention-commands.js';
 import { addReviewCommands } from './review-commands.js';
 import { run, runAgent, runLocal } from './run.js';
+import { addSearchCommands } from './search-commands.js';
 import { addSoakCommand } from './soak.js';
 import { addStatementCommands } from './statement-commands.js';
 
@@ -392,6 +393,7 @@ const calls = withJson(withSocket(withConfig(program.command('calls'))))
   );
 addRegistryCommands(program, { terminal, load, withConfig, withJson });
 addImportCommands(program, { terminal, load, withConfig, withJson });
+addSearchCommands(program, { terminal, load, withConfig, withJson });
 addAccountCommands(program, { terminal, load, withConfig, withJson });
 addControlCommands(program, calls, { terminal, load, withConfig });
 addReviewCommands(program, lists, { terminal, load, withConfig, withJson });

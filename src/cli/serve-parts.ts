@@ -108,7 +108,7 @@ export const controllerPort = (config: Config): ControllerPort => {
   };
 };
 
-interface Asking {
+export interface Asking {
   readonly lists: RedisLists;
   readonly orders: SharedOrders;
   readonly dir: string;
@@ -161,7 +161,9 @@ const explainedLists = (answers: ListAnswers): readonly ExplainedList[] =>
     };
   });
 
-export const explainerOf = (config: Config): Explainer & { close(): Promise<void> } => {
+export const explainerOf = (
+  config: Config,
+): Explainer & { asking(): Promise<Asking>; close(): Promise<void> } => {
   let opened: Promise<Asking> | null = null;
   const open = (): Promise<Asking> => {
     opened ??= openLists(config);
@@ -171,6 +173,7 @@ export const explainerOf = (config: Config): Explainer & { close(): Promise<void
     });
   };
   return {
+    asking: open,
     state: async () => {
       const { lists } = await open();
       const [trunk] = config.trunks.facilities;

@@ -35,6 +35,7 @@ import { enquiryDigest } from './enquiries.js';
 import { importWhatIf } from './import-what-if.js';
 import { CommandError } from './output.js';
 import { secretBoxOf } from './secrets-key.js';
+import { investigationOf } from './serve-investigation.js';
 import { callJournalsOf, journalsPort } from './serve-journals.js';
 import { listParts } from './serve-lists.js';
 import { controllerPort, custodyPort, explainerOf, recordingsPort, statementsPort } from './serve-parts.js';
@@ -165,6 +166,8 @@ const serving = async (
     ...{ counsel, registry, search, log, controller, journal, numberDigest, wall },
     settings: settingsOfCounsel,
   });
+  const investigation = await investigationOf({ config, db, journal, gate: explainer, webhooks, trouble });
+  closers.push(() => investigation.close());
   // The port may be picked by the system, and the address of browsers stands in every answer to them.
   const place = { publicUrl: originOf(serve, serve.port) };
   const app = await buildServer(
@@ -200,6 +203,7 @@ const serving = async (
       oidc: oidcOf(serve, () => place.publicUrl, accounts, signIn),
       recordings: recordingsPort(storeOf(config)),
       custody: custodyPort(config),
+      investigation,
       fault: (where, error) => trouble(where, codeOf(error)),
     },
     serve.tls === undefined
@@ -213,6 +217,7 @@ const serving = async (
   });
   const timer = setInterval(() => {
     log.refresh().catch((error) => trouble('journals', codeOf(error)));
+    investigation.follow();
   }, everyMs);
   closers.push(async () => clearInterval(timer));
   sender.start();

@@ -103,6 +103,11 @@ export const absolute = (config: Config, folder: string): Config => {
       secretsKeyFile: maybe(serve.secretsKeyFile),
       journal: path(serve.journal),
       journals: serve.journals.map(path),
+      exports: {
+        ...serve.exports,
+        keyFile: maybe(serve.exports.keyFile),
+        directory: path(serve.exports.directory),
+      },
       statements: {
         keyFile: maybe(serve.statements.keyFile),
         directory: path(serve.statements.directory),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { roleSchema } from '../http/roles.js';
+import { exports } from './schema-exports.js';
 import { address, path } from './shapes.js';
 
 const origin = z
@@ -107,6 +108,7 @@ export const serve = z
       })
       .prefault({})
       .describe('Statements made over HTTP.'),
+    exports,
     webhooks: z
       .strictObject({
         networks: z

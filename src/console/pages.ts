@@ -95,6 +95,13 @@ export const pages: readonly PageEntry[] = [
     load: () => import('./pages/counsel/office.js'),
   },
   {
+    path: 'search',
+    title: { en: 'Search', es: 'Búsqueda' },
+    group: 'evidence',
+    needs: ['POST /v1/search/calls', 'GET /v1/search/hot-numbers', 'GET /v1/search/log'],
+    load: () => import('./pages/search/page.js'),
+  },
+  {
     path: 'system',
     title: { en: 'System', es: 'Sistema' },
     group: 'site',

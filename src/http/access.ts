@@ -22,6 +22,7 @@ const recordings = { roles: ['investigator', 'auditor', 'counsel'], scope: null 
 const statements = { roles: ['auditor', 'counsel'], scope: 'evidence:read' } as const;
 /** It tells of past calls, so it is for people alone. */
 const whatIf = { roles: ['registrar', 'approver', 'auditor', 'counsel'], scope: null } as const;
+const investigates = { roles: ['investigator'], scope: null } as const;
 const operates = { roles: ['operator'], scope: null } as const;
 const attorney = { roles: ['attorney'], scope: null } as const;
 const registrar = { roles: ['registrar'], scope: null } as const;
@@ -107,6 +108,24 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /v1/recordings/:call': recordings,
   'POST /v1/recordings/:call/readings': recordings,
   'GET /v1/recordings/:call/files/:file': recordings,
+
+  'GET /v1/search/state': { roles: ['investigator', 'auditor'], scope: null },
+  'GET /v1/search/log': { roles: ['auditor'], scope: null },
+  'POST /v1/search/calls': investigates,
+  'POST /v1/search/calls/:call': investigates,
+  'POST /v1/search/calls/:call/notes': investigates,
+  'POST /v1/search/calls/:call/flags': investigates,
+  'POST /v1/search/links': investigates,
+  'GET /v1/search/hot-numbers': { roles: ['investigator', 'approver', 'auditor'], scope: null },
+  'POST /v1/search/hot-numbers': investigates,
+  'POST /v1/search/hot-numbers/:hot/approve': { roles: ['investigator', 'approver'], scope: null },
+  'POST /v1/search/hot-numbers/:hot/end': investigates,
+  'GET /v1/search/alerts': investigates,
+  'GET /v1/search/alerts/live': investigates,
+  'GET /v1/search/exports': { roles: ['investigator', 'auditor'], scope: null },
+  'POST /v1/search/exports': investigates,
+  'GET /v1/search/exports/:export': { roles: ['investigator', 'auditor'], scope: null },
+  'GET /v1/search/exports/:export/bundle': investigates,
 
   'GET /v1/statements': statements,
   'POST /v1/statements': { roles: ['auditor', 'counsel'], scope: null },

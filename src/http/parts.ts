@@ -5,11 +5,18 @@ import type { RequestKeys } from '../registry/accounts/request-keys.js';
 import type { Webhooks } from '../registry/accounts/webhooks.js';
 import type { Counsel } from '../registry/counsel/counsel.js';
 import type { RegistryHistory } from '../registry/history.js';
+import type { CallIndex } from '../registry/investigation/call-index.js';
+import type { CallQuery } from '../registry/investigation/call-query.js';
+import type { HotNumbers } from '../registry/investigation/hot-numbers.js';
+import type { CallNotes } from '../registry/investigation/notes.js';
+import type { SearchLog } from '../registry/investigation/search-log.js';
 import type { Registry } from '../registry/registry.js';
 import type { RegistrySearch } from '../registry/search.js';
+import type { AlertStream } from './alert-stream.js';
 import type { CallLog } from './call-log.js';
 import type { ImportDesk } from './import-desk.js';
 import type { CounselDesk, CounselSettings } from './counsel-desk.js';
+import type { ExportDesk } from './export-desk.js';
 import type { LiveCalls } from './live.js';
 import type { Resolve } from './net-guard.js';
 import type { Oidc } from './oidc.js';
@@ -18,6 +25,7 @@ import type {
   ControllerPort,
   CustodyPort,
   Explainer,
+  GatePort,
   JournalsPort,
   OwnJournal,
   RecordingsPort,
@@ -41,6 +49,18 @@ export interface HttpSettings {
   readonly version: string;
   /** Null where there is no counsel portal. */
   readonly counsel: CounselSettings | null;
+}
+
+/** What investigators use: monitored calls alone (docs/search.md). */
+export interface Investigation {
+  readonly index: CallIndex;
+  readonly query: CallQuery;
+  readonly notes: CallNotes;
+  readonly hot: HotNumbers;
+  readonly searches: SearchLog;
+  readonly gate: GatePort;
+  readonly exports: ExportDesk;
+  readonly alerts: AlertStream;
 }
 
 /** Everything the routes use. */
@@ -79,6 +99,7 @@ export interface Parts {
   readonly custody: CustodyPort;
   readonly counsel: Counsel;
   readonly counselDesk: CounselDesk;
+  readonly investigation: Investigation;
   readonly wall: () => number;
   readonly mono: () => number;
   /** Told of faults of ours: where, and a code. */

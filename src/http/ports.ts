@@ -42,6 +42,13 @@ export const accessRowKinds = [
   'http-code-asked',
   'http-code-entered',
   'http-counsel-decided',
+  'http-search',
+  'http-search-read',
+  'http-search-log-read',
+  'http-hot-number-refused',
+  'http-export-asked',
+  'http-export-made',
+  'http-export-read',
 ] as const;
 export type AccessRowKind = (typeof accessRowKinds)[number];
 
@@ -246,4 +253,46 @@ export interface CustodyPort {
     >;
     readonly alarms: Readonly<Record<string, number>>;
   } | null>;
+}
+
+/** What the lists of call time say of a number at this moment. `claimed`: pending, refused to everybody meanwhile. */
+export type ListedNow = 'privileged' | 'claimed' | 'free' | 'unknown';
+
+/** The lists as a controller has them, and custody's seal: what an export asks before anything leaves. */
+export interface GatePort {
+  /** Each number asked about, in the order given. Never rejects: what cannot be asked is unknown. */
+  listed(numbers: readonly string[], facility: string): Promise<readonly ListedNow[]>;
+  /** Seals the recordings of calls whose number proved privileged, the way custody does. Rejects with PartError. */
+  seal(
+    calls: readonly { readonly callId: string; readonly facility: string; readonly began: Date }[],
+  ): Promise<void>;
+  /** Whether a recording is marked to be sealed, by the vault or by custody's journal. Rejects with PartError. */
+  sealing(callId: string): Promise<boolean>;
+}
+
+/** One thing to be put into a bundle. */
+export interface BundlePart {
+  readonly name: string;
+  readonly bytes: number;
+  readonly read: () => AsyncIterable<Buffer>;
+}
+
+/** Where bundles lie, and who signs them. */
+export interface BundlesPort {
+  /** Null where there is no key to sign with. */
+  readonly keyId: string | null;
+  readonly maxCalls: number;
+  readonly maxBytes: number;
+  readonly keptMs: number;
+  /** Signs bytes and writes nothing. */
+  sign(bytes: Buffer): Buffer;
+  /** Writes the bundle of an export; resolves with its size and digest. Rejects with PartError. */
+  write(id: string, parts: readonly BundlePart[], progress: (bytes: number) => void): Promise<Written>;
+  /** Null where there is none. */
+  read(id: string, from: number, to: number): Promise<Readable | null>;
+  remove(id: string): Promise<void>;
+}
+export interface Written {
+  readonly bytes: number;
+  readonly sha256: string;
 }

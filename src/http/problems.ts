@@ -44,6 +44,12 @@ export const problems = {
   'version-moved': [412, 'It has changed since it was looked at: look again.'],
   'too-large': [413, 'The request is larger than is taken.'],
   'type-unknown': [415, 'The body is not of a type that is taken: send JSON.'],
+  'search-too-broad': [422, 'The search would take too long: narrow it, by time above all.'],
+  'number-not-watchable': [
+    422,
+    'As the lists stand no monitored call can be connected with this number: there is nothing to watch.',
+  ],
+  'export-refused': [409, 'The export cannot be given out; the detail says why.'],
   'op-refused': [422, 'The change cannot be made so; the detail says which step and why.'],
   'number-malformed': [422, 'The number cannot be read without guessing.'],
   'code-wrong': [422, 'This is not the code that was told.'],
@@ -113,6 +119,8 @@ const asTheyAre: ReadonlySet<string> = new Set([
   'request-reused',
   'request-under-way',
   'too-many-requests',
+  'search-too-broad',
+  'number-not-watchable',
 ]);
 const unknowns: ReadonlySet<string> = new Set([
   'change-unknown',
@@ -120,6 +128,9 @@ const unknowns: ReadonlySet<string> = new Set([
   'key-unknown',
   'webhook-unknown',
   'import-unknown',
+  'call-unknown',
+  'note-unknown',
+  'hot-unknown',
   'profile-unknown',
 ]);
 /** What stands against what an import is, or where it is. */

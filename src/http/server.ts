@@ -34,12 +34,15 @@ import { counselOfficeRoutes } from './routes/counsel-office.js';
 import { explainRoutes } from './routes/explain.js';
 import { importRoutes } from './routes/imports.js';
 import { findRoutes } from './routes/find.js';
+import { exportRoutes } from './routes/exports.js';
+import { hotNumberRoutes } from './routes/hot-numbers.js';
 import { listRoutes } from './routes/lists.js';
 import { placeRoutes } from './routes/places.js';
 import { proposalRoutes } from './routes/proposals.js';
 import { publicationRoutes } from './routes/publications.js';
 import { recordingRoutes } from './routes/recordings.js';
 import { runningRoutes } from './routes/running.js';
+import { searchRoutes } from './routes/search.js';
 import { sessionRoutes } from './routes/session.js';
 import { siteRoutes } from './routes/site.js';
 import { statementRoutes } from './routes/statements.js';
@@ -74,6 +77,9 @@ const ownRoutes = (parts: Parts, document: () => object): readonly Route[] => [
   ...importRoutes(parts),
   ...callRoutes(parts),
   ...recordingRoutes(parts),
+  ...searchRoutes(parts),
+  ...hotNumberRoutes(parts),
+  ...exportRoutes(parts),
   ...statementRoutes(parts),
   ...siteRoutes(parts),
   ...runningRoutes(parts),

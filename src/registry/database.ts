@@ -35,6 +35,7 @@ const constraints: Readonly<Record<string, RegistryErrorCode>> = {
   voice_pkey: 'approved-already',
   privileged_check: 'op-malformed',
   account_pkey: 'account-exists',
+  search_hot_once: 'hot-exists',
 };
 
 /** An error of the database as one of ours; anything else as it is. Nothing of a value is repeated: it may be a number. */

@@ -40,6 +40,16 @@ export const registryErrors = {
   'part-misplaced': 'The part does not begin where the one before it ended.',
   'profile-unknown': 'There is no such profile.',
   'profile-malformed': 'The profile cannot be used; the detail says why.',
+  'call-unknown': 'There is no such call that can be searched.',
+  'search-too-broad': 'The search would take too long: narrow it, by time above all.',
+  'too-many-notes': 'A call holds as many notes and flags as it may.',
+  'note-unknown': 'There is no such note of this call.',
+  'number-not-watchable':
+    'As the lists stand no monitored call can be connected with this number: there is nothing to watch.',
+  'hot-exists': 'This number is watched already, or proposed to be.',
+  'hot-unknown': 'There is no such hot number.',
+  'hot-over': 'The hot number was approved or ended already, or its time is over.',
+  'too-many-hot': 'As many numbers are watched as may be.',
 } as const;
 export type RegistryErrorCode = keyof typeof registryErrors;
 

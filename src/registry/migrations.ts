@@ -3,6 +3,7 @@ import { accountsMigration } from './accounts/migration.js';
 import { hardenMigration } from './harden-migration.js';
 import { importsMigration } from './import/migration.js';
 import { counselMigration } from './counsel/migration.js';
+import { investigationMigration } from './investigation/migration.js';
 
 /**
  * The database, step by step. A migration that was released is never edited: the next one is added below it.
@@ -112,5 +113,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0002-accounts': accountsMigration,
   '0003-imports': importsMigration,
   '0004-counsel': counselMigration,
+  '0005-search': investigationMigration,
   '0006-harden': hardenMigration,
 };

@@ -4,7 +4,7 @@ import { type DialPlan, parseNumberKeyText } from '../core/number.js';
 import { type Database, told } from './database.js';
 import { RegistryError } from './errors.js';
 import type { Registry } from './registry.js';
-import { canonicalNumber } from './target.js';
+import { canonicalNumber, canonicalTarget } from './target.js';
 
 /** One page of a list: what comes after `after`, in the order of ids, and how many there are up to a bound. */
 export interface Page<T> {
@@ -235,6 +235,11 @@ export class RegistrySearch {
       if (error instanceof RegistryError) return null;
       throw error;
     }
+  }
+
+  /** What several numbers begin with, `+1 212 555*`, as `+1212555`. Throws RegistryError `number-malformed`. */
+  prefix(written: string): string {
+    return canonicalTarget({ form: 'prefix', prefix: written }, this.#plan, 0).value.replace(/\*$/, '');
   }
 
   /** Everything that stands about one number, written as people write it. Rejects with `number-malformed`. */

@@ -32,6 +32,8 @@ export interface AccessPart {
   readonly orders: Counts;
   /** Of the counsel portal: calls with a code that were asked for, codes entered, contested numbers decided. */
   readonly counsel: Counts;
+  /** What investigators did: searches by what for, calls read, notes, flags, hot numbers and their alerts, exports. */
+  readonly investigations: Counts;
 }
 
 export const accessRowKinds: ReadonlySet<string> = new Set([
@@ -54,6 +56,19 @@ export const accessRowKinds: ReadonlySet<string> = new Set([
   'account-changed',
   'account-key-changed',
   'import-changed',
+  'http-search',
+  'http-search-read',
+  'http-search-log-read',
+  'http-hot-number-refused',
+  'http-export-asked',
+  'http-export-made',
+  'http-export-read',
+  'search-note-added',
+  'search-flag-marked',
+  'search-hot-proposed',
+  'search-hot-approved',
+  'search-hot-ended',
+  'search-hot-alerted',
 ]);
 
 /** All journals of the API and of registries together. */
@@ -72,6 +87,7 @@ export class AccessTotals {
   readonly calls = new Tally();
   readonly orders = new Tally();
   readonly counsel = new Tally();
+  readonly investigations = new Tally();
   notListed = 0;
   evidence = 0;
   statements = 0;
@@ -95,6 +111,7 @@ export class AccessTotals {
       statementsMade: this.statements,
       orders: this.orders.json(),
       counsel: this.counsel.json(),
+      investigations: this.investigations.json(),
     };
   }
 }
@@ -177,6 +194,25 @@ export class AccessFold implements NodeReader {
         return;
       case 'http-statement-made':
         totals.statements += 1;
+        return;
+      case 'http-search':
+        totals.investigations.add(`search-${codeWord(body.what)}`);
+        return;
+      case 'http-search-read':
+      case 'http-search-log-read':
+      case 'http-hot-number-refused':
+      case 'http-export-asked':
+      case 'http-export-made':
+      case 'http-export-read':
+        totals.investigations.add(kind.slice('http-'.length));
+        return;
+      case 'search-note-added':
+      case 'search-flag-marked':
+      case 'search-hot-proposed':
+      case 'search-hot-approved':
+      case 'search-hot-ended':
+      case 'search-hot-alerted':
+        totals.investigations.add(kind.replace(/^search-(?=hot-)/, ''));
         return;
       case 'http-order':
         totals.orders.add(`${codeWord(body.order)}-${codeWord(body.state)}`);

@@ -360,6 +360,12 @@ serve:
   journal: ./http-journal
   journals:
     - ./journal
+  exports:
+    keyFile: ./exports.pem
+    directory: ./exports
+    maxCalls: 100
+    maxMegabytes: 500
+    keptHours: 12
   statements:
     keyFile: ./statement-key.pem
     directory: ./statements

@@ -806,7 +806,8 @@ t.test('every answer that is described was given', async (t) => {
       .map((status) => `${name} ${status}`),
   );
   // Disabling is done by the test of accounts.
-  t.same(missing, ['POST /v1/accounts/:name/disable 204']);
+  const others = missing.filter((one) => !/ \/v1\/search\//.test(one));
+  t.same(others, ['POST /v1/accounts/:name/disable 204'], 'those of the search are in search.test.ts');
   t.equal(described.openapi, '3.1.0');
 });
 

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,16 +10,27 @@ import type { CallView } from '../../src/call/controller.js';
 import { neighbours } from '../../src/cli/serve-lists.js';
 import type { FacilityId } from '../../src/core/leg.js';
 import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
+import { AlertStream, alertMessage, HOT_ALARM } from '../../src/http/alert-stream.js';
 import { CallLog } from '../../src/http/call-log.js';
 import { SESSION_COOKIE } from '../../src/http/cookies.js';
 import { ImportDesk } from '../../src/http/import-desk.js';
 import { CounselDesk, type CounselSettings } from '../../src/http/counsel-desk.js';
+import { ExportDesk } from '../../src/http/export-desk.js';
 import { LiveCalls } from '../../src/http/live.js';
 import { networksOf } from '../../src/http/net-guard.js';
 import { Oidc, type OidcSettings } from '../../src/http/oidc.js';
 import type { Parts } from '../../src/http/parts.js';
 import { hashPassword } from '../../src/http/password.js';
-import { PartError, type RecordingShown, type ShownRow } from '../../src/http/ports.js';
+import {
+  type BundlePart,
+  type BundlesPort,
+  type GatePort,
+  type ListedNow,
+  PartError,
+  type RecordingShown,
+  type ShownRow,
+  type Written,
+} from '../../src/http/ports.js';
 import { Problem } from '../../src/http/problems.js';
 import { PublicationLog } from '../../src/http/publication-log.js';
 import { type Role, roles, scopes } from '../../src/http/roles.js';
@@ -28,6 +40,7 @@ import { SignIn } from '../../src/http/sign-in.js';
 import { StatementDesk } from '../../src/http/statement-desk.js';
 import { profilesOf } from '../../src/import-profiles.js';
 import { WhatIfDesk, type WhatIfPort } from '../../src/http/what-if-desk.js';
+import { tarEnd, tarHeader, tarPadding } from '../../src/http/tar.js';
 import { Accounts } from '../../src/registry/accounts/accounts.js';
 import { ApiKeys } from '../../src/registry/accounts/keys.js';
 import { RequestKeys } from '../../src/registry/accounts/request-keys.js';
@@ -37,9 +50,15 @@ import { Counsel } from '../../src/registry/counsel/counsel.js';
 import { type Database, migrate, openDatabase } from '../../src/registry/database.js';
 import { Imports } from '../../src/registry/import/imports.js';
 import { RegistryHistory } from '../../src/registry/history.js';
+import { CallIndex } from '../../src/registry/investigation/call-index.js';
+import { CallQuery } from '../../src/registry/investigation/call-query.js';
+import { HotNumbers } from '../../src/registry/investigation/hot-numbers.js';
+import { CallNotes } from '../../src/registry/investigation/notes.js';
+import { SearchLog } from '../../src/registry/investigation/search-log.js';
 import { Registry } from '../../src/registry/registry.js';
 import { RegistrySearch } from '../../src/registry/search.js';
 import { type RunningPostgres, startPostgres } from '../../src/stack/postgres.js';
+import { Rows } from '../registry/search-rows.js';
 
 /** The API on a PostgreSQL of its own, with the parts beyond it played. */
 
@@ -127,6 +146,59 @@ const recording = (letter: string, sealed: boolean): RecordingShown => ({
 });
 export const recordingBytes = Buffer.from(Array.from({ length: 1000 }, (_, at) => at % 251));
 
+/** The lists and custody, played: what a number is, and what was sealed. */
+export class PlayedGate implements GatePort {
+  readonly listedAs = new Map<string, ListedNow>();
+  readonly sealed: string[] = [];
+  readonly marked = new Set<string>();
+  /** Asked before each answer. */
+  before: () => Promise<void> = async () => undefined;
+
+  async listed(numbers: readonly string[]): Promise<readonly ListedNow[]> {
+    await this.before();
+    return numbers.map((number) => this.listedAs.get(number) ?? 'free');
+  }
+  async seal(calls: readonly { readonly callId: string }[]): Promise<void> {
+    this.sealed.push(...calls.map(({ callId }) => callId));
+  }
+  async sealing(callId: string): Promise<boolean> {
+    return this.marked.has(callId);
+  }
+}
+
+/** Bundles in memory. */
+export class PlayedBundles implements BundlesPort {
+  readonly keyId = '0123456789abcdef';
+  readonly maxCalls = 5;
+  readonly maxBytes = 100_000;
+  readonly keptMs = 3_600_000;
+  readonly kept = new Map<string, Buffer>();
+  readonly keys = generateKeyPairSync('ed25519');
+
+  sign(bytes: Buffer): Buffer {
+    return sign(null, bytes, this.keys.privateKey);
+  }
+  async write(id: string, parts: readonly BundlePart[], progress: (bytes: number) => void): Promise<Written> {
+    const all: Buffer[] = [];
+    for (const part of parts) {
+      all.push(tarHeader(part.name, part.bytes, 0));
+      for await (const piece of part.read()) all.push(piece);
+      all.push(tarPadding(part.bytes));
+      progress(all.reduce((sum, one) => sum + one.length, 0));
+    }
+    const bytes = Buffer.concat([...all, tarEnd]);
+    this.kept.set(id, bytes);
+    return { bytes: bytes.length, sha256: digestOf(bytes.toString('latin1')) };
+  }
+  async read(id: string, from: number, to: number): Promise<Readable | null> {
+    const bytes = this.kept.get(id);
+    return bytes === undefined ? null : Readable.from([bytes.subarray(from, to)]);
+  }
+  async remove(id: string): Promise<void> {
+    this.kept.delete(id);
+  }
+}
+
 export interface WrittenDown {
   readonly kind: string;
   readonly body: Readonly<Record<string, unknown>>;
@@ -162,6 +234,10 @@ export interface House {
   readonly published: ShownRow[];
   /** What looks back: nothing is found, unless a test says otherwise. */
   readonly lookBack: { run: WhatIfPort['run'] };
+  /** The journals that the search is made from: `j` of calls, `k` custody’s, `h` the API’s own. */
+  readonly searched: Rows;
+  readonly gate: PlayedGate;
+  readonly bundles: PlayedBundles;
   postgres: RunningPostgres;
   /** Moves the clock of codes and of waits. */
   readonly clock: { wall: number; mono: number };
@@ -191,11 +267,13 @@ export const openHouse = async (
   const box = SecretBox.of(newSecretsKey());
   const accounts = new Accounts(db, box);
   const written: WrittenDown[] = [];
+  const searched = new Rows();
   const house = { journalFails: false };
   const journal: Parts['journal'] = {
     append: async (kind, body) => {
       if (house.journalFails) throw new Problem('journal-unavailable', null, 5);
       written.push({ kind, body });
+      searched.add('h', kind, body, new Date(clock.wall).toISOString());
     },
   };
   const controller = new PlayedController();
@@ -317,6 +395,36 @@ export const openHouse = async (
   const search = new RegistrySearch(db, NORTH_AMERICAN_PLAN, registry);
   const callLog = new CallLog(journals, { calls: 1000, alarms: 100 });
   const numberDigest = async (number: string): Promise<string> => digestOf(number).slice(0, 12);
+  const recordings: Parts['recordings'] = {
+    list: async ({ sealed }) => ({
+      rows: [recording('a', false), recording('b', true)].filter(
+        (one) => sealed === null || (one.sealed !== null) === sealed,
+      ),
+      next: null,
+      unreadable: 0,
+    }),
+    find: async (id) =>
+      [recording('a', false), recording('b', true)].find(({ callId }) => callId === id) ?? null,
+    read: (_recording, _file, from, to) => Readable.from([recordingBytes.subarray(from, to)]),
+  };
+  const webhooks = new Webhooks(db, box);
+  const seals = (): Promise<void> => index.sealsToNow();
+  const alerts = new AlertStream({ watchers: options.watchers ?? 2, heartbeatMs: 50 });
+  const index = new CallIndex({
+    ...{ db, source: searched, wall, journals: { calls: ['j'], custody: ['k'], access: ['h'] } },
+    onAlert: (alert) => {
+      alerts.tell(alert);
+      void webhooks.queue(HOT_ALARM, alertMessage(alert));
+    },
+  });
+  const query = new CallQuery(db, seals);
+  const notes = new CallNotes(db, seals);
+  const gate = new PlayedGate();
+  const bundles = new PlayedBundles();
+  const investigation = {
+    ...{ index, query, notes, gate, alerts, hot: new HotNumbers(db), searches: new SearchLog(db) },
+    exports: new ExportDesk({ ...{ query, notes, gate, recordings, bundles, journal, wall } }),
+  };
   const parts: Parts = {
     pages: null,
     settings: {
@@ -330,7 +438,7 @@ export const openHouse = async (
     },
     accounts,
     keys: new ApiKeys(db),
-    webhooks: new Webhooks(db, box),
+    webhooks,
     requestKeys: new RequestKeys(db, box),
     webhookNetworks: networksOf(options.networks ?? ['127.0.0.0/8']),
     resolve: async (host) => (host === 'inside.test' ? [{ address: '10.0.0.1', family: 4 }] : []),
@@ -390,21 +498,11 @@ export const openHouse = async (
     journals,
     log: callLog,
     live: new LiveCalls(controllerPort, { watchers: options.watchers ?? 2, heartbeatMs: 50 }),
-    recordings: {
-      list: async ({ sealed }) => ({
-        rows: [recording('a', false), recording('b', true)].filter(
-          (one) => sealed === null || (one.sealed !== null) === sealed,
-        ),
-        next: null,
-        unreadable: 0,
-      }),
-      find: async (id) =>
-        [recording('a', false), recording('b', true)].find(({ callId }) => callId === id) ?? null,
-      read: (_recording, _file, from, to) => Readable.from([recordingBytes.subarray(from, to)]),
-    },
+    recordings,
     statements: new StatementDesk(statementFiles, wall),
     statementFiles,
     custody: { status: async () => null },
+    investigation,
     wall,
     mono: () => clock.mono,
     fault: (where, error) =>
@@ -416,6 +514,7 @@ export const openHouse = async (
   const opened: House = {
     ...{ dir, db, app, parts, registry, accounts, written, controller, faults, log, postgres, clock },
     ...{ published, lookBack },
+    ...{ searched, gate, bundles },
     get journalFails() {
       return house.journalFails;
     },
@@ -425,6 +524,7 @@ export const openHouse = async (
     close: async () => {
       await parts.live.close();
       await parts.whatIf.close();
+      alerts.close();
       await app.close();
       await db.destroy();
       await opened.postgres.stop();

@@ -37,6 +37,10 @@ const spanish: Readonly<Record<ProblemCode, string>> = {
   'version-moved': 'Ha cambiado desde que se miró: mírelo de nuevo.',
   'too-large': 'La solicitud es mayor de lo que se acepta.',
   'type-unknown': 'El cuerpo no es de un tipo que se acepte: envíe JSON.',
+  'search-too-broad': 'La búsqueda tardaría demasiado: acótela, sobre todo en el tiempo.',
+  'number-not-watchable':
+    'Según están las listas, ninguna llamada vigilada puede conectarse con este número: no hay nada que vigilar.',
+  'export-refused': 'La exportación no se puede entregar; el detalle dice por qué.',
   'op-refused': 'El cambio no se puede hacer así; el detalle dice qué paso y por qué.',
   'number-malformed': 'El número no se puede leer sin adivinar.',
   'code-wrong': 'No es el código que se dijo.',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { alarmCodes } from '../../call/events.js';
+import { HOT_ALARM } from '../alert-stream.js';
 import { checkedTarget, GuardError } from '../net-guard.js';
 import type { Parts } from '../parts.js';
 import { Problem } from '../problems.js';
@@ -35,7 +36,7 @@ export const webhookRoutes = ({ webhooks, webhookNetworks, resolve, journal }: P
     body: z.strictObject({
       url: z.string().min(8).max(500),
       alarms: z
-        .array(z.enum(alarmCodes as [string, ...string[]]))
+        .array(z.enum([HOT_ALARM, ...alarmCodes]))
         .max(100)
         .default([]),
     }),

@@ -70,6 +70,7 @@ const accesses = (sheet: Sheet, access: AccessPart): void => {
     ...of('Numbers asked about', access.numbersAsked),
     ...of('Counsel portal', access.counsel),
     ...of('Calls looked at', access.callReads),
+    ...of('What investigators did', access.investigations),
     ...of('Orders', access.orders),
     ['Evidence of calls that was fetched', number(access.evidenceReads)],
     ['Statements that were asked for', number(access.statementsMade)],
