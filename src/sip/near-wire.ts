@@ -98,11 +98,13 @@ class NearWire extends EventEmitter {
   }
 
   #again(): void {
-    if (this.closing) return;
-    this.#retry ??= setTimeout(() => {
+    if (this.closing || this.#retry !== null) return;
+    this.#retry = setTimeout(() => {
       this.emit('reconnecting', { delay: retryMs });
       this.connect();
     }, retryMs);
+    // An agent of this process that is gone for good keeps no process alive.
+    this.#retry.unref();
   }
 }
 
