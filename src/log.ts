@@ -53,7 +53,7 @@ const levelOf = (event: AppEvent): 'debug' | 'info' | 'warn' | 'error' => {
   return back ? 'info' : levels[event.event];
 };
 
-/** Bytes gathered before they are written, and how long a line waits for others. */
+/** Characters gathered before they are written, and how long a line waits for others. */
 const GATHERED = 8192;
 const GATHERED_MS = 50;
 
@@ -65,12 +65,18 @@ let shared: DestinationStream | null = null;
  */
 const gathered = (): DestinationStream => {
   if (shared !== null) return shared;
-  const out = pino.destination({ fd: 1, minLength: GATHERED, sync: true });
+  // Gathered here and not by the destination, whose flush ends with an fsync: where the log is a file, every call would
+  // wait for that disk twenty times a second.
+  const out = pino.destination({ fd: 1, sync: true });
+  let lines = '';
   let waiting = false;
   const flush = (): void => {
     waiting = false;
+    const text = lines;
+    lines = '';
+    if (text === '') return;
     try {
-      out.flushSync();
+      out.write(text);
     } catch {
       // Nobody reads it, or the disk is full: a log holds nothing up.
     }
@@ -78,7 +84,8 @@ const gathered = (): DestinationStream => {
   process.once('exit', flush);
   shared = {
     write: (line) => {
-      out.write(line);
+      lines += line;
+      if (lines.length >= GATHERED) flush();
       if (waiting) return;
       waiting = true;
       setTimeout(flush, GATHERED_MS).unref();

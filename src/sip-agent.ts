@@ -17,6 +17,7 @@ import type { AppEvent } from './call/events.js';
 import type { Emit } from './call/ports.js';
 import type { Config } from './config/schema.js';
 import { carrierPort, facilityTrunksOf, sipPort } from './options.js';
+import type { AttachAgent } from './sip/near-wire.js';
 import { newProbeUser, type ProbeOptions } from './sip/self-probe.js';
 
 /** Where the embedded agent listens. */
@@ -31,6 +32,8 @@ export interface AgentAt {
   readonly host: string;
   readonly port: number;
   readonly secret: string;
+  /** Connects without a socket in between, where the agent is within this process. */
+  readonly attach?: AttachAgent;
   /** What this controller calls itself there. */
   readonly tags?: readonly string[];
 }
@@ -134,7 +137,7 @@ export const startOwnAgent = async (
   if (tls !== undefined) process.on('SIGHUP', reload);
   return {
     agent,
-    at: { host: '127.0.0.1', port: agent.appPort, secret },
+    at: { host: '127.0.0.1', port: agent.appPort, secret, attach: (app) => agent.attach(app) },
     sip: agent.sip,
     // Without an address of UDP there is nothing to probe: TCP and TLS tell by themselves that nobody is there.
     probe: { at: agent.sip.find((one) => one.transport === 'udp') ?? null, user },

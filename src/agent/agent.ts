@@ -4,6 +4,7 @@ import { Answers } from './answers.js';
 import type { AppConnection, AppMessage } from './app-connection.js';
 import { appLost, appSilent } from './app-loss.js';
 import { AppServer } from './app-server.js';
+import type { NearApp, NearLink } from './app-wire.js';
 import { CallRecords } from './cdr.js';
 import { Challenger } from './challenge.js';
 import type { ClientTransactionDeps } from './client-transaction.js';
@@ -85,6 +86,11 @@ export interface Agent {
     readonly port: number;
   }[];
   stats(): AgentStats;
+  /**
+   * Connects an application of this process without a socket in between: same payloads, same secret. Null where the
+   * agent has stopped or serves as many as it may.
+   */
+  attach(app: NearApp): NearLink | null;
   /**
    * Reads certificate and key again, for connections to come; open ones stay. False if there is no TLS, or if the files
    * are of no use and the old ones stay in use.
@@ -269,6 +275,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     appPort,
     sip: transports.listeners.map((l) => ({ transport: l.transport, host: l.address, port: l.port })),
     reloadTls: () => transports.reloadTls(),
+    attach: (app) => (stopped ? null : apps.attach(app)),
     stats: () => ({
       serverTransactions: context.serverTransactions.size,
       clientTransactions: context.clientTransactions.size,

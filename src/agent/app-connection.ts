@@ -1,8 +1,7 @@
-import type { Socket } from 'node:net';
+import type { AppWire } from './app-wire.js';
 import type { Timer, Timers } from './clock.js';
 import type { Dialog } from './dialog.js';
 import type { AgentEvent, Telemetry } from './events.js';
-import { FrameReader, frame } from './frame.js';
 import type { AgentLimits } from './limits.js';
 import { newId } from './random.js';
 import type { ServerRequest } from './server-request.js';
@@ -42,7 +41,7 @@ const maxTags = 20;
 const tagShape = /^[A-Za-z0-9_+@:-]{1,32}$/;
 
 /** Before it is authenticated a connection may send no more than this in a frame: a secret and a few tags. */
-const greetingBytes = 4096;
+export const greetingBytes = 4096;
 /** The leader line holds ids, a Call-ID and a proxy URI. */
 const maxLeader = 8192;
 
@@ -55,32 +54,26 @@ export class AppConnection {
   authenticated = false;
   /** What the application calls itself (facts page, section 2): requests that are pinned to a name go to it alone. */
   tags: readonly string[] = [];
-  readonly #socket: Socket;
+  readonly #wire: AppWire;
   readonly #deps: AppConnectionDeps;
-  readonly #reader: FrameReader;
   #authTimer: Timer | undefined;
   /** When it was given the oldest request since which it has said nothing at all. */
   #askedAt: number | undefined;
   #silence: Timer | undefined;
-  #corked = false;
   #closed = false;
 
-  constructor(number: number, socket: Socket, deps: AppConnectionDeps) {
+  constructor(number: number, wire: AppWire, deps: AppConnectionDeps) {
     this.number = number;
-    this.#socket = socket;
+    this.#wire = wire;
     this.#deps = deps;
-    this.#reader = new FrameReader(Math.min(greetingBytes, deps.limits.appFrameBytes), {
+    wire.listen({
       frame: (payload) => this.#frame(payload),
       broken: () => {
         deps.telemetry.drop('app-framing');
         this.close('framing');
       },
+      gone: (reason) => this.close(reason),
     });
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true);
-    socket.on('data', (chunk) => this.#reader.push(chunk));
-    socket.on('error', () => this.close('error'));
-    socket.on('close', () => this.close('peer'));
     this.#authTimer = deps.timers.start(deps.limits.appAuthMs, () => {
       deps.telemetry.drop('app-auth');
       deps.telemetry.log({ kind: 'app-refused', connection: number, reason: 'timeout' });
@@ -116,22 +109,12 @@ export class AppConnection {
   /** Sends one payload (latin1 text). An application that does not read is cut off, not waited for. */
   send(payload: string): void {
     if (this.#closed) return;
-    const data = frame(payload);
-    if (this.#socket.writableLength + data.length > this.#deps.limits.outboundBytes) {
+    if (this.#wire.waiting + payload.length > this.#deps.limits.outboundBytes) {
       this.#deps.telemetry.drop('app-backpressure');
       this.close('backpressure');
       return;
     }
-    if (!this.#corked) {
-      // What one turn of the event loop produces leaves in one write.
-      this.#corked = true;
-      this.#socket.cork();
-      setImmediate(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
-    }
-    this.#socket.write(data);
+    this.#wire.send(payload);
   }
 
   /** Answers a message of the application. */
@@ -165,7 +148,7 @@ export class AppConnection {
       this.#authTimer = timers.stop(this.#authTimer);
       this.authenticated = true;
       this.tags = (message.tokens[1] ?? '').split(',', maxTags).filter((tag) => tagShape.test(tag));
-      this.#reader.maxBytes = limits.appFrameBytes;
+      this.#wire.maxBytes = limits.appFrameBytes;
       telemetry.log({ kind: 'app-authenticated', connection: this.number });
       this.answer(message.id, 'OK|' + this.#deps.greeting());
       return;
@@ -180,20 +163,20 @@ export class AppConnection {
   closeWith(id: string, text: string): void {
     this.answer(id, 'NO|' + text);
     this.#end('protocol');
-    this.#socket.end();
-    const timer = this.#deps.timers.start(this.#deps.limits.appAuthMs, () => this.#socket.destroy());
-    this.#socket.once('close', () => this.#deps.timers.stop(timer));
+    this.#wire.end();
+    const timer = this.#deps.timers.start(this.#deps.limits.appAuthMs, () => this.#wire.destroy());
+    this.#wire.onGone(() => this.#deps.timers.stop(timer));
   }
 
   close(reason: CloseReason): void {
     if (this.#closed) return;
     this.#end(reason);
-    this.#socket.destroy();
+    this.#wire.destroy();
   }
 
   #end(reason: CloseReason): void {
     this.#closed = true;
-    this.#reader.stop();
+    this.#wire.stop();
     this.#authTimer = this.#deps.timers.stop(this.#authTimer);
     this.#silence = this.#deps.timers.stop(this.#silence);
     this.#deps.closed(this, reason);

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
-import { AppConnection, type AppMessage, type CloseReason } from './app-connection.js';
+import { AppConnection, type AppMessage, type CloseReason, greetingBytes } from './app-connection.js';
+import { type AppWire, type NearApp, type NearLink, NearWire, SocketWire } from './app-wire.js';
 import type { Timers } from './clock.js';
 import type { Telemetry } from './events.js';
 import type { AgentLimits } from './limits.js';
@@ -36,23 +37,36 @@ export class AppServer {
   constructor(deps: AppServerDeps) {
     this.#deps = deps;
     this.#secret = digest(deps.secret, 'utf8');
+    const bytes = Math.min(greetingBytes, deps.limits.appFrameBytes);
     this.#server = createServer((socket) => {
-      const { limits, telemetry } = deps;
-      const number = ++this.#count;
-      if (this.#connections.size >= limits.appConnections) {
-        telemetry.drop('app-limit');
-        telemetry.log({ kind: 'app-refused', connection: number, reason: 'limit' });
-        socket.destroy();
-        return;
-      }
-      const connection = new AppConnection(number, socket, {
-        ...deps,
-        secretFits: (secret) => timingSafeEqual(digest(secret, 'latin1'), this.#secret),
-        greeting: () => `${deps.hostPorts()}|${version}|${deps.hostPorts()}`,
-        closed: (which, reason) => this.#closed(which, reason),
-      });
-      this.#connections.add(connection);
+      if (!this.#take(() => new SocketWire(socket, bytes))) socket.destroy();
     });
+  }
+
+  /** Connects an application of this process; null where there are as many as the agent serves. */
+  attach(app: NearApp): NearLink | null {
+    if (!this.#server.listening) return null;
+    const wire = new NearWire(app, Math.min(greetingBytes, this.#deps.limits.appFrameBytes));
+    return this.#take(() => wire) ? wire.link : null;
+  }
+
+  #take(open: () => AppWire): boolean {
+    const deps = this.#deps;
+    const { limits, telemetry } = deps;
+    const number = ++this.#count;
+    if (this.#connections.size >= limits.appConnections) {
+      telemetry.drop('app-limit');
+      telemetry.log({ kind: 'app-refused', connection: number, reason: 'limit' });
+      return false;
+    }
+    const connection = new AppConnection(number, open(), {
+      ...deps,
+      secretFits: (secret) => timingSafeEqual(digest(secret, 'latin1'), this.#secret),
+      greeting: () => `${deps.hostPorts()}|${version}|${deps.hostPorts()}`,
+      closed: (which, reason) => this.#closed(which, reason),
+    });
+    this.#connections.add(connection);
+    return true;
   }
 
   get size(): number {

@@ -3,11 +3,13 @@ import { countedAs, type DecisionInput, explain, isHotline } from '../core/decid
 import type { Decision } from '../core/decision.js';
 import type { Leg, WallMs } from '../core/leg.js';
 import { allUnknown, type ListAnswers } from '../core/lists.js';
+import type { NumberKey } from '../core/number.js';
 import { noUsage, type Usage } from '../core/usage.js';
 import { alarm, failed, noteDown, timed } from './bounded.js';
 import type { CallRun } from './call-run.js';
 import { decisionRow } from './cdr.js';
 import { codeOf, withDeadline } from './deadline.js';
+import type { JsonObject, ListQuestion } from './ports.js';
 import type { Place } from './talk.js';
 
 export const lookUpAndDecide = async (run: CallRun): Promise<CallEvent> => {
@@ -16,10 +18,13 @@ export const lookUpAndDecide = async (run: CallRun): Promise<CallEvent> => {
   times['looking-up'] = run.elapsed();
   // Of an earlier look: what was decided then is decided anew.
   times['look-up-and-decide'] = times['journal-decision'] = undefined;
-  const asked = await askLists(run, leg);
+  // Asked for a second time, once the caller is known: the place taken for nobody is given back first, or this call
+  // would find itself in its own way.
+  await leavePlace(run);
+  const { asked, entered } = await askEntering(run, leg);
   const now = parts.clock.wall();
   const answers = withoutClock(asked, now);
-  const usage = await takePlace(run, answers, now);
+  const usage = await takePlace(run, answers, now, entered);
   const circumstances = { ...parts.surroundings.of(leg, now), usage };
   const input: DecisionInput = { leg, trunkEnabled: true, answers, circumstances, policy: parts.policy, now };
   const explanation = explain(input);
@@ -57,17 +62,82 @@ export const inputOf = async (run: CallRun, leg: Leg, ms?: number): Promise<Deci
 const withoutClock = (answers: ListAnswers, now: WallMs): ListAnswers =>
   Number.isFinite(now) ? answers : allUnknown('clock', { state: 'unknown', why: 'clock' });
 
+/** How a call is counted, as far as it depends on the lists. */
+interface Counted {
+  readonly kind: 'monitored' | 'private';
+  /** Nobody's: of a hotline. */
+  readonly nobodys: boolean;
+}
+
+const countedBy = (leg: Leg, answers: ListAnswers, now: WallMs): Counted => ({
+  kind: countedAs(answers, now),
+  nobodys: isHotline(answers, now) || leg.dialled.kind === 'hotline',
+});
+
+/** A place that was taken with the look-up, and as what. */
+interface Entered extends Counted {
+  readonly place: Place;
+}
+
+/**
+ * Asks the lists about the call's leg, and for its place in the counts along with them where both can be asked at once:
+ * by what is known without Redis the call is counted as it will be, or else the place is given back and asked for anew.
+ */
+const askEntering = async (
+  run: CallRun,
+  leg: Leg,
+): Promise<{ readonly asked: ListAnswers; readonly entered: Entered | null }> => {
+  const { lists, counters, clock, bounds } = run.parts;
+  const { dialled } = leg;
+  if ((dialled.kind !== 'number' && dialled.kind !== 'hotline') || lists.lookUpEntering === undefined)
+    return { asked: await askLists(run, leg), entered: null };
+  let counted: Counted | null = null;
+  const both = lists.lookUpEntering(questionOf(leg, dialled.key), (foreseen) => {
+    const now = clock.wall();
+    if (run.isOver || !Number.isFinite(now)) return null;
+    const as = countedBy(leg, foreseen, now);
+    counted = as;
+    const trace = (what: JsonObject): void => noteDown(run, 'place', what);
+    return counters.entering?.(as.nobodys ? nobodys(leg) : leg, dialled.key, as.kind, trace) ?? null;
+  });
+  const whole = both.then(async ({ answers, place }): Promise<Answered> => ({ answers, place: await place }));
+  const give = ({ place }: Answered): void => {
+    if (place !== null) void givenBack(run, place);
+  };
+  try {
+    const { answers, place } = await withDeadline('look-up-and-decide', bounds.lookUpMs, whole, give);
+    const as = counted as Counted | null;
+    return { asked: answers, entered: place === null || as === null ? null : { ...as, place } };
+  } catch (error) {
+    failed(run, 'look-up-and-decide', error);
+    return { asked: allUnknown('unreachable', unreachable), entered: null };
+  }
+};
+
+interface Answered {
+  readonly answers: ListAnswers;
+  readonly place: Place | null;
+}
+
 /** Takes this call's place in the counts before it is decided, so that two calls cannot both be the last allowed. */
-const takePlace = async (run: CallRun, answers: ListAnswers, now: WallMs): Promise<Usage> => {
+const takePlace = async (
+  run: CallRun,
+  answers: ListAnswers,
+  now: WallMs,
+  entered: Entered | null,
+): Promise<Usage> => {
   const { leg, parts } = run;
   const { dialled } = leg;
-  // Asked for a second time, once the caller is known: the place taken for nobody is given back first, or this call
-  // would find itself in its own way.
-  await leavePlace(run);
+  const { kind, nobodys: isNobodys } = countedBy(leg, answers, now);
+  const fits = entered !== null && entered.kind === kind && entered.nobodys === isNobodys;
+  if (entered !== null && (run.isOver || !fits)) await givenBack(run, entered.place);
   if (run.isOver || (dialled.kind !== 'number' && dialled.kind !== 'hotline')) return noUsage;
-  const kind = countedAs(answers, now);
-  const counted = isHotline(answers, now) || dialled.kind === 'hotline' ? nobodys(leg) : leg;
   const give = (place: Place): void => void givenBack(run, place);
+  if (fits) {
+    run.place = entered.place;
+    return entered.place.usage;
+  }
+  const counted = isNobodys ? nobodys(leg) : leg;
   const entering = parts.counters.enter(counted, dialled.key, kind, (trace) => noteDown(run, 'place', trace));
   const place = await withDeadline('look-up-and-decide', parts.bounds.lookUpMs, entering, give);
   // A place that comes when the call has ended would be taken for ever.
@@ -100,17 +170,24 @@ const givenBack = async (run: CallRun, place: Place): Promise<void> => {
 
 /** Asks the lists about a leg; what is no number needs no list, for an earlier row of the table refuses it. */
 const askLists = async (run: CallRun, leg: Leg, ms = run.parts.bounds.lookUpMs): Promise<ListAnswers> => {
-  const unknown = { state: 'unknown', why: 'unreachable' } as const;
   if (leg.dialled.kind !== 'number' && leg.dialled.kind !== 'hotline')
-    return allUnknown('unreachable', unknown);
-  const question = { key: leg.dialled.key, caller: leg.caller, facility: leg.origin.facility };
+    return allUnknown('unreachable', unreachable);
+  const question = questionOf(leg, leg.dialled.key);
   try {
     return await withDeadline('look-up-and-decide', ms, run.parts.lists.lookUp(question));
   } catch (error) {
     failed(run, 'look-up-and-decide', error);
-    return allUnknown('unreachable', unknown);
+    return allUnknown('unreachable', unreachable);
   }
 };
+
+const unreachable = { state: 'unknown', why: 'unreachable' } as const;
+
+const questionOf = ({ caller, origin }: Leg, key: NumberKey): ListQuestion => ({
+  key,
+  caller,
+  facility: origin.facility,
+});
 
 /** The decision as the call took it on: from now on it is the call's, and its row must be durable. */
 export const journalDecision = async (run: CallRun, decision: Decision): Promise<CallEvent> => {

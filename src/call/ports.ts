@@ -5,7 +5,7 @@ import type { CallerId, CallId, FacilityId, Leg, WallMs } from '../core/leg.js';
 import type { ListAnswers } from '../core/lists.js';
 import type { NumberKey } from '../core/number.js';
 import type { AppEvent } from './events.js';
-import type { Conversation, OtherParty, SpokenLeg } from './talk.js';
+import type { Conversation, Entering, OtherParty, Place, SpokenLeg } from './talk.js';
 
 export type { OtherParty, SpokenLeg } from './talk.js';
 
@@ -37,6 +37,15 @@ export interface ListQuestion {
 export interface Lists {
   /** Never rejects: what could not be asked comes back as `unknown`. At most about 50 ms. */
   lookUp(question: ListQuestion): Promise<ListAnswers>;
+  /**
+   * As `lookUp`, and takes the call's place in the counts in the same round trip. How it counts depends on the answer, so
+   * `entering` is asked with what is known without Redis; Redis takes the place only while its lists are those, word for
+   * word. `place` is null where none was asked for. Never rejects.
+   */
+  lookUpEntering?(
+    question: ListQuestion,
+    entering: (foreseen: ListAnswers) => Entering | null,
+  ): Promise<{ readonly answers: ListAnswers; readonly place: Promise<Place> | null }>;
 }
 
 // ---- journal

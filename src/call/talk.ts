@@ -241,7 +241,26 @@ export interface Place {
   leave(): Promise<void>;
 }
 
+/** A place that is asked for in the same breath as the lists; until it is settled nobody has it. */
+export interface Entering {
+  /** What Redis is told, as the counters' script wants it. */
+  readonly keys: readonly string[];
+  readonly args: readonly (string | number)[];
+  /**
+   * The place, by what Redis said: null where it did not say it in time, undefined where it was not asked, and is asked
+   * now. Never rejects.
+   */
+  settle(reply: unknown): Promise<Place>;
+}
+
 export interface Counters {
+  /** As `enter`, for the lists to ask Redis in our place. */
+  entering?(
+    leg: Leg,
+    key: NumberKey,
+    kind: 'monitored' | 'private',
+    taking?: (trace: JsonObject) => void,
+  ): Entering | null;
   /**
    * Takes the place first and tells what was there before it, so that two calls cannot both be the last. `taking` is told
    * before that what a later run of the controller needs to give it back. Never rejects.

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { closeQuietly, type JournalDisk, type JournalFile, writeAll } from './disk.js';
+import { closeQuietly, type JournalDisk, type JournalFile, writeAll, writeAllDurably } from './disk.js';
 import { JournalError } from './errors.js';
 import type { Reopened } from './reopen.js';
 import { composeRow, FORMAT, type Head, segmentName } from './row.js';
@@ -83,7 +83,7 @@ export class SegmentWriter {
     const writer = new SegmentWriter(disk, directory, node, limits, genesisNote, found.head, tree);
     const { segment } = found;
     if (segment !== undefined) {
-      const file = await disk.open(writer.#path(segment.number), 'edit');
+      const file = await disk.open(writer.#path(segment.number), 'edit durable');
       writer.#segment = { number: segment.number, file, length: segment.length, rows: segment.rows };
       writer.#beforeSegment = segment.before;
     }
@@ -121,12 +121,16 @@ export class SegmentWriter {
 
   async #appendTo(segment: OpenSegment, drafts: readonly Draft[], stamp: Stamp): Promise<Head[]> {
     const { bytes, places } = this.#compose(drafts, stamp);
-    this.#restore = 'truncate';
-    await writeAll(segment.file, bytes, segment.length);
-    // After a failed fdatasync the kernel may have dropped the dirty pages and call the next one a success, so
+    // After a failed sync the kernel may have dropped the dirty pages and call the next one a success, so
     // a failure here never leads to a second try on the same descriptor (PostgreSQL's fsyncgate).
     this.#restore = 'reread';
-    const synced = segment.file.datasync();
+    let synced = writeAllDurably(segment.file, bytes, segment.length);
+    if (synced === null) {
+      this.#restore = 'truncate';
+      await writeAll(segment.file, bytes, segment.length);
+      this.#restore = 'reread';
+      synced = segment.file.datasync();
+    }
     // Meanwhile we would be idle.
     const growTree = this.#tree?.prepare(bytes, places);
     await synced;
@@ -142,7 +146,7 @@ export class SegmentWriter {
     const number = this.segmentNumber + 1;
     const { bytes, places } = this.#compose([this.#firstRow(number), ...drafts], stamp);
     this.#restore = 'truncate';
-    const file = await this.#disk.open(this.#path(number), 'create');
+    const file = await this.#disk.open(this.#path(number), 'create durable');
     // Only a file that this call created may be removed again; one that was there already is left alone.
     this.#stray = number;
     try {
@@ -210,7 +214,7 @@ export class SegmentWriter {
     const segment = this.#segment;
     if (segment !== undefined) {
       await closeQuietly(segment.file);
-      const file = await this.#disk.open(this.#path(segment.number), 'edit');
+      const file = await this.#disk.open(this.#path(segment.number), 'edit durable');
       this.#segment = { ...segment, file };
       if ((await file.size()) < segment.length) throw this.#changedBehindUs();
       await file.truncate(segment.length);

@@ -1,5 +1,5 @@
 import type { Clock, Emit, JsonObject } from '../call/ports.js';
-import type { Counters, Place, Usage, Used } from '../call/talk.js';
+import type { Counters, Entering, Place, Usage, Used } from '../call/talk.js';
 import type { Leg } from '../core/leg.js';
 import { type NumberKey, numberKeyText } from '../core/number.js';
 import { keySpaces } from './key-spaces.js';
@@ -26,6 +26,7 @@ export interface CountersOptions {
 }
 
 export interface SharedCounters extends Counters {
+  entering(...asked: Parameters<Counters['enter']>): Entering;
   /** Places held by this process, and messages Redis has not taken yet. */
   held(): { readonly places: number; readonly unsent: number; readonly subjects: number };
   /**
@@ -81,6 +82,32 @@ const joined = (shared: Used, own: Used): Used => ({
   recent: Math.max(shared.recent, own.recent),
   idleMs: shorter(shared.idleMs, own.idleMs),
 });
+
+/** What this process knew of a subject, and how many places of the same call were among it. */
+type Own = ReturnType<OwnUse['read']>;
+
+/** `shared` is what Redis counted, subject by subject; null where it said nothing. */
+const usageOf = (
+  subjects: readonly Subject[],
+  own: readonly Own[],
+  shared: readonly Used[] | null,
+): Usage => {
+  const used = (what: Subject['what']): Used | null => {
+    const i = subjects.findIndex((subject) => subject.what === what);
+    const mine = own[i];
+    if (mine === undefined) return null;
+    const there = shared?.[i];
+    if (there === undefined) return mine.used;
+    // Other places of this same call are not other calls.
+    return joined({ ...there, concurrent: Math.max(0, there.concurrent - mine.same) }, mine.used);
+  };
+  return {
+    state: shared === null ? 'alone' : 'shared',
+    caller: used('caller'),
+    number: used('number') ?? { concurrent: 0, recent: 0, idleMs: null },
+    phone: used('phone'),
+  };
+};
 
 class OpenPlace implements Place {
   readonly callId: string;
@@ -159,6 +186,10 @@ class RedisCounters implements SharedCounters {
   // ---- one call
 
   async enter(leg: Leg, key: NumberKey, kind: Kind, taking?: (trace: JsonObject) => void): Promise<Place> {
+    return this.entering(leg, key, kind, taking).settle(undefined);
+  }
+
+  entering(leg: Leg, key: NumberKey, kind: Kind, taking?: (trace: JsonObject) => void): Entering {
     const { clock } = this.#options;
     const { callId } = leg;
     const subjects = subjectsOf(leg, key, kind);
@@ -170,23 +201,15 @@ class RedisCounters implements SharedCounters {
     // Here first, whatever Redis says: from now on the place is renewed, so a late answer finds it held.
     this.#own.enter(place.names, place);
     this.#places.add(place);
-    const shared = await this.#askRedis(place);
-    const used = (what: Subject['what']): Used | null => {
-      const i = subjects.findIndex((subject) => subject.what === what);
-      const mine = own[i];
-      if (mine === undefined) return null;
-      const there = shared?.[i];
-      if (there === undefined) return mine.used;
-      // Other places of this same call are not other calls.
-      return joined({ ...there, concurrent: Math.max(0, there.concurrent - mine.same) }, mine.used);
+    return {
+      keys: place.names.flatMap((name) => this.#keys.use(name)),
+      args: ['enter', this.#times, 0, place.member],
+      settle: async (reply) => {
+        const shared = reply === undefined ? await this.#askRedis(place) : readUsed(reply, subjects.length);
+        place.usage = usageOf(subjects, own, shared);
+        return place;
+      },
     };
-    place.usage = {
-      state: shared === null ? 'alone' : 'shared',
-      caller: used('caller'),
-      number: used('number') ?? { concurrent: 0, recent: 0, idleMs: null },
-      phone: used('phone'),
-    };
-    return place;
   }
 
   /** What was there before, subject by subject; null where Redis did not answer in time. */

@@ -1,4 +1,5 @@
-import type { Clock, Emit, ListQuestion } from '../call/ports.js';
+import type { Clock, Emit, ListQuestion, Lists } from '../call/ports.js';
+import type { Place } from '../call/talk.js';
 import {
   type Answer,
   allUnknown,
@@ -13,7 +14,7 @@ import { digitsOf, type KeyNames } from './layout.js';
 import { epochRef, formatHead, type Manifest } from './manifest.js';
 import { listedOrAbsent } from './match.js';
 import type { NumberOrders, OrderedNumber } from './orders.js';
-import { plainKeys, planLookup, Reading, type View } from './reading.js';
+import { type Plan, plainKeys, planLookup, Reading, type View } from './reading.js';
 import { type Connection, type Probe, RedisError, readProbes, scripts } from './redis.js';
 import { maxValueBytes } from './rows.js';
 import type { TrustedKeys } from './signed.js';
@@ -36,6 +37,8 @@ export interface ShardOptions {
   readonly deadlineMs: number;
   readonly verifyEveryMs: number;
   readonly pollEveryMs: number;
+  /** True where lists and counts lie on the same server: not in a Cluster. */
+  readonly oneServer: boolean;
   /** True where sentinels say which server it is. */
   readonly replicated: boolean;
   /** How many shards there are: all of them verify with the time one may take. */
@@ -68,6 +71,22 @@ const united = (answers: ListAnswers, { pending, block }: OrderedNumber): ListAn
   pending: joined(answers.pending, pending),
   block: joined(answers.block, block),
 });
+
+type Entered = Awaited<ReturnType<NonNullable<Lists['lookUpEntering']>>>;
+type EnteringFor = Parameters<NonNullable<Lists['lookUpEntering']>>[1];
+
+/** What is asked of the counts beside the lists, and the place that comes of it. */
+interface Asking {
+  readonly entering: EnteringFor | null;
+  place: Promise<Place> | null;
+}
+
+/** A reply of decide.lua; `used` is undefined where no place was taken. Null where it is no such reply. */
+const takenApart = (reply: unknown): { readonly seen: unknown; readonly used: unknown } | null => {
+  if (!Array.isArray(reply) || reply.length !== 2) return null;
+  const [seen, used]: readonly unknown[] = reply;
+  return { seen, used: used ?? undefined };
+};
 
 /** The lists of one shard, armed and judged by themselves; all of the lists where there is no Cluster. */
 export class ListShard {
@@ -114,13 +133,18 @@ export class ListShard {
   // ---- lookup
 
   async lookUp(question: ListQuestion): Promise<ListAnswers> {
+    return (await this.lookUpEntering(question, null)).answers;
+  }
+
+  async lookUpEntering(question: ListQuestion, entering: EnteringFor | null): Promise<Entered> {
     const { clock, emit } = this.#options;
     const started = clock.mono();
-    const answers = united(await this.#ask(question), this.#options.orders.find(question.key));
+    const asking: Asking = { entering, place: null };
+    const answers = united(await this.#ask(question, asking), this.#options.orders.find(question.key));
     const { privileged } = answers;
     const outcome = privileged.state === 'unknown' ? privileged.why : 'answered';
     emit({ event: 'list-lookup', ms: clock.mono() - started, outcome });
-    return answers;
+    return { answers, place: asking.place };
   }
 
   #unknown(why: UnknownWhy, snapshot: Answer<PrivilegedEntry>): ListAnswers {
@@ -132,7 +156,7 @@ export class ListShard {
       : answers;
   }
 
-  async #ask(question: ListQuestion): Promise<ListAnswers> {
+  async #ask(question: ListQuestion, asking: Asking): Promise<ListAnswers> {
     const { key, facility } = question;
     const digits = digitsOf(key.e164);
     if (digits === null) return allUnknown('malformed', { state: 'unknown', why: 'malformed' });
@@ -140,7 +164,7 @@ export class ListShard {
     if (this.#inFlight >= maxInFlight) return this.#unknown('timeout', snapshot);
     this.#inFlight += 1;
     try {
-      return await this.#askRedis(question, snapshot);
+      return await this.#askRedis(question, snapshot, asking);
     } catch (error) {
       if (error instanceof TimedOut) return this.#unknown('timeout', snapshot);
       return this.#unknown(error instanceof RedisError ? error.code : 'malformed', snapshot);
@@ -149,14 +173,15 @@ export class ListShard {
     }
   }
 
-  async #askRedis(question: ListQuestion, snapshot: Answer<PrivilegedEntry>): Promise<ListAnswers> {
+  async #askRedis(
+    question: ListQuestion,
+    snapshot: Answer<PrivilegedEntry>,
+    asking: Asking,
+  ): Promise<ListAnswers> {
     const verified = this.#arming.verified;
     const plan = planLookup(this.#keys, question, verified?.manifest.canaries ?? []);
     if (plan === null) return this.#unknown('malformed', snapshot);
-    const reply = await within(
-      this.#options.deadlineMs,
-      this.#lookups.run(scripts.lookup, 'read', plan.keys, [plainKeys, maxValueBytes, ...plan.fields]),
-    );
+    const reply = await within(this.#options.deadlineMs, this.#sent(plan, verified, snapshot, asking));
     const reading = Reading.of(plan, reply);
     if (reading === null) return this.#unknown('malformed', snapshot);
     const judged = this.#judge(verified, reading.head, reading.heartbeat);
@@ -175,6 +200,39 @@ export class ListShard {
       snapshot,
       allow: reading.allow(view, judged.epoch.manifest.salt),
     };
+  }
+
+  /**
+   * Sends the question, and with it what the counts are asked, where the snapshot holds the very epoch that Redis must
+   * show for it: then the two say the same of a number, and the place that is taken is the one the call has.
+   */
+  async #sent(
+    plan: Plan,
+    verified: VerifiedEpoch | null,
+    snapshot: Answer<PrivilegedEntry>,
+    asking: Asking,
+  ): Promise<unknown> {
+    const args = [plainKeys, maxValueBytes, ...plan.fields];
+    const plainly = (): Promise<unknown> => this.#lookups.run(scripts.lookup, 'read', plan.keys, args);
+    const same = verified !== null && this.#snapshot.epoch?.text === verified.text;
+    if (!same || snapshot.state === 'unknown' || !this.#options.oneServer) return plainly();
+    const entering = asking.entering?.(allUnknown('timeout', snapshot)) ?? null;
+    if (entering === null) return plainly();
+    const head = formatHead(verified.head);
+    const both = [head, entering.args.length, plan.keys.length, ...entering.args, ...plan.keys, ...args];
+    const sending = this.#lookups.run(scripts.decide, 'write', entering.keys, both);
+    // Settled whatever becomes of the question: where Redis is late, the place is this process's alone until then.
+    asking.place = within(this.#options.deadlineMs, sending).then(
+      (reply) => entering.settle(takenApart(reply)?.used),
+      (error) => entering.settle(error instanceof TimedOut ? null : undefined),
+    );
+    const reply = await sending.catch((error: unknown) => {
+      // A server that lets us count nothing may still be read.
+      if (error instanceof RedisError && error.code === 'unreachable' && this.#lookups.state === 'up')
+        return null;
+      throw error;
+    });
+    return reply === null ? plainly() : takenApart(reply)?.seen;
   }
 
   /** True where the snapshot lists an entry that Redis does not show: it was taken away behind our back. */

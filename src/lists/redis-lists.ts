@@ -35,6 +35,7 @@ export interface RedisListsOptions {
 }
 
 export interface RedisLists extends Lists {
+  lookUpEntering: NonNullable<Lists['lookUpEntering']>;
   /**
    * Whether lookups are answered now, and if not why ('starting', a reason code, or a reason to be unknown). In a
    * Cluster: for some facilities at least ('partly').
@@ -95,6 +96,7 @@ class ShardedRedisLists implements RedisLists {
       deadlineMs,
       verifyEveryMs: options.verifyEveryMs ?? 5_000,
       pollEveryMs: options.pollEveryMs ?? 500,
+      oneServer: redis.cluster === undefined,
       replicated: redis.sentinels !== undefined,
       shards: this.#spaces.lists.length,
       inTurn: inTurns(),
@@ -111,9 +113,19 @@ class ShardedRedisLists implements RedisLists {
   }
 
   lookUp(question: ListQuestion): Promise<ListAnswers> {
-    const shard = this.#shards[this.#spaces.shardOf(question.facility)];
+    return this.#shardOf(question).lookUp(question);
+  }
+
+  lookUpEntering(
+    ...[question, entering]: Parameters<NonNullable<Lists['lookUpEntering']>>
+  ): ReturnType<NonNullable<Lists['lookUpEntering']>> {
+    return this.#shardOf(question).lookUpEntering(question, entering);
+  }
+
+  #shardOf({ facility }: ListQuestion): ListShard {
+    const shard = this.#shards[this.#spaces.shardOf(facility)];
     if (shard === undefined) throw new RangeError('no such shard');
-    return shard.lookUp(question);
+    return shard;
   }
 
   /** A publication is acknowledged once, with the first shard that takes it: what it protects holds from then on. */

@@ -27,9 +27,21 @@ const script = (name: string): Script => {
   return { text, sha: createHash('sha1').update(text).digest('hex') };
 };
 
+/** A script that is made of others, each of them a function of KEYS and ARGV. */
+const joined = (parts: Readonly<Record<string, Script>>, { text: body }: Script): Script => {
+  const functions = Object.entries(parts).map(
+    ([name, { text }]) => `local function ${name}(KEYS, ARGV)\n${text}\nend\n`,
+  );
+  const text = functions.join('') + body;
+  return { text, sha: createHash('sha1').update(text).digest('hex') };
+};
+
+const lookup = script('lookup.lua');
+const use = script('use.lua');
+
 /** The scripts, read once. Throws where one is missing: nothing works without them. */
 export const scripts = {
-  lookup: script('lookup.lua'),
+  lookup,
   scan: script('scan.lua'),
   marks: script('marks.lua'),
   owners: script('owners.lua'),
@@ -39,7 +51,8 @@ export const scripts = {
   unlock: script('unlock.lua'),
   ordersRead: script('orders-read.lua'),
   ordersWrite: script('orders-write.lua'),
-  use: script('use.lua'),
+  use,
+  decide: joined({ lookup, use }, script('decide.lua')),
   pins: script('pins.lua'),
   callersFlip: script('callers-flip.lua'),
 } as const;

@@ -110,12 +110,27 @@ const checkText = (text: string): void => {
   if (lines[0] !== 'v=0' || !(lines[1] ?? '').startsWith('o=')) throw new Unusable('sdp-malformed');
 };
 
+/** Descriptions that were parsed last: each is asked about up to four times while its call is set up. */
+const lastParsed = new Map<string, SessionDescription>();
+const MAX_PARSED = 32;
+
 const parsed = (text: string): SessionDescription => {
+  const before = lastParsed.get(text);
+  if (before !== undefined) return before;
+  let session: SessionDescription;
   try {
-    return parse(text);
+    session = parse(text);
   } catch {
     throw new Unusable('sdp-malformed');
   }
+  // Keys are kept by nobody who need not.
+  if (text.includes('a=crypto')) return session;
+  if (lastParsed.size >= MAX_PARSED) {
+    const [oldest = ''] = lastParsed.keys();
+    lastParsed.delete(oldest);
+  }
+  lastParsed.set(text, session);
+  return session;
 };
 
 type Stream = SessionDescription['media'][number];

@@ -33,18 +33,29 @@ const isOpenAt = (pid: number, fd: number | string, path: string): boolean => {
   }
 };
 
-/** What each process had open when it was last looked at: an order to look in, and nothing that is believed. */
-const seenOpen = new Map<number, ReadonlySet<string>>();
+/** Where recordings of each process were last found: an order to look in, and nothing that is believed. */
+const lastFound = new Map<number, number>();
 const MAX_PROCESSES = 64;
+/** The node opens a few sockets a call beside the recording, and the kernel gives the lowest number that is free. */
+const NEAR_BEFORE = 12;
+const NEAR_AFTER = 24;
 
-/** What was opened since the last look first, then the newest: a recording that is being proved was just begun. */
-const likeliest = (pid: number, fds: readonly string[]): readonly string[] => {
-  const before = seenOpen.get(pid);
-  if (before === undefined && seenOpen.size >= MAX_PROCESSES) seenOpen.clear();
-  seenOpen.set(pid, new Set(fds));
-  const newest = fds.toSorted((left, right) => Number(right) - Number(left));
-  if (before === undefined) return newest;
-  return [...newest.filter((fd) => !before.has(fd)), ...newest.filter((fd) => before.has(fd))];
+const found = (pid: number, fd: number): number => {
+  if (!lastFound.has(pid) && lastFound.size >= MAX_PROCESSES) lastFound.clear();
+  lastFound.set(pid, fd);
+  return fd;
+};
+
+/**
+ * Looks where the last recording was found: the numbers after it, then those before it. To list a node's files costs
+ * more the more calls it has, and every call of ours waits meanwhile.
+ */
+const nearTheLast = (pid: number, path: string): number | null => {
+  const last = lastFound.get(pid);
+  if (last === undefined) return null;
+  for (let fd = last; fd <= last + NEAR_AFTER; fd++) if (isOpenAt(pid, fd, path)) return fd;
+  for (let fd = last - 1; fd >= Math.max(0, last - NEAR_BEFORE); fd--) if (isOpenAt(pid, fd, path)) return fd;
+  return null;
 };
 
 /**
@@ -54,10 +65,13 @@ const likeliest = (pid: number, fds: readonly string[]): readonly string[] => {
  */
 const whereOpen = (pid: number | null, path: string): number | 'none' | null => {
   if (pid === null) return null;
+  const near = nearTheLast(pid, path);
+  if (near !== null) return found(pid, near);
   try {
     const fds = readdirSync(`/proc/${pid}/fd`);
-    const likely = likeliest(pid, fds);
-    for (const fd of likely.slice(0, MAX_LOOKS)) if (isOpenAt(pid, fd, path)) return Number(fd);
+    // The newest first: a recording that is being proved was just begun.
+    const newest = fds.map(Number).sort((left, right) => right - left);
+    for (const fd of newest.slice(0, MAX_LOOKS)) if (isOpenAt(pid, fd, path)) return found(pid, fd);
     return fds.length > MAX_LOOKS ? null : 'none';
   } catch {
     return null;

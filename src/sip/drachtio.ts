@@ -12,6 +12,7 @@ import {
 } from './drachtio-messages.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './drachtio-types.js';
 import { answerEarlyUpdate, ReliableAnswers } from './early.js';
+import { type AttachAgent, connectNear } from './near-wire.js';
 import { type Headers, reasonHeader } from './refusal.js';
 import {
   type Accepted,
@@ -30,6 +31,8 @@ export interface DrachtioOptions {
   readonly secret: string;
   /** By which the agent tells us from other controllers it serves; it may have none. */
   readonly tags?: readonly string[];
+  /** Where the agent is within this process: connects to it without a socket. */
+  readonly attach?: AttachAgent;
   readonly onInvite: (invite: IncomingInvite) => void;
   /** Status for an OPTIONS from anyone: 200 or 503. */
   readonly health: (source: Source) => { readonly status: number; readonly phrase: string };
@@ -80,7 +83,8 @@ export class Drachtio {
   }
 
   #connect(): void {
-    const { host, port, secret, tags } = this.#options;
+    const { host, port, secret, tags, attach } = this.#options;
+    if (attach !== undefined) connectNear(this.#srf, attach);
     // Without retryMaxDelay the library's backoff is unbounded (facts: drachtio 11.11). Parties of the calls that were up
     // when the agent went are told only once we are back: on loopback trying often costs nothing.
     this.#srf.connect({

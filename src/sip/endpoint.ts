@@ -7,6 +7,7 @@ import { CarrierStates } from './carrier-states.js';
 import { SipDialer } from './dialer.js';
 import { Drachtio } from './drachtio.js';
 import { legFromInvite, unsupported } from './leg-from-invite.js';
+import type { AttachAgent } from './near-wire.js';
 import { defaultTiming, type Timing } from './own-offer.js';
 import { reasonHeader, refusalHeaders } from './refusal.js';
 import { type ProbeOptions, SelfProbe } from './self-probe.js';
@@ -38,6 +39,7 @@ export interface EndpointOptions {
     readonly port: number;
     readonly secret: string;
     readonly tags?: readonly string[];
+    readonly attach?: AttachAgent;
   };
   readonly trunks: readonly Trunk[];
   readonly clock: Clock;

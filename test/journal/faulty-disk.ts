@@ -1,4 +1,4 @@
-import { type JournalDisk, type JournalFile, nodeDisk } from '../../src/journal/disk.js';
+import { type JournalDisk, type JournalFile, nodeDisk, type OpenHow } from '../../src/journal/disk.js';
 
 export function systemError(code: string): Error {
   return Object.assign(new Error(code), { code });
@@ -25,7 +25,7 @@ export class FaultyDisk implements JournalDisk {
     return typeof answer === 'number' ? answer : undefined;
   }
 
-  async open(path: string, how: 'create' | 'edit' | 'read'): Promise<JournalFile> {
+  async open(path: string, how: OpenHow): Promise<JournalFile> {
     await this.#pass('open', path);
     const file = await nodeDisk.open(path, how);
     return {
