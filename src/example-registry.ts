@@ -1,7 +1,7 @@
+import { parseTime } from './core/times.js';
 import { kindOfFile, type RawRow } from './lists/file-kinds.js';
 import { readCsv } from './lists/files-csv.js';
 import { Problems } from './lists/problems.js';
-import { parseTime } from './core/times.js';
 import type { Registry } from './registry/registry.js';
 
 /** Who kept and who checked the lists of a site for trying things out. Both can be looked up in the console. */

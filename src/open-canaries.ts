@@ -140,7 +140,7 @@ export const uncounted = (counters: Counters, config: Config): Counters => {
   const isOwn = ownLegOf(config);
   return {
     entering: (leg: Leg, key, kind, taking) =>
-      isCanary(leg) ? null : (counters.entering?.(leg, key, kind, taking) ?? null),
+      isOwn(leg) ? null : (counters.entering?.(leg, key, kind, taking) ?? null),
     enter: (leg: Leg, key, kind, taking) =>
       isOwn(leg)
         ? Promise.resolve({ usage: noUsage, connected: () => undefined, leave: async () => undefined })

@@ -1,8 +1,8 @@
 import { type Kysely, type Migration, sql } from 'kysely';
 import { accountsMigration } from './accounts/migration.js';
+import { counselMigration } from './counsel/migration.js';
 import { hardenMigration } from './harden-migration.js';
 import { importsMigration } from './import/migration.js';
-import { counselMigration } from './counsel/migration.js';
 import { investigationMigration } from './investigation/migration.js';
 
 /**

@@ -1,8 +1,8 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { BlockCause, PrivilegedClass } from '../core/lists.js';
 import type { AccountTables } from './accounts/schema.js';
-import type { ImportTables } from './import/schema.js';
 import type { CounselTables } from './counsel/schema.js';
+import type { ImportTables } from './import/schema.js';
 
 /** The tables as they are after the last migration (migrations.ts). Times are `timestamptz`. */
 type Stamp = ColumnType<Date, Date | undefined, Date>;
