@@ -674,7 +674,7 @@ t.test('a missing key is its default, or is asked for', async (t) => {
       const value = at(parse(String(document)), path);
       const wanted: unknown = JSON.parse(key.fallback);
       const isPath =
-        /directory|snapshot|orders|socket|readings|canaries\.state|^(registry|serve)\.journal/i.test(
+        /directory|snapshot|orders|socket|readings|uploads|canaries\.state|^(registry|serve)\.journal/i.test(
           key.key,
         ) && typeof wanted === 'string';
       // A group's default is what its keys' defaults make of it.
