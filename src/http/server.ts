@@ -299,12 +299,13 @@ export const buildServer = async (parts: Parts, tls: TlsFiles | null = null): Pr
     addRepeated(app, parts.requestKeys, (request) => asked.get(request) ?? null);
   const routes = ownRoutes(parts, () => app.swagger());
   for (const one of routes.filter(({ bytes }) => !bytes)) add(app, one);
-  await app.register(async (scope) => {
+  await app.register((scope, _options, registered) => {
     // Parts of files, and nothing else, are bytes: each is whole in memory, and bounded by its route.
     scope.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) =>
       done(null, body),
     );
     for (const one of routes.filter(({ bytes }) => bytes)) add(scope as FastifyInstance, one);
+    registered();
   });
   await app.ready();
   return app;
