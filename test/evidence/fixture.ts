@@ -21,10 +21,17 @@ export const ids = {
 
 const digest = (letter: string): string => letter.repeat(64);
 
+let lastMs = 0;
+/** Times of what happened one after the other, also within the same millisecond of the machine's clock. */
+export const moment = (): number => {
+  lastMs = Math.max(lastMs + 1, Date.now());
+  return lastMs;
+};
+
 export const attestation = (node: string, pool: string, more: JsonObject = {}): JsonObject => ({
   node,
   pool,
-  at: Date.now(),
+  at: moment(),
   verdict: 'attested',
   failures: [],
   notSeen: [],
@@ -61,7 +68,7 @@ const replies = (node: string, pool: string): JsonObject => ({
   failed: 0,
   recordings: pool === 'private' ? 0 : 1,
   deleted: true,
-  leftAt: Date.now(),
+  leftAt: moment(),
   tags: ['called', 'caller'],
 });
 

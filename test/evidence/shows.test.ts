@@ -15,7 +15,17 @@ import { inProcess } from '../cli/terminal.js';
 import { FaultyDisk } from '../journal/faulty-disk.js';
 import { newDirectory, options, until } from '../journal/fixture.js';
 import { keyPair } from '../journal/signed.js';
-import { attestation, bundleBytes, cdr, coded, decision, EvidencePlace, ids, openPlace } from './fixture.js';
+import {
+  attestation,
+  bundleBytes,
+  cdr,
+  coded,
+  decision,
+  EvidencePlace,
+  ids,
+  moment,
+  openPlace,
+} from './fixture.js';
 
 t.setTimeout(120_000);
 
@@ -45,7 +55,7 @@ const replies = (more: JsonObject): JsonObject => ({
       failed: 0,
       recordings: 0,
       deleted: true,
-      leftAt: Date.now(),
+      leftAt: moment(),
       tags: [],
       ...more,
     },

@@ -229,7 +229,14 @@ t.test('killed while the conversation is held here', async (t) => {
   await t.test('the caller hears a hold tone, the called party is asked for a key', async (t) => {
     const out = await killedAt('a1', open, async (call) => {
       await call.answered({ deadlineMs: 30_000 });
-      await (await incomingOf(site, 'a1')).acknowledged200({ deadlineMs: 30_000 });
+      const asked = await incomingOf(site, 'a1');
+      await asked.acknowledged200({ deadlineMs: 30_000 });
+      // That it answered is durable when it is asked; in the moment between the two it would get a CANCEL (docs/recovery.md).
+      await site.until(
+        'the called party hears what it is asked',
+        () => asked.audio.counters.received > 0,
+        () => JSON.stringify(asked.audio.counters),
+      );
     });
     const incoming = await incomingOf(site, 'a1');
     await Promise.all([out.ended(), incoming.ended()]);

@@ -204,7 +204,9 @@ t.test('a three-way call, told in its order, scores over 70', async (t) => {
       const random = randomOf(seed);
       const evidence = hear(threeWay(random, new Line('called')), talking(random, 'caller', 20_000));
       if (evidence.score <= 70) throw new Error(JSON.stringify(evidence));
-      return evidence.score <= 100 && evidence.signs.every(({ party }) => party === 'called');
+      // Whoever talks may pause for as long as a transfer takes: a weak sign, and the only one of the other party.
+      const own = evidence.signs.every(({ party, sign }) => party === 'called' || sign === 'silence-gap');
+      return evidence.score <= 100 && own;
     }),
     { numRuns: runs(8) },
   );

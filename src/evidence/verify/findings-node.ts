@@ -52,7 +52,7 @@ const repliesOf = (cdr: ProvedRow, node: string): Readonly<Record<string, unknow
   return all.find((one) => one.node === node) ?? null;
 };
 
-/** The first look that began after the call had left its node and saw something, whatever it saw. */
+/** The first look that began after the call had left its node (within the same millisecond is not after) and saw something. */
 const lookAfter = (
   looks: readonly ProvedRow[],
   replies: Readonly<Record<string, unknown>> | null,
@@ -60,7 +60,7 @@ const lookAfter = (
   const leftAt = replies?.leftAt;
   if (typeof leftAt !== 'number') return undefined;
   return looks.find(
-    ({ body }) => typeof body.at === 'number' && body.at >= leftAt && body.verdict !== 'unseen',
+    ({ body }) => typeof body.at === 'number' && body.at > leftAt && body.verdict !== 'unseen',
   );
 };
 
