@@ -15,7 +15,12 @@ interface PlotProps {
   readonly x:
     | { readonly kind: 'time'; readonly label: string; readonly at: readonly number[] }
     | { readonly kind: 'named'; readonly label: string; readonly names: readonly string[] };
-  readonly series: readonly { readonly label: string; readonly values: readonly (number | null)[] }[];
+  readonly series: readonly {
+    readonly label: string;
+    readonly values: readonly (number | null)[];
+    /** What stands for one decision has its colour here as everywhere. Default: one colour after the other. */
+    readonly of?: 'monitored' | 'private' | 'refused';
+  }[];
   readonly unit?: string;
   /** `points`: several values of each named thing, beside a line of its own. */
   readonly shape?: 'line' | 'bars' | 'points';
@@ -25,6 +30,10 @@ interface PlotProps {
   /** Orders of magnitude rather than differences. */
   readonly log?: boolean;
 }
+
+/** The name of a series' colour: `plot-1` and on, or that of a decision. */
+const colourOf = ({ of }: PlotProps['series'][number], at: number): string =>
+  of ?? `plot-${(at % PLOT_COLOURS) + 1}`;
 
 /** What a colour of the style sheet comes to now: a canvas knows no variables. */
 const colour = (probe: HTMLElement, name: string): string => {
@@ -100,21 +109,21 @@ export const Plot = (props: PlotProps): JSX.Element => {
         axes: axesOf(props, of, ink, line),
         series: [
           {},
-          ...series.map(({ label }, at) => ({
-            label,
+          ...series.map((one, at) => ({
+            label: one.label,
             width: 2,
-            stroke: () => colour(test, `--plot-${(at % PLOT_COLOURS) + 1}`),
+            stroke: () => colour(test, `--${colourOf(one, at)}`),
             ...(shape === 'bars'
               ? {
                   paths: UPlot.paths.bars?.({ size: [0.7 / series.length, 48], align: 0 }) ?? (() => null),
-                  fill: () => colour(test, `--plot-${(at % PLOT_COLOURS) + 1}`),
+                  fill: () => colour(test, `--${colourOf(one, at)}`),
                 }
               : shape === 'points'
                 ? {
                     paths: () => null,
                     points: {
                       ...{ show: true, size: 10, width: 2 },
-                      fill: () => colour(test, `--plot-${(at % PLOT_COLOURS) + 1}`),
+                      fill: () => colour(test, `--${colourOf(one, at)}`),
                     },
                   }
                 : { points: { show: (x.kind === 'time' ? x.at : x.names).length < 40 } }),
@@ -142,9 +151,9 @@ export const Plot = (props: PlotProps): JSX.Element => {
       <figcaption>{title}</figcaption>
       <div class="plot-legend" aria-hidden="true">
         {series.length > 1 &&
-          series.map(({ label }, at) => (
-            <span key={label} class={`plot-key plot-key-${(at % PLOT_COLOURS) + 1}`}>
-              {label}
+          series.map((one, at) => (
+            <span key={one.label} class={`plot-key plot-key-of-${colourOf(one, at)}`}>
+              {one.label}
             </span>
           ))}
       </div>

@@ -49,7 +49,8 @@ const OverTime = ({ statement }: { readonly statement: Statement }): JSX.Element
         label: words.when,
         names: groups.map(([first]) => dayText(first?.from ?? '', of, unit)),
       }}
-      series={verdicts.slice(0, 3).map((verdict) => ({
+      series={(['monitored', 'private', 'refused'] as const).map((verdict) => ({
+        of: verdict,
         label: ui.verdict[verdict],
         values: groups.map((group) => group.reduce((sum, { counts }) => sum + (counts[verdict] ?? 0), 0)),
       }))}
