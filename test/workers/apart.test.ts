@@ -149,7 +149,12 @@ t.test('an agent that was started alone, with two controllers', async (t) => {
     lists: { ...base.lists, orders: join(site.dir, `orders-of-${name}`) },
     control: { ...base.control, socket: join(site.dir, `${name}.sock`) },
     http: { address: '127.0.0.1', port: 0 },
-    media: { ...base.media, keypad: { address: '127.0.0.1', port: keypads[nth] ?? 0 } },
+    media: {
+      ...base.media,
+      keypad: { address: '127.0.0.1', port: keypads[nth] ?? 0 },
+      // What nodes report goes to one controller each, as their keys do.
+      notices: nth === 0 ? base.media.notices : undefined,
+    },
   });
   const agent = await started(t, site, 'agent', base, /waits/);
   const [one, two] = [named('one', 0), named('two', 1)];
