@@ -21,7 +21,7 @@ export interface RecordingLimits {
   readonly observeMs: number;
   /** How long a node may take to be seen to have stopped a recording of a call that goes on. */
   readonly stopMs: number;
-  /** How long a node may take to close its files after a call: one that stood still for some seconds still gets there. */
+  /** How long a node may take to close its files after a call, one that stood still too; less than `inspectMs` of a call. */
   readonly settleMs: number;
   /** Longest recording in seconds. */
   readonly maxSeconds: number;
@@ -41,7 +41,7 @@ export const defaultLimits: RecordingLimits = {
   watchMs: 5000,
   observeMs: 500,
   stopMs: 2000,
-  settleMs: 15_000,
+  settleMs: 10_000,
   maxSeconds: 24 * 3600,
   finishing: 2,
   maxWaiting: 10_000,
