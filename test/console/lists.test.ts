@@ -2,7 +2,7 @@ import type { Locator, Page } from 'playwright-core';
 import t, { type Test } from 'tap';
 import { until } from '../lists/redis-server.js';
 import { hangUp } from '../site/conversation.js';
-import { axeFaults, numbers, openConsoleSite, shot } from './console-site.js';
+import { axeFaults, numbers, openConsoleSite, overflows, shot } from './console-site.js';
 
 /** The console's lists, by the people who keep them, on a real site with real calls. */
 
@@ -15,11 +15,6 @@ const house = await openConsoleSite(t, {
     })),
   ],
 });
-
-/** Whether anything reaches beyond the right edge of the page. */
-const overflows = async (page: Page): Promise<boolean> =>
-  (await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')) ===
-  true;
 
 const heading = async (page: Page, text: string | RegExp): Promise<void> => {
   await page.locator('main h1', { hasText: text }).waitFor();
