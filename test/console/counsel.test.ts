@@ -61,10 +61,10 @@ t.test('an attorney registers, proves a number, and sees that calls to it are pr
   await looked(t, page, 'calling-400');
   const told = await site.called.incomingCall({ deadlineMs: 20_000 });
   await told.ended({ deadlineMs: 60_000 });
-  const { digits } = new CodeEar('en').hears(told.audio.samples());
-  t.match(digits, /^(\d{6})\1$/, 'six digits, twice, as a telephone hears them');
+  const { code = '', sayings } = new CodeEar('en').hears(told.audio.samples());
+  t.match(code, /^\d{6}$/, `six digits, twice, as a telephone hears them: ${sayings.join(' ')}`);
   await page.getByText('The call is over').waitFor({ timeout: 30_000 });
-  await page.getByLabel('Code').fill(digits.slice(0, 6));
+  await page.getByLabel('Code').fill(code);
   await page.getByRole('button', { name: 'Prove the number' }).click();
   await page.getByText('Waiting for approval').waitFor();
   await looked(t, page, 'waiting-400');

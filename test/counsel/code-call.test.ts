@@ -2,7 +2,7 @@ import t from 'tap';
 import { askWorker } from '../../src/workers/worker-socket.js';
 import { checkNothingLeft } from '../site/left-over.js';
 import { numbers, openSite, type Site } from '../site/site.js';
-import { CodeEar, withCounsel } from './counsel-site.js';
+import { agreed, CodeEar, withCounsel } from './counsel-site.js';
 
 /** Calls that tell a code, made by a whole controller to telephones that know nothing of it. */
 
@@ -17,6 +17,23 @@ const callIn = (answer: { readonly ok: boolean }): string =>
   String((answer as unknown as { result: { call: string } }).result.call);
 
 t.setTimeout(240_000);
+t.test('what two sayings of a code are, to whoever hears them', async (t) => {
+  for (const [sayings, code] of [
+    [['582066', '582066'], '582066'],
+    [['58206', '582066'], '582066'],
+    [['582066', '82066'], '582066'],
+    [['582066', '8206'], undefined],
+    [['58206', '82066'], undefined],
+    [['582066', '582067'], undefined],
+    [['582066', '58207'], undefined],
+    [['582066'], undefined],
+    [['582066', '582066', '582066'], undefined],
+    [['582066582066'], undefined],
+    [[], undefined],
+  ] as const)
+    t.equal(agreed(sayings), code, sayings.join(' '));
+});
+
 t.test('whoever answers hears the code twice, on a node that cannot record', async (t) => {
   const site = await openSite(t, { config: withCounsel, keepAudioMs: 120_000 });
   site.called.answerWith({ do: 'answer', afterMs: 50 });
@@ -33,9 +50,9 @@ t.test('whoever answers hears the code twice, on a node that cannot record', asy
     await site.event('call-ended', (event) => event.callId === callId, 90_000);
     const rang = site.called.invites.findIndex(({ uri }) => uri.includes(number));
     const call = site.called.incoming[rang];
-    const { digits, words } = new CodeEar(language).hears(call?.audio.samples() ?? new Int16Array());
-    t.equal(digits, code + code, `${language}: exactly these digits, twice`);
-    t.same(words, ['code-intro', 'code-again', 'code-end']);
+    const heard = new CodeEar(language).hears(call?.audio.samples() ?? new Int16Array());
+    t.equal(heard.code, code, `${language}: exactly these digits, twice: ${heard.sayings.join(' ')}`);
+    t.same(heard.words, ['code-intro', 'code-again', 'code-end']);
     const cdr = await site.cdr(callId);
     t.match(cdr, {
       trunk: 'code.north',

@@ -34,12 +34,33 @@ export class CodeEar {
     );
   }
 
-  hears(samples: Int16Array): { readonly digits: string; readonly words: readonly string[] } {
+  /**
+   * `code` is what somebody would write down: a saying of six digits that the other one does not contradict. The other
+   * may lack one of them, as a packet that is lost within a word of half a second costs the word; no digit may be
+   * another one. Undefined where nobody could be sure.
+   */
+  hears(samples: Int16Array): {
+    readonly code: string | undefined;
+    readonly sayings: readonly string[];
+    readonly words: readonly string[];
+  } {
     const heard: readonly Recognition[] = this.#recogniser.recognise(samples);
-    const names = heard.map(({ name }) => name);
-    return {
-      digits: names.flatMap((name) => (name.startsWith('digit-') ? name.slice(6) : [])).join(''),
-      words: names.filter((name) => !name.startsWith('digit-')),
-    };
+    const words: string[] = [];
+    const sayings: string[] = [];
+    for (const { name } of heard) {
+      if (!name.startsWith('digit-')) {
+        words.push(name);
+        if (name !== 'code-end') sayings.push('');
+      } else sayings.push((sayings.pop() ?? '') + name.slice(6));
+    }
+    return { code: agreed(sayings), sayings, words };
   }
+}
+
+/** Exported for its own table: an ear that agrees too easily would prove nothing. */
+export function agreed(sayings: readonly string[]): string | undefined {
+  const code = sayings.find((saying) => saying.length === 6);
+  if (code === undefined || sayings.length !== 2) return undefined;
+  const lacksOne = [...code].map((_, at) => code.slice(0, at) + code.slice(at + 1));
+  return sayings.every((saying) => saying === code || lacksOne.includes(saying)) ? code : undefined;
 }

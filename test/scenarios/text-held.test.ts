@@ -65,6 +65,8 @@ t.test('text where the conversation is held here', async (t) => {
   /** Each side types a word at a time, and the other has read nothing but that, from the first to the last. */
   const bothType = async (t: Test, talk: Talk, words: string, before = ''): Promise<void> => {
     const [call, other] = [talk.call, await talk.called()];
+    // Ours is connected as soon as it has said so: a caller who was not answered before may not have read it yet.
+    await call.answered();
     const [left, right] = [call.text.heard, other.text.heard];
     for (const word of words.split(' ')) {
       call.text.type(`>${word}`);
