@@ -5,13 +5,16 @@ import { type Sallyport, startSallyport } from '../../src/main.js';
 import { serve } from './ask.js';
 import { watchLoop } from './event-loop.js';
 import { count } from './load.js';
+import { watchSteps } from './steps.js';
 
 const loop = watchLoop();
+const steps = watchSteps();
 let sallyport: Sallyport | null = null;
 /** What should not happen in a good run, by kind. */
 const mishaps: Record<string, number> = {};
 
 const note = (event: AppEvent): void => {
+  steps.note(event);
   if (event.event === 'alarm') count(mishaps, `alarm ${event.alarm}: ${event.detail}`);
   else if (event.event === 'call-effect-failed') count(mishaps, `${event.effect} failed: ${event.code}`);
   else if (event.event === 'fault') count(mishaps, `fault in ${event.where}: ${event.code}`);
@@ -41,12 +44,14 @@ serve({
   start,
   reset: () => {
     loop.reset();
+    steps.reset();
     for (const key of Object.keys(mishaps)) delete mishaps[key];
   },
   report: () => ({
     calls: sallyport?.controller.size ?? 0,
     mishaps: { ...mishaps },
     loop: loop.read(),
+    steps: steps.read(),
     agent: sallyport?.agentStats() ?? null,
   }),
   memory: () => {

@@ -190,6 +190,54 @@ const loopTable = (results: Results): string =>
     ),
   );
 
+/** In the order in which they come in a call. */
+const stepOrder = [
+  'phase: looking-up',
+  'wait: lists',
+  'phase: journalling',
+  'wait: journal, decision',
+  'phase: readying',
+  'phase: anchoring',
+  'wait: media node, offer',
+  'wait: media node, block media',
+  'wait: media node, block DTMF',
+  'phase: dialling',
+  'phase: answering',
+  'phase: arming',
+  'wait: media node, answer',
+  'wait: journal, armed',
+  'phase: connecting',
+  'phase: opening',
+  'wait: media node, query',
+  'wait: media node, unblock media',
+  'wait: media node, unblock DTMF',
+  'phase: ending',
+  'wait: media node, delete',
+  'wait: journal, cdr',
+];
+
+const stepsTable = (results: Results): string =>
+  table(
+    ['calls/s', 'step', 'times', 'p50 ms', 'p95 ms'],
+    comparable(results).flatMap((rate) => {
+      const rungs = at(results, 'full', rate);
+      return stepOrder.flatMap((name) => {
+        const own = rungs.flatMap(({ steps }) => steps.filter((step) => step.name === name));
+        if (own.length === 0) return [];
+        const of = (key: 'p50' | 'p95' | 'times') => own.map((step) => step[key]);
+        return [
+          [
+            String(rate),
+            name,
+            whole(median(of('times'))),
+            spread(of('p50'), tenth),
+            spread(of('p95'), tenth),
+          ],
+        ];
+      });
+    }),
+  );
+
 const heldTable = ({ held, ...results }: Results): string =>
   table(
     ['subject', 'calls held', 'live heap kB', 'its process, RSS kB', 'redis kB', 'rtpengine kB'],
@@ -392,6 +440,13 @@ How late a timer of 10 ms was in the subject's process, and how long after the l
 ${loopTable(results)}
 
 ${mishapText(results)}
+
+## Where the time of a call goes
+
+Each phase of Sallyport's calls, and what was waited for in it, side by side: a wait is longer than the work by the time until
+the process has its turn again, so what is long everywhere is a machine that is short of processors.
+
+${stepsTable(results)}
 
 ## Memory of a held call
 

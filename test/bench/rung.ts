@@ -3,6 +3,7 @@ import type { LoopDelay } from './event-loop.js';
 import { packetsACall, type RunOrder, type RunResult } from './load.js';
 import { cpuUs } from './processes.js';
 import type { Stack, Subject, SubjectReport } from './stack.js';
+import type { Step } from './steps.js';
 
 /** One subject at one rate, once. */
 export interface Rung {
@@ -14,7 +15,7 @@ export interface Rung {
   readonly calls: number;
   readonly failures: Readonly<Record<string, number>>;
   readonly retransmissions: number;
-  /** No call failed and no message was sent twice. */
+  /** No call failed, no message was sent twice, and nothing alarmed. */
   readonly clean: boolean;
   /** INVITE to 200 in µs. */
   readonly latencyUs: {
@@ -26,6 +27,8 @@ export interface Rung {
   /** CPU µs a call, by part. */
   readonly cpuUs: Readonly<Record<string, number>>;
   readonly loopMs: LoopDelay | null;
+  /** Of the controller alone. */
+  readonly steps: readonly Step[];
   /** From the last hang-up until the subject had no call left, CDR and recording included, in ms. */
   readonly settleMs: number;
   /** Share of the RTP packets sent that arrived at the other phone. */
@@ -83,7 +86,9 @@ export const runRung = async (
   const failures: Record<string, number> = { ...run.failures };
   if (own !== null && own.calls > 0) failures['not ended at the bound'] = own.calls;
   const retransmissions = run.retransmissions + called.retransmissions;
-  const failed = Object.values(failures).some((times) => times > 0);
+  // A recording that is missing is as bad as a call that failed.
+  const alarmed = Object.keys(own?.mishaps ?? {}).some((what) => what.startsWith('alarm '));
+  const failed = alarmed || Object.values(failures).some((times) => times > 0);
   const due = 2 * packetsACall * run.answered;
   return {
     subject: subject.name,
@@ -104,6 +109,7 @@ export const runRung = async (
       Object.entries(after).map(([name, us]) => [name, (us - (before[name] ?? 0)) / run.calls]),
     ),
     loopMs: own?.loop ?? null,
+    steps: own?.steps ?? [],
     settleMs,
     heard: due === 0 ? Number.NaN : (run.rtp.received + called.rtp.received) / due,
     behindMs: run.behindMs,

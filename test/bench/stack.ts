@@ -11,6 +11,7 @@ import { Part } from './ask.js';
 import type { LoopDelay } from './event-loop.js';
 import { findKamailio, startKamailio } from './kamailio.js';
 import { callerIds, monitoredNumber, privilegedNumber } from './numbers.js';
+import type { Step } from './steps.js';
 
 export interface Address {
   readonly host: string;
@@ -23,6 +24,7 @@ export interface SubjectReport {
   readonly mishaps?: Readonly<Record<string, number>>;
   readonly failed?: number;
   readonly loop: LoopDelay;
+  readonly steps?: readonly Step[];
   readonly agent: AgentStats | null;
 }
 
