@@ -8,6 +8,7 @@ import { type Check, startHealth } from './api/health.js';
 import { Metrics } from './api/metrics.js';
 import { Controller } from './call/controller.js';
 import type { AppEvent } from './call/events.js';
+import { boundsOver } from './call/parts.js';
 import type { Clock, Emit } from './call/ports.js';
 import type { Shed } from './call/shed-rows.js';
 import type { Config } from './config/schema.js';
@@ -210,6 +211,11 @@ const start = async (
       maxSetUps: config.controller.maxSetUps,
       minSetUps: config.controller.minSetUps,
       maxRejectionsPerSecond: 10,
+      bounds: boundsOver({
+        listsMs: config.lists.deadlineMs,
+        journalMs: config.journal.deadlineMs,
+        proveMs: config.recording.proveMs,
+      }),
     },
   );
   controller = taker;

@@ -139,12 +139,21 @@ const takePlace = async (
   }
   const counted = isNobodys ? nobodys(leg) : leg;
   const entering = parts.counters.enter(counted, dialled.key, kind, (trace) => noteDown(run, 'place', trace));
-  const place = await withDeadline('look-up-and-decide', parts.bounds.lookUpMs, entering, give);
+  const asked = withDeadline('look-up-and-decide', parts.bounds.lookUpMs, entering, give);
+  const place = await (kind === 'private' ? asked.catch(uncounted(run)) : asked);
   // A place that comes when the call has ended would be taken for ever.
-  if (run.state.phase === 'ended') give(place);
+  if (place !== null && run.state.phase === 'ended') give(place);
   else run.place = place;
-  return place.usage;
+  return place?.usage ?? noUsage;
 };
+
+/** A private call is not refused because nobody could be asked how many there are: it goes without a place. */
+const uncounted =
+  (run: CallRun) =>
+  (error: unknown): null => {
+    failed(run, 'look-up-and-decide', error);
+    return null;
+  };
 
 /** A hotline counts nobody: what the caller did, and from which phone, must not be found in any store. */
 const nobodys = (leg: Leg): Leg => ({

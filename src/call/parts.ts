@@ -57,6 +57,31 @@ export const defaultBounds: CallBounds = {
   moveMs: 15_000,
 };
 
+/** What the adapters were configured to take at most, in ms. */
+export interface AdapterBounds {
+  readonly listsMs: number;
+  readonly journalMs: number;
+  readonly proveMs: number;
+}
+
+/**
+ * The bounds above adapters that were given more time than usual. A bound below its adapter's own would cut off the
+ * answer the adapter has for such a moment: lists that are asked in vain still know from their snapshot who is
+ * privileged, so an attorney's call would be refused for what only ordinary calls have to be.
+ */
+export const boundsOver = ({ listsMs, journalMs, proveMs }: AdapterBounds): Partial<CallBounds> => {
+  const over = (bound: keyof CallBounds, ms: number): number => Math.max(defaultBounds[bound], ms);
+  return {
+    // The lists, and after them the place in the counts, where both could not be asked at once.
+    lookUpMs: over('lookUpMs', 2 * listsMs + 250),
+    againMs: over('againMs', listsMs + 150),
+    journalMs: over('journalMs', journalMs + 500),
+    readyMs: over('readyMs', proveMs + 500),
+    // Two media commands of a second each come before the proof.
+    armMs: over('armMs', proveMs + 2500),
+  };
+};
+
 /** Everything one call needs, joined by main.ts. */
 export interface CallParts {
   readonly lists: Lists;

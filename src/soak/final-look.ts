@@ -1,7 +1,7 @@
 import { verifyJournal } from '../journal/verify.js';
 import type { RunningRtpengine } from '../stack/rtpengine.js';
 import { filesUnder, plainSoundIn } from './file-watch.js';
-import { JournalTail } from './journal-tail.js';
+import { JournalTail, type TailRow } from './journal-tail.js';
 import { sessionsOn } from './node-look.js';
 import { bytesWritten, lookAtProc, type ProcLook } from './proc.js';
 import { askRedis, keyFamilies } from './redis-look.js';
@@ -178,6 +178,32 @@ const journalVerifies = async (run: SoakRun): Promise<FinalLook['journal']> => {
   return { ok: sound, rows: typeof found === 'string' ? 0 : found.rows, why };
 };
 
+/** How many calls a row says were turned away at the door. */
+export const shedIn = ({ kind, body }: Pick<TailRow, 'kind' | 'body'>): number => {
+  if (kind !== 'shed') return 0;
+  const counts = Array.isArray(body.calls) ? body.calls.map((one: { count?: unknown }) => one.count) : [];
+  return [...counts, body.more].reduce((sum: number, one) => sum + (typeof one === 'number' ? one : 0), 0);
+};
+
+/** No caller is turned away without being counted. What a controller that is killed had counted for a second is lost. */
+const shedAreCounted = async (run: SoakRun): Promise<void> => {
+  let counted = 0;
+  await new JournalTail(run.stage.config.journal.directory).read((row) => {
+    counted += shedIn(row);
+  });
+  run.tally.check('cdr-count', run.tally.shed);
+  const forgot = run.faults.some(({ plan }) => plan.name === 'controller-killed');
+  if (counted < run.tally.shed && !forgot)
+    run.breaks(
+      {
+        code: 'cdr-count',
+        text: `${run.tally.shed} calls were turned away without a CDR, the journal counts ${counted}`,
+      },
+      null,
+      '',
+    );
+};
+
 /** Growth of each process's memory after its warm-up; a process that was restarted is several runs of it. */
 export const growthOf = (run: Pick<SoakRun, 'samples' | 'tally'>): readonly Growth[] => {
   const runs = new Map<string, Map<number, { x: number; y: number }[]>>();
@@ -236,5 +262,6 @@ export const lookAtTheEnd = async (run: SoakRun): Promise<FinalLook> => {
   stage.killed.add(stage.controller.pid);
   await stage.controller.stop();
   const journal = await journalVerifies(run);
+  await shedAreCounted(run);
   return { processes, keysAfter, sessions, journal, growth, ...disks };
 };

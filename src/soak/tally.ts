@@ -1,6 +1,6 @@
 import type { Break, Judged } from './call-book.js';
 import { Histogram } from './histogram.js';
-import { type FindingCode, machineStalled } from './judge.js';
+import { type FindingCode, machineStalled, wasShed } from './judge.js';
 import { kindFacts } from './mix.js';
 
 const keptBreaks = 200;
@@ -25,6 +25,8 @@ export class Tally {
   /** Not as planned, and nothing but a stall of this machine explains it. */
   stalled = 0;
   unexplained = 0;
+  /** Refused 503 without a CDR: the journal counts these together. */
+  shed = 0;
   /** What came of the calls: `kind → outcome` and how often. */
   readonly outcomes = new Map<string, number>();
   readonly refusals = new Map<string, number>();
@@ -52,6 +54,7 @@ export class Tally {
   take({ seen, cdr, asPlanned, faults }: Judged, findings: number): void {
     this.judged += 1;
     const ending = cdr?.ending ?? 'no CDR';
+    if (wasShed(seen, cdr)) this.shed += 1;
     bump(this.outcomes, `${seen.plan.kind} → ${seen.status === 0 ? 'no answer' : seen.status} ${ending}`);
     if (seen.status >= 300 && !seen.unanswered) bump(this.refusals, `${seen.status} ${ending}`);
     if (asPlanned) this.asPlanned += 1;

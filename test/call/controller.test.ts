@@ -1,7 +1,7 @@
 import t from 'tap';
 import { withDeadline } from '../../src/call/deadline.js';
 import { brokenDown } from '../../src/call/effects.js';
-import { type CallBounds, defaultBounds } from '../../src/call/parts.js';
+import { boundsOver, type CallBounds, defaultBounds } from '../../src/call/parts.js';
 import { MediaError, RecordingError } from '../../src/call/ports.js';
 import { type CallEvent, type CallState, type Effect, newCall, step } from '../../src/core/call.js';
 import type { Decision } from '../../src/core/decision.js';
@@ -512,6 +512,36 @@ t.test('what comes after its deadline is closed, not forgotten', async (t) => {
         t.ok(world.whats().includes('release'), 'a late anchor is released');
     });
   }
+});
+
+t.test('counts that cannot be asked in time keep an ordinary call out, and no private one', async (t) => {
+  for (const kind of ['monitored', 'private'] as const)
+    for (const enter of [late('lookUpMs'), { ends: 'fails' }] as const)
+      await inWorld({}, async (world) => {
+        world.answers = () => answersFor[kind];
+        world.script = { enter };
+        const call = world.take();
+        await world.time.advance(defaultBounds.lookUpMs + 1000);
+        const up = world.whats().includes('connect ok');
+        t.equal(up, kind === 'private', `${kind}, ${enter.ends}`);
+        call.caller.leave('caller-hung-up');
+        await world.time.runOut();
+        t.equal(world.cdrs().length, 1);
+        if (enter.ends === 'well')
+          t.ok(world.whats().includes('leave ok'), 'a place that comes late is given back');
+        checkInvariants(world);
+      });
+});
+
+t.test('the bounds stay above those of adapters that are given more time', async (t) => {
+  const bounds = { ...defaultBounds, ...boundsOver({ listsMs: 1000, journalMs: 10_000, proveMs: 4000 }) };
+  t.ok(bounds.lookUpMs > 2 * 1000, 'the lists, and the counts after them');
+  t.ok(bounds.againMs > 1000);
+  t.ok(bounds.journalMs > 10_000);
+  t.ok(bounds.readyMs > 4000);
+  t.ok(bounds.armMs > 4000 + 2 * 1000, 'two media commands and the proof');
+  const usual = boundsOver({ listsMs: 50, journalMs: 1000, proveMs: 1000 });
+  t.same({ ...defaultBounds, ...usual }, defaultBounds, 'and nothing changes where they are given less');
 });
 
 t.test('a release of a late anchor that throws harms nobody', async (t) => {

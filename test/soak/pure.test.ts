@@ -7,6 +7,7 @@ import { fromRoot } from '../../src/root.js';
 import { Dice } from '../../src/soak/dice.js';
 import { consequences, faultNames, parseFaults } from '../../src/soak/faults.js';
 import { plainSound } from '../../src/soak/file-watch.js';
+import { shedIn } from '../../src/soak/final-look.js';
 import { Histogram } from '../../src/soak/histogram.js';
 import { JournalTail } from '../../src/soak/journal-tail.js';
 import {
@@ -285,6 +286,31 @@ const judged = (seen: Seen, cdrs: readonly CdrFacts[], windows: readonly FaultWi
 
 t.test('a call that came out as planned breaks nothing', async (t) => {
   for (const kind of kinds) t.same(judged(seenOf(kind), [cdrOf(kind)]), [], kind);
+});
+
+t.test('a call turned away at the door has no CDR, in the time of a fault alone', async (t) => {
+  const away = seenOf('monitored', {
+    ...{ status: 503, legs: 0, talkedMs: 0, sound: null, called: null, progressed: false, setupMs: null },
+    caller: { by: 'them', how: 'rejected' },
+  });
+  t.same(judged(away, [], during('controller-frozen')), []);
+  t.same(judged(away, []), ['cdr-count', 'unexplained']);
+  const rung = {
+    ...away,
+    legs: 1,
+    called: { answered: false, end: { by: 'them', how: 'cancelled' } },
+  } as const;
+  t.same(judged(rung, [], during('controller-frozen')), ['cdr-count'], 'one that was dialled was not shed');
+  t.same(judged({ ...away, status: 480 }, [], during('controller-frozen')), ['cdr-count']);
+  const calls = [
+    { trunk: 'north', ending: 'shed', detail: 'silent', count: 4 },
+    { count: 3 },
+    { count: '9' },
+    {},
+  ];
+  t.equal(shedIn({ kind: 'shed', body: { since: 'x', calls, more: 2 } }), 9);
+  t.equal(shedIn({ kind: 'cdr', body: { calls, more: 2 } }), 0);
+  t.equal(shedIn({ kind: 'shed', body: {} }), 0);
 });
 
 t.test('what breaks, and what no fault excuses', async (t) => {
