@@ -18,6 +18,13 @@ export interface ThreadVault {
   readonly canary: KeyText | null;
 }
 
+/** What a thread is begun with. */
+export interface ThreadData {
+  readonly vault: ThreadVault;
+  /** Shared: it counts what it reads and writes there. */
+  readonly signs: Int32Array;
+}
+
 export type Work =
   | {
       readonly do: 'finish';

@@ -2,13 +2,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { RecordingError } from './call/ports.js';
 import type { WallMs } from './core/leg.js';
-import type { Done, KeyText, Order, ThreadVault } from './finish-messages.js';
+import { giveSignsIn } from './durable/disk.js';
+import type { Done, KeyText, Order, ThreadData } from './finish-messages.js';
 import { finishHere } from './recording/finisher.js';
 import { parseRecipient } from './vault/age-keys.js';
 import { createLocalStore } from './vault/local-store.js';
 import { createVault, type VaultKey } from './vault/vault.js';
 
-const given = workerData as ThreadVault;
+const { vault: given, signs } = workerData as ThreadData;
+giveSignsIn(signs);
 const keyOf = ({ recipient, ...key }: KeyText): VaultKey => ({
   ...key,
   recipient: parseRecipient(recipient),

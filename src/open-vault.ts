@@ -84,14 +84,18 @@ const finishWorkerOf = (
   { recording }: Pick<Config, 'recording'>,
   { facilities, sealed }: VaultKeys,
   canary: VaultKey | null,
+  emit: Emit,
 ): FinishWorker =>
-  new FinishWorker({
-    dir: recording.directory,
-    minFreeBytes: recording.vault.minFreeMegabytes * MIB,
-    facilities: [...facilities].map(([name, keys]) => [name, keys.map(textOf)] as const),
-    sealed: sealed.map(textOf),
-    canary: canary === null ? null : textOf(canary),
-  });
+  new FinishWorker(
+    {
+      dir: recording.directory,
+      minFreeBytes: recording.vault.minFreeMegabytes * MIB,
+      facilities: [...facilities].map(([name, keys]) => [name, keys.map(textOf)] as const),
+      sealed: sealed.map(textOf),
+      canary: canary === null ? null : textOf(canary),
+    },
+    { tell: (code) => emit({ event: 'fault', where: 'finish-worker', code }) },
+  );
 
 /** The store of a controller: what waits is delivered. An access key that cannot be used refuses to start. */
 const openStore = async (
@@ -153,7 +157,7 @@ export const openVault = async (
   const hears = canary === null ? null : { id: CANARY_KEY, role: 'canary' as const, recipient: canary };
   const vault = createVault({ store, ...keys, ...(hears === null ? {} : { canary: hears }) });
   if (config.recording.vault.store.s3 !== undefined) return { vault, finisher: null, close };
-  const finisher = finishWorkerOf(config, keys, hears);
+  const finisher = finishWorkerOf(config, keys, hears, emit);
   await finisher.ready();
   return {
     vault,

@@ -50,12 +50,25 @@ export const pooled: Disk = {
   unlink: pool.unlink,
 };
 
+/** Shared with whoever watches over this thread; null where nobody does. */
+let signs: Int32Array | null = null;
+
+/** From now on each read and write of this thread is counted there: a sign of life while it cannot answer. */
+export const giveSignsIn = (counter: Int32Array): void => {
+  signs = counter;
+};
+
+const sign = <Value>(value: Value): Value => {
+  if (signs !== null) Atomics.add(signs, 0, 1);
+  return value;
+};
+
 const fileOf = (fd: number): OpenFile => ({
   read: async (buffer, offset, length, position) => ({
-    bytesRead: sync.readSync(fd, buffer, offset, length, position),
+    bytesRead: sign(sync.readSync(fd, buffer, offset, length, position)),
   }),
   write: async (bytes, offset, length, position) => ({
-    bytesWritten: sync.writeSync(fd, bytes, offset, length, position),
+    bytesWritten: sign(sync.writeSync(fd, bytes, offset, length, position)),
   }),
   stat: async () => sync.fstatSync(fd),
   chmod: async (mode) => sync.fchmodSync(fd, mode),
@@ -63,7 +76,7 @@ const fileOf = (fd: number): OpenFile => ({
     // All who get here in one turn are synced one after another: the first has the file system commit for them all.
     await new Promise((resolve) => setImmediate(resolve));
     // Not by the pool: all threads of a process share it, and the journal's row would wait behind a recording.
-    sync.fsyncSync(fd);
+    sign(sync.fsyncSync(fd));
   },
   close: async () => sync.closeSync(fd),
 });

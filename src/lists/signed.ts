@@ -55,11 +55,12 @@ export const publisherKey = (privatePem: string): PublisherKey => {
 
 /** A new key pair as PEM texts: the private one stays with the publisher, the public one goes to each controller. */
 export const generatePublisherKey = (): { readonly privatePem: string; readonly publicPem: string } => {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  return {
-    privatePem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    publicPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-  };
+  // Exported by what makes them, never afterwards: see ephemeralKey in vault/age-keys.ts.
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519', {
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+  return { privatePem: privateKey, publicPem: publicKey };
 };
 
 /** Throws where a PEM is no Ed25519 public key: a controller must not start with half its keys. */

@@ -4,7 +4,7 @@ import type { Monitored } from '../core/decision.js';
 import type { CallId, FacilityId, WallMs } from '../core/leg.js';
 import { disk, type OpenFile } from '../durable/disk.js';
 import { type Conversion, convert, type TypedText } from './convert.js';
-import { nodeIsDone, removeFromSpool, stemOf } from './node-files.js';
+import { removeFromSpool } from './node-files.js';
 import type { ProvedFile } from './proof.js';
 import type { Sides } from './sorter.js';
 import type { DraftFile, Kept, RecordingVault, VaultDraft } from './vault-port.js';
@@ -32,8 +32,8 @@ export interface EndedRecording {
 }
 
 export interface FinishBounds {
-  /** How long the node may take to close its files. */
-  readonly settleMs: number;
+  /** Whether the node was seen to be done with its files; where not, they stay in the spool. */
+  readonly nodeDone: boolean;
   readonly maxSeconds: number;
   readonly now: () => WallMs;
 }
@@ -259,8 +259,8 @@ export const finishRecording = async (
   vault: RecordingVault,
   bounds: FinishBounds,
 ): Promise<Finished> => {
-  const { file, spool, node, nodePid } = ended;
-  const nodeDone = await nodeIsDone(stemOf(file.path), file.path, spool, nodePid, file.fd, bounds.settleMs);
+  const { node } = ended;
+  const { nodeDone } = bounds;
   // A run that ended between the manifest and the removal: nothing is made twice.
   const kept = await vault.kept(ended);
   if (kept !== null) {

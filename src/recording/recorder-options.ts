@@ -28,6 +28,10 @@ export interface RecordingLimits {
   /** Recordings finished at the same time where that is this thread's work, and those that may wait. */
   readonly finishing: number;
   readonly maxWaiting: number;
+  /** How long after its call's end a recording is made before others; less than `inspectMs` of a call: then nobody waits. */
+  readonly patienceMs: number;
+  /** Where a recording has waited so long for others to be made, no further one is begun. */
+  readonly behindMs: number;
   /** Calls being recorded at the same time. */
   readonly maxArmed: number;
 }
@@ -45,6 +49,8 @@ export const defaultLimits: RecordingLimits = {
   maxSeconds: 24 * 3600,
   finishing: 2,
   maxWaiting: 10_000,
+  patienceMs: 13_000,
+  behindMs: 5000,
   maxArmed: 20_000,
 };
 

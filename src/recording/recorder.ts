@@ -69,7 +69,8 @@ class Recording implements SpoolRecorder {
     this.#spoolDisk = this.#limits.spoolOnDisk ? pooled : direct;
     this.#unproved = new Unproved(this.#limits.settleMs);
     this.#finisher = options.finisher ?? finishHere(options.vault, this.#limits.finishing);
-    this.#gate = new Gate(this.#finisher.atOnce, this.#limits.maxWaiting);
+    const { maxWaiting, patienceMs } = this.#limits;
+    this.#gate = new Gate(this.#finisher.atOnce, maxWaiting, patienceMs, () => this.#clock.mono());
   }
 
   spoolUsable(node: string): boolean {
@@ -88,6 +89,10 @@ class Recording implements SpoolRecorder {
     if (leg !== undefined && !this.#clear(leg)) return { ready: false, code: 'no-recording-key' };
     await this.#judgedLately();
     if (this.#vaultVerdict !== null) return { ready: false, code: this.#vaultVerdict };
+    // Of a call: it would be one more whose recording is not made in time.
+    if (leg !== undefined && this.#gate.behindMs > this.#limits.behindMs) {
+      return { ready: false, code: 'recordings-behind' };
+    }
     const verdicts = [...this.#verdicts.values()];
     if (verdicts.includes(null)) return { ready: true };
     return { ready: false, code: verdicts[0] ?? 'no-spool' };
@@ -257,11 +262,12 @@ class Recording implements SpoolRecorder {
   async #finish(ended: EndedRecording): Promise<SpoolFinding> {
     const { callId, node, file, nodePid, spool } = ended;
     const { settleMs, maxSeconds } = this.#limits;
-    const bounds = { settleMs: 0, maxSeconds, now: () => this.#clock.wall() };
+    const since = this.#clock.mono();
     // Waited for here, not in a place of those that are being finished: a node that stands still has very many.
-    await nodeIsDone(stemOf(file.path), file.path, spool, nodePid, file.fd, settleMs);
+    const nodeDone = await nodeIsDone(stemOf(file.path), file.path, spool, nodePid, file.fd, settleMs);
+    const bounds = { nodeDone, maxSeconds, now: () => this.#clock.wall() };
     try {
-      const done = await this.#gate.run(() => this.#finisher.finish(ended, bounds));
+      const done = await this.#gate.run(() => this.#finisher.finish(ended, bounds), since);
       if (ended.sealed !== null) return this.#sealedAs(ended, ended.sealed, done);
       if (done.state === 'missing') return missing(done.code, done.evidence);
       const { recording, missingPackets } = done;

@@ -1,12 +1,12 @@
+import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  generateKeyPairSync,
-  randomBytes,
-  timingSafeEqual,
-} from 'node:crypto';
-import { type Identity, KEY_BYTES, pointOf, publicKeyOf, type Recipient, sharedSecret } from './age-keys.js';
+  ephemeralKey,
+  type Identity,
+  KEY_BYTES,
+  publicKeyOf,
+  type Recipient,
+  sharedSecret,
+} from './age-keys.js';
 import { VaultError } from './errors.js';
 
 /**
@@ -52,9 +52,8 @@ const unbase64 = (text: string): Buffer | null => {
 };
 
 const wrap = (fileKey: Buffer, { key, point }: Recipient): string => {
-  const own = generateKeyPairSync('x25519');
-  const share = pointOf(own.publicKey);
-  const secret = sharedSecret(own.privateKey, key);
+  const { key: own, point: share } = ephemeralKey();
+  const secret = sharedSecret(own, key);
   if (secret === null) throw new VaultError('key-malformed');
   const cipher = createCipheriv(CIPHER, hkdf(secret, Buffer.concat([share, point]), X25519_INFO), noNonce, {
     authTagLength: TAG_BYTES,

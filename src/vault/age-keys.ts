@@ -49,12 +49,28 @@ export const pointOf = (key: KeyObject): Buffer => {
   return point;
 };
 
+/** The base point (RFC 7748 section 4.1): a private key's share with it is its public key. */
+const basePoint = publicKeyOf(Buffer.concat([Buffer.from([9]), Buffer.alloc(KEY_BYTES - 1)]));
+
+/**
+ * A key pair for one file. **No key that `generateKeyPairSync` returned is ever exported**: what made it holds a lock of
+ * the key while it is collected, `export` holds the same lock while it makes JavaScript objects, and a garbage collection
+ * in that moment waits for itself: the thread stands still for good, without a word and without load (Node 20). So the
+ * public key is calculated, which exports nothing. An `export` by the options of `generateKeyPairSync` itself is safe.
+ */
+export const ephemeralKey = (): { readonly key: KeyObject; readonly point: Buffer } => {
+  const { privateKey } = generateKeyPairSync('x25519');
+  const point = sharedSecret(privateKey, basePoint);
+  if (point === null) throw new VaultError('key-malformed');
+  return { key: privateKey, point };
+};
+
 /** Reads `age1…`. Throws VaultError `key-malformed`; also for a point that would protect nothing. */
 export const parseRecipient = (text: string): Recipient => {
   const point = text === text.toLowerCase() ? decodeBech32('age', text) : null;
   if (point?.length !== KEY_BYTES) throw new VaultError('key-malformed', 'not an age recipient (age1…)');
   const key = publicKeyOf(point);
-  if (sharedSecret(generateKeyPairSync('x25519').privateKey, key) === null) {
+  if (sharedSecret(ephemeralKey().key, key) === null) {
     throw new VaultError('key-malformed', 'an age recipient that everybody could open');
   }
   return { text, point, key };
@@ -81,9 +97,11 @@ export const parseIdentity = (text: string): Identity => {
 
 /** A new identity, and its text as age-keygen writes it. */
 export const makeIdentity = (): { readonly identity: Identity; readonly text: string } => {
-  const { privateKey } = generateKeyPairSync('x25519');
-  const secret = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-KEY_BYTES);
-  const text = encodeBech32('age-secret-key-', secret).toUpperCase();
-  secret.fill(0);
-  return { identity: identityOf(privateKey), text };
+  const { privateKey } = generateKeyPairSync('x25519', {
+    publicKeyEncoding: { format: 'der', type: 'spki' },
+    privateKeyEncoding: { format: 'der', type: 'pkcs8' },
+  });
+  const text = encodeBech32('age-secret-key-', privateKey.subarray(-KEY_BYTES)).toUpperCase();
+  privateKey.fill(0);
+  return { identity: parseIdentity(text), text };
 };

@@ -2,7 +2,8 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t from 'tap';
+import { pathToFileURL } from 'node:url';
+import t, { type Test } from 'tap';
 import type { CallId, FacilityId, WallMs } from '../../src/core/leg.js';
 import { FinishWorker } from '../../src/finish-worker.js';
 import type { EndedRecording } from '../../src/recording/finish.js';
@@ -31,7 +32,7 @@ const vaultOf = (name: string, recipient = facility) => ({
 
 const receivedAt = Date.UTC(2026, 10, 20, 12) as WallMs;
 const now = (): WallMs => (receivedAt + 60_000) as WallMs;
-const bounds = { settleMs: 50, maxSeconds: 60, now };
+const bounds = { nodeDone: true, maxSeconds: 60, now };
 
 /** A recording as a node leaves it: ten packets of the caller, its metadata in its last place. */
 const ended = (sealed: string | null = null, callId: CallId = newCallId()): EndedRecording => {
@@ -123,4 +124,76 @@ t.test('a thread that ends leaves nobody waiting', async (t) => {
   await t.rejects(worker.finish(one, bounds), { code: 'finisher-gone' });
   await t.rejects(worker.finish(one, bounds), { code: 'finisher-gone' }, 'nor the next one');
   t.ok(existsSync(one.file.path), 'what was recorded is still there');
+});
+
+/** A thread that does something of its own with an order to make a recording, and is the real one otherwise. */
+const programOf = (name: string, does: string): URL => {
+  const file = join(dir, `${name}.mjs`);
+  const real = new URL('../../src/finish-thread.js', import.meta.url).href;
+  writeFileSync(
+    file,
+    `import { existsSync, writeFileSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+const mark = ${JSON.stringify(join(dir, `${name}.mark`))};
+const once = () => { const first = !existsSync(mark); writeFileSync(mark, ''); return first; };
+const stand = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+const does = (order) => { if (order.do === 'finish') { ${does} } };
+const on = parentPort.on.bind(parentPort);
+// Its only listener is the real one: an order may be there before that has begun.
+parentPort.on = (name, take) => on(name, (order) => { does(order); take(order); });
+await import(${JSON.stringify(real)});
+`,
+  );
+  return pathToFileURL(file);
+};
+
+const watched = (t: Test, name: string, does: string, lookMs = 500) => {
+  const told: string[] = [];
+  const tell = (code: string): void => void told.push(code);
+  const worker = new FinishWorker(vaultOf(name), { program: programOf(name, does), lookMs, tell });
+  t.teardown(() => worker.close());
+  return { worker, told };
+};
+
+t.test('a thread that stands still is replaced, and what it was at is made', async (t) => {
+  const { worker, told } = watched(t, 'still', 'if (once()) stand();');
+  await worker.ready();
+  const many = Array.from({ length: 5 }, () => ended());
+  const done = await Promise.all(many.map((one) => worker.finish(one, bounds)));
+  t.same(new Set(done.map(({ state }) => state)), new Set(['finished']));
+  t.same(told, ['finisher-stuck']);
+  t.notOk(
+    many.some(({ file }) => existsSync(file.path)),
+    'nothing plain is left',
+  );
+});
+
+t.test('a thread that dies is replaced, and what it was at is made', async (t) => {
+  const { worker, told } = watched(t, 'dead', 'if (once()) process.exit(1);');
+  await worker.ready();
+  const done = await Promise.all([ended(), ended()].map((one) => worker.finish(one, bounds)));
+  t.same(
+    done.map(({ state }) => state),
+    ['finished', 'finished'],
+  );
+  t.same(told, ['finisher-gone']);
+});
+
+t.test('an order that no thread answers is told as such, and holds up no other for good', async (t) => {
+  const { worker, told } = watched(t, 'never-answers', "if (order.ended.sealed === 'bad') stand();", 250);
+  await worker.ready();
+  const bad = ended('bad');
+  await t.rejects(worker.finish(bad, bounds), { name: 'RecordingError', code: 'finisher-stuck' });
+  t.same(told, ['finisher-stuck', 'finisher-stuck']);
+  t.ok(existsSync(bad.file.path), 'it stays in the spool');
+  t.match(await worker.finish(ended(), bounds), { state: 'finished' });
+});
+
+t.test('a thread that reads on for long is not taken for one that stands still', async (t) => {
+  // It answers nothing for ten looks, and counts what it reads, as a long recording does.
+  const busy = 'const end = Date.now() + 1000; while (Date.now() < end) Atomics.add(workerData.signs, 0, 1);';
+  const { worker, told } = watched(t, 'busy', busy, 100);
+  await worker.ready();
+  t.match(await worker.finish(ended(), bounds), { state: 'finished' });
+  t.same(told, []);
 });

@@ -105,11 +105,12 @@ export function signingKey(privatePem: string): SigningKey {
 
 /** A new key pair as PEM texts. */
 export function generateSigningKey(): { readonly privatePem: string; readonly publicPem: string } {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  return {
-    privatePem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    publicPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-  };
+  // Exported by what makes them, never afterwards: see ephemeralKey in vault/age-keys.ts.
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519', {
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+  return { privatePem: privateKey, publicPem: publicKey };
 }
 
 /** The old key says that `next` follows it. */
