@@ -276,8 +276,9 @@ t.test('a private call shows its proof in the place of a player, a refused one w
   const investigator = await house.open('investigator', {
     ...{ path: `/recordings/${privately}`, width: 400, scheme: 'dark', language: 'es' },
   });
-  await investigator.getByText('Sus pruebas son para auditores y abogados').waitFor();
-  t.equal(await investigator.getByText(numbers.attorney.slice(-7)).count(), 0);
+  await investigator.getByText('No hay ninguna grabación con este identificador').waitFor();
+  t.notMatch(await investigator.locator('main').textContent(), /privad|centro|north|\d:\d\d/i);
+  t.equal(await investigator.locator('a[href^="/calls"], a[href="/now"], a[href="/system"]').count(), 0);
   await looked(t, investigator, 'absence-es-dark-400');
 });
 
