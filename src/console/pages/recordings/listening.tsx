@@ -91,6 +91,10 @@ const Progress = ({ opening }: { readonly opening: Opening }): JSX.Element | nul
   }
 };
 
+/** One key opens both or neither: that need not be said twice. */
+const sameFault = ({ state: one }: Opening, { state: other }: Opening): boolean =>
+  one.at === 'failed' && other.at === 'failed' && one.code === other.code;
+
 interface Asked {
   readonly why: string;
   readonly identities: readonly string[];
@@ -227,7 +231,7 @@ export const Listening = ({ one }: { readonly one: OneRecordingShown }): JSX.Ele
       )}
       <ProblemNotice problem={begin.problem} />
       <Progress opening={sound} />
-      <Progress opening={text} />
+      {!sameFault(sound, text) && <Progress opening={text} />}
       {sound.state.at === 'sound' && <Player sound={sound.state.sound} />}
       {text.state.at === 'text' && (
         <>
