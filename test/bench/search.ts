@@ -120,7 +120,11 @@ try {
   const began2 = performance.now();
   await fillLists();
   console.log(`${listed} more privileged: filled in ${((performance.now() - began2) / 1000).toFixed(0)} s`);
-  const words = new RegistrySearch(db, NORTH_AMERICAN_PLAN, new Registry({ db, plan: NORTH_AMERICAN_PLAN, caution: { removalDelayMs: 0 } }));
+  const words = new RegistrySearch(
+    db,
+    NORTH_AMERICAN_PLAN,
+    new Registry({ db, plan: NORTH_AMERICAN_PLAN, caution: { removalDelayMs: 0 } }),
+  );
   for (const [name, text] of [
     ['a rare name', 'zebrowski'],
     ['a name that is not there', 'sandwich'],

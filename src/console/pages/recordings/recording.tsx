@@ -31,7 +31,9 @@ const WhatIsKept = ({ one }: { readonly one: RecordingShown }): JSX.Element => {
           [words.size, sizeText(total, of)],
         ]}
       />
-      {one.sealed !== null && <Notice tone="warn">{words.sealedWhy(one.sealed.why)}</Notice>}
+      {one.sealed !== null && (
+        <Notice tone="warn">{words.sealedWhy(one.sealed.why.replaceAll('-', ' '))}</Notice>
+      )}
     </Panel>
   );
 };
