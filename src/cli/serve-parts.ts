@@ -246,12 +246,23 @@ export const recordingsPort = (store: Store): RecordingsPort => {
     throw error;
   };
   return {
-    list: async ({ facility, sealed, after, limit }) => {
-      const rows: RecordingShown[] = [];
+    list: async ({ facility, sealed, after, limit, shown }) => {
+      let rows: { readonly one: RecordingShown; readonly place: string }[] = [];
+      let unasked: typeof rows = [];
       let unreadable = 0;
       let looked = 0;
       let passed = after === null;
-      let last = '';
+      let lookedUpTo = '';
+      const ask = async (): Promise<void> => {
+        const may = shown === null ? null : await shown(unasked.map(({ one }) => one.callId));
+        rows = [...rows, ...unasked.filter(({ one }) => may?.has(one.callId) ?? true)];
+        unasked = [];
+      };
+      const page = (next: string | null) => ({
+        rows: rows.slice(0, limit).map(({ one }) => one),
+        next: rows.length > limit ? (rows[limit - 1]?.place ?? null) : next,
+        unreadable,
+      });
       try {
         for await (const one of recordingsIn(store)) {
           looked += 1;
@@ -266,15 +277,20 @@ export const recordingsPort = (store: Store): RecordingsPort => {
           }
           if (facility !== null && one.manifest.facility !== facility) continue;
           if (sealed !== null && (one.manifest.sealed !== null) !== sealed) continue;
-          if (rows.length >= limit) return { rows, next: last, unreadable };
-          rows.push(view(one));
-          last = place;
-          if (looked > MOST_LOOKED_AT) return { rows, next: last, unreadable };
+          unasked.push({ one: view(one), place });
+          lookedUpTo = place;
+          if (rows.length + unasked.length > limit) await ask();
+          if (rows.length > limit) return page(null);
+          if (looked > MOST_LOOKED_AT) {
+            await ask();
+            return page(shown === null ? lookedUpTo : (rows.at(-1)?.place ?? null));
+          }
         }
+        await ask();
       } catch (error) {
         told(error);
       }
-      return { rows, next: null, unreadable };
+      return page(null);
     },
     find: async (callId) => {
       try {

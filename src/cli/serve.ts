@@ -148,6 +148,8 @@ const serving = async (
   closers.push(() => statements.idle());
   const dialPlan = planOf(config, plan);
   const search = new RegistrySearch(db, dialPlan, registry);
+  // Nothing is missing but time: it is told, and served.
+  if (!(await search.wordsIndexed().catch(() => false))) trouble('search', 'words-not-indexed');
   const lists = listParts({
     ...{ config, db, registry, search, wall, mono, plan: dialPlan, journal: settings.journal },
   });

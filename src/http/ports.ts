@@ -204,6 +204,8 @@ export interface RecordingsPort {
     readonly sealed: boolean | null;
     readonly after: string | null;
     readonly limit: number;
+    /** Which of these calls may be shown at all; null: all. What may not leaves no gap, and no place in a cursor. */
+    readonly shown: ((callIds: readonly string[]) => Promise<ReadonlySet<string>>) | null;
   }): Promise<{
     readonly rows: readonly RecordingShown[];
     /** Where the next page begins; null where there is none. */

@@ -13,10 +13,11 @@ export const roles = [
 ] as const;
 export type Role = (typeof roles)[number];
 export const roleTexts: Readonly<Record<Role, string>> = {
-  operator: 'runs the site: live calls, lockdown, nodes, alarms',
+  operator: 'runs the site: live calls, lockdown, nodes, alarms; sees that a call is private, and no number',
   registrar: 'keeps the lists: proposes changes of callers, allowed, blocked and privileged numbers',
   approver: 'agrees to changes that others proposed, or rejects them',
-  investigator: 'looks at monitored calls and fetches their recordings; sees no number of a private call',
+  investigator:
+    'searches monitored calls and fetches their recordings; learns nothing of private ones, not even that there are any',
   auditor: 'sees everything that is evidence, and changes nothing',
   counsel: 'looks after private calls: privileged entries, sealed recordings, evidence',
   admin: 'looks after accounts and keys, and over HTTP only takes away: nothing else',
@@ -67,6 +68,20 @@ export type Principal =
 
 const readsPrivate: ReadonlySet<Role> = new Set(['auditor', 'counsel']);
 const readsMonitored: ReadonlySet<Role> = new Set(['auditor', 'counsel', 'investigator']);
+
+const learnsOfPrivate: ReadonlySet<Role> = new Set([
+  'operator',
+  'registrar',
+  'approver',
+  'auditor',
+  'counsel',
+]);
+/**
+ * Whether somebody may learn that private calls take place, if only by a count of rows. Investigators may not: which
+ * routes are closed to them stands in access.ts, and what the open ones leave out for them asks here.
+ */
+export const learnsOfPrivateCalls = (who: Principal): boolean =>
+  who.kind === 'key' || who.roles.some((role) => learnsOfPrivate.has(role));
 
 /** Whether somebody may read the numbers of a call. What is not plainly monitored counts as private. */
 export const seesNumber = (who: Principal, verdict: string): boolean =>

@@ -4,6 +4,7 @@ import { counselMigration } from './counsel/migration.js';
 import { hardenMigration } from './harden-migration.js';
 import { importsMigration } from './import/migration.js';
 import { investigationMigration } from './investigation/migration.js';
+import { wordsMigration } from './words-migration.js';
 
 /**
  * The database, step by step. A migration that was released is never edited: the next one is added below it.
@@ -115,4 +116,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0004-counsel': counselMigration,
   '0005-search': investigationMigration,
   '0006-harden': hardenMigration,
+  '0008-search-words': wordsMigration,
 };

@@ -222,6 +222,15 @@ export class RegistrySearch {
     return this.#page(pendingColumns, sql`pending n`, sql`n.id`, where, filter);
   }
 
+  /**
+   * Whether what is typed into a list's search is looked up in an index. Makes it where somebody brought the extension
+   * since; without it the same is found by reading the whole list (words-migration.ts).
+   */
+  async wordsIndexed(): Promise<boolean> {
+    const rows = await this.#rows<{ there: boolean }>(sql<{ there: boolean }>`select index_words() as there`);
+    return rows[0]?.there === true;
+  }
+
   /** The one writing of a number that people write in many ways. Throws RegistryError `number-malformed`. */
   canonical(written: string): string {
     return canonicalNumber(written, this.#plan, 0);

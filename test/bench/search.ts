@@ -2,19 +2,24 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
+import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
 import { migrate, openDatabase } from '../../src/registry/database.js';
 import { type CallFilter, CallQuery, type CallSort } from '../../src/registry/investigation/call-query.js';
 import { linksOf } from '../../src/registry/investigation/links.js';
+import { Registry } from '../../src/registry/registry.js';
+import { RegistrySearch } from '../../src/registry/search.js';
 import { startPostgres } from '../../src/stack/postgres.js';
 
 /**
  * Measures investigators' search over many calls on a real PostgreSQL. By hand:
  *
- *     node dist/test/bench/search.js [calls = 1000000] [privileged = 30000] [rounds = 40]
+ *     node dist/test/bench/search.js [calls = 1000000] [privileged = 30000] [rounds = 40] [listed = 500000]
  *
  * Times are those of a whole page of 50 with its count, against one empty query of the same connection: read the ratios.
  */
-const [calls = 1_000_000, protectedNumbers = 30_000, rounds = 40] = process.argv.slice(2, 5).map(Number);
+const [calls = 1_000_000, protectedNumbers = 30_000, rounds = 40, listed = 500_000] = process.argv
+  .slice(2, 6)
+  .map(Number);
 
 const dir = await mkdtemp(join(tmpdir(), 'sallyport-bench-search-'));
 const postgres = await startPostgres({ dir, settings: ['shared_buffers=256MB'] });
@@ -40,7 +45,22 @@ const fill = async (): Promise<void> => {
   await ask(`insert into privileged (form, value, class, scope, note, evidence, change)
     select 'number', '+1212' || 2000000 + (g * 7) % 700000, 'attorney', 'global', '', 'x', (select id from change limit 1)
     from generate_series(1, ${protectedNumbers}) g`);
+  // A note on each tenth call: six words of a thousand, and now and then one that is rare.
+  await ask(`insert into search_note (call_id, author, text) select 'c' || lpad((g * 10)::text, 26, '0'), 'ivy',
+    (select string_agg('word' || (g * 7919::bigint * k) % 1000, ' ') from generate_series(1, 6) k)
+      || case when g % 5000 = 0 then ' knife' else '' end
+    from generate_series(1, ${Math.floor(calls / 10)}) g`);
   await ask('vacuum analyze');
+};
+
+/** Entries of the lists besides, as a state's bar would bring them; none of them is a number that was called. */
+const fillLists = async (): Promise<void> => {
+  for (let at = 0; at < listed; at += 50_000)
+    await ask(`insert into privileged (form, value, class, scope, note, evidence, change)
+      select 'number', '+1917' || 2000000 + g, 'attorney', 'global', 'Office ' || g % 9000 || case when g % 20000 = 0 then
+      ' Zebrowski' else '' end, 'bar no. ' || 1000000 + g, (select id from change limit 1)
+      from generate_series(${at + 1}, ${Math.min(listed, at + 50_000)}) g`);
+  await ask('vacuum analyze privileged');
 };
 
 const quantile = (sorted: readonly number[], of: number): number =>
@@ -76,6 +96,9 @@ try {
     ['a phone', { phone: 'p1234' }, 'newest'],
     ['the longest', {}, 'longest'],
     ['the highest score', { leastThreeWay: 50 }, 'three-way'],
+    ['a rare word in notes', { notes: 'knife' }, 'newest'],
+    ['two common words in notes', { notes: 'word7 word49' }, 'newest'],
+    ['a word that no note has', { notes: 'sandwich' }, 'newest'],
     ['a rare combination', { facility: 'f7', leastThreeWay: 90, mostSeconds: 100 }, 'newest'],
   ];
   for (const [name, filter, sort] of cases) {
@@ -92,6 +115,28 @@ try {
     const times = await timed(() => linksOf(query, { of, since: null, until: null, sort: 'calls' }));
     console.log(
       `links of a ${of.kind}: p50 ${(quantile(times, 0.5) / least).toFixed(0)}x, p95 ${(quantile(times, 0.95) / least).toFixed(0)}x`,
+    );
+  }
+  const began2 = performance.now();
+  await fillLists();
+  console.log(`${listed} more privileged: filled in ${((performance.now() - began2) / 1000).toFixed(0)} s`);
+  const words = new RegistrySearch(
+    db,
+    NORTH_AMERICAN_PLAN,
+    new Registry({ db, plan: NORTH_AMERICAN_PLAN, caution: { removalDelayMs: 0 } }),
+  );
+  for (const [name, text] of [
+    ['a rare name', 'zebrowski'],
+    ['a name that is not there', 'sandwich'],
+    ['a word of each entry', 'office'],
+    ['a bar number', 'bar no. 1234567'],
+    ['digits in the middle of numbers', '2123456'],
+    ['two letters', 'ze'],
+  ] as const) {
+    const times = await timed(() => words.privileged({ text, after: null, limit: 50 }));
+    const [p50, p95] = [quantile(times, 0.5), quantile(times, 0.95)];
+    console.log(
+      `lists, ${name}: p50 ${(p50 / least).toFixed(0)}x, p95 ${(p95 / least).toFixed(0)}x (${p50.toFixed(0)} ms here)`,
     );
   }
   console.log(`one empty query: 1x (${least.toFixed(1)} ms here)`);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Page } from 'playwright-core';
@@ -12,6 +12,7 @@ import { atOnce } from '../../src/journal/verify/at-once.js';
 import { publicKeyOf } from '../../src/journal/verify/signed.js';
 import { hears } from '../../src/phones/goertzel.js';
 import { makeIdentity } from '../../src/vault/age-keys.js';
+import { Terminal } from '../cli/terminal.js';
 import { until } from '../lists/redis-server.js';
 import { bothHear } from '../site/conversation.js';
 import { writeHalfYear } from '../statement/half-year.js';
@@ -27,10 +28,17 @@ const recount = await writeHalfYear({
   ...{ from: '2026-01-01T00:00:00.000Z', to: '2026-07-01T00:00:00.000Z' },
 });
 
+/** An identity provider that does not answer: nothing listens on the port of `discard`. */
+const oidc = {
+  ...{ issuer: 'http://127.0.0.1:9', clientId: 'sallyport' },
+  ...{ nameClaim: 'preferred_username', rolesClaim: 'groups' },
+  roles: [{ value: 'staff', roles: ['auditor' as const] }],
+};
 const house = await openConsoleSite(t, {
+  site: { text: true },
   config: (config) => ({
     ...config,
-    serve: { ...config.serve, journals: [config.journal.directory, join(past, 'a')] },
+    serve: { ...config.serve, oidc, journals: [config.journal.directory, join(past, 'a')] },
   }),
 });
 const { site } = house;
@@ -66,6 +74,12 @@ const threeCalls = async (t: Test): Promise<readonly [string, string, string]> =
   for (const number of [numbers.allowed, numbers.attorney]) {
     const talk = await house.converse(number);
     await bothHear(t, talk, `a call to ${number}`, 1200);
+    if (number === numbers.allowed) {
+      talk.call.text.type('did you feed the dog?');
+      await talk.other.text.untilReads('did you feed the dog?');
+      talk.other.text.type('twice, <b>today</b>');
+      await talk.call.text.untilReads('twice, <b>today</b>');
+    }
     const before = site.endedCalls;
     await talk.call.hangUp();
     await site.ended(before + 1);
@@ -216,11 +230,16 @@ t.test(
     await open('case 4711', identity);
     const slider = page.getByRole('slider', { name: 'Place in the recording' });
     await slider.waitFor();
+    await page.getByRole('heading', { name: 'Text' }).waitFor();
     t.equal(
       await page.getByText('The same', { exact: true }).count(),
-      4,
-      'fetched, manifest, journal, and the head',
+      8,
+      'fetched, manifest, journal, and the head, of the sound and of the text',
     );
+    const transcript = (await page.locator('.transcript').textContent()) ?? '';
+    t.match(transcript, /caller[^\n]*did you feed the dog\?/i, 'what was typed beside what was said');
+    t.match(transcript, /called[^\n]*twice, <b>today<\/b>/i, 'as it was typed, and nothing of it is markup');
+    t.equal(await page.locator('.transcript b').count(), 0);
     t.equal(await page.getByLabel('Your age identity').count(), 0, 'the key is nowhere on the page');
     await looked(t, page, 'recording-light');
 
@@ -255,7 +274,7 @@ t.test(
       asked.map(({ body }) => body),
       [{ by: 'investigator', callId: monitored, why: 'case 4711', sealed: false }, { why: 'case 4711' }],
     );
-    t.equal(rows.filter(({ kind }) => kind === 'http-recording-read').length, 2);
+    t.equal(rows.filter(({ kind }) => kind === 'http-recording-read').length, 4, 'of each file each try');
     t.notMatch(JSON.stringify(rows), /AGE-SECRET/);
     await page.getByRole('button', { name: 'Close it and forget it' }).click();
     await page.getByLabel('Why it is read').waitFor();
@@ -276,8 +295,9 @@ t.test('a private call shows its proof in the place of a player, a refused one w
   const investigator = await house.open('investigator', {
     ...{ path: `/recordings/${privately}`, width: 400, scheme: 'dark', language: 'es' },
   });
-  await investigator.getByText('Sus pruebas son para auditores y abogados').waitFor();
-  t.equal(await investigator.getByText(numbers.attorney.slice(-7)).count(), 0);
+  await investigator.getByText('No hay ninguna grabación con este identificador').waitFor();
+  t.notMatch(await investigator.locator('main').textContent(), /privad|centro|north|\d:\d\d/i);
+  t.equal(await investigator.locator('a[href^="/calls"], a[href="/now"], a[href="/system"]').count(), 0);
   await looked(t, investigator, 'absence-es-dark-400');
 });
 
@@ -317,4 +337,79 @@ t.test('a statement is previewed, made, signed and downloaded', async (t) => {
   await today.getByRole('heading', { name: 'Preview' }).waitFor();
   t.equal(await today.locator('.tile-private dd').textContent(), String(privates), 'of today, so far');
   await looked(t, today, 'statement-dark-400');
+});
+
+t.test(
+  'a recording that proves to be of an attorney: sealed for an auditor, not there for an investigator',
+  async (t) => {
+    const [monitored] = ids;
+    const investigator = await house.open('investigator', { path: '/recordings' });
+    const inList = investigator.locator(`a[href="/recordings/${monitored}"]`);
+    await inList.waitFor();
+    await house.registry.propose('registrar', 'letter on file', [
+      {
+        ...{ op: 'privileged-add', class: 'attorney', evidence: 'bar no. 7', note: '' },
+        target: { form: 'number', number: numbers.allowed },
+      },
+    ]);
+    await investigator.reload();
+    await investigator.getByText('There is no recording here.').waitFor();
+    t.equal(await inList.count(), 0, 'from that moment on, before anything is sealed');
+    await house.desk.turn();
+    const file = join(past, 'sallyport.yaml');
+    const listen = site.config.sip.listen.map((one) => ({ ...one, port: 5060 }));
+    writeFileSync(file, JSON.stringify({ ...site.config, sip: { ...site.config.sip, listen } }));
+    const check = await new Terminal(['custody', 'check', '--config', file]).done;
+    t.match(check.out, /sealed/, check.err);
+
+    await investigator.goto(`${house.url}/recordings/${monitored}`);
+    await investigator.getByText('There is no recording here that you may see').waitFor();
+    t.notMatch(await investigator.locator('main').textContent(), /sealed|private|attorney/i);
+    await looked(t, investigator, 'recording-not-theirs');
+    await investigator.context().close();
+
+    const page = await house.open('auditor', { path: '/recordings' });
+    const row = page.locator('tr', { has: page.locator(`a[href="/recordings/${monitored}"]`) });
+    await row.getByText('Sealed', { exact: true }).waitFor();
+    await looked(t, page, 'recordings-sealed');
+    await row.locator('a').first().click();
+    await page.getByLabel('Why it is read').waitFor();
+    await looked(t, page, 'recording-sealed');
+    const { facility, escrow } = site.local.identities;
+    const [outer, inner] = [readFileSync(escrow, 'utf8'), readFileSync(facility, 'utf8')];
+    const open = async (key: string): Promise<void> => {
+      await page.getByLabel('Why it is read').fill('order of the court');
+      await page.getByLabel('Your age identity').fill(key);
+      await page.getByRole('button', { name: 'Fetch and open it' }).click();
+    };
+    await open(inner);
+    await page.locator('.notice.tone-bad').waitFor();
+    t.equal(await page.locator('.notice.tone-bad').count(), 1, 'told once');
+    await shot(page, 'recording-sealed-one-key');
+    await open(`${outer}\n${inner}`);
+    await page.getByRole('slider', { name: 'Place in the recording' }).waitFor();
+    t.match(await page.locator('.transcript').textContent(), /did you feed the dog/);
+    await page.setViewportSize({ width: 400, height: 800 });
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await looked(t, page, 'recording-sealed-open-dark-400');
+  },
+);
+
+t.test('an identity provider: its button, and what is said when its way leads nowhere', async (t) => {
+  const page = await house.visit({ path: '/calls' });
+  const button = page.getByRole('link', { name: 'Sign in with your organisation' });
+  await button.waitFor();
+  await looked(t, page, 'sign-in-provider');
+  await button.click();
+  await page.getByText('Your organisation’s sign-in did not work').waitFor();
+  t.notMatch(page.url(), /refused/);
+  await page.getByLabel('Name').waitFor();
+  await looked(t, page, 'sign-in-provider-gone');
+  await page.goto(`${house.url}/v1/session/oidc/callback?code=x&state=y`);
+  await page.getByText('It does not vouch for you here').waitFor();
+  t.match(
+    await (await fetch(`${house.url}/v1/session/oidc`)).json(),
+    { code: 'part-unavailable' },
+    'programs get a code',
+  );
 });

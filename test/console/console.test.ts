@@ -16,6 +16,7 @@ t.test('signing in', async (t) => {
   const page = await house.visit({ path: '/system' });
   await page.locator('h1').waitFor();
   t.same(await lookFaults(page, 'sign-in'), []);
+  t.equal(await page.locator('a[href="/v1/session/oidc"]').count(), 0, 'no provider is configured here');
   const enter = page.getByRole('button', { name: 'Sign in' });
   await enter.click();
   t.equal(await page.getByText('This is needed.').count(), 2, 'what is missing is said beside it');
@@ -120,6 +121,27 @@ t.test('the shell', async (t) => {
   await narrow.getByRole('link', { name: 'System' }).click();
   await narrow.locator('h1', { hasText: 'System' }).waitFor();
   t.notOk(await narrow.locator('#navigation').isVisible(), 'it closes behind whoever went');
+});
+
+t.test('a session that is not used is warned of, kept by a word, and else taken down', async (t) => {
+  const page = await house.open('auditor');
+  await page.clock.install();
+  await page.goto(`${house.url}/why`);
+  await page.locator('h1', { hasText: 'Why' }).waitFor();
+  const dialog = page.getByRole('dialog', { name: 'Are you still there?' });
+  await page.clock.fastForward(800_000);
+  t.equal(await dialog.count(), 0, 'not before its last minute');
+  await page.clock.fastForward(50_000);
+  await dialog.waitFor();
+  t.same(await lookFaults(page, 'idle'), []);
+  await dialog.getByRole('button', { name: 'Stay' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.clock.fastForward(850_000);
+  await dialog.waitFor();
+  await page.clock.fastForward(60_000);
+  await page.getByText('Your session is over').waitFor();
+  t.equal(await page.locator('.house').count(), 0);
+  await page.context().close();
 });
 
 t.test('a session that ends takes the page with it', async (t) => {

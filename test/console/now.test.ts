@@ -74,7 +74,7 @@ t.test('calls as they come and go', async (t) => {
   t.match(orders, [{ by: 'operator', order: 'end-call' }], 'who ordered it is written down');
   await page.context().close();
   // Who may only look gets no button.
-  const looks = await house.open('investigator', { path: '/now' });
+  const looks = await house.open('auditor', { path: '/now' });
   await looks.getByText('Live', { exact: true }).waitFor();
   t.equal(await looks.getByText('Order', { exact: true }).count(), 0);
   await looks.context().close();

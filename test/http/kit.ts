@@ -136,12 +136,12 @@ export class PlayedController {
   }
 }
 
-const recording = (letter: string, sealed: boolean): RecordingShown => ({
-  ...{ callId: call(letter), facility: 'north', receivedAt: '2026-11-21T10:00:00.000Z' },
+export const recordingOf = (callId: string, sealed: boolean): RecordingShown => ({
+  ...{ callId, facility: 'north', receivedAt: '2026-11-21T10:00:00.000Z' },
   ...{ createdAt: '2026-11-21T10:01:00.000Z', seconds: 1.5, complete: true, canary: false },
   sealed: sealed ? { why: 'privileged-now', at: '2026-11-21T11:00:00.000Z' } : null,
   keys: [{ id: 'north', role: 'facility' }],
-  files: [{ name: `${call(letter)}.wav.age`, bytes: 1000, sha256: 'e'.repeat(64) }],
+  files: [{ name: `${callId}.wav.age`, bytes: 1000, sha256: 'e'.repeat(64) }],
   manifestSha256: 'f'.repeat(64),
 });
 export const recordingBytes = Buffer.from(Array.from({ length: 1000 }, (_, at) => at % 251));
@@ -232,6 +232,8 @@ export interface House {
   readonly log: ShownRow[];
   /** Of the registry's journal, as its publisher would have written them. */
   readonly published: ShownRow[];
+  /** The recordings that there are. */
+  readonly kept: RecordingShown[];
   /** What looks back: nothing is found, unless a test says otherwise. */
   readonly lookBack: { run: WhatIfPort['run'] };
   /** The journals that the search is made from: `j` of calls, `k` custody’s, `h` the API’s own. */
@@ -395,16 +397,14 @@ export const openHouse = async (
   const search = new RegistrySearch(db, NORTH_AMERICAN_PLAN, registry);
   const callLog = new CallLog(journals, { calls: 1000, alarms: 100 });
   const numberDigest = async (number: string): Promise<string> => digestOf(number).slice(0, 12);
+  const kept = [recordingOf(call('a'), false), recordingOf(call('b'), true)];
   const recordings: Parts['recordings'] = {
-    list: async ({ sealed }) => ({
-      rows: [recording('a', false), recording('b', true)].filter(
-        (one) => sealed === null || (one.sealed !== null) === sealed,
-      ),
-      next: null,
-      unreadable: 0,
-    }),
-    find: async (id) =>
-      [recording('a', false), recording('b', true)].find(({ callId }) => callId === id) ?? null,
+    list: async ({ sealed, shown }) => {
+      const rows = kept.filter((one) => sealed === null || (one.sealed !== null) === sealed);
+      const may = await shown?.(rows.map(({ callId }) => callId));
+      return { rows: rows.filter(({ callId }) => may?.has(callId) ?? true), next: null, unreadable: 3 };
+    },
+    find: async (id) => kept.find(({ callId }) => callId === id) ?? null,
     read: (_recording, _file, from, to) => Readable.from([recordingBytes.subarray(from, to)]),
   };
   const webhooks = new Webhooks(db, box);
@@ -513,7 +513,7 @@ export const openHouse = async (
   const app = await buildServer(parts);
   const opened: House = {
     ...{ dir, db, app, parts, registry, accounts, written, controller, faults, log, postgres, clock },
-    ...{ published, lookBack },
+    ...{ published, lookBack, kept },
     ...{ searched, gate, bundles },
     get journalFails() {
       return house.journalFails;

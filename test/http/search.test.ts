@@ -121,8 +121,12 @@ t.test('one call, what is said about it, and who else it leads to', async (t) =>
     links: [{}, {}, {}],
     further: [{ caller: /c[02]/ }, {}, {}],
   });
-  t.match((await asks(ivy, 'GET', '/v1/search/state')).json, {
+  t.match((await asks(aud, 'GET', '/v1/search/state')).json, {
     journals: [{ part: 'calls', seq: 27 }, {}, {}],
+  });
+  t.match((await asks(ivy, 'GET', '/v1/search/state')).json, {
+    calls: null,
+    journals: [{ part: 'calls', seq: null, newest: null, caughtUpAt: String }, {}, {}],
   });
   const log = await asks(aud, 'GET', '/v1/search/log?who=ian&limit=1');
   t.match(log.json, { rows: [{ kind: 'http-search-read', who: 'ian', why, body: { callId: call('z') } }] });

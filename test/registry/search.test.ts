@@ -19,6 +19,7 @@ import { HotNumbers } from '../../src/registry/investigation/hot-numbers.js';
 import { linksOf } from '../../src/registry/investigation/links.js';
 import { CallNotes } from '../../src/registry/investigation/notes.js';
 import { Registry } from '../../src/registry/registry.js';
+import { RegistrySearch } from '../../src/registry/search.js';
 import { startPostgres } from '../../src/stack/postgres.js';
 import { callId, decision, Rows, writeCall } from './search-rows.js';
 
@@ -465,3 +466,80 @@ t.test('plans: a page costs what a page is, among many', async (t) => {
   }
   t.equal(seen.size, 200, 'page after page, each once');
 });
+
+t.test(
+  'words in the lists: by an index where there are trigrams, the same answers where there are none',
+  async (t) => {
+    await clean();
+    const entries = [
+      ['(212) 555-0111', 'Office of Zebrowski', 'bar no. 1234567'],
+      ['(212) 555-0150', 'Doe & Roe', 'letter 100%_'],
+      ['(646) 555-0150', 'ZEBROWSKI, second line', 'letter 7'],
+    ] as const;
+    const ops = entries.map(([written, note, evidence]) => ({
+      ...{ op: 'privileged-add', target: { form: 'number', number: written }, class: 'attorney' },
+      ...{ evidence, note },
+    }));
+    const asked = [
+      'zebrowski',
+      'browsk',
+      'NO. 1234',
+      '5550150',
+      '12125550',
+      'roe',
+      '100%_',
+      '1%s',
+      'ze',
+      'nobody',
+    ];
+    const answers = async (of: typeof db): Promise<readonly (readonly string[])[]> => {
+      const desk = new Registry({ db: of, plan: NORTH_AMERICAN_PLAN, caution: { removalDelayMs: 60_000 } });
+      await desk.propose('ann', 'letters on file', ops);
+      const lists = new RegistrySearch(of, NORTH_AMERICAN_PLAN, desk);
+      const all: (readonly string[])[] = [];
+      for (const text of asked) {
+        const page = await lists.privileged({ text, after: null, limit: 10 });
+        t.equal(page.total, page.rows.length, text);
+        all.push(page.rows.map(({ value }) => value).sort());
+      }
+      return all;
+    };
+    const found = await answers(db);
+    t.same(
+      found.map((rows) => rows.length),
+      [2, 2, 1, 2, 2, 1, 1, 0, 2, 0],
+    );
+    t.equal(await new RegistrySearch(db, NORTH_AMERICAN_PLAN, registry).wordsIndexed(), true);
+
+    // Of few entries all are read; of many the index is asked.
+    await sql`alter table privileged disable trigger user`.execute(db);
+    await sql`insert into privileged (form, value, class, scope, note, evidence, change)
+    select 'number', '+1917' || 2000000 + g, 'attorney', 'global', 'Office ' || g, 'bar no. ' || 3000000 + g,
+      (select id from change limit 1) from generate_series(1, 30000) g`.execute(db);
+    await sql`alter table privileged enable trigger user`.execute(db);
+    await sql`vacuum analyze privileged`.execute(db);
+    const { rows: plan } = await sql<object>`explain select p.id from privileged p where p.removed_by is null
+    and (p.value like '%5550150%' or p."of" like '%5550150%' or p.note ilike '%5550150%' or p.evidence ilike '%5550150%')
+    order by p.id limit 50`.execute(db);
+    t.match(JSON.stringify(plan), /BitmapOr.*privileged_words/);
+
+    // Somebody’s database whose role may not bring an extension.
+    await sql`create role plain login`.execute(db);
+    await sql`create database plain`.execute(db);
+    const owner = openDatabase({ ...postgres, database: 'plain', onLost: () => undefined });
+    await sql`grant create on schema public to plain`.execute(owner);
+    await sql`revoke create on database plain from public`.execute(owner);
+    const plain = openDatabase({ ...postgres, database: 'plain', user: 'plain', onLost: () => undefined });
+    t.teardown(async () => {
+      await plain.destroy();
+      await owner.destroy();
+    });
+    await migrate(plain);
+    const lists = new RegistrySearch(plain, NORTH_AMERICAN_PLAN, registry);
+    t.equal(await lists.wordsIndexed(), false, 'it is said');
+    t.same(await answers(plain), found, 'and found all the same');
+    // And where its owner brings it later, the next start of `serve` makes the indexes.
+    await sql`create extension pg_trgm`.execute(owner);
+    t.equal(await lists.wordsIndexed(), true);
+  },
+);

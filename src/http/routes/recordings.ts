@@ -5,7 +5,7 @@ import type { RecordingShown } from '../ports.js';
 import { Problem } from '../problems.js';
 import { rangeOf } from '../range.js';
 import { Readings } from '../readings.js';
-import type { Principal } from '../roles.js';
+import { type Principal, seesNumber } from '../roles.js';
 import { ok, person, type Route, route, someone } from '../route.js';
 import { callId, cursor, cursorOf, cursorText, facilityId, limit, words } from '../shapes.js';
 
@@ -25,17 +25,49 @@ const recording = z.strictObject({
 
 const readingId = z.string().regex(/^[0-9a-f]{32}$/);
 
-/** A sealed recording is of a call that was, or became, private: it is no matter of investigators. */
-const maySee = ({ sealed }: RecordingShown, who: Principal): boolean =>
-  sealed === null ||
-  (who.kind === 'person' && who.roles.some((role) => role === 'counsel' || role === 'auditor'));
+/** A sealed recording is of a call that was, or became, private. */
+const seesSealed = (who: Principal): boolean => seesNumber(who, 'private');
 
-export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): readonly Route[] => {
+const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+
+/** Digests of a call's files as its closing record has them: `sealed` is what the vault made of what `spool` says. */
+const journalledIn = (cdr: Readonly<Record<string, unknown>>): { name: string; sha256: string }[] =>
+  [fieldsOf(cdr.sealed).files, fieldsOf(cdr.spool).files].flatMap((files) =>
+    Array.isArray(files)
+      ? files.flatMap((file: unknown) => {
+          const [name, sha256] = [textOf(fieldsOf(file).name), textOf(fieldsOf(file).sha256)];
+          return name === null || sha256 === null ? [] : [{ name, sha256 }];
+        })
+      : [],
+  );
+
+export const recordingRoutes = (parts: Parts): readonly Route[] => {
+  const { recordings, journal, journals, log, investigation, mono, wall } = parts;
   const readings = new Readings(mono);
+  /**
+   * Investigators see the recordings of calls that their search finds, and no others: a number that is privileged by
+   * now hides them before custody has come to seal them.
+   */
+  const findable = async (callIds: readonly string[]): Promise<ReadonlySet<string>> => {
+    const found = callIds.length === 0 ? [] : await investigation.query.some(callIds);
+    return new Set(found.map(({ callId: id }) => id));
+  };
+  const maySee = async (one: RecordingShown, who: Principal): Promise<boolean> =>
+    seesSealed(who) || (one.sealed === null && (await findable([one.callId])).has(one.callId));
   const found = async (id: string, who: Principal): Promise<RecordingShown> => {
     const one = await recordings.find(id).catch(partProblem);
-    if (one === null || !maySee(one, who)) throw new Problem('unknown');
+    if (one === null || !(await maySee(one, who).catch(partProblem))) throw new Problem('unknown');
     return one;
+  };
+  const journalled = async (id: string): Promise<{ name: string; sha256: string }[]> => {
+    await log.refresh();
+    const call = log.find(id);
+    if (call === null) return [];
+    for await (const { kind, body } of journals.ofCall(call.journal, id, call.seq))
+      if (kind === 'cdr') return journalledIn(body);
+    return [];
   };
   return [
     route('GET /v1/recordings', {
@@ -56,12 +88,11 @@ export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): rea
           }),
         },
       },
-      problems: ['cursor-malformed', 'part-unavailable'],
+      problems: ['cursor-malformed', 'search-too-broad', 'part-unavailable'],
       run: async (asked) => {
         const { query } = asked;
         const who = someone(asked);
-        const may =
-          who.kind === 'person' && who.roles.some((role) => role === 'counsel' || role === 'auditor');
+        const may = seesSealed(who);
         if (query.sealed === 'yes' && !may) throw new Problem('not-allowed');
         const page = await recordings
           .list({
@@ -69,12 +100,14 @@ export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): rea
             sealed: may ? (query.sealed === undefined ? null : query.sealed === 'yes') : false,
             after: cursorOf(query.cursor, z.tuple([z.string().max(120)]))?.[0] ?? null,
             limit: query.limit,
+            shown: may ? null : findable,
           })
           .catch(partProblem);
         return ok({
           rows: page.rows,
           next: page.next === null ? null : cursorText([page.next]),
-          unreadable: page.unreadable,
+          // Nobody can say of what calls these are.
+          unreadable: may ? page.unreadable : 0,
         });
       },
     }),
@@ -82,9 +115,20 @@ export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): rea
       about: 'One recording: what its manifest says.',
       tag: 'recordings',
       params: z.strictObject({ call: callId }),
-      answers: { 200: { json: recording } },
-      problems: ['unknown', 'part-unavailable'],
-      run: async (asked) => ok(await found(asked.params.call, someone(asked))),
+      answers: {
+        200: {
+          json: recording.extend({
+            journalled: z
+              .array(z.strictObject({ name: z.string(), sha256: z.string() }))
+              .describe('Digests of its files as the call’s closing record has them.'),
+          }),
+        },
+      },
+      problems: ['unknown', 'search-too-broad', 'part-unavailable'],
+      run: async (asked) => {
+        const one = await found(asked.params.call, someone(asked));
+        return ok({ ...one, journalled: await journalled(one.callId).catch(partProblem) });
+      },
     }),
     route('POST /v1/recordings/:call/readings', {
       about: 'Say why a recording is read. It is written down; then its files are given out for a while.',
@@ -92,7 +136,7 @@ export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): rea
       params: z.strictObject({ call: callId }),
       body: z.strictObject({ why: words(300) }),
       answers: { 201: { json: z.strictObject({ reading: readingId, until: z.iso.datetime() }) } },
-      problems: ['unknown', 'part-unavailable', 'journal-unavailable'],
+      problems: ['unknown', 'search-too-broad', 'part-unavailable', 'journal-unavailable'],
       run: async (asked) => {
         const who = person(asked);
         const one = await found(asked.params.call, who);
@@ -114,7 +158,10 @@ export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): rea
       }),
       query: z.strictObject({ reading: readingId.optional() }),
       answers: { 200: { bytes: ['application/octet-stream'] }, 206: { bytes: ['application/octet-stream'] } },
-      problems: ['unknown', 'reading-needed', 'range-unfit', 'part-unavailable', 'journal-unavailable'],
+      problems: [
+        ...(['unknown', 'reading-needed', 'range-unfit'] as const),
+        ...(['search-too-broad', 'part-unavailable', 'journal-unavailable'] as const),
+      ],
       run: async (asked) => {
         const who = person(asked);
         const one = await found(asked.params.call, who);

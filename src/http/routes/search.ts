@@ -11,7 +11,8 @@ import { linksOf } from '../../registry/investigation/links.js';
 import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
 import { Problem } from '../problems.js';
-import { ok, person, type Route, route } from '../route.js';
+import { learnsOfPrivateCalls } from '../roles.js';
+import { ok, person, type Route, route, someone } from '../route.js';
 import {
   accountName,
   callerId,
@@ -342,12 +343,15 @@ const aboutRoutes = ({ investigation, journal }: Parts): readonly Route[] => [
     answers: {
       200: {
         json: z.strictObject({
-          calls: z.int().describe('About so many calls are in it.'),
+          calls: z.int().nullable().describe('About so many calls are in it; null for investigators.'),
           journals: z.array(
             z.strictObject({
               journal: z.string(),
               part: z.enum(['calls', 'custody', 'access']),
-              seq: z.int(),
+              seq: z
+                .int()
+                .nullable()
+                .describe('Null for investigators: a count of rows tells of private calls.'),
               newest: z.iso.datetime().nullable(),
               caughtUpAt: z.iso
                 .datetime()
@@ -359,11 +363,12 @@ const aboutRoutes = ({ investigation, journal }: Parts): readonly Route[] => [
         }),
       },
     },
-    run: async () => {
+    run: async (asked) => {
       const { calls, journals } = await investigation.index.state();
+      const all = learnsOfPrivateCalls(someone(asked));
       return ok({
-        calls,
-        journals: [...journals],
+        calls: all ? calls : null,
+        journals: journals.map((one) => (all ? one : { ...one, seq: null, newest: null })),
         flags: flags.map((one) => ({ flag: one, words: flagTexts[one] })),
       });
     },

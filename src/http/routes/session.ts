@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { OIDC_COOKIE, SESSION_COOKIE } from '../cookies.js';
 import type { Parts } from '../parts.js';
@@ -44,6 +45,16 @@ const opened = (
   });
 };
 
+/** A browser that goes to the provider and back gets pages: what is refused is told by the sign-in page, in words. */
+const forBrowser = async (request: FastifyRequest, run: () => Promise<Answer>): Promise<Answer> => {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof Problem) || !/\btext\/html\b/.test(request.headers.accept ?? '')) throw error;
+    return { status: 302, headers: { location: `/sign-in#refused=${error.code}` } };
+  }
+};
+
 export const sessionRoutes = ({
   signIn,
   oidc,
@@ -84,33 +95,35 @@ export const sessionRoutes = ({
     tag: 'session',
     answers: { 302: 'nothing' },
     problems: ['not-configured', 'part-unavailable', 'busy'],
-    run: async ({ reply }) => {
-      if (oidc === null) throw new Problem('not-configured');
-      const { to, state } = await oidc.begin();
-      // Lax: the way back begins at the provider.
-      reply.setCookie(OIDC_COOKIE, state, {
-        ...{ path: '/', secure: true, httpOnly: true, sameSite: 'lax', maxAge: 600 },
-      });
-      return { status: 302, headers: { location: to } };
-    },
+    run: ({ request, reply }) =>
+      forBrowser(request, async () => {
+        if (oidc === null) throw new Problem('not-configured');
+        const { to, state } = await oidc.begin();
+        // Lax: the way back begins at the provider.
+        reply.setCookie(OIDC_COOKIE, state, {
+          ...{ path: '/', secure: true, httpOnly: true, sameSite: 'lax', maxAge: 600 },
+        });
+        return { status: 302, headers: { location: to } };
+      }),
   }),
   route('GET /v1/session/oidc/callback', {
     about: 'Where the identity provider sends people back to.',
     tag: 'session',
     query: z.looseObject({ code: z.string().max(4096).optional(), state: z.string().max(512).optional() }),
-    answers: { 200: { bytes: ['text/html'] } },
+    answers: { 200: { bytes: ['text/html'] }, 302: 'nothing' },
     problems: ['not-configured', 'provider-refused', 'credentials-wrong', 'part-unavailable'],
-    run: async ({ request, reply }) => {
-      if (oidc === null) throw new Problem('not-configured');
-      const cookie = request.cookies[OIDC_COOKIE];
-      reply.clearCookie(OIDC_COOKIE, { path: '/', secure: true });
-      if (cookie === undefined) throw new Problem('provider-refused', 'begin again');
-      const query = new URL(request.url, 'http://here').searchParams;
-      opened(await oidc.end(query, cookie), 'provider', idle, reply);
-      // A page and no redirection: the session's cookie is not sent along on a way that began at another site.
-      const page = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Sallyport</title>\n';
-      return { status: 200, body: Buffer.from(page), headers: { 'content-type': 'text/html' } };
-    },
+    run: ({ request, reply }) =>
+      forBrowser(request, async () => {
+        if (oidc === null) throw new Problem('not-configured');
+        const cookie = request.cookies[OIDC_COOKIE];
+        reply.clearCookie(OIDC_COOKIE, { path: '/', secure: true });
+        if (cookie === undefined) throw new Problem('provider-refused', 'begin again');
+        const query = new URL(request.url, 'http://here').searchParams;
+        opened(await oidc.end(query, cookie), 'provider', idle, reply);
+        // A page and no redirection: the session's cookie is not sent along on a way that began at another site.
+        const page = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Sallyport</title>\n';
+        return { status: 200, body: Buffer.from(page), headers: { 'content-type': 'text/html' } };
+      }),
   }),
   route('GET /v1/session', {
     about: 'Who is signed in, and the token for requests that change anything.',

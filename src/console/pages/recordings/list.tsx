@@ -128,7 +128,7 @@ export const RecordingList = (): JSX.Element => {
           <TextField label={words.callId} value={callId} mono maxLength={40} onText={setCallId} />
           <Button type="submit">{words.look}</Button>
         </form>
-        <p class="soft small">{words.callIdHint}</p>
+        {seesSealed && <p class="soft small">{words.callIdHint}</p>}
         <ProblemNotice problem={asking.problem} onAgain={() => void run(null)} />
         {page === null && asking.busy && <Busy />}
         {page !== null && (

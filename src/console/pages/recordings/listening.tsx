@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { PlaybackError } from '../../../playback/errors.js';
 import { identitiesIn } from '../../../playback/identities.js';
 import { api } from '../../api/client.js';
-import { useApi, useDoing } from '../../api/use-api.js';
+import { useDoing } from '../../api/use-api.js';
 import { useWords } from '../../app/words.js';
 import { Badge } from '../../ui/badge.js';
 import { Button } from '../../ui/button.js';
@@ -11,39 +11,31 @@ import { Check, Field, TextField } from '../../ui/field.js';
 import { Notice, ProblemNotice } from '../../ui/notice.js';
 import { Panel } from '../../ui/page.js';
 import { Table } from '../../ui/table.js';
-import { fieldsOf, listOf, type OneCall, textOf } from '../calls/shapes.js';
 import { type Opening, useOpening } from './opening.js';
 import { Player } from './player.js';
-import { isSound, isText, layersOf, type RecordingShown, type StoredFile } from './shapes.js';
+import { isSound, isText, layersOf, type OneRecordingShown, type StoredFile } from './shapes.js';
 import { recordingWords } from './words.js';
 
 const MOST_IDENTITY_BYTES = 20_000;
 
 /** SHA-256 of a file as the call's closing record has it; null where that says nothing of it. */
-const journalDigest = (call: OneCall | null, name: string): string | null => {
-  const cdr = call?.rows.findLast(({ kind }) => kind === 'cdr')?.body;
-  for (const part of [fieldsOf(cdr?.sealed), fieldsOf(cdr?.spool)])
-    for (const file of listOf(part.files)) {
-      const { name: of, sha256 } = fieldsOf(file);
-      if (of === name) return textOf(sha256);
-    }
-  return null;
-};
+const journalDigest = ({ journalled }: OneRecordingShown, name: string): string | null =>
+  journalled.find((file) => file.name === name)?.sha256 ?? null;
 
 const Digests = ({
   file,
   fetched,
-  call,
+  one,
 }: {
   readonly file: StoredFile;
   readonly fetched: string;
-  readonly call: OneCall | null;
+  readonly one: OneRecordingShown;
 }): JSX.Element => {
   const words = useWords(recordingWords);
   const rows = [
     { head: words.fetched, sha256: fetched },
     { head: words.manifest, sha256: file.sha256 },
-    { head: words.journal, sha256: journalDigest(call, file.name) },
+    { head: words.journal, sha256: journalDigest(one, file.name) },
   ];
   return (
     <Table
@@ -98,6 +90,10 @@ const Progress = ({ opening }: { readonly opening: Opening }): JSX.Element | nul
       return null;
   }
 };
+
+/** One key opens both or neither: that need not be said twice. */
+const sameFault = ({ state: one }: Opening, { state: other }: Opening): boolean =>
+  one.at === 'failed' && other.at === 'failed' && one.code === other.code;
 
 interface Asked {
   readonly why: string;
@@ -187,12 +183,10 @@ const AskForm = ({
 };
 
 /** The way from an encrypted file to what is heard: a reason, a key, a digest, a player. */
-export const Listening = ({ one }: { readonly one: RecordingShown }): JSX.Element => {
+export const Listening = ({ one }: { readonly one: OneRecordingShown }): JSX.Element => {
   const words = useWords(recordingWords);
   const sound = useOpening();
   const text = useOpening();
-  // For its digests: what the closing record says of the files.
-  const call = useApi<OneCall>(`/v1/calls/${encodeURIComponent(one.callId)}`);
   const soundFile = one.files.find(isSound);
   const textFile = one.files.find(isText);
   const begin = useDoing(async ({ why, identities, text: withText }: Asked) => {
@@ -237,7 +231,7 @@ export const Listening = ({ one }: { readonly one: RecordingShown }): JSX.Elemen
       )}
       <ProblemNotice problem={begin.problem} />
       <Progress opening={sound} />
-      <Progress opening={text} />
+      {!sameFault(sound, text) && <Progress opening={text} />}
       {sound.state.at === 'sound' && <Player sound={sound.state.sound} />}
       {text.state.at === 'text' && (
         <>
@@ -249,10 +243,10 @@ export const Listening = ({ one }: { readonly one: RecordingShown }): JSX.Elemen
         </>
       )}
       {soundFile !== undefined && sound.sha256 !== null && (
-        <Digests file={soundFile} fetched={sound.sha256} call={call.data} />
+        <Digests file={soundFile} fetched={sound.sha256} one={one} />
       )}
       {textFile !== undefined && text.sha256 !== null && (
-        <Digests file={textFile} fetched={text.sha256} call={call.data} />
+        <Digests file={textFile} fetched={text.sha256} one={one} />
       )}
     </Panel>
   );

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { useMay } from '../../api/session.js';
 import { useApi } from '../../api/use-api.js';
 import { useCell } from '../../app/cell.js';
 import { Link } from '../../app/place.js';
@@ -10,7 +11,7 @@ import { Duration, Facts, Time } from '../../ui/value.js';
 import { NoRecording } from './absence.js';
 import { RecordingState, sizeText } from './list.js';
 import { Listening } from './listening.js';
-import type { RecordingShown } from './shapes.js';
+import type { OneRecordingShown, RecordingShown } from './shapes.js';
 import { recordingWords } from './words.js';
 
 const WhatIsKept = ({ one }: { readonly one: RecordingShown }): JSX.Element => {
@@ -30,7 +31,9 @@ const WhatIsKept = ({ one }: { readonly one: RecordingShown }): JSX.Element => {
           [words.size, sizeText(total, of)],
         ]}
       />
-      {one.sealed !== null && <Notice tone="warn">{words.sealedWhy(one.sealed.why)}</Notice>}
+      {one.sealed !== null && (
+        <Notice tone="warn">{words.sealedWhy(one.sealed.why.replaceAll('-', ' '))}</Notice>
+      )}
     </Panel>
   );
 };
@@ -38,9 +41,10 @@ const WhatIsKept = ({ one }: { readonly one: RecordingShown }): JSX.Element => {
 /** One recording, and a way to hear it; or why there is none. */
 export const OneRecording = ({ callId }: { readonly callId: string }): JSX.Element => {
   const words = useWords(recordingWords);
-  const { data, problem, busy, again } = useApi<RecordingShown>(
+  const { data, problem, busy, again } = useApi<OneRecordingShown>(
     `/v1/recordings/${encodeURIComponent(callId)}`,
   );
+  const seesCalls = useMay('GET /v1/calls/:call');
   const none = problem?.status === 404;
   const malformed = problem?.code === 'request-malformed';
   return (
@@ -52,7 +56,7 @@ export const OneRecording = ({ callId }: { readonly callId: string }): JSX.Eleme
           <Link to="/recordings" class="button button-quiet">
             {words.back}
           </Link>
-          {!malformed && (
+          {!malformed && seesCalls && (
             <Link to={`/calls/${encodeURIComponent(callId)}`} class="button">
               {words.call}
             </Link>
@@ -63,7 +67,8 @@ export const OneRecording = ({ callId }: { readonly callId: string }): JSX.Eleme
       {busy && <Busy />}
       {malformed && <Notice tone="warn" title={words.unknown} loud />}
       {!none && !malformed && <ProblemNotice problem={problem} onAgain={() => void again()} />}
-      {none && <NoRecording callId={callId} />}
+      {none &&
+        (seesCalls ? <NoRecording callId={callId} /> : <Notice tone="note" title={words.notYours} loud />)}
       {data !== null && (
         <>
           <WhatIsKept one={data} />

@@ -13,6 +13,11 @@ export interface RecordingShown {
   readonly manifestSha256: string;
 }
 
+/** One of them alone: with what its call's closing record says of its files. */
+export interface OneRecordingShown extends RecordingShown {
+  readonly journalled: readonly { readonly name: string; readonly sha256: string }[];
+}
+
 export interface StoredFile {
   readonly name: string;
   readonly bytes: number;

@@ -82,6 +82,7 @@ export const recordingWords = defineWords({
     sealedElsewhere: 'It may be sealed, which only auditors and counsel see, or its time was over.',
     proof: 'Proof of absence',
     unknown: 'Neither a recording nor a call has this id.',
+    notYours: 'There is no recording here that you may see under this id.',
   },
   es: {
     title: 'Grabaciones',
@@ -165,5 +166,6 @@ export const recordingWords = defineWords({
     sealedElsewhere: 'Puede estar sellada, lo que solo ven auditores y abogados, o haber vencido su plazo.',
     proof: 'Prueba de ausencia',
     unknown: 'Ni una grabación ni una llamada tienen este identificador.',
+    notYours: 'No hay ninguna grabación con este identificador que usted pueda ver.',
   },
 });

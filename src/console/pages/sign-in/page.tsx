@@ -14,11 +14,16 @@ import { Busy, Notice, ProblemNotice } from '../../ui/notice.js';
 import { CounselDoor } from '../counsel/door.js';
 import { words as all } from './words.js';
 
-/** The secret of a one-time link stands after the `#`; it is taken out of the address at once. */
-const takeLink = (): string | null => {
-  const link = new URLSearchParams(location.hash.slice(1)).get('link');
-  if (link !== null) history.replaceState(null, '', location.pathname + location.search);
-  return link;
+/**
+ * The secret of a one-time link stands after the `#`, and so does why the identity provider's way led nowhere; it is taken
+ * out of the address at once.
+ */
+const takeHash = (): { readonly link: string | null; readonly refused: string | null } => {
+  const said = new URLSearchParams(location.hash.slice(1));
+  const taken = { link: said.get('link'), refused: said.get('refused') };
+  if (taken.link !== null || taken.refused !== null)
+    history.replaceState(null, '', location.pathname + location.search);
+  return taken;
 };
 
 const entered = (session: Session): void => {
@@ -34,7 +39,7 @@ export const SignIn = ({
   readonly ways: Ways | null;
 }): JSX.Element => {
   const words = useWords(all);
-  const [link] = useState(takeLink);
+  const [{ link, refused }] = useState(takeHash);
   const withLink = useDoing(async (token: string) =>
     entered(await api.post<Session>('/v1/session/link', { token })),
   );
@@ -59,6 +64,13 @@ export const SignIn = ({
         {ended && !trying && (
           <Notice tone="note" title={words.ended} loud>
             {words.endedText}
+          </Notice>
+        )}
+        {refused !== null && (
+          <Notice tone="bad" title={words.providerFailed} loud>
+            {refused === 'provider-refused' || refused === 'credentials-wrong'
+              ? words.providerRefused
+              : words.providerGone}
           </Notice>
         )}
         {withLink.problem !== null && (

@@ -15,6 +15,10 @@ export const words = defineWords({
     go: 'Sign in',
     or: 'or',
     provider: 'Sign in with your organisation',
+    providerFailed: 'Your organisation’s sign-in did not work',
+    providerRefused:
+      'It does not vouch for you here, or the way there took too long. Try again, or ask who looks after accounts.',
+    providerGone: 'It does not answer at the moment. Try again soon, or sign in with your name.',
     link: 'Signing in with the link…',
     linkFailed: 'The link did not work',
     linkFailedText:
@@ -36,6 +40,10 @@ export const words = defineWords({
     go: 'Iniciar sesión',
     or: 'o',
     provider: 'Entrar con su organización',
+    providerFailed: 'El inicio de sesión de su organización no funcionó',
+    providerRefused:
+      'No responde por usted aquí, o el camino tardó demasiado. Inténtelo de nuevo o pregunte a quien lleva las cuentas.',
+    providerGone: 'No responde en este momento. Inténtelo pronto de nuevo o entre con su nombre.',
     link: 'Entrando con el enlace…',
     linkFailed: 'El enlace no funcionó',
     linkFailedText:
