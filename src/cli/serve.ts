@@ -211,9 +211,11 @@ const serving = async (
       : { cert: readFileSync(serve.tls.certFile), key: readFileSync(serve.tls.keyFile) },
   );
   closers.push(() => app.close());
-  log.watch(new Date(wall()).toISOString(), ({ alarm, at, node, callId, detail }) => {
+  log.watch(new Date(wall()).toISOString(), ({ alarm, at, node, callId, detail, facility }) => {
     const body = JSON.stringify({ alarm, at, node, callId, detail });
-    webhooks.queue(alarm, body).catch((error) => trouble('webhooks', codeOf(error)));
+    webhooks
+      .queue(alarm, body, facility === null ? 'all' : [facility])
+      .catch((error) => trouble('webhooks', codeOf(error)));
   });
   const timer = setInterval(() => {
     log.refresh().catch((error) => trouble('journals', codeOf(error)));
@@ -259,10 +261,12 @@ const oidcOf = (
 ): Oidc | null => {
   if (oidc === undefined) return null;
   const { clientSecretFile, issuer, clientId, nameClaim, rolesClaim, roles } = oidc;
+  const { facilitiesClaim, facilities } = oidc;
   const secret = clientSecretFile === undefined ? null : readFileSync(clientSecretFile, 'utf8').trim();
   return new Oidc(
     {
-      ...{ issuer, clientId, nameClaim, rolesClaim },
+      ...{ issuer, clientId, nameClaim, rolesClaim, facilitiesClaim },
+      facilities: Object.fromEntries(facilities.map((one) => [one.value, one.facilities])),
       roles: Object.fromEntries(roles.map((one) => [one.value, one.roles])),
       clientSecret: secret,
       get redirectUri() {

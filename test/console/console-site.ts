@@ -135,7 +135,7 @@ export class ConsoleSite {
   /** A one-time link for an account, as `sallyport accounts login-link` makes it. */
   async link(account: string): Promise<string> {
     const token = newToken();
-    await this.accounts.addLink(digestOf(`link:${token}`), account, 10, 'test');
+    await this.accounts.sessions.addLink(digestOf(`link:${token}`), account, 10, 'test');
     return `/sign-in#link=${token}`;
   }
 
@@ -295,7 +295,7 @@ export const openConsoleSite = async (t: Closing, options: ConsoleSiteOptions = 
   const hash = await hashPassword(password, { n: 10, r: 8, p: 1 });
   for (const role of roles)
     await accounts.add({
-      ...{ name: role, roles: [role], by: 'test' },
+      ...{ name: role, roles: [role], facilities: 'all', by: 'test' },
       secrets: { password: hash, totpSecret: role === 'operator' ? totpSecret : null, recovery: [] },
     });
   const serving = await startServing({

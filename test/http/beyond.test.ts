@@ -74,6 +74,8 @@ const house = await openHouse({
     ...{ issuer: provider.issuer, clientId: 'sallyport', clientSecret: null },
     ...{ nameClaim: 'email', rolesClaim: 'groups' },
     roles: { lists: ['registrar'], office: ['admin'], audit: ['auditor'] },
+    facilitiesClaim: 'jails',
+    facilities: { provider: 'all', n: ['north'], s: ['south'] },
   },
 });
 t.teardown(() => house.close());
@@ -186,8 +188,8 @@ t.test('alarms are told, signed, again and again, and then no more', async (t) =
   const sender = (allowed: BlockList) =>
     new WebhookSender({ webhooks, allowed, wall: () => 1_700_000_000_000, trouble: (code) => t.fail(code) });
   const open = sender(networksOf(['127.0.0.0/8']));
-  await webhooks.queue('recording-missing', '{"alarm":"recording-missing"}');
-  await webhooks.queue('recorder-down', '{}');
+  await webhooks.queue('recording-missing', '{"alarm":"recording-missing"}', 'all');
+  await webhooks.queue('recorder-down', '{}', 'all');
   await open.turn();
   t.equal(got.length, 1, 'only what was asked for');
   t.equal(got[0]?.signature, signatureOf(String(made.json.secret), 1_700_000_000, got[0]?.text ?? ''));
@@ -212,7 +214,7 @@ t.test('alarms are told, signed, again and again, and then no more', async (t) =
   await open.turn();
   t.match((await ask(house, operator, 'GET', '/v1/webhooks')).json, { rows: [{ waiting: 0, dead: 0 }] });
   status = 500;
-  await webhooks.queue('recording-missing', '{"n":2}');
+  await webhooks.queue('recording-missing', '{"n":2}', 'all');
   for (let i = 0; i < 10; i += 1) {
     await soon();
     await open.turn();

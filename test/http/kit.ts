@@ -42,6 +42,7 @@ import { tarEnd, tarHeader, tarPadding } from '../../src/http/tar.js';
 import { WhatIfDesk, type WhatIfPort } from '../../src/http/what-if-desk.js';
 import { profilesOf } from '../../src/import-profiles.js';
 import { Accounts } from '../../src/registry/accounts/accounts.js';
+import { type Facilities, holds } from '../../src/registry/accounts/facilities.js';
 import { ApiKeys } from '../../src/registry/accounts/keys.js';
 import { RequestKeys } from '../../src/registry/accounts/request-keys.js';
 import { newSecretsKey, SecretBox } from '../../src/registry/accounts/secret-box.js';
@@ -136,7 +137,7 @@ export class PlayedController {
   }
 }
 
-const recording = (letter: string, sealed: boolean): RecordingShown => ({
+export const recording = (letter: string, sealed: boolean): RecordingShown => ({
   ...{ callId: call(letter), facility: 'north', receivedAt: '2026-11-21T10:00:00.000Z' },
   ...{ createdAt: '2026-11-21T10:01:00.000Z', seconds: 1.5, complete: true, canary: false },
   sealed: sealed ? { why: 'privileged-now', at: '2026-11-21T11:00:00.000Z' } : null,
@@ -235,6 +236,8 @@ export interface House {
   /** What looks back: nothing is found, unless a test says otherwise. */
   readonly lookBack: { run: WhatIfPort['run'] };
   /** The journals that the search is made from: `j` of calls, `k` custody’s, `h` the API’s own. */
+  /** Recordings besides those of `a` and `b`. */
+  readonly more: RecordingShown[];
   readonly searched: Rows;
   readonly gate: PlayedGate;
   readonly bundles: PlayedBundles;
@@ -395,16 +398,17 @@ export const openHouse = async (
   const search = new RegistrySearch(db, NORTH_AMERICAN_PLAN, registry);
   const callLog = new CallLog(journals, { calls: 1000, alarms: 100 });
   const numberDigest = async (number: string): Promise<string> => digestOf(number).slice(0, 12);
+  const more: RecordingShown[] = [];
   const recordings: Parts['recordings'] = {
-    list: async ({ sealed }) => ({
-      rows: [recording('a', false), recording('b', true)].filter(
-        (one) => sealed === null || (one.sealed !== null) === sealed,
-      ),
+    list: async ({ sealed, within, facility }) => ({
+      rows: [recording('a', false), recording('b', true), ...more]
+        .filter((one) => holds(within, one.facility) && (facility === null || one.facility === facility))
+        .filter((one) => sealed === null || (one.sealed !== null) === sealed),
       next: null,
       unreadable: 0,
     }),
     find: async (id) =>
-      [recording('a', false), recording('b', true)].find(({ callId }) => callId === id) ?? null,
+      [recording('a', false), recording('b', true), ...more].find(({ callId }) => callId === id) ?? null,
     read: (_recording, _file, from, to) => Readable.from([recordingBytes.subarray(from, to)]),
   };
   const webhooks = new Webhooks(db, box);
@@ -414,7 +418,7 @@ export const openHouse = async (
     ...{ db, source: searched, wall, journals: { calls: ['j'], custody: ['k'], access: ['h'] } },
     onAlert: (alert) => {
       alerts.tell(alert);
-      void webhooks.queue(HOT_ALARM, alertMessage(alert));
+      void webhooks.queue(HOT_ALARM, alertMessage(alert), alert.of);
     },
   });
   const query = new CallQuery(db, seals);
@@ -513,7 +517,7 @@ export const openHouse = async (
   const app = await buildServer(parts);
   const opened: House = {
     ...{ dir, db, app, parts, registry, accounts, written, controller, faults, log, postgres, clock },
-    ...{ published, lookBack },
+    ...{ published, lookBack, more },
     ...{ searched, gate, bundles },
     get journalFails() {
       return house.journalFails;
@@ -549,6 +553,7 @@ export const addAccount = async (
   name: string,
   given: readonly Role[],
   second = true,
+  facilities: Facilities = 'all',
 ): Promise<void> => {
   hashed ??= hashPassword(password, { n: 10, r: 8, p: 1 });
   const secrets = {
@@ -556,7 +561,7 @@ export const addAccount = async (
     totpSecret: second ? totpSecret : null,
     recovery: [recoveryDigest(recoveryCode)],
   };
-  await accounts.add({ name, roles: given, by: 'test', secrets });
+  await accounts.add({ name, roles: given, facilities, by: 'test', secrets });
 };
 
 export const asPerson = (token: string, name = 'person'): Asker => ({
@@ -567,14 +572,19 @@ export const asPerson = (token: string, name = 'person'): Asker => ({
 /** A session without the sign-in. */
 export const sessionOf = async ({ accounts }: House, account: string, seconds = 3600): Promise<Asker> => {
   const token = newToken();
-  await accounts.openSession({ hash: digestOf(token), account, how: 'test', seconds });
+  await accounts.sessions.open({ hash: digestOf(token), account, how: 'test', seconds });
   return asPerson(token, account);
 };
 
-export const keyOf = async ({ parts }: House, given: readonly string[], owner: string): Promise<Asker> => {
+export const keyOf = async (
+  { parts }: House,
+  given: readonly string[],
+  owner: string,
+  facilities: Facilities = 'all',
+): Promise<Asker> => {
   const { key, prefix } = newApiKey();
   await parts.keys.add({
-    ...{ prefix, hash: digestOf(key), name: 'program', owner },
+    ...{ prefix, hash: digestOf(key), name: 'program', owner, facilities },
     ...{ scopes: given, by: 'test', days: 1 },
   });
   return { name: `key of ${given.join(',')}`, headers: { authorization: `Bearer ${key}` } };

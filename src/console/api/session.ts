@@ -1,11 +1,14 @@
 import { mayUse } from '../../http/access.js';
 import type { Role } from '../../http/roles.js';
+import type { Facilities } from '../../registry/accounts/facilities.js';
 import { cell, useCell } from '../app/cell.js';
 
 /** Who is signed in, as `GET /v1/session` says it. */
 export interface Session {
   readonly account: string;
   readonly roles: readonly { readonly role: Role; readonly words: string }[];
+  /** What they act for: nothing of any other facility is there for them. */
+  readonly facilities: Facilities;
   readonly how: string;
   /** RFC 3339, UTC: it ends then in any case. */
   readonly expires: string;
@@ -47,6 +50,7 @@ export const may = (session: Session | null, route: string): boolean =>
     name: session.account,
     roles: session.roles.map(({ role }) => role),
     session: '',
+    facilities: session.facilities,
   }) === 'let-in';
 
 export const useMay = (route: string): boolean => may(useSession(), route);

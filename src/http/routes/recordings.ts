@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Facilities } from '../../registry/accounts/facilities.js';
 import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
 import type { RecordingShown } from '../ports.js';
@@ -6,7 +7,7 @@ import { Problem } from '../problems.js';
 import { rangeOf } from '../range.js';
 import { Readings } from '../readings.js';
 import type { Principal } from '../roles.js';
-import { ok, person, type Route, route, someone } from '../route.js';
+import { mustReach, ok, person, type Route, route, someone } from '../route.js';
 import { callId, cursor, cursorOf, cursorText, facilityId, limit, words } from '../shapes.js';
 
 const recording = z.strictObject({
@@ -32,9 +33,10 @@ const maySee = ({ sealed }: RecordingShown, who: Principal): boolean =>
 
 export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): readonly Route[] => {
   const readings = new Readings(mono);
-  const found = async (id: string, who: Principal): Promise<RecordingShown> => {
+  const found = async (id: string, who: Principal, within: Facilities): Promise<RecordingShown> => {
     const one = await recordings.find(id).catch(partProblem);
     if (one === null || !maySee(one, who)) throw new Problem('unknown');
+    mustReach(within, [one.facility]);
     return one;
   };
   return [
@@ -66,6 +68,7 @@ export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): rea
         const page = await recordings
           .list({
             facility: query.facility ?? null,
+            within: asked.within,
             sealed: may ? (query.sealed === undefined ? null : query.sealed === 'yes') : false,
             after: cursorOf(query.cursor, z.tuple([z.string().max(120)]))?.[0] ?? null,
             limit: query.limit,
@@ -74,7 +77,7 @@ export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): rea
         return ok({
           rows: page.rows,
           next: page.next === null ? null : cursorText([page.next]),
-          unreadable: page.unreadable,
+          unreadable: asked.within === 'all' ? page.unreadable : 0,
         });
       },
     }),
@@ -84,7 +87,7 @@ export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): rea
       params: z.strictObject({ call: callId }),
       answers: { 200: { json: recording } },
       problems: ['unknown', 'part-unavailable'],
-      run: async (asked) => ok(await found(asked.params.call, someone(asked))),
+      run: async (asked) => ok(await found(asked.params.call, someone(asked), asked.within)),
     }),
     route('POST /v1/recordings/:call/readings', {
       about: 'Say why a recording is read. It is written down; then its files are given out for a while.',
@@ -95,7 +98,7 @@ export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): rea
       problems: ['unknown', 'part-unavailable', 'journal-unavailable'],
       run: async (asked) => {
         const who = person(asked);
-        const one = await found(asked.params.call, who);
+        const one = await found(asked.params.call, who, asked.within);
         const { id: reading, forMs } = readings.open(who.name, one.callId);
         await journal.append('http-recording-asked', {
           ...{ by: who.name, callId: one.callId, sealed: one.sealed !== null },
@@ -117,7 +120,7 @@ export const recordingRoutes = ({ recordings, journal, mono, wall }: Parts): rea
       problems: ['unknown', 'reading-needed', 'range-unfit', 'part-unavailable', 'journal-unavailable'],
       run: async (asked) => {
         const who = person(asked);
-        const one = await found(asked.params.call, who);
+        const one = await found(asked.params.call, who, asked.within);
         const { reading = '' } = asked.query;
         if (!readings.isOpen(reading, who.name, one.callId)) throw new Problem('reading-needed');
         const file = one.files.find(({ name }) => name === asked.params.file);
