@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { sql } from 'kysely';
-import type { FollowedEvent } from '../../src/api/control.js';
+import type { CanaryView, FollowedEvent, OrderView } from '../../src/api/control.js';
 import type { CallView } from '../../src/call/controller.js';
 import { neighbours } from '../../src/cli/serve-lists.js';
 import type { FacilityId } from '../../src/core/leg.js';
@@ -124,6 +124,13 @@ export class PlayedController {
       elapsedMs: 12,
     },
   ];
+  orders: OrderView[] = [
+    {
+      ...{ kind: 'lockdown', place: { level: 'unit', facility: 'north' as FacilityId, unit: 'a' } },
+      ...{ by: 'operator', why: 'a fight', since: '2026-11-21T10:00:00.000Z' },
+    },
+  ];
+  canaries: CanaryView[] = [];
   followers = new Set<(event: FollowedEvent) => void>();
   /** Codes that calls told, and how the next call ends: its id, or the code of a refusal. */
   codes: { readonly number: string; readonly code: string; readonly by: string }[] = [];
@@ -289,16 +296,11 @@ export const openHouse = async (
     },
     orders: async () => {
       controller.check();
-      return [
-        {
-          ...{ kind: 'lockdown', place: { level: 'unit', facility: 'north' as FacilityId, unit: 'a' } },
-          ...{ by: 'operator', why: 'a fight', since: '2026-11-21T10:00:00.000Z' },
-        },
-      ];
+      return controller.orders;
     },
     canaries: async () => {
       controller.check();
-      return [];
+      return controller.canaries;
     },
     nodes: async () => {
       controller.check();
@@ -360,7 +362,7 @@ export const openHouse = async (
     },
     heads: async () => [{ journal: 'j', part: 'controller', head: null, problem: 'no-heads' }],
     evidence: async (callId) => {
-      if (callId !== call('b')) throw new PartError('call-unknown', 'none');
+      if (callId !== call('b') && callId !== call('s')) throw new PartError('call-unknown', 'none');
       return Buffer.from('{}');
     },
   };

@@ -369,7 +369,11 @@ t.test('hot numbers: two people, an end, and never counsel', async (t) => {
   t.equal(said.size, 1, 'privileged, claimed, blocked: one answer');
   const watched = await propose(number(142));
   await t.rejects(propose(number(142)), { code: 'hot-exists' });
-  await t.rejects(hot.approve(watched.id, 'ivy', 'all'), { code: 'own-change' }, 'nobody agrees to an own proposal');
+  await t.rejects(
+    hot.approve(watched.id, 'ivy', 'all'),
+    { code: 'own-change' },
+    'nobody agrees to an own proposal',
+  );
   const connect = (id: number, n: string, at?: string): void => {
     rows.add('j', 'decision', decision({ id, number: n, caller: 'c9' }), at);
     rows.add('j', 'armed', { callId: callId(id) }, at);
