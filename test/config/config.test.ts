@@ -353,6 +353,13 @@ serve:
       - value: list-office
         roles:
           - registrar
+    facilitiesClaim: jails
+    facilities:
+      - value: provider
+        facilities: all
+      - value: north
+        facilities:
+          - north
   limits:
     requestsPerMinute: 300
     watchers: 16

@@ -1,6 +1,7 @@
 import { createHash, createSign, generateKeyPairSync } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, BlockList } from 'node:net';
+import { sql } from 'kysely';
 import t from 'tap';
 import { checkedTarget, networksOf } from '../../src/http/net-guard.js';
 import { signatureOf, WebhookSender } from '../../src/http/webhook-sender.js';
@@ -107,6 +108,28 @@ t.test('people whom the provider vouches for', async (t) => {
   t.match((await ask(house, { name: 'ida', headers: { cookie } }, 'GET', '/v1/session')).json, {
     ...{ account: 'ida@example.org', roles: [{ role: 'registrar' }], how: 'provider' },
   });
+  for (const [jails, facilities] of [
+    [undefined, []],
+    ['', []],
+    [['unknown', '__proto__'], []],
+    ['n', ['north']],
+    [
+      ['n', 's', 'x'],
+      ['north', 'south'],
+    ],
+    [['n', 'provider'], 'all'],
+  ] as const) {
+    const again = await through({ ...ida, jails });
+    t.same(again.json.facilities, facilities, `${JSON.stringify(jails)} are these facilities, and no others`);
+  }
+  t.match((await through(ida)).json, { facilities: [] }, 'they are those of the last sign-in');
+  const rows = await sql<{ facilities: string }>`select body ->> 'facilities' as facilities from outbox
+    where body ->> 'account' = 'ida@example.org' order by id`.execute(house.db);
+  t.same(
+    rows.rows.map((one) => one.facilities),
+    ['none', 'north', 'north,south', 'all', 'none'],
+    'each change of them is a row',
+  );
   t.equal((await through({ ...ida, groups: 'audit' })).status, 200, 'roles are those of the last sign-in');
   t.same((await house.accounts.find('ida@example.org'))?.roles, ['auditor']);
 

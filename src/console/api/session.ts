@@ -39,6 +39,9 @@ export const useSession = (): Session => {
   return now.session;
 };
 
+/** Whether there is anything that is of no one facility for whoever is signed in. */
+export const useActsForAll = (): boolean => useSession().facilities === 'all';
+
 /**
  * Whether whoever is signed in may use a route of the API, such as `POST /v1/lockdown`: by the very table that the
  * server decides with. It spares people a button that would be refused; it protects nothing.

@@ -155,6 +155,16 @@ const lockdownRoutes = ({ controller, history, journal, mono }: Parts): readonly
   ];
 };
 
+const controllerState = (
+  said: Awaited<ReturnType<Parts['controller']['ready']>>,
+  within: Facilities,
+): { readonly ok: boolean; readonly why: string } => {
+  if (said === null) return { ok: false, why: 'controller-unreachable' };
+  return within === 'all' || said.ready
+    ? { ok: true, why: 'ok' }
+    : { ok: false, why: 'controller-not-ready' };
+};
+
 const stateRoutes = ({ controller, search, log }: Parts): readonly Route[] => [
   route('GET /v1/health', {
     about: 'Whether this process turns, and nothing else.',
@@ -181,15 +191,15 @@ const stateRoutes = ({ controller, search, log }: Parts): readonly Route[] => [
       const said = await controller.ready();
       const checks = [
         registry,
-        { name: 'controller', ok: said !== null, why: said === null ? 'controller-unreachable' : 'ok' },
-        // What each part of the controller is called is of the whole system.
+        // What each part of the controller is called is of the whole system: to others it is one part.
+        { name: 'controller', ...controllerState(said, within) },
         ...(within === 'all' ? (said?.checks ?? []) : []).map(({ name, ok: fine, why }) => ({
           name: `controller.${name}`,
           ok: fine,
           why,
         })),
       ];
-      return ok({ ready: checks.every((one) => one.ok) && (said?.ready ?? false), checks });
+      return ok({ ready: checks.every((one) => one.ok), checks });
     },
   }),
   route('GET /v1/nodes', {
