@@ -266,7 +266,9 @@ const oidcOf = (
   return new Oidc(
     {
       ...{ issuer, clientId, nameClaim, rolesClaim, facilitiesClaim },
-      facilities: Object.fromEntries(facilities.map((one) => [one.value, one.facilities])),
+      facilities: Object.fromEntries(
+        facilities.map(({ value, facilities: given }) => [value, given.includes('all') ? 'all' : given]),
+      ),
       roles: Object.fromEntries(roles.map((one) => [one.value, one.roles])),
       clientSecret: secret,
       get redirectUri() {

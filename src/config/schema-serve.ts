@@ -46,8 +46,10 @@ const oidc = z
         z.strictObject({
           value: z.string().min(1).max(200).describe('A value of that claim.'),
           facilities: z
-            .union([z.literal('all'), z.array(facilityName).min(1).max(1000)])
-            .describe('The facilities it gives; `all`: all of them, for the provider’s own staff.'),
+            .array(facilityName)
+            .min(1)
+            .max(1000)
+            .describe('The facilities it gives; `all` alone: all of them, for the provider’s own staff.'),
         }),
       )
       .min(1)

@@ -355,9 +355,7 @@ serve:
           - registrar
     facilitiesClaim: jails
     facilities:
-      - value: provider
-        facilities: all
-      - value: north
+      - value: jail-of-the-north
         facilities:
           - north
   limits:

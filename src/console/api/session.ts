@@ -1,6 +1,5 @@
 import { mayUse } from '../../http/access.js';
-import type { Role } from '../../http/roles.js';
-import type { Facilities } from '../../registry/accounts/facilities.js';
+import type { Principal, Role } from '../../http/roles.js';
 import { cell, useCell } from '../app/cell.js';
 
 /** Who is signed in, as `GET /v1/session` says it. */
@@ -8,7 +7,7 @@ export interface Session {
   readonly account: string;
   readonly roles: readonly { readonly role: Role; readonly words: string }[];
   /** What they act for: nothing of any other facility is there for them. */
-  readonly facilities: Facilities;
+  readonly facilities: Principal['facilities'];
   readonly how: string;
   /** RFC 3339, UTC: it ends then in any case. */
   readonly expires: string;
