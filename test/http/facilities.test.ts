@@ -17,6 +17,8 @@ import { type Asker, addAccount, ask, call, exec, keyOf, openHouse, recording, s
  * somebody of the other is searched for these marks: by their text alone, and not by what a route should have done.
  */
 
+// Thousands of questions: on a busy machine they take their time.
+t.setTimeout(600_000);
 const house = await openHouse({ watchers: 8 });
 t.teardown(() => house.close());
 
