@@ -125,7 +125,7 @@ export const startLocalRegistry = async (
     const plan = planOf(config, Object.keys(config.dialPlans)[0] ?? 'default');
     const { db, registry } = await openRegistry(config.registry, plan);
     stops.push(() => db.destroy());
-    const known = await new RegistrySearch(db, plan, registry).facilities();
+    const known = await new RegistrySearch(db, plan, registry).facilities('all');
     if (known.length === 0) {
       const places = Object.entries(config.facilities).map(([facility, { timeZone }]) => ({
         facility,
@@ -156,11 +156,13 @@ export const startLocalRegistry = async (
       rebuild: () => published(desk.rebuild()),
       link: async (account, url) => {
         const { name, roles } = localAccounts[account];
-        await accounts.add({ name, roles, by: 'local', secrets: null }).catch((error: unknown) => {
-          if (!(error instanceof RegistryError) || error.code !== 'account-exists') throw error;
-        });
+        await accounts
+          .add({ name, roles, facilities: 'all', by: 'local', secrets: null })
+          .catch((error: unknown) => {
+            if (!(error instanceof RegistryError) || error.code !== 'account-exists') throw error;
+          });
         const token = newToken();
-        await accounts.addLink(digestOf(`link:${token}`), name, linkMinutes, 'local');
+        await accounts.sessions.addLink(digestOf(`link:${token}`), name, linkMinutes, 'local');
         // After the number sign: no server, proxy or log ever sees it.
         return `${url}/sign-in#link=${token}`;
       },

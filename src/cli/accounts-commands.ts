@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.js';
+import { parseFacilityId } from '../core/leg.js';
 import { hashPassword, passwordProblem } from '../http/password.js';
 import {
   isReservedName,
@@ -17,6 +18,7 @@ import { digestOf, newApiKey, newRecoveryCodes, newToken, recoveryDigest } from 
 import { newTotpSecret, otpauthUri } from '../http/totp.js';
 import { planOf } from '../options.js';
 import { Accounts, type NewSecrets } from '../registry/accounts/accounts.js';
+import { covers, type Facilities, facilitiesText } from '../registry/accounts/facilities.js';
 import { ApiKeys } from '../registry/accounts/keys.js';
 import { resealAll } from '../registry/accounts/secret-box.js';
 import { RegistryError } from '../registry/errors.js';
@@ -38,6 +40,7 @@ interface Flags {
   readonly json?: boolean;
   readonly by?: string;
   readonly roles?: string;
+  readonly facilities?: string;
   readonly secondFactor?: boolean;
   readonly minutes?: string;
   readonly scopes?: string;
@@ -55,6 +58,18 @@ const rolesOf = (text: string): readonly Role[] => {
   const problem = rolesProblem(read);
   if (problem !== null) throw new CommandError('roles-unfit', problem, 2);
   return read;
+};
+
+const FACILITIES = 'all, or facilities with commas between: what it acts for, and sees anything of';
+
+/** `all` is said and never meant by leaving it out. Throws CommandError. */
+const facilitiesOf = (text: string): Facilities => {
+  if (text.trim() === 'all') return 'all';
+  const given = text.split(',').map((one) => one.trim());
+  const wrong = given.find((one) => parseFacilityId(one) === null || one === 'all');
+  if (wrong !== undefined)
+    throw new CommandError('facility-unknown', `${wrong === '' ? 'nothing' : wrong} is no facility`, 2);
+  return given;
 };
 
 const scopesOf = (text: string): readonly Scope[] => {
@@ -143,6 +158,7 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
       '--roles <roles>',
       `comma between them: ${roles.map((role) => `${role} (${roleTexts[role]})`).join('; ')}`,
     )
+    .requiredOption('--facilities <facilities>', FACILITIES)
     .option('--no-second-factor', 'sign in with the password alone')
     .action((name: string, flags: Flags) =>
       using(flags, async (store, _keys, { serve }) => {
@@ -150,12 +166,13 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
         if (!/^[a-z0-9][a-z0-9._@-]{0,63}$/.test(name) || isReservedName(name))
           throw new CommandError('name-unfit', `${name} cannot be the name of an account`, 2);
         const given = rolesOf(flags.roles ?? '');
+        const facilities = facilitiesOf(flags.facilities ?? '');
         const { shown, kept } = await newSecrets(flags.secondFactor !== false);
-        await store.add({ name, roles: given, by: flags.by ?? whoami(), secrets: kept });
+        await store.add({ name, roles: given, facilities, by: flags.by ?? whoami(), secrets: kept });
         show(
           flags,
-          { name, roles: given, ...shown },
-          `account    ${name} (${given.join(', ')})\n${secretsText(name, shown)}`,
+          { name, roles: given, facilities, ...shown },
+          `account    ${name} (${given.join(', ')}; facilities: ${facilitiesText(facilities)})\n${secretsText(name, shown)}`,
         );
       }),
     );
@@ -163,15 +180,16 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
     .description('the accounts')
     .action((flags: Flags) =>
       using(flags, async (store) => {
-        const all = await store.list('', 10_000);
+        const all = await store.list('', 10_000, 'all');
         const rows = all.map((one) => [
-          ...[one.name, one.kind, one.roles.join(','), one.state, one.secondFactor ? 'yes' : 'no'],
+          ...[one.name, one.kind, one.roles.join(','), facilitiesText(one.facilities), one.state],
+          one.secondFactor ? 'yes' : 'no',
           one.signedInAt?.toISOString() ?? 'never',
         ]);
         show(
           flags,
           all,
-          columns([['name', 'kind', 'roles', 'state', 'second factor', 'signed in'], ...rows]),
+          columns([['name', 'kind', 'roles', 'facilities', 'state', 'second factor', 'signed in'], ...rows]),
         );
       }),
     );
@@ -188,6 +206,17 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
           show(flags, { name, state }, `${name} is ${state}`);
         }),
       );
+  withBy(accounts.command('facilities'))
+    .description('say anew which facilities a local account acts for; it counts from its next request on')
+    .argument('<name>', 'the account')
+    .argument('<facilities>', FACILITIES)
+    .action((name: string, text: string, flags: Flags) =>
+      using(flags, async (store) => {
+        const facilities = facilitiesOf(text);
+        await store.setFacilities(name, facilities, flags.by ?? whoami());
+        show(flags, { name, facilities }, `${name} acts for ${facilitiesText(facilities)}`);
+      }),
+    );
   withBy(accounts.command('reset'))
     .description('give an account a new password, code and recovery codes; its sessions end')
     .argument('<name>', 'the account')
@@ -207,7 +236,7 @@ export const addAccountCommands = (program: Command, shared: Shared): void => {
     .action((name: string, flags: Flags) =>
       using(flags, async (store, _keys, config) => {
         const token = newToken();
-        await store.addLink(
+        await store.sessions.addLink(
           digestOf(`link:${token}`),
           name,
           countOf(flags.minutes ?? '10', 60),
@@ -269,17 +298,21 @@ const addKeyCommands = (keys: Command, { using, withBy, show, withJson, withConf
       '--owner <account>',
       'the account that answers for it, and approves none of what it proposes',
     )
+    .requiredOption('--facilities <facilities>', `${FACILITIES}; none that its owner does not act for`)
     .option('--days <count>', 'how long it is good', '90')
     .action((name: string, flags: Flags) =>
       using(flags, async (accounts, store) => {
         const owner = flags.owner ?? '';
-        if ((await accounts.find(owner)) === null)
-          throw new CommandError('account-unknown', `there is no account ${owner}`, 2);
+        const account = await accounts.find(owner);
+        if (account === null) throw new CommandError('account-unknown', `there is no account ${owner}`, 2);
+        const facilities = facilitiesOf(flags.facilities ?? '');
+        if (!covers(account.facilities, facilities))
+          throw new CommandError('facility-unknown', `${owner} does not act for all of these`, 2);
         if (!/^[\p{L}\p{N} ._-]{1,64}$/u.test(name))
           throw new CommandError('name-unfit', 'at most 64 letters and digits', 2);
         const { key, prefix } = newApiKey();
         const made = await store.add({
-          ...{ prefix, hash: digestOf(key), name, scopes: scopesOf(flags.scopes ?? ''), owner },
+          ...{ prefix, hash: digestOf(key), name, scopes: scopesOf(flags.scopes ?? ''), owner, facilities },
           ...{ by: flags.by ?? whoami(), days: countOf(flags.days ?? '90', 366) },
         });
         show(
@@ -295,13 +328,14 @@ const addKeyCommands = (keys: Command, { using, withBy, show, withJson, withConf
       using(flags, async (_accounts, store) => {
         const all = await store.list();
         const rows = all.map((one) => [
-          ...[one.id, one.prefix, one.name, one.scopes.join(','), one.owner, one.expires.toISOString()],
+          ...[one.id, one.prefix, one.name, one.scopes.join(','), facilitiesText(one.facilities)],
+          ...[one.owner, one.expires.toISOString()],
           ...[one.usedAt?.toISOString() ?? 'never', one.revokedAt === null ? '' : 'revoked'],
         ]);
         show(
           flags,
           all,
-          columns([['id', 'begins', 'name', 'scopes', 'owner', 'until', 'used', ''], ...rows]),
+          columns([['id', 'begins', 'name', 'scopes', 'facilities', 'owner', 'until', 'used', ''], ...rows]),
         );
       }),
     );

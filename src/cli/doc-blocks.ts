@@ -49,12 +49,13 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
     Object.entries(scopeTexts).map(([scope, text]) => [`\`${scope}\``, text]),
   ),
   'http-access': table(
-    ['route', 'roles', 'scope of a key'],
-    Object.entries(access).map(([route, rule]) =>
-      typeof rule === 'string'
-        ? [`\`${route}\``, rule === 'everybody' ? 'everybody' : 'whoever is signed in', '']
-        : [`\`${route}\``, rule.roles.join(', '), rule.scope === null ? '' : `\`${rule.scope}\``],
-    ),
+    ['route', 'roles', 'scope of a key', 'facilities'],
+    Object.entries(access).map(([route, { who, limit }]) => {
+      const kept = typeof limit === 'string' ? limit.replaceAll('-', ' ') : limit.how.replaceAll('-', ' ');
+      return typeof who === 'string'
+        ? [`\`${route}\``, who === 'everybody' ? 'everybody' : 'whoever is signed in', '', kept]
+        : [`\`${route}\``, who.roles.join(', '), who.scope === null ? '' : `\`${who.scope}\``, kept];
+    }),
   ),
   'http-problems': table(
     ['code', 'status', 'what it means'],

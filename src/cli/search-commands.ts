@@ -42,7 +42,7 @@ export const addSearchCommands = (program: Command, shared: Shared): void => {
   const { terminal, load, withConfig, withJson } = shared;
   const search = program.command('search').description('past monitored calls, as investigators search them');
   const show = async (index: CallIndex, flags: Flags): Promise<void> => {
-    const { journals } = await index.state();
+    const { journals } = await index.state('all');
     const digest = await index.digest();
     if (flags.json === true) terminal.out(JSON.stringify({ digest, journals }));
     else {

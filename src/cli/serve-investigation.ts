@@ -50,7 +50,9 @@ export const investigationOf = async (
     ...{ db, source: rowSource, journals: followedJournals(config), wall },
     onAlert: (alert) => {
       alerts.tell(alert);
-      webhooks.queue(HOT_ALARM, alertMessage(alert)).catch((error) => trouble('webhooks', codeOf(error)));
+      webhooks
+        .queue(HOT_ALARM, alertMessage(alert), alert.of)
+        .catch((error) => trouble('webhooks', codeOf(error)));
     },
   });
   const seals = () => index.sealsToNow();

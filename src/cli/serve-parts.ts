@@ -26,6 +26,7 @@ import { createRedisLists, type RedisLists } from '../lists/redis-lists.js';
 import { systemClock, version } from '../main.js';
 import { listsOptionsOf } from '../open-parts.js';
 import { redisOf } from '../options.js';
+import { holds } from '../registry/accounts/facilities.js';
 import { writeStatement } from '../statement/bundle.js';
 import { StatementError } from '../statement/errors.js';
 import { keyIdOf, readPrivateKey } from '../statement/keys.js';
@@ -246,7 +247,7 @@ export const recordingsPort = (store: Store): RecordingsPort => {
     throw error;
   };
   return {
-    list: async ({ facility, sealed, after, limit, shown }) => {
+    list: async ({ facility, within, sealed, after, limit, shown }) => {
       let rows: { readonly one: RecordingShown; readonly place: string }[] = [];
       let unasked: typeof rows = [];
       let unreadable = 0;
@@ -275,6 +276,7 @@ export const recordingsPort = (store: Store): RecordingsPort => {
             passed = place === after;
             continue;
           }
+          if (!holds(within, one.manifest.facility)) continue;
           if (facility !== null && one.manifest.facility !== facility) continue;
           if (sealed !== null && (one.manifest.sealed !== null) !== sealed) continue;
           unasked.push({ one: view(one), place });

@@ -122,7 +122,9 @@ const touchOf = async (ops: readonly Op[], search: RegistrySearch): Promise<Touc
       touch.callers.push(op.caller);
     if (!('entry' in op)) continue;
     const list = op.op === 'block-remove' ? 'block' : op.op === 'pending-settle' ? 'pending' : 'privileged';
-    const entry = (await search.entry(list, op.entry)) as Partial<Standing & { number: string }> | null;
+    const entry = (await search.entry(list, op.entry, 'all')) as Partial<
+      Standing & { number: string }
+    > | null;
     if (entry === null) continue;
     if (entry.number !== undefined) touch.numbers.push(entry.number);
     else addTarget(touch, entry as Standing);

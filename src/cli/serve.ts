@@ -213,9 +213,11 @@ const serving = async (
       : { cert: readFileSync(serve.tls.certFile), key: readFileSync(serve.tls.keyFile) },
   );
   closers.push(() => app.close());
-  log.watch(new Date(wall()).toISOString(), ({ alarm, at, node, callId, detail }) => {
+  log.watch(new Date(wall()).toISOString(), ({ alarm, at, node, callId, detail, facility }) => {
     const body = JSON.stringify({ alarm, at, node, callId, detail });
-    webhooks.queue(alarm, body).catch((error) => trouble('webhooks', codeOf(error)));
+    webhooks
+      .queue(alarm, body, facility === null ? 'all' : [facility])
+      .catch((error) => trouble('webhooks', codeOf(error)));
   });
   const timer = setInterval(() => {
     log.refresh().catch((error) => trouble('journals', codeOf(error)));
@@ -261,10 +263,14 @@ const oidcOf = (
 ): Oidc | null => {
   if (oidc === undefined) return null;
   const { clientSecretFile, issuer, clientId, nameClaim, rolesClaim, roles } = oidc;
+  const { facilitiesClaim, facilities } = oidc;
   const secret = clientSecretFile === undefined ? null : readFileSync(clientSecretFile, 'utf8').trim();
   return new Oidc(
     {
-      ...{ issuer, clientId, nameClaim, rolesClaim },
+      ...{ issuer, clientId, nameClaim, rolesClaim, facilitiesClaim },
+      facilities: Object.fromEntries(
+        facilities.map(({ value, facilities: given }) => [value, given.includes('all') ? 'all' : given]),
+      ),
       roles: Object.fromEntries(roles.map((one) => [one.value, one.roles])),
       clientSecret: secret,
       get redirectUri() {

@@ -242,6 +242,13 @@ const checkServe = ({ serve }: Config): Crossed[] => {
         message: 'admin goes with no other role',
       });
   }
+  for (const [at, { facilities }] of (oidc?.facilities ?? []).entries()) {
+    if (facilities.includes('all') && facilities.length > 1)
+      problems.push({
+        path: ['serve', 'oidc', 'facilities', at, 'facilities'],
+        message: 'all goes with no other facility',
+      });
+  }
   if (oidc !== undefined && !/^https:|^http:\/\/(127\.|localhost\b|\[::1\])/.test(oidc.issuer))
     problems.push({ path: ['serve', 'oidc', 'issuer'], message: 'must be https' });
   return problems;

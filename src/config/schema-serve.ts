@@ -11,6 +11,8 @@ const origin = z
     'must be an origin such as https://sallyport.example, without a path',
   );
 
+const facilityName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,47}$/, 'no name of a facility');
+
 const oidc = z
   .strictObject({
     issuer: z.url().max(300).describe('The provider’s issuer; https, or this host itself.'),
@@ -33,6 +35,28 @@ const oidc = z
       .min(1)
       .max(100)
       .describe('Roles by the values of that claim. Whoever has none of them is not let in.'),
+    facilitiesClaim: z
+      .string()
+      .min(1)
+      .max(64)
+      .default('facilities')
+      .describe('Claim that `facilities` is looked up by.'),
+    facilities: z
+      .array(
+        z.strictObject({
+          value: z.string().min(1).max(200).describe('A value of that claim.'),
+          facilities: z
+            .array(facilityName)
+            .min(1)
+            .max(1000)
+            .describe('The facilities it gives; `all` alone: all of them, for the provider’s own staff.'),
+        }),
+      )
+      .min(1)
+      .max(10_000)
+      .describe(
+        'Facilities by the values of that claim. Whoever has none of them acts for no facility, and sees nothing.',
+      ),
   })
   .describe('Sign-in by an OpenID provider. Its second factor is its own matter.');
 

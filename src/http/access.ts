@@ -1,10 +1,43 @@
 import type { Principal, Role, Scope } from './roles.js';
 
 /** Who may use a route: everybody, whoever is signed in, or those with one of these roles, or a key with this scope. */
-export type Access =
+export type Who =
   | 'everybody'
   | 'signed-in'
   | { readonly roles: readonly Role[]; readonly scope: Scope | null };
+
+/**
+ * What of the facilities somebody does not act for a route keeps from them. Everybody who adds a route has to say.
+ *
+ * - `public`: there is nothing of anybody in it.
+ * - `own`: only what is the asker's own.
+ * - `of-the-system`: it is of no one facility; only who acts for all of them is let in.
+ * - by facility: see `hows`. Handlers get `asked.within` and have to look at it: an answer that was given without is none.
+ */
+export type Limit = 'public' | 'own' | 'of-the-system' | { readonly by: 'facility'; readonly how: How };
+
+/** How a route keeps to facilities. */
+export const hows = {
+  rows: 'what is of other facilities is not among the rows, nor in any count',
+  one: 'what is of another facility is unknown',
+  place: 'the facility that is named must be one of theirs; all of them at once needs an account of all',
+  steps: 'each step must be of their facilities; what holds everywhere needs an account of all',
+  'nothing-of-one': 'it is the same for every facility, and nothing of one is in it',
+} as const;
+export type How = keyof typeof hows;
+
+/** Who may use a route, and what of it is kept from them. */
+export interface Access {
+  readonly who: Who;
+  readonly limit: Limit;
+}
+
+const by = (how: How): Limit => ({ by: 'facility', how });
+const rows = by('rows');
+const one = by('one');
+const place = by('place');
+const steps = by('steps');
+const nothingOfOne = by('nothing-of-one');
 
 const seesLists = { roles: ['registrar', 'approver', 'auditor', 'counsel'], scope: 'lists:read' } as const;
 const takesFiles = { roles: ['registrar', 'counsel'], scope: 'lists:propose' } as const;
@@ -40,145 +73,183 @@ const administers = { roles: ['admin'], scope: null } as const;
  * The one table of who may do what. The hook of each route is made from it, and a route that is not in it is refused to
  * everybody. Nobody who looks after accounts can see or change anything else.
  */
-export const access: Readonly<Record<string, Access>> = {
-  'GET /v1/health': 'everybody',
-  'GET /v1/openapi.json': 'everybody',
-  'POST /v1/session': 'everybody',
-  'POST /v1/session/link': 'everybody',
-  'GET /v1/session/ways': 'everybody',
-  'GET /v1/session/oidc': 'everybody',
-  'GET /v1/session/oidc/callback': 'everybody',
-  'GET /v1/session': 'signed-in',
-  'DELETE /v1/session': 'signed-in',
-  'POST /v1/session/password': 'signed-in',
+const table = {
+  'GET /v1/health': { who: 'everybody', limit: 'public' },
+  'GET /v1/openapi.json': { who: 'everybody', limit: 'public' },
+  'POST /v1/session': { who: 'everybody', limit: 'public' },
+  'POST /v1/session/link': { who: 'everybody', limit: 'public' },
+  'GET /v1/session/ways': { who: 'everybody', limit: 'public' },
+  'GET /v1/session/oidc': { who: 'everybody', limit: 'public' },
+  'GET /v1/session/oidc/callback': { who: 'everybody', limit: 'public' },
+  'GET /v1/session': { who: 'signed-in', limit: 'own' },
+  'DELETE /v1/session': { who: 'signed-in', limit: 'own' },
+  'POST /v1/session/password': { who: 'signed-in', limit: 'own' },
 
-  'GET /v1/accounts': { roles: ['admin', 'auditor'], scope: null },
-  'POST /v1/accounts/:name/disable': administers,
-  'GET /v1/keys': { roles: ['admin', 'auditor'], scope: null },
-  'POST /v1/keys/:id/revoke': administers,
+  'GET /v1/accounts': { who: { roles: ['admin', 'auditor'], scope: null }, limit: rows },
+  'POST /v1/accounts/:name/disable': { who: administers, limit: one },
+  'GET /v1/keys': { who: { roles: ['admin', 'auditor'], scope: null }, limit: rows },
+  'POST /v1/keys/:id/revoke': { who: administers, limit: one },
 
-  'GET /v1/lists/privileged': seesLists,
-  'GET /v1/lists/allowed': seesLists,
-  'GET /v1/lists/blocked': seesLists,
-  'GET /v1/lists/pending': seesLists,
-  'POST /v1/lists/lookup': seesLists,
-  'GET /v1/facilities': seesPlaces,
-  'GET /v1/facilities/:facility/units': seesPlaces,
-  'GET /v1/facilities/:facility/phones': seesPlaces,
+  'GET /v1/lists/privileged': { who: seesLists, limit: rows },
+  'GET /v1/lists/allowed': { who: seesLists, limit: rows },
+  'GET /v1/lists/blocked': { who: seesLists, limit: rows },
+  'GET /v1/lists/pending': { who: seesLists, limit: rows },
+  'POST /v1/lists/lookup': { who: seesLists, limit: rows },
+  'GET /v1/facilities': { who: seesPlaces, limit: rows },
+  'GET /v1/facilities/:facility/units': { who: seesPlaces, limit: place },
+  'GET /v1/facilities/:facility/phones': { who: seesPlaces, limit: place },
   'GET /v1/callers': {
-    roles: ['operator', 'registrar', 'approver', 'auditor', 'counsel'],
-    scope: 'lists:read',
+    who: {
+      roles: ['operator', 'registrar', 'approver', 'auditor', 'counsel'],
+      scope: 'lists:read',
+    },
+    limit: rows,
   },
-  'POST /v1/lists/search': seesLists,
-  'GET /v1/lists/entries/:list/:entry': seesLists,
-  'POST /v1/places/search': seesPlaces,
-  'GET /v1/callers/:caller': seesLists,
-  'GET /v1/publications': seesLists,
-  'GET /v1/publications/:epoch': seesLists,
-  'GET /v1/proposals': seesLists,
-  'GET /v1/proposals/:change': seesLists,
-  'POST /v1/proposals/check': { roles: ['registrar', 'counsel'], scope: 'lists:propose' },
-  'POST /v1/what-if': whatIf,
-  'GET /v1/what-if/:job': whatIf,
-  'DELETE /v1/what-if/:job': whatIf,
-  'GET /v1/changes': seesLists,
-  'GET /v1/changes/:change': seesLists,
-  'POST /v1/changes': { roles: ['registrar', 'counsel'], scope: 'lists:propose' },
-  'POST /v1/changes/:change/approve': { roles: ['approver'], scope: null },
-  'POST /v1/changes/:change/reject': { roles: ['approver', 'counsel'], scope: null },
-  'POST /v1/changes/:change/withdraw': { roles: ['registrar', 'counsel'], scope: 'lists:propose' },
-  'POST /v1/explain': { roles: ['registrar', 'approver', 'auditor', 'counsel'], scope: null },
+  'POST /v1/lists/search': { who: seesLists, limit: rows },
+  'GET /v1/lists/entries/:list/:entry': { who: seesLists, limit: one },
+  'POST /v1/places/search': { who: seesPlaces, limit: rows },
+  'GET /v1/callers/:caller': { who: seesLists, limit: one },
+  'GET /v1/publications': { who: seesLists, limit: 'of-the-system' },
+  'GET /v1/publications/:epoch': { who: seesLists, limit: 'of-the-system' },
+  'GET /v1/proposals': { who: seesLists, limit: rows },
+  'GET /v1/proposals/:change': { who: seesLists, limit: one },
+  'POST /v1/proposals/check': {
+    who: { roles: ['registrar', 'counsel'], scope: 'lists:propose' },
+    limit: steps,
+  },
+  'POST /v1/what-if': { who: whatIf, limit: 'of-the-system' },
+  'GET /v1/what-if/:job': { who: whatIf, limit: 'of-the-system' },
+  'DELETE /v1/what-if/:job': { who: whatIf, limit: 'of-the-system' },
+  'GET /v1/changes': { who: seesLists, limit: rows },
+  'GET /v1/changes/:change': { who: seesLists, limit: one },
+  'POST /v1/changes': { who: { roles: ['registrar', 'counsel'], scope: 'lists:propose' }, limit: steps },
+  'POST /v1/changes/:change/approve': { who: { roles: ['approver'], scope: null }, limit: steps },
+  'POST /v1/changes/:change/reject': { who: { roles: ['approver', 'counsel'], scope: null }, limit: steps },
+  'POST /v1/changes/:change/withdraw': {
+    who: { roles: ['registrar', 'counsel'], scope: 'lists:propose' },
+    limit: steps,
+  },
+  'POST /v1/explain': {
+    who: { roles: ['registrar', 'approver', 'auditor', 'counsel'], scope: null },
+    limit: place,
+  },
 
-  'GET /v1/imports/profiles': seesImports,
-  'GET /v1/imports': seesImports,
-  'POST /v1/imports': takesFiles,
-  'GET /v1/imports/:import': seesImports,
-  'POST /v1/imports/:import/parts': takesFiles,
-  'POST /v1/imports/:import/stage': takesFiles,
-  'POST /v1/imports/:import/compare': takesFiles,
-  'GET /v1/imports/:import/problems': seesImports,
-  'GET /v1/imports/:import/steps': seesImports,
-  'GET /v1/imports/:import/near': seesImports,
-  'POST /v1/imports/:import/acknowledge': { roles: ['registrar', 'approver', 'counsel'], scope: null },
-  'POST /v1/imports/:import/apply': takesFiles,
-  'POST /v1/imports/:import/approve': { roles: ['approver'], scope: null },
-  'POST /v1/imports/:import/reject': { roles: ['approver', 'counsel'], scope: null },
-  'POST /v1/imports/:import/undo': { roles: ['registrar', 'counsel'], scope: null },
-  'POST /v1/imports/:import/abandon': takesFiles,
+  'GET /v1/imports/profiles': { who: seesImports, limit: nothingOfOne },
+  'GET /v1/imports': { who: seesImports, limit: 'of-the-system' },
+  'POST /v1/imports': { who: takesFiles, limit: 'of-the-system' },
+  'GET /v1/imports/:import': { who: seesImports, limit: 'of-the-system' },
+  'POST /v1/imports/:import/parts': { who: takesFiles, limit: 'of-the-system' },
+  'POST /v1/imports/:import/stage': { who: takesFiles, limit: 'of-the-system' },
+  'POST /v1/imports/:import/compare': { who: takesFiles, limit: 'of-the-system' },
+  'GET /v1/imports/:import/problems': { who: seesImports, limit: 'of-the-system' },
+  'GET /v1/imports/:import/steps': { who: seesImports, limit: 'of-the-system' },
+  'GET /v1/imports/:import/near': { who: seesImports, limit: 'of-the-system' },
+  'POST /v1/imports/:import/acknowledge': {
+    who: { roles: ['registrar', 'approver', 'counsel'], scope: null },
+    limit: 'of-the-system',
+  },
+  'POST /v1/imports/:import/apply': { who: takesFiles, limit: 'of-the-system' },
+  'POST /v1/imports/:import/approve': { who: { roles: ['approver'], scope: null }, limit: 'of-the-system' },
+  'POST /v1/imports/:import/reject': {
+    who: { roles: ['approver', 'counsel'], scope: null },
+    limit: 'of-the-system',
+  },
+  'POST /v1/imports/:import/undo': {
+    who: { roles: ['registrar', 'counsel'], scope: null },
+    limit: 'of-the-system',
+  },
+  'POST /v1/imports/:import/abandon': { who: takesFiles, limit: 'of-the-system' },
 
-  'GET /v1/calls/live': seesCalls,
-  'GET /v1/calls/now': seesCalls,
-  'POST /v1/calls/search': seesCalls,
-  'GET /v1/calls/:call': seesCalls,
-  'POST /v1/calls/:call/end': operates,
-  'GET /v1/calls/:call/evidence': { roles: ['auditor', 'counsel'], scope: null },
-  'GET /v1/recordings': recordings,
-  'GET /v1/recordings/:call': recordings,
-  'POST /v1/recordings/:call/readings': recordings,
-  'GET /v1/recordings/:call/files/:file': recordings,
+  'GET /v1/calls/live': { who: seesCalls, limit: rows },
+  'GET /v1/calls/now': { who: seesCalls, limit: rows },
+  'POST /v1/calls/search': { who: seesCalls, limit: rows },
+  'GET /v1/calls/:call': { who: seesCalls, limit: one },
+  'POST /v1/calls/:call/end': { who: operates, limit: one },
+  'GET /v1/calls/:call/evidence': { who: { roles: ['auditor', 'counsel'], scope: null }, limit: one },
+  'GET /v1/recordings': { who: recordings, limit: rows },
+  'GET /v1/recordings/:call': { who: recordings, limit: one },
+  'POST /v1/recordings/:call/readings': { who: recordings, limit: one },
+  'GET /v1/recordings/:call/files/:file': { who: recordings, limit: one },
 
-  'GET /v1/search/state': { roles: ['investigator', 'auditor'], scope: null },
-  'GET /v1/search/log': { roles: ['auditor'], scope: null },
-  'POST /v1/search/calls': investigates,
-  'POST /v1/search/calls/:call': investigates,
-  'POST /v1/search/calls/:call/notes': investigates,
-  'POST /v1/search/calls/:call/flags': investigates,
-  'POST /v1/search/links': investigates,
-  'GET /v1/search/hot-numbers': { roles: ['investigator', 'approver', 'auditor'], scope: null },
-  'POST /v1/search/hot-numbers': investigates,
-  'POST /v1/search/hot-numbers/:hot/approve': { roles: ['investigator', 'approver'], scope: null },
-  'POST /v1/search/hot-numbers/:hot/end': investigates,
-  'GET /v1/search/alerts': investigates,
-  'GET /v1/search/alerts/live': investigates,
-  'GET /v1/search/exports': { roles: ['investigator', 'auditor'], scope: null },
-  'POST /v1/search/exports': investigates,
-  'GET /v1/search/exports/:export': { roles: ['investigator', 'auditor'], scope: null },
-  'GET /v1/search/exports/:export/bundle': investigates,
+  'GET /v1/search/state': { who: { roles: ['investigator', 'auditor'], scope: null }, limit: rows },
+  'GET /v1/search/log': { who: { roles: ['auditor'], scope: null }, limit: 'of-the-system' },
+  'POST /v1/search/calls': { who: investigates, limit: rows },
+  'POST /v1/search/calls/:call': { who: investigates, limit: one },
+  'POST /v1/search/calls/:call/notes': { who: investigates, limit: one },
+  'POST /v1/search/calls/:call/flags': { who: investigates, limit: one },
+  'POST /v1/search/links': { who: investigates, limit: rows },
+  'GET /v1/search/hot-numbers': {
+    who: { roles: ['investigator', 'approver', 'auditor'], scope: null },
+    limit: rows,
+  },
+  'POST /v1/search/hot-numbers': { who: investigates, limit: rows },
+  'POST /v1/search/hot-numbers/:hot/approve': {
+    who: { roles: ['investigator', 'approver'], scope: null },
+    limit: one,
+  },
+  'POST /v1/search/hot-numbers/:hot/end': { who: investigates, limit: one },
+  'GET /v1/search/alerts': { who: investigates, limit: rows },
+  'GET /v1/search/alerts/live': { who: investigates, limit: rows },
+  'GET /v1/search/exports': { who: { roles: ['investigator', 'auditor'], scope: null }, limit: rows },
+  'POST /v1/search/exports': { who: investigates, limit: rows },
+  'GET /v1/search/exports/:export': { who: { roles: ['investigator', 'auditor'], scope: null }, limit: one },
+  'GET /v1/search/exports/:export/bundle': { who: investigates, limit: one },
 
-  'GET /v1/statements': statements,
-  'POST /v1/statements': { roles: ['auditor', 'counsel'], scope: null },
-  'GET /v1/statements/:statement': statements,
-  'GET /v1/statements/:statement/files/:file': statements,
+  'GET /v1/statements': { who: statements, limit: rows },
+  'POST /v1/statements': { who: { roles: ['auditor', 'counsel'], scope: null }, limit: place },
+  'GET /v1/statements/:statement': { who: statements, limit: one },
+  'GET /v1/statements/:statement/files/:file': { who: statements, limit: one },
 
-  'GET /v1/orders': { roles: ['operator', 'auditor'], scope: null },
-  'GET /v1/lockdown': { roles: seesState.roles, scope: null },
-  'POST /v1/lockdown': operates,
-  'POST /v1/lockdown/confirm': operates,
-  'GET /v1/status': seesState,
-  'GET /v1/nodes': seesWork,
-  'GET /v1/alarms': seesWork,
-  'GET /v1/pools': seesWork,
-  'GET /v1/measures': seesWork,
-  'GET /v1/lists/state': seesState,
-  'GET /v1/canaries': seesWork,
-  'GET /v1/custody': seesWork,
-  'GET /v1/journals': { roles: ['operator', 'auditor', 'counsel'], scope: 'evidence:read' },
-  'GET /v1/webhooks': { roles: ['operator', 'auditor'], scope: null },
-  'POST /v1/webhooks': operates,
-  'DELETE /v1/webhooks/:webhook': operates,
-  'GET /v1/webhooks/dead': { roles: ['operator', 'auditor'], scope: null },
+  'GET /v1/orders': { who: { roles: ['operator', 'auditor'], scope: null }, limit: rows },
+  'GET /v1/lockdown': { who: { roles: seesState.roles, scope: null }, limit: rows },
+  'POST /v1/lockdown': { who: operates, limit: place },
+  'POST /v1/lockdown/confirm': { who: operates, limit: place },
+  'GET /v1/status': { who: seesState, limit: rows },
+  'GET /v1/nodes': { who: seesWork, limit: 'of-the-system' },
+  'GET /v1/alarms': { who: seesWork, limit: rows },
+  'GET /v1/pools': { who: seesWork, limit: 'of-the-system' },
+  'GET /v1/measures': { who: seesWork, limit: 'of-the-system' },
+  'GET /v1/lists/state': { who: seesState, limit: nothingOfOne },
+  'GET /v1/canaries': { who: seesWork, limit: rows },
+  'GET /v1/custody': { who: seesWork, limit: 'of-the-system' },
+  'GET /v1/journals': {
+    who: { roles: ['operator', 'auditor', 'counsel'], scope: 'evidence:read' },
+    limit: 'of-the-system',
+  },
+  'GET /v1/webhooks': { who: { roles: ['operator', 'auditor'], scope: null }, limit: rows },
+  'POST /v1/webhooks': { who: operates, limit: rows },
+  'DELETE /v1/webhooks/:webhook': { who: operates, limit: one },
+  'GET /v1/webhooks/dead': { who: { roles: ['operator', 'auditor'], scope: null }, limit: rows },
 
-  'GET /v1/counsel': 'everybody',
-  'POST /v1/counsel/accounts': 'everybody',
-  'GET /v1/counsel/me': attorney,
-  'GET /v1/counsel/numbers': attorney,
-  'GET /v1/counsel/numbers/:number/calls': attorney,
-  'GET /v1/counsel/numbers/:number/calls/:call/evidence': attorney,
-  'POST /v1/counsel/numbers': attorney,
-  'DELETE /v1/counsel/numbers/:number': attorney,
-  'POST /v1/counsel/numbers/:number/call': attorney,
-  'POST /v1/counsel/numbers/:number/code': attorney,
-  'POST /v1/counsel/invitations': registrar,
-  'GET /v1/counsel/contests': { roles: ['registrar', 'approver', 'auditor'], scope: null },
-  'POST /v1/counsel/contests/:number/decide': registrar,
-};
+  'GET /v1/counsel': { who: 'everybody', limit: 'public' },
+  'POST /v1/counsel/accounts': { who: 'everybody', limit: 'public' },
+  'GET /v1/counsel/me': { who: attorney, limit: 'own' },
+  'GET /v1/counsel/numbers': { who: attorney, limit: 'own' },
+  'GET /v1/counsel/numbers/:number/calls': { who: attorney, limit: 'own' },
+  'GET /v1/counsel/numbers/:number/calls/:call/evidence': { who: attorney, limit: 'own' },
+  'POST /v1/counsel/numbers': { who: attorney, limit: 'own' },
+  'DELETE /v1/counsel/numbers/:number': { who: attorney, limit: 'own' },
+  'POST /v1/counsel/numbers/:number/call': { who: attorney, limit: 'own' },
+  'POST /v1/counsel/numbers/:number/code': { who: attorney, limit: 'own' },
+  'POST /v1/counsel/invitations': { who: registrar, limit: 'of-the-system' },
+  'GET /v1/counsel/contests': {
+    who: { roles: ['registrar', 'approver', 'auditor'], scope: null },
+    limit: 'of-the-system',
+  },
+  'POST /v1/counsel/contests/:number/decide': { who: registrar, limit: 'of-the-system' },
+} satisfies Readonly<Record<string, Access>>;
+
+/** A route that the table names; a route can be of no other name, so none is made without its limits. */
+export type RouteName = keyof typeof table;
+export const access: Readonly<Record<string, Access>> = table;
 
 export type Verdict = 'let-in' | 'sign-in-first' | 'not-allowed';
 
 /** Whether a principal, or nobody, may use a route. What is not in the table is refused. */
 export const mayUse = (route: string, who: Principal | null): Verdict => {
-  const rule = Object.hasOwn(access, route) ? access[route] : undefined;
-  if (rule === undefined) return who === null ? 'sign-in-first' : 'not-allowed';
+  const found = Object.hasOwn(access, route) ? access[route] : undefined;
+  if (found === undefined) return who === null ? 'sign-in-first' : 'not-allowed';
+  const { who: rule, limit } = found;
   if (rule === 'everybody') return 'let-in';
   if (who === null) return 'sign-in-first';
   if (rule === 'signed-in') return who.kind === 'person' ? 'let-in' : 'not-allowed';
@@ -186,5 +257,11 @@ export const mayUse = (route: string, who: Principal | null): Verdict => {
     who.kind === 'person'
       ? who.roles.some((role) => rule.roles.includes(role))
       : rule.scope !== null && who.scopes.includes(rule.scope);
-  return may ? 'let-in' : 'not-allowed';
+  return may && reaches(limit, who) ? 'let-in' : 'not-allowed';
+};
+
+/** Whether the route can be for somebody with these facilities at all. Without any, nothing is but one's own. */
+const reaches = (limit: Limit, { facilities }: Principal): boolean => {
+  if (limit === 'public' || limit === 'own') return true;
+  return limit === 'of-the-system' ? facilities === 'all' : facilities === 'all' || facilities.length > 0;
 };

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import type { HotAlert } from '../registry/investigation/hot-alerts.js';
+import { covers, type Facilities } from '../registry/accounts/facilities.js';
+import type { HotAlert, OwnedAlert } from '../registry/investigation/hot-alerts.js';
 import { Problem } from './problems.js';
 
 /** What webhooks know the alarm as. */
@@ -12,6 +13,7 @@ export const alertMessage = ({ hot, callId, at, facility }: HotAlert): string =>
 interface Watcher {
   readonly response: ServerResponse;
   readonly mayStill: () => Promise<boolean>;
+  readonly within: Facilities;
 }
 
 const MAX_UNREAD = 64 * 1024;
@@ -31,8 +33,8 @@ export class AlertStream {
     if (this.#watchers.size >= this.#bounds.watchers) throw new Problem('too-many-watchers', null, 30);
   }
 
-  watch(response: ServerResponse, mayStill: () => Promise<boolean>): void {
-    const watcher = { response, mayStill };
+  watch(response: ServerResponse, mayStill: () => Promise<boolean>, within: Facilities): void {
+    const watcher = { response, mayStill, within };
     this.#watchers.add(watcher);
     const gone = (): void => this.#gone(watcher);
     response.on('close', gone);
@@ -41,8 +43,9 @@ export class AlertStream {
     this.#heartbeat ??= setInterval(() => void this.#beat(), this.#bounds.heartbeatMs);
   }
 
-  tell(alert: HotAlert): void {
-    for (const watcher of [...this.#watchers])
+  /** To those who act for all that the hot number is of. */
+  tell({ of, ...alert }: OwnedAlert): void {
+    for (const watcher of [...this.#watchers].filter(({ within }) => covers(within, of)))
       this.#write(watcher, `event: alert\ndata: ${JSON.stringify(alert)}\n\n`);
   }
 

@@ -36,6 +36,8 @@ export interface SeenAlarm {
   readonly at: string;
   readonly alarm: string;
   readonly callId: string | null;
+  /** Of its call; null where it is of none, or that is not known. */
+  readonly facility: string | null;
   readonly detail: string;
 }
 
@@ -109,6 +111,8 @@ export class CallLog {
   #calls: PastCall[] = [];
   #alarms: SeenAlarm[] = [];
   readonly #nodes = new Map<string, SeenNode>();
+  /** Where calls are made that have been decided, also those under way. */
+  readonly #places = new Map<string, string>();
   #dropped = false;
   #refreshed = Number.NEGATIVE_INFINITY;
   #refreshing: Promise<void> | null = null;
@@ -162,6 +166,7 @@ export class CallLog {
   #take(row: ShownRow): boolean {
     const { journal, node, seq, at, kind, body } = row;
     this.#lastSeq.set(journal, seq);
+    this.#place(body);
     switch (kind) {
       case 'cdr': {
         const call = pastCall(row);
@@ -174,6 +179,7 @@ export class CallLog {
           ...{ journal, node, seq, at },
           alarm: text(body.alarm) ?? 'unknown',
           callId: text(body.callId),
+          facility: text(body.facility) ?? this.facilityOf(text(body.callId) ?? ''),
           detail: text(body.detail) ?? '',
         };
         this.#alarms.push(alarm);
@@ -200,6 +206,19 @@ export class CallLog {
       default:
         return false;
     }
+  }
+
+  #place(body: Readonly<Record<string, unknown>>): void {
+    const [callId, facility] = [text(body.callId), text(body.facility)];
+    if (callId === null || facility === null || this.#places.has(callId)) return;
+    this.#places.set(callId, facility);
+    const [oldest] = this.#places.keys();
+    if (this.#places.size > this.#bounds.calls && oldest !== undefined) this.#places.delete(oldest);
+  }
+
+  /** Where a call was made; null where no row that was read says so. */
+  facilityOf(callId: string): string | null {
+    return this.#places.get(callId) ?? null;
   }
 
   #alarm(alarm: SeenAlarm): void {

@@ -209,7 +209,7 @@ export class CounselDesk {
       return { ...open, endsSoon, protection: null, proposal: null, recorded: null };
     // What a proof was to bring about and could not, as with a database that went away meanwhile, is made up for here.
     const change = state === 'proved' ? await this.#propose(claim, false) : claim.change;
-    const protection = protectionIn(await search.number(claim.number), wall());
+    const protection = protectionIn(await search.number(claim.number, 'all'), wall());
     return {
       ...open,
       endsSoon,
@@ -279,7 +279,7 @@ export class CounselDesk {
       const rejected = state === 'rejected' || state === 'withdrawn';
       if (!rejected || !anew) return claim.change;
     }
-    const found = await search.number(claim.number);
+    const found = await search.number(claim.number, 'all');
     if (protectionIn(found, wall()).answer === 'protected') return claim.change;
     const { name, jurisdiction, barNumber } = await this.attorney(claim.account);
     const proof = `control proved ${claim.provedAt?.toISOString() ?? ''} by call ${claim.provedCall ?? ''}`;

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import type { Facilities } from '../registry/accounts/facilities.js';
 import type { CallQuery, FoundCall } from '../registry/investigation/call-query.js';
 import type { CallNotes } from '../registry/investigation/notes.js';
 import { csvLine } from './csv.js';
@@ -17,6 +18,8 @@ import { Problem } from './problems.js';
 
 export interface ExportAsked {
   readonly by: string;
+  /** What who asked acts for: calls of other facilities are withheld. */
+  readonly within: Facilities;
   readonly why: string;
   readonly case: string;
   readonly calls: readonly string[];
@@ -148,7 +151,7 @@ export class ExportDesk {
   async #made(job: ExportJob): Promise<void> {
     const { query, gate, bundles, journal } = this.#options;
     job.state = 'checking';
-    const { free, withheld } = await gated(job.asked.calls, query, gate, (done) => {
+    const { free, withheld } = await gated(job.asked.calls, query, gate, job.asked.within, (done) => {
       job.checked = done;
     });
     job.checked = job.asked.calls.length;
@@ -256,7 +259,7 @@ export class ExportDesk {
   async read(job: ExportJob, by: string, from: number, to: number): Promise<Readable> {
     const { query, gate, bundles, journal } = this.#options;
     if (job.state !== 'done') throw new Problem('export-refused', job.code ?? job.state);
-    const { withheld } = await gated(job.exported, query, gate);
+    const { withheld } = await gated(job.exported, query, gate, job.asked.within);
     if (withheld.length > 0) {
       await this.#remove(job);
       throw new Problem('export-refused', 'something in it is withheld by now: make it anew');

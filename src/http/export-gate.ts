@@ -1,3 +1,4 @@
+import type { Facilities } from '../registry/accounts/facilities.js';
 import type { CallQuery, FoundCall } from '../registry/investigation/call-query.js';
 import { type GatePort, PartError } from './ports.js';
 
@@ -10,16 +11,17 @@ export interface Gated {
 /**
  * Asks about every number of every call at this moment: the registry, and the lists as a controller has them, with what was
  * ordered since. What is privileged or sealed is withheld, and its recording sealed where that was not done yet; what is
- * claimed is withheld until somebody decided. A call that is not known is withheld like the others. Rejects with PartError
+ * claimed is withheld until somebody decided. A call that is not known, or is of another facility, is withheld like the others. Rejects with PartError
  * `lists-unknown` where the lists do not say: then nothing leaves.
  */
 export const gated = async (
   callIds: readonly string[],
   query: CallQuery,
   gate: GatePort,
+  within: Facilities,
   progress: (done: number) => void = () => undefined,
 ): Promise<Gated> => {
-  const known = await query.anyOf(callIds);
+  const known = await query.anyOf(callIds, within);
   const toSeal: { callId: string; facility: string; began: Date }[] = [];
   const passed = new Set<string>();
   for (const [at, call] of known.entries()) {
@@ -38,7 +40,7 @@ export const gated = async (
   }
   if (toSeal.length > 0) await gate.seal(toSeal);
   // Last: what custody sealed and what somebody entered while this was asked counts too.
-  const free = (await query.some([...passed])).filter(({ callId }) => passed.has(callId));
+  const free = (await query.some([...passed], within)).filter(({ callId }) => passed.has(callId));
   const ids = new Set(free.map(({ callId }) => callId));
   return { free, withheld: callIds.filter((id) => !ids.has(id)) };
 };

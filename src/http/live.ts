@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { FollowedEvent } from '../api/control.js';
 import type { CallView } from '../call/controller.js';
+import { type Facilities, holds } from '../registry/accounts/facilities.js';
 import type { ControllerPort } from './ports.js';
 import { Problem } from './problems.js';
 
@@ -14,11 +15,14 @@ interface Watcher {
   readonly response: ServerResponse;
   /** Whether who watches may still; asked with each heartbeat. */
   readonly mayStill: () => Promise<boolean>;
+  /** Calls of other facilities are not told. */
+  readonly within: Facilities;
 }
 
 interface Kept {
   readonly number: number;
-  readonly text: string;
+  /** As somebody with these facilities gets it; null: not at all. */
+  readonly text: (within: Facilities) => string | null;
 }
 
 const KEPT = 1024;
@@ -28,6 +32,9 @@ const AGAIN_MS = 1_000;
 
 const frame = (event: string, id: string, data: object): string =>
   `event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
+
+const callsIn = (calls: readonly CallView[], within: Facilities): readonly CallView[] =>
+  calls.filter(({ facility }) => holds(within, facility));
 
 /**
  * The calls under way, to whoever watches (server-sent events). One connection to the controller serves all of them,
@@ -61,20 +68,25 @@ export class LiveCalls {
   }
 
   /** Writes to the response until it closes. `lastId`: what the watcher saw last. */
-  watch(response: ServerResponse, lastId: string | null, mayStill: () => Promise<boolean>): void {
-    const watcher: Watcher = { response, mayStill };
+  watch(
+    response: ServerResponse,
+    lastId: string | null,
+    mayStill: () => Promise<boolean>,
+    within: Facilities,
+  ): void {
+    const watcher: Watcher = { response, mayStill, within };
     this.#watchers.add(watcher);
     response.on('close', () => this.#gone(watcher));
     response.on('error', () => this.#gone(watcher));
     const missed = this.#missed(lastId);
     response.write('retry: 2000\n\n');
-    if (missed === null) response.write(this.#snapshot());
-    else for (const { text } of missed) response.write(text);
+    if (missed === null) response.write(this.#snapshot(within));
+    else for (const { text } of missed) response.write(text(within) ?? '');
     this.#start();
   }
 
-  #snapshot(): string {
-    const data = { connected: this.#connected, calls: [...this.#calls.values()] };
+  #snapshot(within: Facilities): string {
+    const data = { connected: this.#connected, calls: callsIn([...this.#calls.values()], within) };
     return frame('calls', `${this.#mark}-${this.#number}`, data);
   }
 
@@ -87,12 +99,19 @@ export class LiveCalls {
     return this.#kept.filter(({ number }) => number > seen);
   }
 
-  #tell(event: string, data: object): void {
+  #tell(event: string, of: (within: Facilities) => object | null): void {
     this.#number += 1;
-    const text = frame(event, `${this.#mark}-${this.#number}`, data);
+    const id = `${this.#mark}-${this.#number}`;
+    const text = (within: Facilities): string | null => {
+      const data = of(within);
+      return data === null ? null : frame(event, id, data);
+    };
     this.#kept.push({ number: this.#number, text });
     if (this.#kept.length > KEPT) this.#kept.shift();
-    for (const watcher of [...this.#watchers]) this.#write(watcher, text);
+    for (const watcher of [...this.#watchers]) {
+      const told = text(watcher.within);
+      if (told !== null) this.#write(watcher, told);
+    }
   }
 
   #write(watcher: Watcher, text: string): void {
@@ -123,7 +142,7 @@ export class LiveCalls {
               this.#calls.clear();
               for (const call of calls) this.#calls.set(call.callId, call);
               this.#connected = true;
-              this.#tell('calls', { connected: true, calls });
+              this.#tell('calls', (within) => ({ connected: true, calls: callsIn(calls, within) }));
             },
             event: (event) => this.#happened(event),
           },
@@ -135,7 +154,7 @@ export class LiveCalls {
       if (this.#connected) {
         this.#connected = false;
         this.#calls.clear();
-        this.#tell('calls', { connected: false, calls: [] });
+        this.#tell('calls', () => ({ connected: false, calls: [] }));
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, AGAIN_MS);
@@ -150,13 +169,15 @@ export class LiveCalls {
   #happened(event: FollowedEvent): void {
     if (event.kind === 'alarm') {
       const { at, callId, alarm, text } = event;
-      this.#tell('alarm', { at, callId, alarm, text });
+      // An alarm of no call is of the whole system.
+      const facility = (callId === null ? null : this.#calls.get(callId)?.facility) ?? null;
+      this.#tell('alarm', (within) => (holds(within, facility) ? { at, callId, alarm, text } : null));
       return;
     }
     const { at, what, call, detail } = event;
     if (what === 'ended') this.#calls.delete(call.callId);
     else this.#calls.set(call.callId, call);
-    this.#tell('call', { at, what, call, detail });
+    this.#tell('call', (within) => (holds(within, call.facility) ? { at, what, call, detail } : null));
   }
 
   async #beat(): Promise<void> {

@@ -1,5 +1,6 @@
 import * as client from 'openid-client';
 import type { Accounts } from '../registry/accounts/accounts.js';
+import type { Facilities } from '../registry/accounts/facilities.js';
 import { RegistryError } from '../registry/errors.js';
 import { Problem } from './problems.js';
 import { type Role, rolesProblem } from './roles.js';
@@ -16,6 +17,9 @@ export interface OidcSettings {
   readonly nameClaim: string;
   readonly rolesClaim: string;
   readonly roles: Readonly<Record<string, readonly Role[]>>;
+  /** The claim whose values are mapped to facilities. Whoever has none of the values acts for no facility. */
+  readonly facilitiesClaim: string;
+  readonly facilities: Readonly<Record<string, Facilities>>;
 }
 
 interface Begun {
@@ -27,6 +31,13 @@ interface Begun {
 const MOST_BEGUN = 1000;
 const BEGUN_MS = 10 * 60_000;
 const TIMEOUT_SECONDS = 10;
+
+/** What the values of a claim are mapped to; a value that is not known is nothing. */
+const mappedBy = <T>(table: Readonly<Record<string, T>>, claim: unknown): readonly T[] =>
+  (Array.isArray(claim) ? claim : [claim]).flatMap((one) => {
+    const found = typeof one === 'string' && Object.hasOwn(table, one) ? table[one] : undefined;
+    return found === undefined ? [] : [found];
+  });
 
 /** Sign-in by an OpenID provider: authorization code with PKCE (RFC 7636), state and nonce, each good for once. */
 export class Oidc {
@@ -91,15 +102,12 @@ export class Oidc {
   }
 
   async #known(claims: client.IDToken): Promise<Opened> {
-    const { nameClaim, rolesClaim, roles, issuer } = this.#settings;
+    const { nameClaim, rolesClaim, roles, facilitiesClaim, facilities, issuer } = this.#settings;
     const name = String(claims[nameClaim] ?? '').toLowerCase();
     if (!/^[a-z0-9][a-z0-9._@-]{0,63}$/.test(name))
       throw new Problem('provider-refused', `the claim ${nameClaim} is no name of an account`);
-    const given = claims[rolesClaim];
-    const values = (Array.isArray(given) ? given : [given]).filter((one) => typeof one === 'string');
-    const mapped = [
-      ...new Set(values.flatMap((one) => (Object.hasOwn(roles, one) ? (roles[one] ?? []) : []))),
-    ];
+    const mapped = [...new Set(mappedBy(roles, claims[rolesClaim]).flat())];
+    const places = mappedBy(facilities, claims[facilitiesClaim]);
     const problem = rolesProblem(mapped);
     if (problem !== null) throw new Problem('provider-refused', problem);
     try {
@@ -107,6 +115,7 @@ export class Oidc {
         subject: `${issuer} ${claims.sub}`,
         name,
         roles: mapped,
+        facilities: places.includes('all') ? 'all' : [...new Set(places.flat())],
       });
       if (account.state !== 'active') throw new Problem('credentials-wrong');
       return await this.#signIn.open(account, 'provider');

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { CanaryView, CodeCallAsked, FollowedEvent, NodeView, OrderView } from '../api/control.js';
 import type { CallView } from '../call/controller.js';
 import type { Locked as LockedPlace } from '../call/talk.js';
+import type { Facilities } from '../registry/accounts/facilities.js';
 
 /** What the API needs of the other parts. Each is filled where everything is wired; nothing here decides who may. */
 
@@ -201,6 +202,8 @@ export interface RecordingsPort {
   /** The newest first; at most so many are looked at. */
   list(filter: {
     readonly facility: string | null;
+    /** Those of other facilities are passed over. */
+    readonly within: Facilities;
     readonly sealed: boolean | null;
     readonly after: string | null;
     readonly limit: number;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { storedFacilities } from '../registry/accounts/facilities.js';
 import type { KeyedRequest, RequestKeys } from '../registry/accounts/request-keys.js';
 import { Problem } from './problems.js';
 import type { Principal } from './roles.js';
@@ -25,7 +26,13 @@ const readKey = (request: FastifyRequest, who: Principal): KeyedRequest | null =
   if (typeof key !== 'string' || !keyShape.test(key))
     throw new Problem('request-malformed', 'idempotency-key: 8 to 64 of A-Z a-z 0-9 _ -');
   const digest = createHash('sha256')
-    .update(JSON.stringify([request.url, request.headers['if-match'] ?? null, request.body ?? null]))
+    // Whoever reaches something else by now asks something else: an answer of before is none of theirs.
+    .update(
+      JSON.stringify([
+        ...[request.url, request.headers['if-match'] ?? null, request.body ?? null],
+        ...(who.facilities === 'all' ? [] : [storedFacilities(who.facilities)]),
+      ]),
+    )
     .digest('base64url');
   return { who: who.name, key, digest };
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Facilities } from '../registry/accounts/facilities.js';
 
 /** What a person may be. Several of them at once, but for `admin`, who is nothing else: see access.ts. */
 export const roles = [
@@ -56,7 +57,10 @@ export const isReservedName = (name: string): boolean =>
   name.startsWith('key.') || name === 'registry' || name === 'identity-provider';
 
 /** Who asks. */
-export type Principal =
+export type Principal = {
+  /** What they act for: nothing of any other is shown to them, or changed by them. */
+  readonly facilities: Facilities;
+} & (
   | {
       readonly kind: 'person';
       readonly name: string;
@@ -64,7 +68,8 @@ export type Principal =
       /** Digest of the session. */
       readonly session: string;
     }
-  | { readonly kind: 'key'; readonly name: string; readonly id: string; readonly scopes: readonly Scope[] };
+  | { readonly kind: 'key'; readonly name: string; readonly id: string; readonly scopes: readonly Scope[] }
+);
 
 const readsPrivate: ReadonlySet<Role> = new Set(['auditor', 'counsel']);
 const readsMonitored: ReadonlySet<Role> = new Set(['auditor', 'counsel', 'investigator']);

@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { covers, type Facilities } from '../registry/accounts/facilities.js';
+import type { RouteName } from './access.js';
 import { Problem, type ProblemCode } from './problems.js';
 import type { Principal } from './roles.js';
 
@@ -10,6 +12,11 @@ export interface Asked<P, Q, B> {
   readonly query: Q;
   readonly body: B;
   readonly who: Principal | null;
+  /**
+   * What who asks acts for. A handler of a route that is limited by facility looks at it, whatever it does then: an answer
+   * that was made without a look is not given out.
+   */
+  readonly within: Facilities;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
 }
@@ -65,7 +72,7 @@ export const route = <
   Q extends z.ZodType = Nothing,
   B extends z.ZodType = Nothing,
 >(
-  at: `${Route['method']} /v1/${string}`,
+  at: RouteName,
   spec: Spec<P, Q, B>,
 ): Route => {
   const [method, url] = at.split(' ') as [Route['method'], string];
@@ -83,6 +90,11 @@ export const route = <
     problems: spec.problems ?? [],
     run: spec.run as unknown as Route['run'],
   };
+};
+
+/** Something of these facilities, or of that one: beyond what who asks acts for it is not there. Throws Problem `unknown`. */
+export const mustReach = (within: Facilities, of: Facilities): void => {
+  if (!covers(within, of)) throw new Problem('unknown');
 };
 
 export const ok = (body: object): Answer => ({ status: 200, body });

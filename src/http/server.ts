@@ -10,6 +10,7 @@ import fastify, {
 } from 'fastify';
 import { createJsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { Facilities } from '../registry/accounts/facilities.js';
 import { RegistryError } from '../registry/errors.js';
 import { access, mayUse } from './access.js';
 import { SESSION_COOKIE } from './cookies.js';
@@ -96,7 +97,7 @@ const ownRoutes = (parts: Parts, document: () => object): readonly Route[] => [
 
 /** Every code a route can answer with: its own, and those of its kind. */
 export const problemsOf = (one: Route): readonly ProblemCode[] => {
-  const rule = access[`${one.method} ${one.url}`];
+  const rule = access[`${one.method} ${one.url}`]?.who;
   const input = one.params !== null || one.query !== null || one.body !== null;
   return [
     ...one.problems,
@@ -153,6 +154,7 @@ const principalOf = async (request: FastifyRequest, parts: Parts): Promise<Princ
       id: found.id,
       name: keyName(found.prefix),
       scopes: found.scopes.filter(isScope),
+      facilities: found.facilities,
     };
   }
   const token = request.cookies[SESSION_COOKIE];
@@ -322,7 +324,7 @@ const guard = (app: FastifyInstance, parts: Parts): void => {
     const { url } = request.routeOptions;
     if (url === undefined) return;
     const name = `${request.method} ${url}`;
-    const open = access[name] === 'everybody';
+    const open = access[name]?.who === 'everybody';
     const who = open ? null : await principalOf(request, parts);
     const verdict = mayUse(name, who);
     if (verdict === 'sign-in-first') throw new Problem('sign-in-needed');
@@ -348,7 +350,8 @@ const guard = (app: FastifyInstance, parts: Parts): void => {
 const anyBytes = z.unknown();
 
 const add = (app: FastifyInstance, one: Route): void => {
-  const rule = access[`${one.method} ${one.url}`];
+  const { who: rule, limit } = access[`${one.method} ${one.url}`] ?? {};
+  const looks = typeof limit === 'object' && limit.how !== 'nothing-of-one';
   const security =
     rule === undefined || rule === 'everybody'
       ? []
@@ -367,14 +370,23 @@ const add = (app: FastifyInstance, one: Route): void => {
       ...(one.bytes ? { consumes: ['application/octet-stream'], body: anyBytes } : {}),
     } as object,
     handler: async (request, reply) => {
+      const who = asked.get(request) ?? null;
+      const within: Facilities = who?.facilities ?? [];
+      let looked = false;
       const answer = await one.run({
         params: request.params as never,
         query: request.query as never,
         body: request.body as never,
-        who: asked.get(request) ?? null,
+        who,
+        get within() {
+          looked = true;
+          return within;
+        },
         request,
         reply,
       });
+      // Nobody asked whose it is: whatever it holds, it is not given to somebody who may not have all of it.
+      if (looks && !looked && within !== 'all') throw new Error(`${one.url} did not look at facilities`);
       return answer === null ? reply : send(reply, answer);
     },
   });

@@ -7,6 +7,7 @@ import {
   parseCallId,
   parseFacilityId,
 } from '../core/leg.js';
+import type { Facilities } from '../registry/accounts/facilities.js';
 import { Problem } from './problems.js';
 
 /** Shapes that several routes share. Those of requests make branded ids; those of answers are plain. */
@@ -89,5 +90,11 @@ export const paged = <T extends { readonly id: string }, S>(
     next: rows.length > limitOf && last !== undefined ? cursorText([last.id]) : null,
   };
 };
+
+/** What an account acts for, in answers. */
+export const facilitiesShown = z
+  .union([z.literal('all'), z.array(z.string())])
+  .describe('`all`, or the facilities; none of them: nothing.');
+export const shownFacilities = (of: Facilities): 'all' | string[] => (of === 'all' ? 'all' : [...of]);
 
 export const iso = (at: Date | null): string | null => at?.toISOString() ?? null;

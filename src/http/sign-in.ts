@@ -67,7 +67,7 @@ export class SignIn {
       if (!(await this.#second(usable.name, usable.totpSecret, given.code, wall())))
         return await this.#wrong(keys, usable.name, 'second-factor');
     }
-    await accounts.succeeded(`account ${usable.name}`);
+    await accounts.tries.succeeded(`account ${usable.name}`);
     return await this.open(usable, usable.totpSecret === null ? 'password' : 'password-and-code');
   }
 
@@ -75,9 +75,9 @@ export class SignIn {
     const { accounts } = this.#options;
     if (/^\d{6}$/.test(code)) {
       const step = totpStep(secret, code, now);
-      return step !== null && (await accounts.spendStep(name, step));
+      return step !== null && (await accounts.sessions.spendStep(name, step));
     }
-    return await accounts.spendRecovery(name, recoveryDigest(code));
+    return await accounts.sessions.spendRecovery(name, recoveryDigest(code));
   }
 
   /** Throws Problem `credentials-wrong`, `too-many-tries`. */
@@ -85,7 +85,7 @@ export class SignIn {
     const { accounts } = this.#options;
     const keys = [`address ${networkOf(address)}`];
     await this.#notHeld(keys);
-    const name = await accounts.spendLink(digestOf(`link:${token}`));
+    const name = await accounts.sessions.spendLink(digestOf(`link:${token}`));
     const account = name === null ? null : await accounts.find(name);
     if (account === null) return await this.#wrong(keys, null, 'link');
     return await this.open(account, 'link');
@@ -96,7 +96,7 @@ export class SignIn {
     const { accounts, journal, limits } = this.#options;
     await journal.append('http-signed-in', { account: account.name, how });
     const token = newToken();
-    const expires = await accounts.openSession({
+    const expires = await accounts.sessions.open({
       hash: digestOf(token),
       account: account.name,
       how,
@@ -117,11 +117,14 @@ export class SignIn {
   } | null> {
     const { accounts, limits } = this.#options;
     const hash = digestOf(token);
-    const found = await accounts.session(hash, limits.idleSeconds, used);
+    const found = await accounts.sessions.find(hash, limits.idleSeconds, used);
     if (found === null) return null;
     const { account, expires, how } = found;
     return {
-      who: { kind: 'person', name: account.name, roles: account.roles.filter(isRole), session: hash },
+      who: {
+        ...{ kind: 'person', name: account.name, roles: account.roles.filter(isRole), session: hash },
+        facilities: account.facilities,
+      },
       account,
       expires,
       how,
@@ -146,13 +149,13 @@ export class SignIn {
   }
 
   async #notHeld(keys: readonly string[]): Promise<void> {
-    const seconds = await this.#options.accounts.heldFor(keys);
+    const seconds = await this.#options.accounts.tries.heldFor(keys);
     if (seconds > 0) throw new Problem('too-many-tries', null, seconds);
   }
 
   /** `known`: the account, where there is one. What else was typed may be somebody's password and is never kept. */
   async #wrong(keys: readonly string[], known: string | null, what: string): Promise<never> {
-    await this.#options.accounts.failed(keys);
+    await this.#options.accounts.tries.failed(keys);
     await this.#noteFailed(known, what);
     throw new Problem('credentials-wrong');
   }

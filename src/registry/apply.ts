@@ -175,7 +175,10 @@ const applyOp = async (trx: Transaction, change: string, op: Op, at: number): Pr
       return;
     }
     case 'pending-add':
-      await trx.insertInto('pending').values({ number: op.number, note: op.note, change }).execute();
+      await trx
+        .insertInto('pending')
+        .values({ number: op.number, note: op.note, facility: op.facility, change })
+        .execute();
       return;
     case 'block-remove': {
       const { numUpdatedRows } = await trx

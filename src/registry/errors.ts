@@ -9,6 +9,8 @@ export const registryErrors = {
   'entry-moved': 'The entry was changed since this change was proposed: look at it and propose it anew.',
   'facility-unknown': 'There is no such facility.',
   'caller-unknown': 'There is no such caller.',
+  'all-facilities-needed':
+    'This holds for every facility: an account of all facilities proposes it, and others of all agree.',
   'booking-open': 'The caller is booked elsewhere: release or transfer them first.',
   'change-unknown': 'There is no such change.',
   'change-over': 'The change was applied, rejected or withdrawn already.',

@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
+import { type Facilities, holds } from './accounts/facilities.js';
 import { type Database, told } from './database.js';
 import { type Op, storedOps } from './read-ops.js';
+import { inFacility, withinAll } from './within.js';
 
 /** The lists whose entries are kept for ever, also after they were removed. */
 export type KeptList = 'privileged' | 'blocked' | 'pending';
@@ -86,13 +88,15 @@ export class RegistryHistory {
     }
   }
 
-  /** What became of an entry that is kept for ever. Null where there never was one. */
-  async entry(list: KeptList, id: string): Promise<EntryHistory | null> {
+  /** What became of an entry that is kept for ever. Null where there never was one, and where it is another facility's. */
+  async entry(list: KeptList, id: string, within: Facilities): Promise<EntryHistory | null> {
     const { add, table, end } = ops[list];
     const [found] = await this.#rows(
       sql<Record<string, unknown>>`select * from ${sql.table(table)} where id = ${id}::uuid`,
     );
     if (found === undefined) return null;
+    const facility = list === 'privileged' ? found.scope : found.facility;
+    if (typeof facility === 'string' && facility !== 'global' && !holds(within, facility)) return null;
     const row = {
       change: String(found.change),
       removed: typeof found[end] === 'string' ? found[end] : null,
@@ -112,30 +116,34 @@ export class RegistryHistory {
       row: camel(found),
       stands: row.removed === null,
       events,
-      open: await this.#open([{ entry: id }]),
+      open: await this.#open([{ entry: id }], within),
     };
   }
 
   /** A number on the list of a caller or of a facility. What is taken off such a list leaves no row. */
-  async allowed(id: string): Promise<EntryHistory | null> {
+  async allowed(id: string, within: Facilities): Promise<EntryHistory | null> {
     const [found] = await this.#rows(
-      sql<Record<string, unknown>>`select a.*, k.facility as booked_at from allowed a
+      sql<
+        Record<string, unknown>
+      >`select a.*, k.facility as booked_at, coalesce(a.facility, caller_facility(a.caller)) as whose from allowed a
         left join booking k on k.caller = a.caller and k.closed is null where a.id = ${id}::uuid`,
     );
     if (found === undefined) return null;
-    const { number, caller, facility } = found;
+    const { number, caller, facility, whose, ...row } = found;
+    if (!holds(within, typeof whose === 'string' ? whose : null)) return null;
     return {
-      row: camel(found),
+      row: camel({ ...row, number, caller, facility }),
       stands: true,
       events: [{ change: String(found.change), what: 'made', after: null }],
-      open: await this.#open([{ number, caller, facility }]),
+      open: await this.#open([{ number, caller, facility }], within),
     };
   }
 
-  async #open(part: readonly object[]): Promise<readonly string[]> {
+  async #open(part: readonly object[], within: Facilities): Promise<readonly string[]> {
     const rows = await this.#rows(
       sql<{ id: string }>`select id from change
         where state in ('proposed', 'waiting') and ops @> ${JSON.stringify(part)}::jsonb
+          and ${withinAll('facilities', within) ?? sql`true`}
         order by proposed_at limit ${MOST_OPEN}`,
     );
     return rows.map(({ id }) => id);
@@ -165,41 +173,50 @@ export class RegistryHistory {
     return only === undefined || other !== undefined ? null : (storedOps([only.op])[0] ?? null);
   }
 
-  /** Of some numbers, and of all extensions of a line, those that are privileged today; at most 50. */
-  async standing(numbers: readonly string[], line: string): Promise<readonly string[]> {
+  /** Of some numbers, and of all extensions of a line, those that are privileged today, as far as somebody may see; at most 50. */
+  async standing(numbers: readonly string[], line: string, within: Facilities): Promise<readonly string[]> {
     const rows = await this.#rows(
       sql<{ value: string }>`select distinct value from privileged
         where removed_by is null and form in ('number', 'alias')
           and (value = any(${numbers}) or value like ${`${line.replace(/[^+\d]/g, '')};%`})
+          and (scope = 'global' or ${inFacility('scope', within) ?? sql`true`})
         limit 50`,
     );
     return rows.map(({ value }) => value);
   }
 
-  /** Null where there is no such caller. */
-  async caller(id: string): Promise<CallerRecord | null> {
+  /** Null where there is no such caller, or they are of another facility. Bookings elsewhere are left out. */
+  async caller(id: string, within: Facilities): Promise<CallerRecord | null> {
     const [row] = await this.#rows(
-      sql<{ id: string; language: string | null; since: Date; numbers: number }>`
-        select c.id, c.language, c.since, (select count(*)::int from allowed a where a.caller = c.id) as numbers
+      sql<{ id: string; language: string | null; since: Date; numbers: number; whose: string | null }>`
+        select c.id, c.language, c.since, caller_facility(c.id) as whose, (select count(*)::int from allowed a where a.caller = c.id) as numbers
         from caller c where c.id = ${id}`,
     );
-    if (row === undefined) return null;
+    if (row === undefined || !holds(within, row.whose)) return null;
+    const { whose: _whose, ...record } = row;
     const bookings = await this.#rows(
       sql<BookingRow>`select booking, facility, unit, opened, closed from booking where caller = ${id}
+          and ${inFacility('facility', within) ?? sql`true`}
         order by closed is null desc, opened desc, id limit 100`,
     );
-    return { ...row, bookings };
+    return { ...record, bookings };
   }
 
   /** Facilities, units and phones whose id or name begins or goes on with a text; in one order of all of them. */
-  async places(filter: { readonly text: string; readonly after: string | null; readonly limit: number }) {
+  async places(filter: {
+    readonly text: string;
+    readonly after: string | null;
+    readonly limit: number;
+    readonly within: Facilities;
+  }) {
     const { text, after, limit } = filter;
     const sought = `%${text.replace(/[\\%_]/g, (one) => `\\${one}`)}%`;
     const all = sql`(
       select id collate "C" as place, 'facility' as kind, id as facility, null as unit, null as phone, name from facility
       union all select facility || '/' || id, 'unit', facility, id, null, name from unit
       union all select facility || '/' || unit || '/' || id, 'phone', facility, unit, id, name from phone) as place`;
-    const where = sql<boolean>`(place.place ilike ${sought} or place.name ilike ${sought})`;
+    const where = sql<boolean>`(place.place ilike ${sought} or place.name ilike ${sought})
+      and ${inFacility('place.facility', filter.within) ?? sql`true`}`;
     const rows = await this.#rows(
       sql<PlaceRow>`select place.place as id, kind, facility, unit, phone, name from ${all}
         where ${where} and place.place collate "C" > ${after ?? ''} order by place.place collate "C" limit ${limit}`,

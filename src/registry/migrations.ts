@@ -1,6 +1,7 @@
 import { type Kysely, type Migration, sql } from 'kysely';
 import { accountsMigration } from './accounts/migration.js';
 import { counselMigration } from './counsel/migration.js';
+import { facilitiesMigration } from './facilities-migration.js';
 import { hardenMigration } from './harden-migration.js';
 import { importsMigration } from './import/migration.js';
 import { investigationMigration } from './investigation/migration.js';
@@ -116,5 +117,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0004-counsel': counselMigration,
   '0005-search': investigationMigration,
   '0006-harden': hardenMigration,
+  '0007-facilities': facilitiesMigration,
   '0008-search-words': wordsMigration,
 };

@@ -107,7 +107,13 @@ export const opShape = z.discriminatedUnion('op', [
     ...privileged,
   }),
   z.strictObject({ op: z.literal('privileged-remove'), entry, version: z.int().positive() }),
-  z.strictObject({ op: z.literal('pending-add'), number: written, note: words(500).min(1) }),
+  z.strictObject({
+    op: z.literal('pending-add'),
+    number: written,
+    note: words(500).min(1),
+    /** Whose matter it is; the number is held everywhere. */
+    facility: facility.nullable().default(null),
+  }),
   z.strictObject({ op: z.literal('pending-settle'), entry, version: z.int().positive() }),
 ]);
 

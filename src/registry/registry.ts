@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { DialPlan } from '../core/number.js';
+import { covers, type Facilities, readFacilities, storedFacilities } from './accounts/facilities.js';
 import { applyOps, type Transaction } from './apply.js';
 import { type Database, told } from './database.js';
 import { RegistryError } from './errors.js';
@@ -14,6 +15,7 @@ import {
   type Step,
 } from './needs.js';
 import { parseOps } from './ops.js';
+import { reachOf } from './reach.js';
 import { type Op, readOps, storedOps } from './read-ops.js';
 
 export interface RegistryOptions {
@@ -28,6 +30,8 @@ export interface Change {
   readonly maker: string;
   readonly reason: string;
   readonly ops: readonly Op[];
+  /** What its steps touched when it was proposed: whoever does not reach all of it does not know of it. */
+  readonly facilities: Facilities;
   readonly needs: Needs;
   readonly state: Standing['state'];
   readonly approvers: readonly string[];
@@ -67,6 +71,8 @@ export interface Proposing {
   readonly request?: { readonly key: string; readonly digest: string } | null;
   readonly also?: (trx: Transaction, change: string) => Promise<void>;
   readonly atLeast?: Needs['approvals'];
+  /** What the maker reaches: a step beyond it is refused. Default: all, for programs at the machine. */
+  readonly within?: Facilities;
 }
 
 /**
@@ -96,7 +102,7 @@ export class Registry {
     who: string,
     why: string,
     input: unknown,
-    { request = null, also, atLeast = 0 }: Proposing = {},
+    { request = null, also, atLeast = 0, within = 'all' }: Proposing = {},
   ): Promise<Change> {
     const maker = whoOf(who);
     const reason = reasonOf(why);
@@ -104,6 +110,7 @@ export class Registry {
     return await this.#writing(async (trx) => {
       const before = request === null ? null : await askedBefore(trx, maker, request);
       if (before !== null) return await changeOf(trx, before);
+      const facilities = storedFacilities(await reachOf(trx, ops, within));
       const own = needsOfAll(await stepsOf(trx, ops), this.#caution);
       const needs: Needs = { ...own, approvals: Math.max(own.approvals, atLeast) as Needs['approvals'] };
       const { id } = await trx
@@ -115,6 +122,7 @@ export class Registry {
           approvals_needed: needs.approvals,
           delay_ms: String(needs.delayMs),
           state: 'proposed',
+          facilities,
           request: request?.key ?? null,
           request_digest: request?.digest ?? null,
         })
@@ -138,14 +146,15 @@ export class Registry {
    * What would become of a change if it were proposed now: what it would need, and what would stop it. Nothing of it
    * stays. Rejects with RegistryError where its steps cannot be read at all, or the database is away.
    */
-  async tryOut(input: unknown): Promise<TriedOut> {
-    return await this.tryOps(readOps(parseOps(input), this.#plan));
+  async tryOut(input: unknown, within: Facilities = 'all'): Promise<TriedOut> {
+    return await this.tryOps(readOps(parseOps(input), this.#plan), within);
   }
 
   /** As `tryOut`, for steps that were read before: those of a change that waits. */
-  async tryOps(ops: readonly Op[]): Promise<TriedOut> {
+  async tryOps(ops: readonly Op[], within: Facilities = 'all'): Promise<TriedOut> {
     return await this.#leavingNothing(async (trx, id) => {
       try {
+        await reachOf(trx, ops, within);
         const needs = needsOfAll(await stepsOf(trx, ops), this.#caution);
         await applyOps(trx, id, ops);
         return { ops, needs, stopped: null };
@@ -190,12 +199,22 @@ export class Registry {
     return kept.value as T;
   }
 
-  /** One person's word on a change. Rejects with RegistryError. */
-  async say(who: string, change: string, says: 'approve' | 'reject' | 'withdraw', why = ''): Promise<Change> {
+  /**
+   * One person's word on a change. What lies beyond their facilities is `change-unknown`, also where the one it is about
+   * went to another facility since. Rejects with RegistryError.
+   */
+  async say(
+    who: string,
+    change: string,
+    says: 'approve' | 'reject' | 'withdraw',
+    why = '',
+    within: Facilities = 'all',
+  ): Promise<Change> {
     const by = whoOf(who);
     const words = says === 'approve' ? why.trim().slice(0, 500) : reasonOf(why);
     return await this.#writing(async (trx) => {
       const standing = await changeOf(trx, change, true);
+      await reachable(trx, standing, says, within);
       const verdict = judge(standing, by, says);
       if (typeof verdict === 'string') throw new RegistryError(verdict);
       await trx.insertInto('voice').values({ change, who: by, says, why: words }).execute();
@@ -238,8 +257,13 @@ export class Registry {
     }
   }
 
-  change(id: string): Promise<Change> {
-    return this.#inTransaction((trx) => changeOf(trx, id));
+  /** Rejects with `change-unknown`, also for one that lies beyond `within`. */
+  change(id: string, within: Facilities = 'all'): Promise<Change> {
+    return this.#inTransaction(async (trx) => {
+      const found = await changeOf(trx, id);
+      if (!covers(within, found.facilities)) throw new RegistryError('change-unknown');
+      return found;
+    });
   }
 
   /** Changes that wait for somebody or for their time, the oldest first. At most 1,000. */
@@ -322,6 +346,7 @@ const changeOf = async (trx: Transaction, id: string, lock = false): Promise<Cha
     maker: row.maker,
     reason: row.reason,
     ops: storedOps(row.ops),
+    facilities: readFacilities(row.facilities),
     needs: { approvals: row.approvals_needed as Needs['approvals'], delayMs: Number(row.delay_ms) },
     state: row.state,
     approvers: voices.map(({ who }) => who),
@@ -329,6 +354,21 @@ const changeOf = async (trx: Transaction, id: string, lock = false): Promise<Cha
     dueAt: row.due_at,
     overAt: row.over_at,
   };
+};
+
+const reachable = async (
+  trx: Transaction,
+  { ops, facilities }: Change,
+  says: 'approve' | 'reject' | 'withdraw',
+  within: Facilities,
+): Promise<void> => {
+  if (!covers(within, facilities)) throw new RegistryError('change-unknown');
+  if (says !== 'approve' || within === 'all') return;
+  await reachOf(trx, ops, within).catch((error: unknown) => {
+    throw error instanceof RegistryError && error.code !== 'registry-unreachable'
+      ? new RegistryError('change-unknown')
+      : error;
+  });
 };
 
 /** The steps with what they change, as far as it says how careful one has to be. */

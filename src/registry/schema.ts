@@ -79,6 +79,7 @@ interface PendingTable {
   id: Generated<string>;
   number: string;
   note: string;
+  facility: string | null;
   since: Once;
   version: Generated<number>;
   change: string;
@@ -100,6 +101,8 @@ interface ChangeTable {
   /** When its delay is over; null while it lacks approvals. */
   due_at: Maybe;
   over_at: Maybe;
+  /** `{*}`: all. */
+  facilities: ColumnType<string[], string[] | undefined, never>;
 }
 interface VoiceTable {
   change: string;

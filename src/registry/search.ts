@@ -1,10 +1,12 @@
 import { type SqlBool, sql } from 'kysely';
 import type { BlockCause, PrivilegedClass } from '../core/lists.js';
 import { type DialPlan, parseNumberKeyText } from '../core/number.js';
+import { type Facilities, holds } from './accounts/facilities.js';
 import { type Database, told } from './database.js';
 import { RegistryError } from './errors.js';
 import type { Registry } from './registry.js';
 import { canonicalNumber, canonicalTarget } from './target.js';
+import { inFacility, inFacilityOrAll, ofCallers, withinAll } from './within.js';
 
 /** One page of a list: what comes after `after`, in the order of ids, and how many there are up to a bound. */
 export interface Page<T> {
@@ -53,6 +55,8 @@ export interface PendingRow {
   readonly id: string;
   readonly number: string;
   readonly note: string;
+  /** Whose matter it is; null: of all. The number is held everywhere. */
+  readonly facility: string | null;
   readonly since: Date;
   readonly version: number;
   readonly change: string;
@@ -82,11 +86,15 @@ export interface NumberFound {
   readonly blocked: readonly BlockRow[];
   readonly pending: readonly PendingRow[];
   readonly allowed: readonly AllowedRow[];
+  /** What stands of it is of other facilities, and holds here too: it is not shown, and not denied either. */
+  readonly elsewhere: { readonly privileged: boolean; readonly pending: boolean };
 }
 
 interface Paged {
   readonly after: string | null;
   readonly limit: number;
+  /** What is of other facilities is left out. */
+  readonly within: Facilities;
 }
 type Condition = ReturnType<typeof sql<SqlBool>>;
 
@@ -99,9 +107,16 @@ const privilegedColumns = sql`p.id, p.form, p.value, p."of", p.class, p.scope, p
   p.valid_to as "validTo", p.effective_from as "effectiveFrom", p.entered, p.note, p.evidence, p.version, p.change`;
 const blockColumns = sql`b.id, b.number, b.cause, b.note, b.facility, b.expires, b.version, b.change`;
 const allowedColumns = sql`a.id, a.caller, a.facility, k.facility as "bookedAt", a.number, a.change`;
-const pendingColumns = sql`n.id, n.number, n.note, n.since, n.version, n.change`;
+const pendingColumns = sql`n.id, n.number, n.note, n.facility, n.since, n.version, n.change`;
 const standingBlocks = sql<SqlBool>`b.removed_by is null and (b.expires is null or b.expires > now())`;
 const allowedFrom = sql`allowed a left join booking k on k.caller = a.caller and k.closed is null`;
+
+/** Numbers on the list of such a facility, or of somebody who is there. */
+const allowedWithin = (within: Facilities): Condition | null => {
+  const facility = inFacility('a.facility', within);
+  const caller = ofCallers('a.caller', within);
+  return facility === null || caller === null ? null : sql<SqlBool>`(${facility} or ${caller})`;
+};
 
 /** A text that somebody typed, with nothing in it that `like` would read as its own. */
 const literal = (text: string): string => text.replace(/[\\%_]/g, (one) => `\\${one}`);
@@ -176,6 +191,7 @@ export class RegistrySearch {
     const { facility, class: of, text } = filter;
     const where = all([
       sql<SqlBool>`p.removed_by is null`,
+      inFacilityOrAll('p.scope', filter.within, 'global'),
       facility === undefined ? null : sql<SqlBool>`p.scope in ('global', ${facility})`,
       of === undefined ? null : sql<SqlBool>`p.class = ${of}`,
       holding(text, ['p.value', 'p.of'], ['p.note', 'p.evidence']),
@@ -193,6 +209,7 @@ export class RegistrySearch {
     const { facility, cause, text } = filter;
     const where = all([
       standingBlocks,
+      inFacilityOrAll('b.facility', filter.within),
       facility === undefined ? null : sql<SqlBool>`(b.facility is null or b.facility = ${facility})`,
       cause === undefined ? null : sql<SqlBool>`b.cause = ${cause}`,
       holding(text, ['b.number'], ['b.note']),
@@ -210,6 +227,7 @@ export class RegistrySearch {
   ): Promise<Page<AllowedRow>> {
     const { facility, caller, number } = filter;
     const where = all([
+      allowedWithin(filter.within),
       facility === undefined ? null : sql<SqlBool>`(a.facility = ${facility} or k.facility = ${facility})`,
       caller === undefined ? null : sql<SqlBool>`a.caller = ${caller}`,
       number === undefined ? null : sql<SqlBool>`a.number = ${number}`,
@@ -218,7 +236,11 @@ export class RegistrySearch {
   }
 
   pending(filter: Paged & { readonly text?: string | undefined }): Promise<Page<PendingRow>> {
-    const where = all([sql<SqlBool>`n.settled_by is null`, holding(filter.text, ['n.number'], ['n.note'])]);
+    const where = all([
+      sql<SqlBool>`n.settled_by is null`,
+      inFacilityOrAll('n.facility', filter.within),
+      holding(filter.text, ['n.number'], ['n.note']),
+    ]);
     return this.#page(pendingColumns, sql`pending n`, sql`n.id`, where, filter);
   }
 
@@ -252,7 +274,7 @@ export class RegistrySearch {
   }
 
   /** Everything that stands about one number, written as people write it. Rejects with `number-malformed`. */
-  async number(written: string): Promise<NumberFound> {
+  async number(written: string, within: Facilities): Promise<NumberFound> {
     const number = canonicalNumber(written, this.#plan, 0);
     const e164 = parseNumberKeyText(number)?.e164 ?? number;
     // The number itself; its line where it has an extension; and the extensions of a line, for people to see.
@@ -276,24 +298,33 @@ export class RegistrySearch {
         sql<PendingRow>`select ${pendingColumns} from pending n where n.settled_by is null and ${one('n.number')} order by n.id limit 100`,
       ),
       this.#rows<AllowedRow>(
-        sql<AllowedRow>`select ${allowedColumns} from ${allowedFrom} where ${one('a.number')} order by a.id limit 100`,
+        sql<AllowedRow>`select ${allowedColumns} from ${allowedFrom} where ${one('a.number')}
+          and ${allowedWithin(within) ?? ALL} order by a.id limit 100`,
       ),
     ]);
+    const entries = privileged.map((row) => ({ ...row, match: matchOf(row, number, e164) }));
+    const mine = (facility: string | null): boolean => facility === null || holds(within, facility);
+    const own = entries.filter(({ scope }) => scope === 'global' || mine(scope));
+    const claims = pending.filter(({ facility }) => mine(facility));
     return {
       number,
-      privileged: privileged.map((row) => ({ ...row, match: matchOf(row, number, e164) })),
-      blocked,
-      pending,
+      privileged: own,
+      blocked: blocked.filter(({ facility }) => mine(facility)),
+      pending: claims,
       allowed,
+      elsewhere: {
+        privileged: entries.some((one) => one.match !== 'extension' && !own.includes(one)),
+        pending: claims.length < pending.length,
+      },
     };
   }
 
-  facilities(): Promise<readonly FacilityRow[]> {
+  facilities(within: Facilities): Promise<readonly FacilityRow[]> {
     return this.#rows(sql<FacilityRow>`select f.id, f.name, f.time_zone as "timeZone",
       (select count(*)::int from unit u where u.facility = f.id) as units,
       (select count(*)::int from phone p where p.facility = f.id) as phones,
       (select count(*)::int from booking k where k.facility = f.id and k.closed is null) as booked
-      from facility f order by f.id limit 1000`);
+      from facility f where ${inFacility('f.id', within) ?? ALL} order by f.id limit 1000`);
   }
 
   units(facility: string): Promise<readonly { readonly id: string; readonly name: string }[]> {
@@ -323,10 +354,12 @@ export class RegistrySearch {
     readonly text?: string | undefined;
     readonly after: string | null;
     readonly limit: number;
+    readonly within: Facilities;
   }): Promise<Page<CallerRow>> {
     const { facility, text, after, limit } = filter;
     const from = sql`caller c left join booking k on k.caller = c.id and k.closed is null`;
     const where = all([
+      ofCallers('c.id', filter.within),
       facility === undefined ? null : sql<SqlBool>`k.facility = ${facility}`,
       text === undefined
         ? null
@@ -344,9 +377,11 @@ export class RegistrySearch {
     readonly state?: 'open' | 'over' | undefined;
     readonly after: { readonly at: Date; readonly id: string } | null;
     readonly limit: number;
+    readonly within: Facilities;
   }) {
     const { state, after, limit } = filter;
     const where = all([
+      withinAll('c.facilities', filter.within),
       state === undefined
         ? null
         : state === 'open'
@@ -378,12 +413,19 @@ export class RegistrySearch {
     );
   }
 
-  /** The entries that steps of a change are about, as they stand now; null for those that stand no more. */
-  async entry(list: 'privileged' | 'block' | 'pending', id: string): Promise<object | null> {
+  /** The entries that steps of a change are about, as they stand now; null for those that stand no more, or elsewhere. */
+  async entry(
+    list: 'privileged' | 'block' | 'pending',
+    id: string,
+    within: Facilities,
+  ): Promise<object | null> {
     const queries = {
-      privileged: sql<object>`select ${privilegedColumns} from privileged p where p.id = ${id}::uuid and p.removed_by is null`,
-      block: sql<object>`select ${blockColumns} from block b where b.id = ${id}::uuid and b.removed_by is null`,
-      pending: sql<object>`select ${pendingColumns} from pending n where n.id = ${id}::uuid and n.settled_by is null`,
+      privileged: sql<object>`select ${privilegedColumns} from privileged p where p.id = ${id}::uuid and p.removed_by is null
+        and ${inFacilityOrAll('p.scope', within, 'global') ?? ALL}`,
+      block: sql<object>`select ${blockColumns} from block b where b.id = ${id}::uuid and b.removed_by is null
+        and ${inFacilityOrAll('b.facility', within) ?? ALL}`,
+      pending: sql<object>`select ${pendingColumns} from pending n where n.id = ${id}::uuid and n.settled_by is null
+        and ${inFacilityOrAll('n.facility', within) ?? ALL}`,
     } as const;
     return (await this.#rows(queries[list]))[0] ?? null;
   }

@@ -353,6 +353,11 @@ serve:
       - value: list-office
         roles:
           - registrar
+    facilitiesClaim: jails
+    facilities:
+      - value: jail-of-the-north
+        facilities:
+          - north
   limits:
     requestsPerMinute: 300
     watchers: 16

@@ -8,7 +8,7 @@ import { type Serving, startServing } from '../../src/cli/serve.js';
 import type { Config } from '../../src/config/schema.js';
 import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
 import { hashPassword } from '../../src/http/password.js';
-import { type Role, roles } from '../../src/http/roles.js';
+import { roles } from '../../src/http/roles.js';
 import { digestOf, newToken } from '../../src/http/secrets.js';
 import { generateSigningKey } from '../../src/journal/heads/signing-key.js';
 import { Accounts } from '../../src/registry/accounts/accounts.js';
@@ -135,14 +135,14 @@ export class ConsoleSite {
   /** A one-time link for an account, as `sallyport accounts login-link` makes it. */
   async link(account: string): Promise<string> {
     const token = newToken();
-    await this.accounts.addLink(digestOf(`link:${token}`), account, 10, 'test');
+    await this.accounts.sessions.addLink(digestOf(`link:${token}`), account, 10, 'test');
     return `/sign-in#link=${token}`;
   }
 
-  /** A browser in which the account of that role is signed in. Each account has its role's name. */
-  async open(role: Role, options: OpenOptions = {}): Promise<Page> {
+  /** A browser in which an account is signed in. There is one of each role, with its name. */
+  async open(account: string, options: OpenOptions = {}): Promise<Page> {
     const { path, ...rest } = options;
-    const page = await this.visit({ ...rest, path: await this.link(role) });
+    const page = await this.visit({ ...rest, path: await this.link(account) });
     await page
       .locator('.house')
       .waitFor()
@@ -295,7 +295,7 @@ export const openConsoleSite = async (t: Closing, options: ConsoleSiteOptions = 
   const hash = await hashPassword(password, { n: 10, r: 8, p: 1 });
   for (const role of roles)
     await accounts.add({
-      ...{ name: role, roles: [role], by: 'test' },
+      ...{ name: role, roles: [role], facilities: 'all', by: 'test' },
       secrets: { password: hash, totpSecret: role === 'operator' ? totpSecret : null, recovery: [] },
     });
   const serving = await startServing({

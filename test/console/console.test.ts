@@ -76,7 +76,7 @@ t.test('who sees which pages', async (t) => {
   for (const role of roles) {
     const page = await house.open(role, role === 'admin' ? { path: '/account' } : {});
     const seen = await nav(page);
-    const who = { kind: 'person', name: role, roles: [role], session: '' } as const;
+    const who = { kind: 'person', name: role, roles: [role], session: '', facilities: 'all' } as const;
     for (const [title, route] of Object.entries(needs)) {
       t.ok(Object.hasOwn(access, route));
       t.equal(seen.includes(title), mayUse(route, who) === 'let-in', `${role} and ${title}`);

@@ -113,16 +113,16 @@ t.test('a recovery code is good once, and a link is good once', async (t) => {
   t.match(await ask(house, nobody, 'POST', '/v1/session', body), { status: 401 });
 
   const link = newToken();
-  await house.accounts.addLink(digestOf(`link:${link}`), 'rex', 10, 'test');
+  await house.accounts.sessions.addLink(digestOf(`link:${link}`), 'rex', 10, 'test');
   const use = () => ask(house, nobody, 'POST', '/v1/session/link', { token: link });
   const both = await Promise.all([use(), use()]);
   t.same(both.map(({ status }) => status).sort(), [200, 401], 'of two at once one is let in');
   const old = newToken();
-  await house.accounts.addLink(digestOf(`link:${old}`), 'rex', 10, 'test');
+  await house.accounts.sessions.addLink(digestOf(`link:${old}`), 'rex', 10, 'test');
   await exec(house.db, `update login_link set expires = now() - interval '1 second' where used_at is null`);
   t.match(await ask(house, nobody, 'POST', '/v1/session/link', { token: old }), { status: 401 });
   await house.accounts.setState('rex', 'disabled', 'test');
-  await t.rejects(house.accounts.addLink('x', 'rex', 10, 'test'), { code: 'account-unknown' });
+  await t.rejects(house.accounts.sessions.addLink('x', 'rex', 10, 'test'), { code: 'account-unknown' });
 });
 
 t.test('who guesses has to wait, and nobody learns which accounts there are', async (t) => {
@@ -146,14 +146,14 @@ t.test('who guesses has to wait, and nobody learns which accounts there are', as
   t.ok(Number(held.headers['retry-after']) >= 1, 'it says how long');
   const waits: number[] = [];
   for (let i = 0; i < 3; i += 1) {
-    await house.accounts.failed(['account gus']);
-    waits.push(await house.accounts.heldFor(['account gus']));
+    await house.accounts.tries.failed(['account gus']);
+    waits.push(await house.accounts.tries.heldFor(['account gus']));
   }
   t.ok((waits[2] ?? 0) > (waits[0] ?? 0), `each doubles the wait: ${waits}`);
-  for (let i = 0; i < 40; i += 1) await house.accounts.failed(['account gus']);
-  t.ok((await house.accounts.heldFor(['account gus'])) <= 900, 'and it has an end');
+  for (let i = 0; i < 40; i += 1) await house.accounts.tries.failed(['account gus']);
+  t.ok((await house.accounts.tries.heldFor(['account gus'])) <= 900, 'and it has an end');
   await exec(house.db, 'delete from throttle');
-  for (let i = 0; i < 5; i += 1) await house.accounts.failed(['address 192.0.2.50']);
+  for (let i = 0; i < 5; i += 1) await house.accounts.tries.failed(['address 192.0.2.50']);
   await guess('nobody', '192.0.2.50');
   t.equal((await guess('ann', '192.0.2.50')).statusCode, 429, 'an address has to wait too');
   await exec(house.db, 'delete from throttle');
@@ -210,7 +210,13 @@ t.test('a password is changed by who knows it, and other sessions end', async (t
 
 t.test('who looks after accounts is nothing else, also for the database', async (t) => {
   await t.rejects(
-    house.accounts.add({ name: 'both', roles: ['admin', 'registrar'], by: 'x', secrets: null }),
+    house.accounts.add({
+      name: 'both',
+      roles: ['admin', 'registrar'],
+      facilities: 'all',
+      by: 'x',
+      secrets: null,
+    }),
     {
       code: 'op-malformed',
     },

@@ -1,6 +1,7 @@
 import { createHash, createSign, generateKeyPairSync } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, BlockList } from 'node:net';
+import { sql } from 'kysely';
 import t from 'tap';
 import { checkedTarget, networksOf } from '../../src/http/net-guard.js';
 import { signatureOf, WebhookSender } from '../../src/http/webhook-sender.js';
@@ -74,6 +75,8 @@ const house = await openHouse({
     ...{ issuer: provider.issuer, clientId: 'sallyport', clientSecret: null },
     ...{ nameClaim: 'email', rolesClaim: 'groups' },
     roles: { lists: ['registrar'], office: ['admin'], audit: ['auditor'] },
+    facilitiesClaim: 'jails',
+    facilities: { provider: 'all', n: ['north'], s: ['south'] },
   },
 });
 t.teardown(() => house.close());
@@ -105,6 +108,34 @@ t.test('people whom the provider vouches for', async (t) => {
   t.match((await ask(house, { name: 'ida', headers: { cookie } }, 'GET', '/v1/session')).json, {
     ...{ account: 'ida@example.org', roles: [{ role: 'registrar' }], how: 'provider' },
   });
+  for (const [jails, facilities] of [
+    [undefined, []],
+    ['', []],
+    [['unknown', '__proto__'], []],
+    ['n', ['north']],
+    [
+      ['n', 's', 'x'],
+      ['north', 'south'],
+    ],
+    [['n', 'provider'], 'all'],
+  ] as const) {
+    t.equal((await through({ ...ida, jails })).status, 200);
+    const found = await house.accounts.find('ida@example.org');
+    t.same(found?.facilities, facilities, `${JSON.stringify(jails)} are these facilities, and no others`);
+  }
+  t.equal((await through(ida)).status, 200);
+  t.same(
+    (await house.accounts.find('ida@example.org'))?.facilities,
+    [],
+    'they are those of the last sign-in',
+  );
+  const rows = await sql<{ facilities: string }>`select body ->> 'facilities' as facilities from outbox
+    where body ->> 'account' = 'ida@example.org' order by id`.execute(house.db);
+  t.same(
+    rows.rows.map((one) => one.facilities),
+    ['none', 'north', 'north,south', 'all', 'none'],
+    'each change of them is a row',
+  );
   t.equal((await through({ ...ida, groups: 'audit' })).status, 200, 'roles are those of the last sign-in');
   t.same((await house.accounts.find('ida@example.org'))?.roles, ['auditor']);
 
@@ -186,8 +217,8 @@ t.test('alarms are told, signed, again and again, and then no more', async (t) =
   const sender = (allowed: BlockList) =>
     new WebhookSender({ webhooks, allowed, wall: () => 1_700_000_000_000, trouble: (code) => t.fail(code) });
   const open = sender(networksOf(['127.0.0.0/8']));
-  await webhooks.queue('recording-missing', '{"alarm":"recording-missing"}');
-  await webhooks.queue('recorder-down', '{}');
+  await webhooks.queue('recording-missing', '{"alarm":"recording-missing"}', 'all');
+  await webhooks.queue('recorder-down', '{}', 'all');
   await open.turn();
   t.equal(got.length, 1, 'only what was asked for');
   t.equal(got[0]?.signature, signatureOf(String(made.json.secret), 1_700_000_000, got[0]?.text ?? ''));
@@ -212,7 +243,7 @@ t.test('alarms are told, signed, again and again, and then no more', async (t) =
   await open.turn();
   t.match((await ask(house, operator, 'GET', '/v1/webhooks')).json, { rows: [{ waiting: 0, dead: 0 }] });
   status = 500;
-  await webhooks.queue('recording-missing', '{"n":2}');
+  await webhooks.queue('recording-missing', '{"n":2}', 'all');
   for (let i = 0; i < 10; i += 1) {
     await soon();
     await open.turn();

@@ -42,7 +42,7 @@ t.test('secrets lie sealed in the database, each for what it is for', async (t) 
   // A site from before there was a key, then a key, then another one.
   const plain = new Accounts(db);
   const secrets = { password: 'x', totpSecret, recovery: [] };
-  await plain.add({ name: 'old', roles: ['auditor'], by: 'test', secrets });
+  await plain.add({ name: 'old', roles: ['auditor'], facilities: 'all', by: 'test', secrets });
   t.equal(await stored('old'), totpSecret);
   await sql`delete from webhook`.execute(db);
   await sql`update account set totp_secret = null where name <> 'old'`.execute(db);
@@ -69,8 +69,14 @@ t.test('secrets lie sealed in the database, each for what it is for', async (t) 
   );
   await t.rejects(new Accounts(db, both).find('old'), { code: 'secret-unopened' }, 'tampered with');
   const webhooks = new Webhooks(db, both);
-  await webhooks.add({ url: 'http://127.0.0.1:9/y', secret: 'hook-secret', alarms: [], by: 'test' });
-  await webhooks.queue('x', '{}');
+  await webhooks.add({
+    url: 'http://127.0.0.1:9/y',
+    secret: 'hook-secret',
+    alarms: [],
+    facilities: 'all',
+    by: 'test',
+  });
+  await webhooks.queue('x', '{}', 'all');
   t.equal((await webhooks.due(1))[0]?.secret, 'hook-secret', 'a message is signed with what was given');
   for (const wrong of ['', 'x', `${first}\n${first}`, first.slice(0, -1)])
     t.throws(() => SecretBox.of(wrong), { code: 'secrets-key-unfit' });

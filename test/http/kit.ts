@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { sql } from 'kysely';
-import type { FollowedEvent } from '../../src/api/control.js';
+import type { CanaryView, FollowedEvent, OrderView } from '../../src/api/control.js';
 import type { CallView } from '../../src/call/controller.js';
 import { neighbours } from '../../src/cli/serve-lists.js';
 import type { FacilityId } from '../../src/core/leg.js';
@@ -42,6 +42,7 @@ import { tarEnd, tarHeader, tarPadding } from '../../src/http/tar.js';
 import { WhatIfDesk, type WhatIfPort } from '../../src/http/what-if-desk.js';
 import { profilesOf } from '../../src/import-profiles.js';
 import { Accounts } from '../../src/registry/accounts/accounts.js';
+import { type Facilities, holds } from '../../src/registry/accounts/facilities.js';
 import { ApiKeys } from '../../src/registry/accounts/keys.js';
 import { RequestKeys } from '../../src/registry/accounts/request-keys.js';
 import { newSecretsKey, SecretBox } from '../../src/registry/accounts/secret-box.js';
@@ -123,6 +124,13 @@ export class PlayedController {
       elapsedMs: 12,
     },
   ];
+  orders: OrderView[] = [
+    {
+      ...{ kind: 'lockdown', place: { level: 'unit', facility: 'north' as FacilityId, unit: 'a' } },
+      ...{ by: 'operator', why: 'a fight', since: '2026-11-21T10:00:00.000Z' },
+    },
+  ];
+  canaries: CanaryView[] = [];
   followers = new Set<(event: FollowedEvent) => void>();
   /** Codes that calls told, and how the next call ends: its id, or the code of a refusal. */
   codes: { readonly number: string; readonly code: string; readonly by: string }[] = [];
@@ -288,16 +296,11 @@ export const openHouse = async (
     },
     orders: async () => {
       controller.check();
-      return [
-        {
-          ...{ kind: 'lockdown', place: { level: 'unit', facility: 'north' as FacilityId, unit: 'a' } },
-          ...{ by: 'operator', why: 'a fight', since: '2026-11-21T10:00:00.000Z' },
-        },
-      ];
+      return controller.orders;
     },
     canaries: async () => {
       controller.check();
-      return [];
+      return controller.canaries;
     },
     nodes: async () => {
       controller.check();
@@ -359,7 +362,7 @@ export const openHouse = async (
     },
     heads: async () => [{ journal: 'j', part: 'controller', head: null, problem: 'no-heads' }],
     evidence: async (callId) => {
-      if (callId !== call('b')) throw new PartError('call-unknown', 'none');
+      if (callId !== call('b') && callId !== call('s')) throw new PartError('call-unknown', 'none');
       return Buffer.from('{}');
     },
   };
@@ -399,8 +402,10 @@ export const openHouse = async (
   const numberDigest = async (number: string): Promise<string> => digestOf(number).slice(0, 12);
   const kept = [recordingOf(call('a'), false), recordingOf(call('b'), true)];
   const recordings: Parts['recordings'] = {
-    list: async ({ sealed, shown }) => {
-      const rows = kept.filter((one) => sealed === null || (one.sealed !== null) === sealed);
+    list: async ({ sealed, within, facility, shown }) => {
+      const rows = kept
+        .filter((one) => holds(within, one.facility) && (facility === null || one.facility === facility))
+        .filter((one) => sealed === null || (one.sealed !== null) === sealed);
       const may = await shown?.(rows.map(({ callId }) => callId));
       return { rows: rows.filter(({ callId }) => may?.has(callId) ?? true), next: null, unreadable: 3 };
     },
@@ -414,7 +419,7 @@ export const openHouse = async (
     ...{ db, source: searched, wall, journals: { calls: ['j'], custody: ['k'], access: ['h'] } },
     onAlert: (alert) => {
       alerts.tell(alert);
-      void webhooks.queue(HOT_ALARM, alertMessage(alert));
+      void webhooks.queue(HOT_ALARM, alertMessage(alert), alert.of);
     },
   });
   const query = new CallQuery(db, seals);
@@ -549,6 +554,7 @@ export const addAccount = async (
   name: string,
   given: readonly Role[],
   second = true,
+  facilities: Facilities = 'all',
 ): Promise<void> => {
   hashed ??= hashPassword(password, { n: 10, r: 8, p: 1 });
   const secrets = {
@@ -556,7 +562,7 @@ export const addAccount = async (
     totpSecret: second ? totpSecret : null,
     recovery: [recoveryDigest(recoveryCode)],
   };
-  await accounts.add({ name, roles: given, by: 'test', secrets });
+  await accounts.add({ name, roles: given, facilities, by: 'test', secrets });
 };
 
 export const asPerson = (token: string, name = 'person'): Asker => ({
@@ -567,14 +573,19 @@ export const asPerson = (token: string, name = 'person'): Asker => ({
 /** A session without the sign-in. */
 export const sessionOf = async ({ accounts }: House, account: string, seconds = 3600): Promise<Asker> => {
   const token = newToken();
-  await accounts.openSession({ hash: digestOf(token), account, how: 'test', seconds });
+  await accounts.sessions.open({ hash: digestOf(token), account, how: 'test', seconds });
   return asPerson(token, account);
 };
 
-export const keyOf = async ({ parts }: House, given: readonly string[], owner: string): Promise<Asker> => {
+export const keyOf = async (
+  { parts }: House,
+  given: readonly string[],
+  owner: string,
+  facilities: Facilities = 'all',
+): Promise<Asker> => {
   const { key, prefix } = newApiKey();
   await parts.keys.add({
-    ...{ prefix, hash: digestOf(key), name: 'program', owner },
+    ...{ prefix, hash: digestOf(key), name: 'program', owner, facilities },
     ...{ scopes: given, by: 'test', days: 1 },
   });
   return { name: `key of ${given.join(',')}`, headers: { authorization: `Bearer ${key}` } };

@@ -171,6 +171,7 @@ t.test('a hot number alarms, and a refused one tells nothing', async (t) => {
 
   const hook = await house.parts.webhooks.add({
     ...{ url: 'http://127.0.0.1:1/', secret: 's', alarms: ['hot-number-called'], by: 'olaf' },
+    facilities: 'all',
   });
   await house.app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = house.app.server.address() as AddressInfo;

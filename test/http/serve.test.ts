@@ -62,6 +62,7 @@ t.test('from a link to the statement', async (t) => {
     await accounts.add({
       name,
       roles: [role],
+      facilities: 'all',
       by: 'test',
       secrets: { password, totpSecret: null, recovery: [] },
     });
@@ -79,7 +80,7 @@ t.test('from a link to the statement', async (t) => {
 
   const enter = async (name: string): Promise<Record<string, string>> => {
     const token = newToken();
-    await accounts.addLink(digestOf(`link:${token}`), name, 10, 'test');
+    await accounts.sessions.addLink(digestOf(`link:${token}`), name, 10, 'test');
     const answer = await fetch(`${serving.url}/v1/session/link`, {
       ...{ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token }) },
     });

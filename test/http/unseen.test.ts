@@ -171,9 +171,15 @@ t.test('an investigator reads the same of a site with private calls as of one wi
 });
 
 t.test('the routes that are open to an investigator, and no others', async (t) => {
-  const ivy = { kind: 'person', name: 'ivy', roles: ['investigator'], session: 's' } as const;
+  const ivy = {
+    kind: 'person',
+    name: 'ivy',
+    roles: ['investigator'],
+    session: 's',
+    facilities: 'all',
+  } as const;
   t.same(
-    gets.filter((name) => access[name] !== 'everybody' && mayUse(name, ivy) === 'let-in'),
+    gets.filter((name) => access[name]?.who !== 'everybody' && mayUse(name, ivy) === 'let-in'),
     [
       ...['GET /v1/session', 'GET /v1/facilities', 'GET /v1/facilities/:facility/units'],
       ...['GET /v1/facilities/:facility/phones', 'GET /v1/recordings', 'GET /v1/recordings/:call'],

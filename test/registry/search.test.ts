@@ -357,7 +357,8 @@ t.test('hot numbers: two people, an end, and never counsel', async (t) => {
   const { index } = opened(rows, (alert) => void alerts.push(alert));
   const hot = new HotNumbers(db);
   const soon = new Date(Date.now() + 3_600_000);
-  const propose = (n: string, by = 'ivy') => hot.propose({ number: n, reason: 'order 7', expires: soon, by });
+  const propose = (n: string, by = 'ivy') =>
+    hot.propose({ number: n, reason: 'order 7', expires: soon, by, facilities: 'all' });
   await protect({ form: 'range', range: '+12125550150 - +12125550159' });
   await registry.propose('ann', 'he says so', [
     { op: 'pending-add', number: '+12125550144', note: 'a claim' },
@@ -369,7 +370,11 @@ t.test('hot numbers: two people, an end, and never counsel', async (t) => {
   t.equal(said.size, 1, 'privileged, claimed, blocked: one answer');
   const watched = await propose(number(142));
   await t.rejects(propose(number(142)), { code: 'hot-exists' });
-  await t.rejects(hot.approve(watched.id, 'ivy'), { code: 'own-change' }, 'nobody agrees to an own proposal');
+  await t.rejects(
+    hot.approve(watched.id, 'ivy', 'all'),
+    { code: 'own-change' },
+    'nobody agrees to an own proposal',
+  );
   const connect = (id: number, n: string, at?: string): void => {
     rows.add('j', 'decision', decision({ id, number: n, caller: 'c9' }), at);
     rows.add('j', 'armed', { callId: callId(id) }, at);
@@ -377,8 +382,8 @@ t.test('hot numbers: two people, an end, and never counsel', async (t) => {
   connect(1, number(142));
   await index.follow();
   t.same(alerts, [], 'not before somebody agreed');
-  await hot.approve(watched.id, 'ian');
-  await t.rejects(hot.approve(watched.id, 'ida'), { code: 'hot-over' });
+  await hot.approve(watched.id, 'ian', 'all');
+  await t.rejects(hot.approve(watched.id, 'ida', 'all'), { code: 'hot-over' });
   await sql`update search_hot set approved_by = 'ivy'`.execute(db).then(
     () => t.fail('the database lets it be rewritten'),
     () => t.pass(),
@@ -401,8 +406,8 @@ t.test('hot numbers: two people, an end, and never counsel', async (t) => {
   connect(6, number(142));
   await index.follow();
   t.equal(alerts.length, 2, 'who became counsel meanwhile alarms nobody');
-  t.same(await hot.list(), [], 'nor is it told of');
-  t.same(await hot.alerts(10), []);
+  t.same(await hot.list('all'), [], 'nor is it told of');
+  t.same(await hot.alerts(10, 'all'), []);
 });
 
 t.test('plans: a page costs what a page is, among many', async (t) => {
@@ -498,7 +503,7 @@ t.test(
       const lists = new RegistrySearch(of, NORTH_AMERICAN_PLAN, desk);
       const all: (readonly string[])[] = [];
       for (const text of asked) {
-        const page = await lists.privileged({ text, after: null, limit: 10 });
+        const page = await lists.privileged({ within: 'all', text, after: null, limit: 10 });
         t.equal(page.total, page.rows.length, text);
         all.push(page.rows.map(({ value }) => value).sort());
       }

@@ -1,11 +1,13 @@
 import { mayUse } from '../../http/access.js';
-import type { Role } from '../../http/roles.js';
+import type { Principal, Role } from '../../http/roles.js';
 import { cell, useCell } from '../app/cell.js';
 
 /** Who is signed in, as `GET /v1/session` says it. */
 export interface Session {
   readonly account: string;
   readonly roles: readonly { readonly role: Role; readonly words: string }[];
+  /** What they act for: nothing of any other facility is there for them. */
+  readonly facilities: Principal['facilities'];
   readonly how: string;
   /** RFC 3339, UTC: it ends then in any case. */
   readonly expires: string;
@@ -36,6 +38,9 @@ export const useSession = (): Session => {
   return now.session;
 };
 
+/** Whether there is anything that is of no one facility for whoever is signed in. */
+export const useActsForAll = (): boolean => useSession().facilities === 'all';
+
 /**
  * Whether whoever is signed in may use a route of the API, such as `POST /v1/lockdown`: by the very table that the
  * server decides with. It spares people a button that would be refused; it protects nothing.
@@ -47,6 +52,7 @@ export const may = (session: Session | null, route: string): boolean =>
     name: session.account,
     roles: session.roles.map(({ role }) => role),
     session: '',
+    facilities: session.facilities,
   }) === 'let-in';
 
 export const useMay = (route: string): boolean => may(useSession(), route);

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { useApi } from '../api/use-api.js';
-import { Select } from '../ui/field.js';
+import { OneValue, Select } from '../ui/field.js';
 
 /** `GET /v1/facilities`. */
 export interface Facility {
@@ -11,6 +11,8 @@ export interface Facility {
 
 export const useFacilities = (): readonly Facility[] =>
   useApi<{ readonly rows: readonly Facility[] }>('/v1/facilities').data?.rows ?? [];
+
+export const nameOf = ({ id, name }: Facility): string => (name === id ? id : `${name} (${id})`);
 
 /** One of the facilities; the first of them until somebody picks. */
 export const FacilityPicker = ({
@@ -27,6 +29,9 @@ export const FacilityPicker = ({
   useEffect(() => {
     if (value === '' && first !== undefined) onPick(first.id);
   }, [value, first, onPick]);
+  // Who acts for one facility has nothing to pick.
+  if (facilities.length === 1 && first !== undefined && value === first.id)
+    return <OneValue label={label} text={nameOf(first)} />;
   return (
     <Select
       label={label}
@@ -35,7 +40,7 @@ export const FacilityPicker = ({
       options={
         facilities.length === 0
           ? [{ value, text: value === '' ? '…' : value }]
-          : facilities.map(({ id, name }) => ({ value: id, text: name === id ? id : `${name} (${id})` }))
+          : facilities.map((one) => ({ value: one.id, text: nameOf(one) }))
       }
     />
   );

@@ -10,6 +10,7 @@ import { Button } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
 import { Busy, Notice } from '../ui/notice.js';
 import { PageFrame } from '../ui/page.js';
+import { ActsFor } from './acts-for.js';
 import { useCell } from './cell.js';
 import { Health, LockdownBanner } from './health.js';
 import { Mark } from './mark.js';
@@ -96,6 +97,7 @@ const House = ({ session, site }: { readonly session: Session; readonly site: st
           <span class="brand-name">Sallyport</span>
         </Link>
         <span class="site-name">{site}</span>
+        <ActsFor session={session} />
         <span class="top-space" />
         <LanguagePicker />
         <ThemePicker />

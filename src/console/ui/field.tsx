@@ -208,3 +208,11 @@ export const Check = ({ label, checked, onCheck, hint }: CheckProps): JSX.Elemen
     </div>
   );
 };
+
+/** In the place of a control: there is one value, and nothing to choose. */
+export const OneValue = ({ label, text }: { readonly label: string; readonly text: string }): JSX.Element => (
+  <div class="field">
+    <span class="field-label">{label}</span>
+    <span class="field-one">{text}</span>
+  </div>
+);

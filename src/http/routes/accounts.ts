@@ -4,12 +4,24 @@ import type { ApiKey } from '../../registry/accounts/keys.js';
 import type { Parts } from '../parts.js';
 import { Problem } from '../problems.js';
 import { ok, person, type Route, route } from '../route.js';
-import { accountName, cursor, cursorOf, cursorText, iso, limit, pageOf, uuid } from '../shapes.js';
+import {
+  accountName,
+  cursor,
+  cursorOf,
+  cursorText,
+  facilitiesShown,
+  iso,
+  limit,
+  pageOf,
+  shownFacilities,
+  uuid,
+} from '../shapes.js';
 
 const account = z.strictObject({
   name: z.string(),
   kind: z.enum(['local', 'oidc']),
   roles: z.array(z.string()),
+  facilities: facilitiesShown,
   state: z.enum(['active', 'disabled']),
   secondFactor: z.boolean(),
   madeBy: z.string(),
@@ -19,6 +31,7 @@ const account = z.strictObject({
 const shownAccount = (one: Account): z.infer<typeof account> => ({
   ...one,
   roles: [...one.roles],
+  facilities: shownFacilities(one.facilities),
   madeAt: one.madeAt.toISOString(),
   signedInAt: iso(one.signedInAt),
 });
@@ -28,6 +41,7 @@ const key = z.strictObject({
   prefix: z.string(),
   name: z.string(),
   scopes: z.array(z.string()),
+  facilities: facilitiesShown,
   state: z.enum(['standing', 'expired', 'revoked']),
   owner: z.string().describe('The account that answers for it.'),
   madeAt: z.iso.datetime(),
@@ -37,6 +51,7 @@ const key = z.strictObject({
 const shownKey = ({ revokedAt, ...one }: ApiKey, now: number): z.infer<typeof key> => ({
   ...one,
   scopes: [...one.scopes],
+  facilities: shownFacilities(one.facilities),
   state: revokedAt !== null ? 'revoked' : one.expires.getTime() <= now ? 'expired' : 'standing',
   madeAt: one.madeAt.toISOString(),
   expires: one.expires.toISOString(),
@@ -54,14 +69,14 @@ export const accountRoutes = ({ accounts, keys, wall }: Parts): readonly Route[]
     query: z.strictObject({ cursor, limit }),
     answers: { 200: { json: pageOf(account) } },
     problems: ['cursor-malformed'],
-    run: async ({ query }) => {
+    run: async ({ query, within }) => {
       const [after] = cursorOf(query.cursor, z.tuple([accountName])) ?? [''];
-      const rows = await accounts.list(after, query.limit + 1);
+      const rows = await accounts.list(after, query.limit + 1, within);
       const here = rows.slice(0, query.limit);
       const last = here.at(-1);
       return ok({
         rows: here.map(shownAccount),
-        total: await accounts.count(),
+        total: await accounts.count(within),
         totalIsExact: true,
         next: rows.length > query.limit && last !== undefined ? cursorText([last.name]) : null,
       });
@@ -77,7 +92,7 @@ export const accountRoutes = ({ accounts, keys, wall }: Parts): readonly Route[]
       const { name } = asked.params;
       const by = person(asked).name;
       if (name === by) throw new Problem('conflict', 'nobody disables himself');
-      await accounts.setState(name, 'disabled', by);
+      await accounts.setState(name, 'disabled', by, asked.within);
       return { status: 204 };
     },
   }),
@@ -85,7 +100,7 @@ export const accountRoutes = ({ accounts, keys, wall }: Parts): readonly Route[]
     about: 'The keys of programs: their beginnings, and when they were used last.',
     tag: 'accounts',
     answers: { 200: { json: z.strictObject({ rows: z.array(key) }) } },
-    run: async () => ok({ rows: (await keys.list()).map((one) => shownKey(one, wall())) }),
+    run: async ({ within }) => ok({ rows: (await keys.list(within)).map((one) => shownKey(one, wall())) }),
   }),
   route('POST /v1/keys/:id/revoke', {
     about: 'Revoke a key at once.',
@@ -94,7 +109,7 @@ export const accountRoutes = ({ accounts, keys, wall }: Parts): readonly Route[]
     answers: { 200: { json: key } },
     problems: ['unknown'],
     run: async (asked) => {
-      return ok(shownKey(await keys.revoke(asked.params.id, person(asked).name), wall()));
+      return ok(shownKey(await keys.revoke(asked.params.id, person(asked).name, asked.within), wall()));
     },
   }),
 ];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isCanaryTrunk } from '../../core/leg.js';
 import { privilegedClasses } from '../../core/lists.js';
+import { type Facilities, facilitiesText, holds } from '../../registry/accounts/facilities.js';
 import type { PastCall } from '../call-log.js';
 import { SESSION_COOKIE } from '../cookies.js';
 import { partProblem } from '../part-problem.js';
@@ -8,7 +9,7 @@ import type { Parts } from '../parts.js';
 import { PartError, type ShownRow } from '../ports.js';
 import { Problem } from '../problems.js';
 import { type Principal, seesNumber } from '../roles.js';
-import { ok, type Route, route, someone } from '../route.js';
+import { mustReach, ok, type Route, route, someone } from '../route.js';
 import {
   callerId,
   callId,
@@ -79,7 +80,9 @@ const fits = (
   asked: z.output<typeof search>,
   number: string | null,
   who: Principal,
+  within: Facilities,
 ): boolean =>
+  holds(within, call.facility) &&
   (asked.since === undefined || call.endedAt >= new Date(asked.since).toISOString()) &&
   (asked.until === undefined || call.endedAt < new Date(asked.until).toISOString()) &&
   (asked.facility === undefined || call.facility === asked.facility) &&
@@ -110,7 +113,7 @@ const searchRoute = ({ log, search: registry, journal, numberDigest }: Parts): R
     problems: ['cursor-malformed', 'number-malformed', 'part-unavailable', 'journal-unavailable'],
     run: async (asked) => {
       const who = someone(asked);
-      const { body } = asked;
+      const { body, within } = asked;
       const number = body.number === undefined ? null : registry.canonical(body.number);
       if (number !== null)
         await journal.append('http-number-asked', {
@@ -123,7 +126,7 @@ const searchRoute = ({ log, search: registry, journal, numberDigest }: Parts): R
       let passed = place === null;
       for (let at = log.calls.length - 1; at >= 0; at -= 1) {
         const call = log.calls[at];
-        if (call === undefined || !fits(call, body, number, who)) continue;
+        if (call === undefined || !fits(call, body, number, who, within)) continue;
         total += 1;
         if (!passed && place !== null) passed = before(call, place);
         if (passed && found.length <= body.limit) found.push(call);
@@ -182,20 +185,35 @@ const contextOf = async (
   return found;
 };
 
+/** Where the rows of a call say it was made; of no known place it is nobody's who does not act for all. */
+const placesOf = (rows: readonly ShownRow[], call: PastCall | null): Facilities => {
+  const named = rows.flatMap(({ body }) => (typeof body.facility === 'string' ? [body.facility] : []));
+  const places = [...new Set([...named, ...(call === null ? [] : [call.facility])])];
+  return places.length === 0 ? 'all' : places;
+};
+
+/** What a key acts for at this moment; null where it does not stand any more. */
+const reachOfKey = async ({ keys, wall }: Parts, id: string): Promise<Facilities | null> => {
+  const key = (await keys.list()).find((one) => one.id === id);
+  if (key === undefined || key.revokedAt !== null || key.expires.getTime() <= wall()) return null;
+  return await keys.reach(key);
+};
+
 const liveShown = z.strictObject({ rows: z.array(live) });
 
 export const callRoutes = (parts: Parts): readonly Route[] => {
-  const { controller, journal, journals, live: liveCalls, log, signIn } = parts;
+  const { controller, journal, journals, live: liveCalls, log, recordings, signIn } = parts;
   return [
     route('GET /v1/calls/now', {
       about: 'The calls under way. No number and no caller.',
       tag: 'calls',
       answers: { 200: { json: liveShown } },
       problems: ['controller-unreachable'],
-      run: async () => {
+      run: async ({ within }) => {
         const calls = await controller.calls().catch(partProblem);
+        const theirs = calls.filter(({ facility }) => holds(within, facility));
         return ok({
-          rows: calls.map((call) => ({
+          rows: theirs.map((call) => ({
             ...call,
             elapsedMs: Math.round(call.elapsedMs),
             verdictText: verdictText(call.verdict),
@@ -210,15 +228,19 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
       answers: { 200: { bytes: ['text/event-stream'] } },
       problems: ['too-many-watchers'],
       run: async (asked) => {
-        const { request, reply, who } = asked;
+        const { request, reply, who, within } = asked;
         liveCalls.admit();
         const token = request.cookies[SESSION_COOKIE];
-        const mayStill = async (): Promise<boolean> =>
-          who?.kind === 'key'
-            ? (await parts.keys.list()).some(
-                (key) => key.id === who.id && key.revokedAt === null && key.expires.getTime() > parts.wall(),
-              )
-            : token !== undefined && (await signIn.session(token, false)) !== null;
+        const mayStill = async (): Promise<boolean> => {
+          const now =
+            who?.kind === 'key'
+              ? await reachOfKey(parts, who.id)
+              : token === undefined
+                ? null
+                : ((await signIn.session(token, false))?.who.facilities ?? null);
+          // Whoever acts for something else by now begins anew.
+          return now !== null && facilitiesText(now) === facilitiesText(within);
+        };
         const last = request.headers['last-event-id'];
         reply.hijack();
         for (const [name, value] of Object.entries(reply.getHeaders()))
@@ -228,7 +250,7 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
           'cache-control': 'no-store',
           'x-accel-buffering': 'no',
         });
-        liveCalls.watch(reply.raw, typeof last === 'string' ? last : null, mayStill);
+        liveCalls.watch(reply.raw, typeof last === 'string' ? last : null, mayStill, within);
         return null;
       },
     }),
@@ -256,9 +278,11 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
       run: async (asked) => {
         const who = someone(asked);
         const { call: id } = asked.params;
+        const { within } = asked;
         await log.refresh().catch(partProblem);
         const call = log.find(id);
-        const rows = [];
+        if (call !== null) mustReach(within, [call.facility]);
+        const rows: ShownRow[] = [];
         for (const name of call === null ? journals.calls : [call.journal]) {
           const from = call?.firstSeq ?? Math.max(1, log.lastSeq(name) - 100_000);
           for await (const row of journals.ofCall(name, id, from)) {
@@ -266,6 +290,7 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
           }
         }
         if (rows.length === 0) throw new Problem('unknown');
+        mustReach(within, placesOf(rows, call));
         // A call under way shows as what it is judged as so far, and one that is not judged yet as private.
         const verdict =
           call?.verdict ??
@@ -294,6 +319,11 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
       run: async (asked) => {
         const who = someone(asked);
         const { call: id } = asked.params;
+        if (asked.within !== 'all') {
+          await log.refresh().catch(partProblem);
+          const at = log.facilityOf(id) ?? (await recordings.find(id).catch(partProblem))?.facility ?? null;
+          mustReach(asked.within, at === null ? 'all' : [at]);
+        }
         const bytes = await journals.evidence(id).catch((error: unknown) => {
           if (!(error instanceof PartError)) throw error;
           if (error.code === 'call-unknown') throw new Problem('unknown');

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import type { Facilities } from '../../registry/accounts/facilities.js';
 import type { Op } from '../../registry/read-ops.js';
 import type { Change } from '../../registry/registry.js';
 import { MOST_COUNTED } from '../../registry/search.js';
@@ -127,11 +128,11 @@ export const removes: ReadonlySet<Op['op']> = new Set([
 ]);
 
 export const changeRoutes = ({ registry, search, journal, keys }: Parts): readonly Route[] => {
-  const diffOf = async ({ ops }: Change) => {
+  const diffOf = async ({ ops }: Change, within: Facilities) => {
     const diff = [];
     for (const [at, op] of ops.slice(0, MOST_STEPS).entries()) {
       const list = listOf(op);
-      const before = list !== null && 'entry' in op ? await search.entry(list, op.entry) : null;
+      const before = list !== null && 'entry' in op ? await search.entry(list, op.entry, within) : null;
       diff.push({
         ...{ step: at + 1, op: op.op, words: opTexts[op.op] },
         before: before === null ? null : plain(before),
@@ -149,7 +150,7 @@ export const changeRoutes = ({ registry, search, journal, keys }: Parts): readon
       body: {
         ...shown(one),
         voices: voices.map((voice) => ({ ...voice, at: voice.at.toISOString() })),
-        diff: await diffOf(one),
+        diff: await diffOf(one, who.facilities),
         mayApprove:
           open &&
           who.kind === 'person' &&
@@ -160,9 +161,9 @@ export const changeRoutes = ({ registry, search, journal, keys }: Parts): readon
     };
   };
   /** What was looked at is what stands: nobody agrees to something that he has not seen. */
-  const seen = async (id: string, ifMatch: string | undefined): Promise<void> => {
+  const seen = async (id: string, ifMatch: string | undefined, within: Facilities): Promise<void> => {
     if (ifMatch === undefined) throw new Problem('version-missing');
-    const now = await registry.change(id);
+    const now = await registry.change(id, within);
     if (ifMatch !== `"${versionOf(now)}"`) throw new Problem('version-moved');
   };
   /** Who answers for a program's key has proposed what the key proposed. */
@@ -195,10 +196,11 @@ export const changeRoutes = ({ registry, search, journal, keys }: Parts): readon
       ],
       run: async (asked) => {
         const who = someone(asked);
+        const { within } = asked;
         const { change: id } = asked.params;
-        await seen(id, asked.request.headers['if-match']);
-        if (says === 'approve') await notOfOwnKey(who, (await registry.change(id)).maker);
-        return await full(await registry.say(who.name, id, says, asked.body.why), who);
+        await seen(id, asked.request.headers['if-match'], within);
+        if (says === 'approve') await notOfOwnKey(who, (await registry.change(id, within)).maker);
+        return await full(await registry.say(who.name, id, says, asked.body.why, within), who);
       },
     });
 
@@ -213,7 +215,9 @@ export const changeRoutes = ({ registry, search, journal, keys }: Parts): readon
         const { state, limit: most } = asked.query;
         const place = cursorOf(asked.query.cursor, z.tuple([moment, uuid]));
         const after = place === null ? null : { at: new Date(place[0]), id: place[1] };
-        const { rows, total } = await search.changes({ state, after, limit: most + 1 });
+        const { rows, total } = await search.changes({
+          ...{ state, after, limit: most + 1, within: asked.within },
+        });
         const here = rows.slice(0, most);
         const last = here.at(-1);
         // Steps hold numbers that are privileged, or were.
@@ -239,7 +243,7 @@ export const changeRoutes = ({ registry, search, journal, keys }: Parts): readon
       problems: ['unknown', 'journal-unavailable'],
       run: async (asked) => {
         const who = someone(asked);
-        const one = await registry.change(asked.params.change);
+        const one = await registry.change(asked.params.change, asked.within);
         await readIt(who, 'change');
         return await full(one, who);
       },
@@ -258,6 +262,7 @@ export const changeRoutes = ({ registry, search, journal, keys }: Parts): readon
         const who = someone(asked);
         const made = await registry.propose(who.name, asked.body.why, asked.body.ops, {
           request: requestKeyOf(asked.request),
+          within: asked.within,
         });
         const { body, headers = {} } = await full(made, who);
         return { status: 201, body, headers: { ...headers, location: `/v1/changes/${made.id}` } };

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { holds } from '../../registry/accounts/facilities.js';
 import type { Parts } from '../parts.js';
 import { PartError } from '../ports.js';
 import { Problem } from '../problems.js';
-import { ok, type Route, route, someone } from '../route.js';
+import { mustReach, ok, type Route, route, someone } from '../route.js';
 import { callerId, facilityId, writtenNumber } from '../shapes.js';
 
 const explained = z.strictObject({
@@ -57,9 +58,10 @@ export const explainRoutes = ({ explainer, journal, numberDigest }: Parts): read
     tag: 'lists',
     body: z.strictObject({ number: writtenNumber, caller: callerId, facility: facilityId }),
     answers: { 200: { json: explained } },
-    problems: ['op-refused', 'part-unavailable', 'journal-unavailable'],
+    problems: ['unknown', 'op-refused', 'part-unavailable', 'journal-unavailable'],
     run: async (asked) => {
-      const { body } = asked;
+      const { body, within } = asked;
+      mustReach(within, [body.facility]);
       const answer = await explainer.explain(body).catch((error: unknown) => {
         if (!(error instanceof PartError)) throw error;
         if (error.unreachable) throw new Problem('part-unavailable', error.code);
@@ -69,7 +71,12 @@ export const explainRoutes = ({ explainer, journal, numberDigest }: Parts): read
         ...{ by: someone(asked).name, number: await numberDigest(answer.number) },
         ...{ privileged: answer.verdict === 'private', what: 'explain' },
       });
-      return ok({ ...answer, verdictText: wouldBe[answer.verdict] });
+      // What is of another facility decides here too, and its entry is not shown.
+      const lists = answer.lists.map(({ entries, ...list }) => ({
+        ...list,
+        entries: entries.filter(({ scope }) => scope === null || scope === 'global' || holds(within, scope)),
+      }));
+      return ok({ ...answer, lists, verdictText: wouldBe[answer.verdict] });
     },
   }),
 ];

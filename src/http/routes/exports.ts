@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { covers, type Facilities } from '../../registry/accounts/facilities.js';
 import type { ExportJob } from '../export-desk.js';
 import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
@@ -47,15 +48,15 @@ const shown = (one: ExportJob): z.infer<typeof job> => {
 };
 const params = z.strictObject({ export: z.string().regex(/^x\d{14}-[0-9a-f]{8}$/) });
 
-/** An export is its maker's; auditors see that it was made. */
-const maySee = (one: ExportJob, who: Extract<Principal, { kind: 'person' }>): boolean =>
-  one.asked.by === who.name || who.roles.includes('auditor');
+/** An export is its maker's, as long as they reach what they did then; auditors see that it was made. */
+const maySee = (one: ExportJob, who: Extract<Principal, { kind: 'person' }>, within: Facilities): boolean =>
+  (one.asked.by === who.name || who.roles.includes('auditor')) && covers(within, one.asked.within);
 
 export const exportRoutes = ({ investigation }: Parts): readonly Route[] => {
   const { exports } = investigation;
-  const found = (id: string, who: Extract<Principal, { kind: 'person' }>): ExportJob => {
+  const found = (id: string, who: Extract<Principal, { kind: 'person' }>, within: Facilities): ExportJob => {
     const one = exports.find(id);
-    if (!maySee(one, who)) throw new Problem('unknown');
+    if (!maySee(one, who, within)) throw new Problem('unknown');
     return one;
   };
   return [
@@ -66,10 +67,11 @@ export const exportRoutes = ({ investigation }: Parts): readonly Route[] => {
       run: async (asked) => {
         await exports.sweep();
         const who = person(asked);
+        const { within } = asked;
         return ok({
           rows: exports
             .list()
-            .filter((one) => maySee(one, who))
+            .filter((one) => maySee(one, who, within))
             .map(shown),
         });
       },
@@ -88,7 +90,7 @@ export const exportRoutes = ({ investigation }: Parts): readonly Route[] => {
       answers: { 202: { json: job } },
       problems: ['not-configured', 'busy'],
       run: async (asked) => {
-        const made = await exports.begin({ ...asked.body, by: person(asked).name });
+        const made = await exports.begin({ ...asked.body, by: person(asked).name, within: asked.within });
         return { status: 202, body: shown(made), headers: { location: `/v1/search/exports/${made.id}` } };
       },
     }),
@@ -98,7 +100,7 @@ export const exportRoutes = ({ investigation }: Parts): readonly Route[] => {
       params,
       answers: { 200: { json: job } },
       problems: ['unknown'],
-      run: async (asked) => ok(shown(found(asked.params.export, person(asked)))),
+      run: async (asked) => ok(shown(found(asked.params.export, person(asked), asked.within))),
     }),
     route('GET /v1/search/exports/:export/bundle', {
       about:
@@ -109,7 +111,7 @@ export const exportRoutes = ({ investigation }: Parts): readonly Route[] => {
       problems: ['unknown', 'export-refused', 'range-unfit', 'part-unavailable', 'controller-refused'],
       run: async (asked) => {
         const who = person(asked);
-        const one = found(asked.params.export, who);
+        const one = found(asked.params.export, who, asked.within);
         if (one.asked.by !== who.name) throw new Problem('unknown');
         const { from, to, partial } = rangeOf(asked.request.headers.range, Math.max(one.bytes, 1));
         const body = await exports.read(one, who.name, from, to).catch(partProblem);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { blockCauses, privilegedClasses } from '../../core/lists.js';
+import { covers, type Facilities } from '../../registry/accounts/facilities.js';
 import type { CallerRecord, EntryEvent, EntryHistory } from '../../registry/history.js';
 import {
   type AllowedRow,
@@ -56,7 +57,7 @@ const hitOf = {
   pending: (row: PendingRow): Hit => ({
     ...bare,
     ...{ list: 'pending', id: row.id, what: row.number, note: row.note, from: iso(row.since) },
-    ...{ version: row.version, change: row.change },
+    ...{ facility: row.facility, version: row.version, change: row.change },
   }),
   allowed: (row: AllowedRow): Hit => ({
     ...bare,
@@ -146,7 +147,13 @@ export const findRoutes = ({ search, history, registry, publications, journal }:
   const read = (who: Principal, of: string, entries: number): Promise<void> =>
     journal.append('http-privileged-read', { by: who.name, facility: null, class: of, entries });
 
-  const eventsOf = async (events: readonly EntryEvent[]): Promise<z.infer<typeof event>[]> => {
+  /** Of a change that is not theirs to see only what it did, and when. */
+  const unseen = { maker: '…', reason: '…', approvers: [], fields: [] };
+
+  const eventsOf = async (
+    events: readonly EntryEvent[],
+    within: Facilities,
+  ): Promise<z.infer<typeof event>[]> => {
     await publications.refresh().catch(() => undefined);
     const shown: z.infer<typeof event>[] = [];
     let before: Record<string, unknown> | null = null;
@@ -160,6 +167,7 @@ export const findRoutes = ({ search, history, registry, publications, journal }:
         doneAt: iso(change.overAt),
         epoch: publications.epochOf(id),
         fields: is === null ? [] : [...fieldChanges(before, is)],
+        ...(covers(within, change.facilities) ? {} : unseen),
       });
       before = is;
     }
@@ -170,6 +178,7 @@ export const findRoutes = ({ search, history, registry, publications, journal }:
     list: z.infer<typeof record>['list'],
     id: string,
     found: EntryHistory,
+    within: Facilities,
   ): Promise<z.infer<typeof record>> => {
     const raw = plain(found.row);
     const open = [];
@@ -183,7 +192,7 @@ export const findRoutes = ({ search, history, registry, publications, journal }:
       fields: fieldChanges(null, raw).flatMap(({ field, after }) =>
         after === null ? [] : [{ field, value: after }],
       ),
-      history: await eventsOf(found.events),
+      history: await eventsOf(found.events, within),
     };
   };
 
@@ -208,7 +217,8 @@ export const findRoutes = ({ search, history, registry, publications, journal }:
       run: async (asked) => {
         const { list, text, class: of, cause, facility, limit: bound } = asked.body;
         const who = someone(asked);
-        const place = { limit: bound + 1, ...(text === '' ? {} : { text }), facility };
+        const { within } = asked;
+        const place = { limit: bound + 1, ...(text === '' ? {} : { text }), facility, within };
         const after = list === 'callers' ? null : (cursorOf(asked.body.cursor, z.tuple([uuid]))?.[0] ?? null);
         switch (list) {
           case 'privileged': {
@@ -232,7 +242,7 @@ export const findRoutes = ({ search, history, registry, publications, journal }:
             return ok(found);
           }
           case 'allowed': {
-            const filter = { limit: bound + 1, facility, after, ...ownerOrNumber(text, search) };
+            const filter = { limit: bound + 1, facility, after, within, ...ownerOrNumber(text, search) };
             return ok(paged(await search.allowed(filter), bound, MOST_COUNTED, hitOf.allowed));
           }
           case 'callers': {
@@ -256,11 +266,15 @@ export const findRoutes = ({ search, history, registry, publications, journal }:
       answers: { 200: { json: record } },
       problems: ['unknown'],
       run: async (asked) => {
+        const { within } = asked;
         const { list, entry } = asked.params;
-        const found = list === 'allowed' ? await history.allowed(entry) : await history.entry(list, entry);
+        const found =
+          list === 'allowed'
+            ? await history.allowed(entry, within)
+            : await history.entry(list, entry, within);
         if (found === null) throw new Problem('unknown');
         if (list === 'privileged' || list === 'pending') await read(someone(asked), `${list} entry`, 1);
-        return ok(await recordOf(list, entry, found));
+        return ok(await recordOf(list, entry, found, within));
       },
     }),
     route('GET /v1/callers/:caller', {
@@ -269,8 +283,8 @@ export const findRoutes = ({ search, history, registry, publications, journal }:
       params: z.strictObject({ caller: callerId }),
       answers: { 200: { json: caller } },
       problems: ['unknown'],
-      run: async ({ params }) => {
-        const found = await history.caller(params.caller);
+      run: async ({ params, within }) => {
+        const found = await history.caller(params.caller, within);
         if (found === null) throw new Problem('unknown');
         return ok(shownCaller(found));
       },
@@ -284,7 +298,9 @@ export const findRoutes = ({ search, history, registry, publications, journal }:
       run: async (asked) => {
         const { text, limit: bound } = asked.body;
         const after = cursorOf(asked.body.cursor, z.tuple([z.string().max(200)]))?.[0] ?? null;
-        const { rows, total } = await history.places({ text, after, limit: bound + 1 });
+        const { rows, total } = await history.places({
+          ...{ text, after, limit: bound + 1, within: asked.within },
+        });
         const here = rows.slice(0, bound);
         const last = here.at(-1);
         return ok({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { facilitiesText } from '../../registry/accounts/facilities.js';
 import type { HotNumber } from '../../registry/investigation/hot-numbers.js';
 import { SESSION_COOKIE } from '../cookies.js';
 import type { Parts } from '../parts.js';
@@ -45,7 +46,7 @@ export const hotNumberRoutes = (parts: Parts): readonly Route[] => {
       about: 'Numbers that are watched, or proposed to be.',
       tag: 'search',
       answers: { 200: { json: z.strictObject({ rows: z.array(hot) }) } },
-      run: async () => ok({ rows: (await numbers.list()).map(shown) }),
+      run: async ({ within }) => ok({ rows: (await numbers.list(within)).map(shown) }),
     }),
     route('POST /v1/search/hot-numbers', {
       about:
@@ -57,6 +58,7 @@ export const hotNumberRoutes = (parts: Parts): readonly Route[] => {
       run: async (asked) => {
         const { number, reason, expires } = asked.body;
         const by = person(asked).name;
+        const { within } = asked;
         const canonical = numberIn(() => search.canonical(number));
         const until = new Date(expires);
         if (until.getTime() <= wall() || until.getTime() > wall() + MOST_DAYS * DAY_MS)
@@ -74,7 +76,11 @@ export const hotNumberRoutes = (parts: Parts): readonly Route[] => {
         try {
           return {
             status: 201,
-            body: shown(await numbers.propose({ number: canonical, reason, expires: until, by })),
+            body: shown(
+              await numbers.propose({
+                ...{ number: canonical, reason, expires: until, by, facilities: within },
+              }),
+            ),
           };
         } catch (error) {
           if (error instanceof Error && 'code' in error && error.code === 'number-not-watchable')
@@ -90,7 +96,8 @@ export const hotNumberRoutes = (parts: Parts): readonly Route[] => {
       body: z.strictObject({}),
       answers: { 200: { json: hot } },
       problems: ['unknown', 'own-change', 'number-not-watchable', 'op-refused'],
-      run: async (asked) => ok(shown(await numbers.approve(asked.params.hot, person(asked).name))),
+      run: async (asked) =>
+        ok(shown(await numbers.approve(asked.params.hot, person(asked).name, asked.within))),
     }),
     route('POST /v1/search/hot-numbers/:hot/end', {
       about: 'End the watch of a number, or take a proposal back.',
@@ -100,7 +107,7 @@ export const hotNumberRoutes = (parts: Parts): readonly Route[] => {
       answers: { 204: 'nothing' },
       problems: ['unknown', 'op-refused'],
       run: async (asked) => {
-        await numbers.end(asked.params.hot, person(asked).name, asked.body.why);
+        await numbers.end(asked.params.hot, person(asked).name, asked.body.why, asked.within);
         return { status: 204 };
       },
     }),
@@ -123,7 +130,7 @@ export const hotNumberRoutes = (parts: Parts): readonly Route[] => {
           }),
         },
       },
-      run: async () => ok({ rows: await numbers.alerts(100) }),
+      run: async ({ within }) => ok({ rows: await numbers.alerts(100, within) }),
     }),
     route('GET /v1/search/alerts/live', {
       about: 'The same as they happen: server-sent events `alert`, without the number, with a heartbeat.',
@@ -131,7 +138,7 @@ export const hotNumberRoutes = (parts: Parts): readonly Route[] => {
       answers: { 200: { bytes: ['text/event-stream'] } },
       problems: ['too-many-watchers'],
       run: async (asked) => {
-        const { request, reply } = asked;
+        const { request, reply, within } = asked;
         alerts.admit();
         const token = request.cookies[SESSION_COOKIE];
         reply.hijack();
@@ -144,7 +151,11 @@ export const hotNumberRoutes = (parts: Parts): readonly Route[] => {
         });
         alerts.watch(
           reply.raw,
-          async () => token !== undefined && (await signIn.session(token, false)) !== null,
+          async () => {
+            const now = token === undefined ? null : await signIn.session(token, false);
+            return now !== null && facilitiesText(now.who.facilities) === facilitiesText(within);
+          },
+          within,
         );
         return null;
       },

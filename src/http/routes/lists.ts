@@ -60,6 +60,7 @@ const pending = z.strictObject({
   id: z.string(),
   number: z.string(),
   note: z.string(),
+  facility: z.string().nullable().describe('Whose matter it is. The number is held everywhere.'),
   since: z.iso.datetime(),
   version: z.int(),
   change: z.string(),
@@ -107,7 +108,7 @@ export const listRoutes = ({ search, journal, numberDigest }: Parts): readonly R
     run: async (asked) => {
       const { facility, class: of, limit: most } = asked.query;
       const page = await search.privileged({
-        ...{ facility, class: of },
+        ...{ facility, class: of, within: asked.within },
         after: after(asked.query.cursor),
         limit: most + 1,
       });
@@ -125,8 +126,13 @@ export const listRoutes = ({ search, journal, numberDigest }: Parts): readonly R
     query: z.strictObject({ facility: facilityId.optional(), caller: callerId.optional(), cursor, limit }),
     answers: { 200: { json: pageOf(allowed) } },
     problems: ['cursor-malformed'],
-    run: async ({ query }) => {
-      const page = await search.allowed({ ...query, after: after(query.cursor), limit: query.limit + 1 });
+    run: async ({ query, within }) => {
+      const page = await search.allowed({
+        ...query,
+        within,
+        after: after(query.cursor),
+        limit: query.limit + 1,
+      });
       return ok(paged(page, query.limit, MOST_COUNTED, shownAllowed));
     },
   }),
@@ -141,8 +147,13 @@ export const listRoutes = ({ search, journal, numberDigest }: Parts): readonly R
     }),
     answers: { 200: { json: pageOf(blocked) } },
     problems: ['cursor-malformed'],
-    run: async ({ query }) => {
-      const page = await search.blocked({ ...query, after: after(query.cursor), limit: query.limit + 1 });
+    run: async ({ query, within }) => {
+      const page = await search.blocked({
+        ...query,
+        within,
+        after: after(query.cursor),
+        limit: query.limit + 1,
+      });
       return ok(paged(page, query.limit, MOST_COUNTED, shownBlock));
     },
   }),
@@ -154,7 +165,9 @@ export const listRoutes = ({ search, journal, numberDigest }: Parts): readonly R
     problems: ['cursor-malformed', 'journal-unavailable'],
     run: async (asked) => {
       const { limit: most } = asked.query;
-      const page = await search.pending({ after: after(asked.query.cursor), limit: most + 1 });
+      const page = await search.pending({
+        ...{ after: after(asked.query.cursor), limit: most + 1, within: asked.within },
+      });
       const shown = paged(page, most, MOST_COUNTED, shownPending);
       // Most of them are counsels' numbers.
       await journal.append('http-privileged-read', {
@@ -182,10 +195,11 @@ export const listRoutes = ({ search, journal, numberDigest }: Parts): readonly R
     },
     problems: ['number-malformed', 'journal-unavailable'],
     run: async (asked) => {
-      const found = await search.number(asked.body.number);
+      const found = await search.number(asked.body.number, asked.within);
       await journal.append('http-number-asked', {
         ...{ by: someone(asked).name, number: await numberDigest(found.number) },
-        ...{ privileged: found.privileged.length > 0, what: 'lookup' },
+        privileged: found.privileged.length > 0 || found.elsewhere.privileged,
+        what: 'lookup',
       });
       return ok({
         number: found.number,
@@ -209,11 +223,15 @@ const summary = (found: {
   readonly blocked: readonly unknown[];
   readonly pending: readonly unknown[];
   readonly allowed: readonly unknown[];
+  readonly elsewhere: { readonly privileged: boolean; readonly pending: boolean };
 }): string => {
   const protects = found.privileged.filter(({ match }) => match !== 'extension');
   if (protects.length > 0)
     return `Privileged: ${protects.length} entry(ies) protect it. Calls to it cannot be recorded.`;
-  if (found.pending.length > 0)
+  // Protection of one facility holds in all: whoever may not see the entry has to know that it is there.
+  if (found.elsewhere.privileged)
+    return 'Privileged: an entry of another facility protects it. Calls to it cannot be recorded.';
+  if (found.pending.length > 0 || found.elsewhere.pending)
     return 'Somebody says that it is privileged: no call to it is connected until that is settled.';
   if (found.blocked.length > 0) return 'Blocked.';
   if (found.allowed.length > 0)

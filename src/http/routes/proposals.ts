@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Facilities } from '../../registry/accounts/facilities.js';
 import { faultTexts } from '../../registry/faults.js';
 import type { Op } from '../../registry/read-ops.js';
 import type { Change } from '../../registry/registry.js';
@@ -89,12 +90,12 @@ type Diff = z.infer<typeof step>;
 export const proposalRoutes = (parts: Parts): readonly Route[] => {
   const { registry, search, history, journal, keys, publications, neighbours, numberDigest } = parts;
 
-  const diffOf = async (ops: readonly Op[], over: boolean): Promise<readonly Diff[]> => {
+  const diffOf = async (ops: readonly Op[], over: boolean, within: Facilities): Promise<readonly Diff[]> => {
     const diff: Diff[] = [];
     for (const [at, op] of ops.slice(0, MOST_STEPS).entries()) {
       const list = listOf(op);
       const entry = 'entry' in op ? op.entry : null;
-      const found = list === null || entry === null ? null : await search.entry(list, entry);
+      const found = list === null || entry === null ? null : await search.entry(list, entry, within);
       const before = found === null ? null : plain(found);
       const moved = 'version' in op && before !== null && before.version !== op.version;
       diff.push({
@@ -144,7 +145,7 @@ export const proposalRoutes = (parts: Parts): readonly Route[] => {
 
   const rowOf = async (one: Change, who: Principal, owned: ReadonlyMap<string, string>): Promise<Row> => {
     const { ops: _ops, ...rest } = shown(one);
-    const first = await diffOf(one.ops.slice(0, MOST_SUBJECTS), false);
+    const first = await diffOf(one.ops.slice(0, MOST_SUBJECTS), false, who.facilities);
     return {
       ...rest,
       gravest: gravest(one.ops, one.needs.approvals),
@@ -155,18 +156,21 @@ export const proposalRoutes = (parts: Parts): readonly Route[] => {
   };
 
   /** What stands about the numbers of a change besides: whoever takes protection away sees what is left of it. */
-  const consequencesOf = async (diff: readonly Diff[]): Promise<z.infer<typeof full>['consequences']> => {
+  const consequencesOf = async (
+    diff: readonly Diff[],
+    within: Facilities,
+  ): Promise<z.infer<typeof full>['consequences']> => {
     const found: z.infer<typeof full>['consequences'] = [];
     for (const { step: at, op, fields, entry } of diff.slice(0, 20)) {
       const number = fields.find(({ field }) => field === 'value' || field === 'number');
       const text = number?.before ?? number?.after ?? null;
       if (text === null || /[*-]/.test(text) || op === 'allow-remove') continue;
-      const stands = await search.number(text);
+      const stands = await search.number(text, within);
       const others = stands.privileged.filter((one) => one.id !== entry && one.match !== 'extension');
       const say = (code: string, count: number): void => {
         if (count > 0) found.push({ step: at, code, count });
       };
-      say('protected-otherwise', others.length);
+      say('protected-otherwise', others.length + (stands.elsewhere.privileged ? 1 : 0));
       say('allowed-on-lists', stands.allowed.length);
       say('blocked', stands.blocked.length);
       say('claimed', stands.pending.filter((one) => one.id !== entry).length);
@@ -182,7 +186,7 @@ export const proposalRoutes = (parts: Parts): readonly Route[] => {
       const { value } = op.target;
       const line = value.split(';')[0] ?? value;
       const near = new Map(neighbours(line).map(({ number, why }) => [number, why]));
-      const standing = await history.standing([...near.keys()], line);
+      const standing = await history.standing([...near.keys()], line, who.facilities);
       const others = standing.filter((number) => number !== value);
       for (const number of others.slice(0, MOST_NEAR_EACH))
         found.push({ step: at, code: near.get(number) ?? 'other-extension', number });
@@ -209,7 +213,9 @@ export const proposalRoutes = (parts: Parts): readonly Route[] => {
         const who = someone(asked);
         const place = cursorOf(asked.query.cursor, z.tuple([moment, uuid]));
         const after = place === null ? null : { at: new Date(place[0]), id: place[1] };
-        const { rows, total } = await search.changes({ state, after, limit: most + 1 });
+        const { rows, total } = await search.changes({
+          ...{ state, after, limit: most + 1, within: asked.within },
+        });
         const here = rows.slice(0, most);
         const last = here.at(-1);
         await read(who, 'changes', here.length);
@@ -236,12 +242,12 @@ export const proposalRoutes = (parts: Parts): readonly Route[] => {
       problems: ['unknown'],
       run: async (asked) => {
         const who = someone(asked);
-        const one = await registry.change(asked.params.change);
+        const one = await registry.change(asked.params.change, asked.within);
         await read(who, 'change', 1);
         await publications.refresh().catch(() => undefined);
         const over = one.state !== 'proposed' && one.state !== 'waiting';
-        const diff = await diffOf(one.ops, over);
-        const tried = over ? null : await registry.tryOps(one.ops);
+        const diff = await diffOf(one.ops, over, asked.within);
+        const tried = over ? null : await registry.tryOps(one.ops, asked.within);
         const stopped = tried?.stopped ?? null;
         const voices = await search.voices(one.id);
         return ok({
@@ -256,7 +262,7 @@ export const proposalRoutes = (parts: Parts): readonly Route[] => {
                   step: stopped.at === null ? null : stopped.at + 1,
                   words: stopped.message.replace(/^[a-z-]+: /, ''),
                 },
-          consequences: over ? [] : await consequencesOf(diff),
+          consequences: over ? [] : await consequencesOf(diff, asked.within),
         });
       },
     }),
@@ -278,7 +284,7 @@ export const proposalRoutes = (parts: Parts): readonly Route[] => {
           .map((one) => ({ ...one, words: faultTexts[one.code] }));
         if (found.length > 0)
           return ok({ ok: false, faults: found, needs: null, gravest: null, diff: [], warnings: [] });
-        const tried = await registry.tryOut(ops);
+        const tried = await registry.tryOut(ops, asked.within);
         const { stopped, needs } = tried;
         if (stopped !== null)
           found.push({
@@ -293,7 +299,7 @@ export const proposalRoutes = (parts: Parts): readonly Route[] => {
           faults: found,
           needs: needs === null ? null : { ...needs },
           gravest: needs === null ? null : gravest(tried.ops, needs.approvals),
-          diff: await diffOf(tried.ops, false),
+          diff: await diffOf(tried.ops, false, asked.within),
           warnings: [...warnings],
         });
       },

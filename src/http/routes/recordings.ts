@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Facilities } from '../../registry/accounts/facilities.js';
 import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
 import type { RecordingShown } from '../ports.js';
@@ -6,7 +7,7 @@ import { Problem } from '../problems.js';
 import { rangeOf } from '../range.js';
 import { Readings } from '../readings.js';
 import { type Principal, seesNumber } from '../roles.js';
-import { ok, person, type Route, route, someone } from '../route.js';
+import { mustReach, ok, person, type Route, route, someone } from '../route.js';
 import { callId, cursor, cursorOf, cursorText, facilityId, limit, words } from '../shapes.js';
 
 const recording = z.strictObject({
@@ -50,15 +51,18 @@ export const recordingRoutes = (parts: Parts): readonly Route[] => {
    * Investigators see the recordings of calls that their search finds, and no others: a number that is privileged by
    * now hides them before custody has come to seal them.
    */
-  const findable = async (callIds: readonly string[]): Promise<ReadonlySet<string>> => {
-    const found = callIds.length === 0 ? [] : await investigation.query.some(callIds);
-    return new Set(found.map(({ callId: id }) => id));
-  };
-  const maySee = async (one: RecordingShown, who: Principal): Promise<boolean> =>
-    seesSealed(who) || (one.sealed === null && (await findable([one.callId])).has(one.callId));
-  const found = async (id: string, who: Principal): Promise<RecordingShown> => {
+  const findable =
+    (within: Facilities) =>
+    async (callIds: readonly string[]): Promise<ReadonlySet<string>> => {
+      const found = callIds.length === 0 ? [] : await investigation.query.some(callIds, within);
+      return new Set(found.map(({ callId: id }) => id));
+    };
+  const maySee = async (one: RecordingShown, who: Principal, within: Facilities): Promise<boolean> =>
+    seesSealed(who) || (one.sealed === null && (await findable(within)([one.callId])).has(one.callId));
+  const found = async (id: string, who: Principal, within: Facilities): Promise<RecordingShown> => {
     const one = await recordings.find(id).catch(partProblem);
-    if (one === null || !(await maySee(one, who).catch(partProblem))) throw new Problem('unknown');
+    if (one === null || !(await maySee(one, who, within).catch(partProblem))) throw new Problem('unknown');
+    mustReach(within, [one.facility]);
     return one;
   };
   const journalled = async (id: string): Promise<{ name: string; sha256: string }[]> => {
@@ -97,17 +101,18 @@ export const recordingRoutes = (parts: Parts): readonly Route[] => {
         const page = await recordings
           .list({
             facility: query.facility ?? null,
+            within: asked.within,
             sealed: may ? (query.sealed === undefined ? null : query.sealed === 'yes') : false,
             after: cursorOf(query.cursor, z.tuple([z.string().max(120)]))?.[0] ?? null,
             limit: query.limit,
-            shown: may ? null : findable,
+            shown: may ? null : findable(asked.within),
           })
           .catch(partProblem);
         return ok({
           rows: page.rows,
           next: page.next === null ? null : cursorText([page.next]),
-          // Nobody can say of what calls these are.
-          unreadable: may ? page.unreadable : 0,
+          // Nobody can say of what calls, or of whose, these are.
+          unreadable: may && asked.within === 'all' ? page.unreadable : 0,
         });
       },
     }),
@@ -126,7 +131,7 @@ export const recordingRoutes = (parts: Parts): readonly Route[] => {
       },
       problems: ['unknown', 'search-too-broad', 'part-unavailable'],
       run: async (asked) => {
-        const one = await found(asked.params.call, someone(asked));
+        const one = await found(asked.params.call, someone(asked), asked.within);
         return ok({ ...one, journalled: await journalled(one.callId).catch(partProblem) });
       },
     }),
@@ -139,7 +144,7 @@ export const recordingRoutes = (parts: Parts): readonly Route[] => {
       problems: ['unknown', 'search-too-broad', 'part-unavailable', 'journal-unavailable'],
       run: async (asked) => {
         const who = person(asked);
-        const one = await found(asked.params.call, who);
+        const one = await found(asked.params.call, who, asked.within);
         const { id: reading, forMs } = readings.open(who.name, one.callId);
         await journal.append('http-recording-asked', {
           ...{ by: who.name, callId: one.callId, sealed: one.sealed !== null },
@@ -164,7 +169,7 @@ export const recordingRoutes = (parts: Parts): readonly Route[] => {
       ],
       run: async (asked) => {
         const who = person(asked);
-        const one = await found(asked.params.call, who);
+        const one = await found(asked.params.call, who, asked.within);
         const { reading = '' } = asked.query;
         if (!readings.isOpen(reading, who.name, one.callId)) throw new Problem('reading-needed');
         const file = one.files.find(({ name }) => name === asked.params.file);

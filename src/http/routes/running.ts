@@ -4,7 +4,7 @@ import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
 import { PartError } from '../ports.js';
 import { Problem } from '../problems.js';
-import { ok, person, type Route, route } from '../route.js';
+import { mustReach, ok, person, type Route, route } from '../route.js';
 import { callId, words } from '../shapes.js';
 
 /** What the running controller does now, and ending one of its calls. */
@@ -93,6 +93,13 @@ export const runningRoutes = ({ controller, explainer, journal }: Parts): readon
     run: async (request) => {
       const who = person(request);
       const { call } = request.params;
+      const { within } = request;
+      if (within !== 'all') {
+        const calls = await controller.calls().catch(partProblem);
+        const under = calls.find(({ callId: id }) => id === call);
+        if (under === undefined) throw new Problem('unknown');
+        mustReach(within, [under.facility]);
+      }
       await journal.append('http-order', { by: who.name, order: 'end-call', state: 'asked', callId: call });
       const note = await controller.end(call, who.name, request.body.why).catch((error: unknown) => {
         if (error instanceof PartError && error.code === 'call-not-found') throw new Problem('unknown');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Facilities } from '../../registry/accounts/facilities.js';
 import { RegistryError } from '../../registry/errors.js';
 import {
   type CallFilter,
@@ -103,7 +104,7 @@ export const numberIn = (read: () => string): string => {
   }
 };
 
-const filterOf = (asked: Filter, { search }: Pick<Parts, 'search'>): CallFilter => {
+const filterOf = (asked: Filter, { search }: Pick<Parts, 'search'>, within: Facilities): CallFilter => {
   const { number, extensions, since, until } = asked;
   ordered(dateOf(since)?.getTime(), dateOf(until)?.getTime(), 'until');
   ordered(asked.leastSeconds, asked.mostSeconds, 'mostSeconds');
@@ -117,6 +118,7 @@ const filterOf = (asked: Filter, { search }: Pick<Parts, 'search'>): CallFilter 
   return {
     ...{ caller, booking, facility, unit, phone, leastSeconds, mostSeconds, leastThreeWay, notes, noted },
     flags: asked.flags,
+    within,
     since: dateOf(since),
     until: dateOf(until),
     number: number === undefined ? undefined : read(number),
@@ -152,7 +154,7 @@ const callsRoute = (parts: Parts): Route =>
     run: async (asked) => {
       const { body } = asked;
       const { query, index } = parts.investigation;
-      const wanted = filterOf(body, parts);
+      const wanted = filterOf(body, parts, asked.within);
       const after = cursorOf(body.cursor, place);
       // A place of another order is no place of this one.
       if (
@@ -190,6 +192,11 @@ const note = z.strictObject({
 const callRoutesOf = ({ investigation, journal }: Parts): readonly Route[] => {
   const { query, notes } = investigation;
   const params = z.strictObject({ call: callId });
+  /** Nothing can be said of a call of another facility. Who acts for all is told by the note itself. */
+  const found = async (id: string, within: Facilities): Promise<void> => {
+    if (within === 'all') return;
+    if ((await query.one(id, within).catch(partProblem)) === null) throw new Problem('unknown');
+  };
   return [
     route('POST /v1/search/calls/:call', {
       about:
@@ -219,7 +226,7 @@ const callRoutesOf = ({ investigation, journal }: Parts): readonly Route[] => {
       run: async (asked) => {
         const { call: id } = asked.params;
         await journal.append('http-search-read', { by: person(asked).name, why: asked.body.why, callId: id });
-        const one = await query.one(id).catch(partProblem);
+        const one = await query.one(id, asked.within).catch(partProblem);
         if (one === null) throw new Problem('unknown');
         const said = await notes.of(id);
         return ok({
@@ -249,6 +256,7 @@ const callRoutesOf = ({ investigation, journal }: Parts): readonly Route[] => {
       problems: ['unknown', 'op-refused', 'part-unavailable'],
       run: async (asked) => {
         const said = { ...asked.body, author: person(asked).name };
+        await found(asked.params.call, asked.within);
         const made = await notes.add(asked.params.call, said).catch(partProblem);
         return { status: 201, body: { ...made, at: made.at.toISOString() } };
       },
@@ -262,6 +270,7 @@ const callRoutesOf = ({ investigation, journal }: Parts): readonly Route[] => {
       problems: ['unknown', 'op-refused', 'part-unavailable'],
       run: async (asked) => {
         const said = { ...asked.body, who: person(asked).name };
+        await found(asked.params.call, asked.within);
         await notes.mark(asked.params.call, said).catch(partProblem);
         return { status: 204 };
       },
@@ -324,6 +333,7 @@ const linksRoute = (parts: Parts): Route =>
         since: dateOf(body.since) ?? null,
         until: dateOf(body.until) ?? null,
         sort: body.sort,
+        within: asked.within,
       }).catch(partProblem);
       const plain = (one: (typeof view.links)[number]) => ({
         ...one,
@@ -364,7 +374,7 @@ const aboutRoutes = ({ investigation, journal }: Parts): readonly Route[] => [
       },
     },
     run: async (asked) => {
-      const { calls, journals } = await investigation.index.state();
+      const { calls, journals } = await investigation.index.state(asked.within);
       const all = learnsOfPrivateCalls(someone(asked));
       return ok({
         calls: all ? calls : null,

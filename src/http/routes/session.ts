@@ -7,12 +7,13 @@ import { Problem } from '../problems.js';
 import { isRole, roleSchema, roleTexts } from '../roles.js';
 import { type Answer, ok, person, type Route, route } from '../route.js';
 import { forgeryToken } from '../secrets.js';
-import { accountName } from '../shapes.js';
+import { accountName, facilitiesShown, shownFacilities } from '../shapes.js';
 import type { Opened } from '../sign-in.js';
 
 const session = z.strictObject({
   account: z.string(),
   roles: z.array(z.strictObject({ role: roleSchema, words: z.string() })),
+  facilities: facilitiesShown,
   how: z.string(),
   expires: z.iso.datetime(),
   idleSeconds: z.number().describe('A session that is not used for so long is over.'),
@@ -38,6 +39,7 @@ const opened = (
   return ok({
     account: account.name,
     roles: rolesShown(account.roles),
+    facilities: shownFacilities(account.facilities),
     how,
     expires: expires.toISOString(),
     idleSeconds,
@@ -137,6 +139,7 @@ export const sessionRoutes = ({
       return ok({
         account: account.name,
         roles: rolesShown(account.roles),
+        facilities: shownFacilities(account.facilities),
         how,
         expires: expires.toISOString(),
         idleSeconds: idle,
@@ -151,7 +154,7 @@ export const sessionRoutes = ({
     run: async (asked) => {
       const who = person(asked);
       await journal.append('http-signed-out', { account: who.name });
-      await accounts.closeSession(who.session);
+      await accounts.sessions.close(who.session);
       asked.reply.clearCookie(SESSION_COOKIE, { path: '/', secure: true });
       return { status: 204 };
     },

@@ -1,10 +1,13 @@
 import { z } from 'zod';
+import type { OrderView } from '../../api/control.js';
 import { type AlarmCode, alarmTexts } from '../../call/events.js';
 import type { Locked as LockedPlace } from '../../call/talk.js';
+import { type Facilities, holds } from '../../registry/accounts/facilities.js';
 import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
+import { Problem } from '../problems.js';
 import { learnsOfPrivateCalls } from '../roles.js';
-import { ok, person, type Route, route, someone } from '../route.js';
+import { mustReach, ok, person, type Route, route, someone } from '../route.js';
 import { cursor, cursorOf, cursorText, facilityId, limit, pageOf, placeName, words } from '../shapes.js';
 import { wordsOf } from '../shown-call.js';
 import { TwoStep } from '../two-step.js';
@@ -49,7 +52,23 @@ const rowsOf = <T extends z.ZodType>(row: T) => z.strictObject({ rows: z.array(r
 const plain = (value: object): Record<string, unknown> =>
   JSON.parse(JSON.stringify(value)) as Record<string, unknown>;
 
-const lockdownRoutes = ({ controller, journal, mono }: Parts): readonly Route[] => {
+/** Whether phones of theirs are in it: an order for all is for theirs too. */
+const isHere = (where: LockedPlace, within: Facilities): boolean =>
+  where.level === 'global' || holds(within, where.facility);
+/** Throws Problem `not-allowed` for all at once, and `unknown` for a facility of others. */
+const mayLock = (where: LockedPlace, within: Facilities): void => {
+  if (where.level !== 'global') mustReach(within, [where.facility]);
+  else if (within !== 'all')
+    throw new Problem('not-allowed', 'all of it is locked by accounts of all facilities');
+};
+
+const lockdownRoutes = ({ controller, history, journal, mono }: Parts): readonly Route[] => {
+  /** Numbers that are held are counted over all facilities; who is suspended is of theirs or not. */
+  const isTheirs = async (order: OrderView, within: Facilities): Promise<boolean> => {
+    if (within === 'all') return true;
+    if (order.kind === 'lockdown') return isHere(order.place, within);
+    return order.kind === 'suspension' && (await history.caller(order.caller, within)) !== null;
+  };
   const asked = new TwoStep<Lockdown>(CONFIRM_MS, mono);
   return [
     route('GET /v1/orders', {
@@ -57,7 +76,12 @@ const lockdownRoutes = ({ controller, journal, mono }: Parts): readonly Route[] 
       tag: 'site',
       answers: { 200: { json: rowsOf(anything) } },
       problems: ['controller-unreachable'],
-      run: async () => ok({ rows: (await controller.orders().catch(partProblem)).map(plain) }),
+      run: async ({ within }) => {
+        const orders = await controller.orders().catch(partProblem);
+        const rows = [];
+        for (const order of orders) if (await isTheirs(order, within)) rows.push(plain(order));
+        return ok({ rows });
+      },
     }),
     route('GET /v1/lockdown', {
       about: 'Where phones are locked now. Who ordered it and why is told with the other orders.',
@@ -68,11 +92,11 @@ const lockdownRoutes = ({ controller, journal, mono }: Parts): readonly Route[] 
         },
       },
       problems: ['controller-unreachable'],
-      run: async () => {
+      run: async ({ within }) => {
         const orders = await controller.orders().catch(partProblem);
         return ok({
           rows: orders.flatMap((order) =>
-            order.kind === 'lockdown'
+            order.kind === 'lockdown' && isHere(order.place, within)
               ? [{ place: { ...order.place }, placeText: placeText(order.place), since: order.since }]
               : [],
           ),
@@ -92,10 +116,11 @@ const lockdownRoutes = ({ controller, journal, mono }: Parts): readonly Route[] 
           }),
         },
       },
-      problems: ['busy'],
+      problems: ['unknown', 'busy'],
       run: async (request) => {
         const { session } = person(request);
         const { body } = request;
+        mayLock(body.place, request.within);
         const confirm = asked.ask(session, body);
         const what =
           body.state === 'on'
@@ -110,12 +135,13 @@ const lockdownRoutes = ({ controller, journal, mono }: Parts): readonly Route[] 
       body: z.strictObject({ confirm: z.string().regex(/^[A-Za-z0-9_-]{43}$/) }),
       answers: { 200: { json: z.strictObject({ note: z.string().nullable(), words: z.string() }) } },
       problems: [
-        ...(['confirmation-unknown', 'controller-refused'] as const),
+        ...(['unknown', 'confirmation-unknown', 'controller-refused'] as const),
         ...(['controller-unreachable', 'controller-uncertain', 'journal-unavailable'] as const),
       ],
       run: async (request) => {
         const who = person(request);
         const order = asked.confirm(who.session, request.body.confirm);
+        mayLock(order.place, request.within);
         const { level, ...where } = order.place;
         await journal.append('http-order', {
           ...{ by: who.name, order: 'lockdown', state: order.state, level },
@@ -128,6 +154,16 @@ const lockdownRoutes = ({ controller, journal, mono }: Parts): readonly Route[] 
       },
     }),
   ];
+};
+
+const controllerState = (
+  said: Awaited<ReturnType<Parts['controller']['ready']>>,
+  within: Facilities,
+): { readonly ok: boolean; readonly why: string } => {
+  if (said === null) return { ok: false, why: 'controller-unreachable' };
+  return within === 'all' || said.ready
+    ? { ok: true, why: 'ok' }
+    : { ok: false, why: 'controller-not-ready' };
 };
 
 const stateRoutes = ({ controller, search, log }: Parts): readonly Route[] => [
@@ -149,6 +185,7 @@ const stateRoutes = ({ controller, search, log }: Parts): readonly Route[] => [
       },
     },
     run: async (asked) => {
+      const { within } = asked;
       const registry = await search.ping().then(
         () => ({ name: 'registry', ok: true, why: 'ok' }),
         () => ({ name: 'registry', ok: false, why: 'registry-unreachable' }),
@@ -156,8 +193,9 @@ const stateRoutes = ({ controller, search, log }: Parts): readonly Route[] => [
       const said = await controller.ready();
       const checks = [
         registry,
-        { name: 'controller', ok: said !== null, why: said === null ? 'controller-unreachable' : 'ok' },
-        ...(said?.checks ?? []).map(({ name, ok: fine, why }) => ({
+        // What each part of the controller is called is of the whole system: to others it is one part.
+        { name: 'controller', ...controllerState(said, within) },
+        ...(within === 'all' ? (said?.checks ?? []) : []).map(({ name, ok: fine, why }) => ({
           name: `controller.${name}`,
           ok: fine,
           why,
@@ -214,10 +252,11 @@ const stateRoutes = ({ controller, search, log }: Parts): readonly Route[] => [
       },
     },
     problems: ['cursor-malformed', 'part-unavailable'],
-    run: async ({ query }) => {
+    run: async ({ query, within }) => {
       await log.refresh().catch(partProblem);
       const place = cursorOf(query.cursor, z.tuple([z.iso.datetime(), z.int()]));
-      const all = log.alarms.toReversed();
+      // Those of no call, or of one that is not known, are of the whole system.
+      const all = log.alarms.filter(({ facility }) => holds(within, facility)).toReversed();
       const from =
         place === null
           ? 0
@@ -225,7 +264,10 @@ const stateRoutes = ({ controller, search, log }: Parts): readonly Route[] => [
       const here = from < 0 ? [] : all.slice(from, from + query.limit);
       const last = here.at(-1);
       return ok({
-        rows: here.map(({ journal: _journal, ...one }) => ({ ...one, words: alarmText(one.alarm) })),
+        rows: here.map(({ journal: _journal, facility: _facility, ...one }) => ({
+          ...one,
+          words: alarmText(one.alarm),
+        })),
         total: all.length,
         totalIsExact: true,
         next: last !== undefined && from + query.limit < all.length ? cursorText([last.at, last.seq]) : null,
@@ -237,7 +279,10 @@ const stateRoutes = ({ controller, search, log }: Parts): readonly Route[] => [
     tag: 'site',
     answers: { 200: { json: rowsOf(anything) } },
     problems: ['controller-unreachable'],
-    run: async () => ok({ rows: (await controller.canaries().catch(partProblem)).map(plain) }),
+    run: async ({ within }) => {
+      const all = await controller.canaries().catch(partProblem);
+      return ok({ rows: all.filter(({ facility }) => holds(within, facility)).map(plain) });
+    },
   }),
 ];
 

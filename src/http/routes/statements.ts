@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { covers, type Facilities } from '../../registry/accounts/facilities.js';
 import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
 import { Problem } from '../problems.js';
-import { ok, person, type Route, route } from '../route.js';
+import { mustReach, ok, person, type Route, route } from '../route.js';
 import { facilityId } from '../shapes.js';
 import type { Job } from '../statement-desk.js';
 
@@ -36,6 +37,8 @@ const shown = (one: Job): z.infer<typeof job> => ({
   digests: { ...one.digests },
   stateText: texts[one.state],
 });
+/** Whose it is: a statement of no one facility is of all. */
+const of = ({ facility }: Pick<Job, 'facility'>): Facilities => (facility === null ? 'all' : [facility]);
 /** A day, a moment or a length of time, as `sallyport statement` takes them. */
 const when = z.string().regex(/^[0-9TZ:.-]{10,24}$/);
 
@@ -58,8 +61,11 @@ export const statementRoutes = ({ statements, statementFiles, journal }: Parts):
       },
     },
     problems: ['part-unavailable'],
-    run: async () =>
-      ok({ rows: (await statements.list().catch(partProblem)).map(shown), keyId: statementFiles.keyId }),
+    run: async ({ within }) => {
+      const made = await statements.list().catch(partProblem);
+      const rows = made.filter((one) => covers(within, of(one))).map(shown);
+      return ok({ rows, keyId: statementFiles.keyId });
+    },
   }),
   route('POST /v1/statements', {
     about: 'Make the statement of a period. It takes its time: ask for its state.',
@@ -75,9 +81,13 @@ export const statementRoutes = ({ statements, statementFiles, journal }: Parts):
       preview: z.boolean().default(false),
     }),
     answers: { 202: { json: job } },
-    problems: ['not-configured', 'statement-refused', 'busy', 'journal-unavailable'],
+    problems: ['unknown', 'not-configured', 'statement-refused', 'busy', 'journal-unavailable'],
     run: async (asked) => {
       const who = person(asked);
+      const { facility } = asked.body;
+      if (facility === null && asked.within !== 'all')
+        throw new Problem('not-allowed', 'name the facility: a statement of all is for accounts of all');
+      mustReach(asked.within, facility === null ? 'all' : [facility]);
       const made = statements.begin(asked.body, who.name);
       // A preview holds counts alone, goes nowhere, and is no statement.
       if (!made.preview)
@@ -94,7 +104,11 @@ export const statementRoutes = ({ statements, statementFiles, journal }: Parts):
     params: z.strictObject({ statement: statementId }),
     answers: { 200: { json: job } },
     problems: ['unknown', 'part-unavailable'],
-    run: async ({ params }) => ok(shown(await statements.find(params.statement).catch(partProblem))),
+    run: async ({ params, within }) => {
+      const found = await statements.find(params.statement).catch(partProblem);
+      mustReach(within, of(found));
+      return ok(shown(found));
+    },
   }),
   route('GET /v1/statements/:statement/files/:file', {
     about: 'A file of a statement: its JSON, its signature, its PDF.',
@@ -105,7 +119,9 @@ export const statementRoutes = ({ statements, statementFiles, journal }: Parts):
     }),
     answers: { 200: { bytes: Object.values(files) } },
     problems: ['unknown', 'part-unavailable'],
-    run: async ({ params }) => {
+    run: async ({ params, within }) => {
+      // What is of every facility needs no look: previews of before, and files whose record is gone, are found so too.
+      if (within !== 'all') mustReach(within, of(await statements.find(params.statement).catch(partProblem)));
       const preview = params.file === 'statement.json' ? statements.preview(params.statement) : null;
       const bytes = preview ?? (await statementFiles.read(params.statement, params.file).catch(partProblem));
       if (bytes === null) throw new Problem('unknown');

@@ -6,12 +6,13 @@ import type { Parts } from '../parts.js';
 import { Problem } from '../problems.js';
 import { ok, person, type Route, route } from '../route.js';
 import { newToken } from '../secrets.js';
-import { uuid } from '../shapes.js';
+import { facilitiesShown, shownFacilities, uuid } from '../shapes.js';
 
 const webhook = z.strictObject({
   id: z.string(),
   url: z.string(),
   alarms: z.array(z.string()).describe('None: all of them.'),
+  facilities: facilitiesShown.describe('Whose alarms are told.'),
   madeBy: z.string(),
   madeAt: z.iso.datetime(),
   waiting: z.int(),
@@ -23,10 +24,13 @@ export const webhookRoutes = ({ webhooks, webhookNetworks, resolve, journal }: P
     about: 'Who is told of alarms.',
     tag: 'webhooks',
     answers: { 200: { json: z.strictObject({ rows: z.array(webhook) }) } },
-    run: async () => {
-      const rows = await webhooks.list();
+    run: async ({ within }) => {
+      const rows = await webhooks.list(within);
       return ok({
-        rows: rows.map((row) => ({ ...row, alarms: [...row.alarms], madeAt: row.madeAt.toISOString() })),
+        rows: rows.map((row) => ({
+          ...{ ...row, alarms: [...row.alarms], madeAt: row.madeAt.toISOString() },
+          facilities: shownFacilities(row.facilities),
+        })),
       });
     },
   }),
@@ -52,7 +56,9 @@ export const webhookRoutes = ({ webhooks, webhookNetworks, resolve, journal }: P
       });
       const secret = newToken();
       await journal.append('http-webhook-changed', { host: target.url.host, change: 'added', by });
-      const id = await webhooks.add({ url: target.url.href, secret, alarms, by });
+      const id = await webhooks.add({
+        ...{ url: target.url.href, secret, alarms, by, facilities: asked.within },
+      });
       return { status: 201, body: { id, secret } };
     },
   }),
@@ -64,8 +70,11 @@ export const webhookRoutes = ({ webhooks, webhookNetworks, resolve, journal }: P
     problems: ['unknown', 'journal-unavailable'],
     run: async (asked) => {
       const { webhook: id } = asked.params;
+      const { within } = asked;
+      if (within !== 'all' && !(await webhooks.list(within)).some((one) => one.id === id))
+        throw new Problem('unknown');
       await journal.append('http-webhook-changed', { webhook: id, change: 'ended', by: person(asked).name });
-      await webhooks.end(id);
+      await webhooks.end(id, within);
       return { status: 204 };
     },
   }),
@@ -88,8 +97,8 @@ export const webhookRoutes = ({ webhooks, webhookNetworks, resolve, journal }: P
         }),
       },
     },
-    run: async () => {
-      const rows = await webhooks.dead(200);
+    run: async ({ within }) => {
+      const rows = await webhooks.dead(200, within);
       return ok({ rows: rows.map((row) => ({ ...row, madeAt: row.madeAt.toISOString() })) });
     },
   }),

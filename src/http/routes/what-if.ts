@@ -145,7 +145,10 @@ export const whatIfRoutes = ({ registry, whatIf, journal, search, wall }: Parts)
         if (!('entry' in op)) continue;
         const list =
           op.op === 'block-remove' ? 'block' : op.op === 'pending-settle' ? 'pending' : 'privileged';
-        const entry = (await search.entry(list, op.entry)) as { value?: string; number?: string } | null;
+        const entry = (await search.entry(list, op.entry, asked.within)) as {
+          value?: string;
+          number?: string;
+        } | null;
         const number = entry?.value ?? entry?.number;
         if (number !== undefined) named.add(number);
       }

@@ -1,6 +1,9 @@
 import { sql } from 'kysely';
 import { type Database, told } from '../database.js';
 import { RegistryError } from '../errors.js';
+import { withinAll } from '../within.js';
+import { known } from './accounts.js';
+import { type Facilities, facilitiesText, meet, readFacilities, storedFacilities } from './facilities.js';
 import { noteAccount } from './note.js';
 
 /** A key of a program as it is shown. */
@@ -10,6 +13,8 @@ export interface ApiKey {
   readonly prefix: string;
   readonly name: string;
   readonly scopes: readonly string[];
+  /** What it acts for; as `standing` gives it no more than its owner does. */
+  readonly facilities: Facilities;
   /** The account that answers for it. */
   readonly owner: string;
   readonly madeAt: Date;
@@ -24,6 +29,7 @@ const columns = [
   'hash',
   'name',
   'scopes',
+  'facilities',
   'made_by',
   'made_at',
   'expires',
@@ -37,6 +43,7 @@ interface Row {
   hash: string;
   name: string;
   scopes: string[];
+  facilities: string[];
   made_by: string;
   made_at: Date;
   expires: Date;
@@ -48,6 +55,7 @@ const shown = (row: Row): ApiKey => ({
   prefix: row.prefix,
   name: row.name,
   scopes: row.scopes,
+  facilities: readFacilities(row.facilities),
   owner: row.made_by,
   madeAt: row.made_at,
   expires: row.expires,
@@ -68,13 +76,15 @@ export class ApiKeys {
     readonly hash: string;
     readonly name: string;
     readonly scopes: readonly string[];
+    readonly facilities: Facilities;
     readonly owner: string;
     readonly by: string;
     readonly days: number;
   }): Promise<ApiKey> {
     try {
-      const { prefix, hash, name, scopes, owner, by, days } = key;
+      const { prefix, hash, name, scopes, facilities, owner, by, days } = key;
       return await this.#db.transaction().execute(async (trx) => {
+        await known(trx, facilities);
         const row = await trx
           .insertInto('api_key')
           .values({
@@ -82,6 +92,7 @@ export class ApiKeys {
             hash,
             name,
             scopes: [...scopes],
+            facilities: storedFacilities(facilities),
             made_by: owner,
             expires: sql<Date>`now() + ${days} * interval '1 day'`,
           })
@@ -93,6 +104,7 @@ export class ApiKeys {
           owner,
           by,
           scopes: scopes.join(','),
+          facilities: facilitiesText(facilities),
         });
         return shown(row);
       });
@@ -101,7 +113,7 @@ export class ApiKeys {
     }
   }
 
-  /** The key with this digest, if it stands. Its use is written down, to the minute. */
+  /** The key with this digest, if it stands, with what both it and its owner reach. Its use is written down, to the minute. */
   async standing(hash: string): Promise<ApiKey | null> {
     try {
       const row = await this.#db
@@ -119,18 +131,34 @@ export class ApiKeys {
           .set({ used_at: sql<Date>`now()` })
           .where('id', '=', row.id)
           .execute();
-      return shown(row);
+      const key = shown(row);
+      return { ...key, facilities: await this.reach(key) };
     } catch (error) {
       throw told(error);
     }
   }
 
-  /** All of them, the newest first; at most 1,000. */
-  async list(): Promise<readonly ApiKey[]> {
+  /** What both a key and its owner act for. */
+  async reach({ owner, facilities }: Pick<ApiKey, 'owner' | 'facilities'>): Promise<Facilities> {
+    try {
+      const account = await this.#db
+        .selectFrom('account')
+        .select('facilities')
+        .where('name', '=', owner)
+        .executeTakeFirst();
+      return meet(facilities, readFacilities(account?.facilities ?? []));
+    } catch (error) {
+      throw told(error);
+    }
+  }
+
+  /** Those that lie within some facilities, the newest first; at most 1,000. */
+  async list(within: Facilities = 'all'): Promise<readonly ApiKey[]> {
     try {
       const rows = await this.#db
         .selectFrom('api_key')
         .select(columns)
+        .where(withinAll('facilities', within) ?? sql<boolean>`true`)
         .orderBy('made_at', 'desc')
         .limit(1000)
         .execute();
@@ -140,8 +168,8 @@ export class ApiKeys {
     }
   }
 
-  /** Rejects with `key-unknown`, also for one that was revoked before. */
-  async revoke(id: string, by: string): Promise<ApiKey> {
+  /** Rejects with `key-unknown`, also for one that was revoked before or lies beyond `within`. */
+  async revoke(id: string, by: string, within: Facilities = 'all'): Promise<ApiKey> {
     try {
       return await this.#db.transaction().execute(async (trx) => {
         const row = await trx
@@ -149,6 +177,7 @@ export class ApiKeys {
           .set({ revoked_at: sql<Date>`now()` })
           .where('id', '=', id)
           .where('revoked_at', 'is', null)
+          .where(withinAll('facilities', within) ?? sql<boolean>`true`)
           .returning(columns)
           .executeTakeFirst();
         if (row === undefined) throw new RegistryError('key-unknown');

@@ -10,6 +10,8 @@ export interface AccountTables {
     name: string;
     kind: 'local' | 'oidc';
     roles: string[];
+    /** `{*}`: all; `{}`: none. */
+    facilities: string[];
     subject: string | null;
     password: string | null;
     totp_secret: string | null;
@@ -29,6 +31,7 @@ export interface AccountTables {
     hash: string;
     name: string;
     scopes: string[];
+    facilities: string[];
     made_by: string;
     made_at: Once;
     expires: Date;
@@ -41,6 +44,7 @@ export interface AccountTables {
     secret: string;
     /** Which alarms; none: all of them. */
     alarms: string[];
+    facilities: string[];
     made_by: string;
     made_at: Once;
     ended_at: Maybe;

@@ -2,12 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { type Database, told } from '../database.js';
 import { RegistryError } from '../errors.js';
+import { withinAll } from '../within.js';
+import { type Facilities, readFacilities, storedFacilities } from './facilities.js';
 import { SecretBox, webhookPurpose } from './secret-box.js';
 
 export interface Webhook {
   readonly id: string;
   readonly url: string;
   readonly alarms: readonly string[];
+  readonly facilities: Facilities;
   readonly madeBy: string;
   readonly madeAt: Date;
   readonly waiting: number;
@@ -60,14 +63,16 @@ export class Webhooks {
     readonly url: string;
     readonly secret: string;
     readonly alarms: readonly string[];
+    readonly facilities: Facilities;
     readonly by: string;
   }): Promise<string> {
     return this.#ask(async (db) => {
       const made = randomUUID();
       const secret = this.#box.seal(hook.secret, webhookPurpose(made));
       const { rows } = await sql<{ id: string }>`
-        insert into webhook (id, url, secret, alarms, made_by)
-        select ${made}::uuid, ${hook.url}, ${secret}, ${[...hook.alarms]}::text[], ${hook.by}
+        insert into webhook (id, url, secret, alarms, facilities, made_by)
+        select ${made}::uuid, ${hook.url}, ${secret}, ${[...hook.alarms]}::text[],
+          ${storedFacilities(hook.facilities)}::text[], ${hook.by}
         where (select count(*) from webhook where ended_at is null) < ${MOST_WEBHOOKS} returning id`.execute(
         db,
       );
@@ -77,24 +82,27 @@ export class Webhooks {
     });
   }
 
-  list(): Promise<readonly Webhook[]> {
+  list(within: Facilities): Promise<readonly Webhook[]> {
     return this.#ask(async (db) => {
       const { rows } = await sql<{
         id: string;
         url: string;
         alarms: string[];
+        facilities: string[];
         made_by: string;
         made_at: Date;
         waiting: string;
         dead: string;
-      }>`select w.id, w.url, w.alarms, w.made_by, w.made_at,
+      }>`select w.id, w.url, w.alarms, w.facilities, w.made_by, w.made_at,
            (select count(*) from webhook_delivery d where d.webhook = w.id and d.state = 'waiting') as waiting,
            (select count(*) from webhook_delivery d where d.webhook = w.id and d.state = 'dead') as dead
-         from webhook w where w.ended_at is null order by w.made_at`.execute(db);
+         from webhook w where w.ended_at is null and ${withinAll('w.facilities', within) ?? sql`true`}
+         order by w.made_at`.execute(db);
       return rows.map((row) => ({
         id: row.id,
         url: row.url,
         alarms: row.alarms,
+        facilities: readFacilities(row.facilities),
         madeBy: row.made_by,
         madeAt: row.made_at,
         waiting: Number(row.waiting),
@@ -103,14 +111,13 @@ export class Webhooks {
     });
   }
 
-  /** Rejects with `webhook-unknown`. What waits for it is told no more. */
-  end(id: string): Promise<void> {
+  /** Rejects with `webhook-unknown`, also beyond `within`. What waits for it is told no more. */
+  end(id: string, within: Facilities): Promise<void> {
     return this.#ask((db) =>
       db.transaction().execute(async (trx) => {
         const { rows } =
-          await sql`update webhook set ended_at = now() where id = ${id}::uuid and ended_at is null returning id`.execute(
-            trx,
-          );
+          await sql`update webhook set ended_at = now() where id = ${id}::uuid and ended_at is null
+            and ${withinAll('facilities', within) ?? sql`true`} returning id`.execute(trx);
         if (rows.length === 0) throw new RegistryError('webhook-unknown');
         await sql`update webhook_delivery set state = 'dead', last_code = 'webhook-ended'
           where webhook = ${id}::uuid and state = 'waiting'`.execute(trx);
@@ -118,8 +125,9 @@ export class Webhooks {
     );
   }
 
-  /** Puts one alarm before everybody who wants to know of it. */
-  queue(alarm: string, body: string): Promise<void> {
+  /** Puts one alarm before everybody who wants to know of it and reaches what it is of. */
+  queue(alarm: string, body: string, of: Facilities): Promise<void> {
+    const facilities = storedFacilities(of);
     return this.#ask(async (db) => {
       await sql`
         insert into webhook_delivery (webhook, body, state, last_code)
@@ -127,7 +135,9 @@ export class Webhooks {
           case when waiting >= ${MOST_WAITING} then 'dead' else 'waiting' end,
           case when waiting >= ${MOST_WAITING} then 'too-many-waiting' end
         from (select w.id, (select count(*) from webhook_delivery d where d.webhook = w.id and d.state = 'waiting') as waiting
-              from webhook w where w.ended_at is null and (cardinality(w.alarms) = 0 or ${alarm} = any(w.alarms))) as of`.execute(
+              from webhook w where w.ended_at is null and (cardinality(w.alarms) = 0 or ${alarm} = any(w.alarms))
+              and ('*' = any(w.facilities)
+                or (cardinality(${facilities}::text[]) > 0 and ${facilities}::text[] <@ w.facilities))) as of`.execute(
         db,
       );
       await sql`delete from webhook_delivery where state <> 'waiting' and made_at < now() - ${KEPT_DAYS} * interval '1 day'`.execute(
@@ -162,13 +172,15 @@ export class Webhooks {
     });
   }
 
-  dead(limit: number): Promise<readonly DeadLetter[]> {
+  dead(limit: number, within: Facilities): Promise<readonly DeadLetter[]> {
     return this.#ask(async (db) => {
       const rows = await db
-        .selectFrom('webhook_delivery')
-        .select(['id', 'webhook', 'body', 'attempts', 'last_code', 'made_at'])
-        .where('state', '=', 'dead')
-        .orderBy('made_at', 'desc')
+        .selectFrom('webhook_delivery as d')
+        .innerJoin('webhook as w', 'w.id', 'd.webhook')
+        .select(['d.id', 'd.webhook', 'd.body', 'd.attempts', 'd.last_code', 'd.made_at'])
+        .where('d.state', '=', 'dead')
+        .where(withinAll('w.facilities', within) ?? sql<boolean>`true`)
+        .orderBy('d.made_at', 'desc')
         .limit(limit)
         .execute();
       return rows.map((row) => ({

@@ -1,4 +1,5 @@
 import { type Transaction as KyselyTransaction, sql } from 'kysely';
+import { storedFacilities } from '../accounts/facilities.js';
 import { noteAccount } from '../accounts/note.js';
 import { type Database, told } from '../database.js';
 import type { Tables } from '../schema.js';
@@ -135,6 +136,8 @@ export class Counsel {
         .insertInto('account')
         .values({
           ...{ name: account, kind: 'local', roles: ['attorney'], subject: null },
+          // Their own numbers, wherever they are called from; a route of theirs shows nothing else.
+          facilities: storedFacilities('all'),
           ...{ password: secrets.password, totp_secret: secrets.totpSecret },
           made_by: invitedBy ?? account,
         })

@@ -1,7 +1,9 @@
 import { type Transaction as KyselyTransaction, sql } from 'kysely';
+import type { Facilities } from '../accounts/facilities.js';
 import { type Database, told as databaseError } from '../database.js';
 import type { Tables } from '../schema.js';
-import { alertsOf, type HotAlert } from './hot-alerts.js';
+import { inFacility } from '../within.js';
+import { alertsOf, type OwnedAlert } from './hot-alerts.js';
 import { type MonitoredCall, MonitoredFold, type Told } from './monitored-fold.js';
 import { JournalMoved, type Place, type PlacedRow, type RowSource } from './place.js';
 
@@ -23,7 +25,7 @@ export interface IndexOptions {
   readonly journals: FollowedJournals;
   readonly wall: () => number;
   /** Told of each hot number that a call was connected with, once, when it is durable. */
-  readonly onAlert?: (alert: HotAlert) => void;
+  readonly onAlert?: (alert: OwnedAlert) => void;
 }
 
 /** How far one journal was read. */
@@ -211,7 +213,7 @@ export class CallIndex {
   /** False where another process wrote meanwhile: what was read here is read again from where that one stopped. */
   async #write(journal: string, reading: Reading, batch: Batch): Promise<boolean> {
     const { db, wall, onAlert } = this.#options;
-    const alerts: HotAlert[] = [];
+    const alerts: OwnedAlert[] = [];
     const written = await db.transaction().execute(async (trx) => {
       await sql`select pg_advisory_xact_lock(${LOCK})`.execute(trx);
       const at = await sql<{
@@ -268,9 +270,17 @@ export class CallIndex {
     return times.includes(null) ? null : ((times as string[]).sort()[0] ?? null);
   }
 
-  async state(): Promise<{ readonly calls: number; readonly journals: readonly JournalState[] }> {
+  /** The journals are of the whole system: who acts for some facilities is told of their own calls alone. */
+  async state(
+    within: Facilities,
+  ): Promise<{ readonly calls: number; readonly journals: readonly JournalState[] }> {
     const { db, journals } = this.#options;
     try {
+      if (within !== 'all') {
+        const own = await sql<{ n: string }>`select count(*) as n from search_call
+          where ${inFacility('facility', within) ?? sql`true`}`.execute(db);
+        return { calls: Number(own.rows[0]?.n ?? 0), journals: [] };
+      }
       const places = await sql<{ journal: string; seq: string; newest: Date | null }>`
         select journal, seq, newest from search_place`.execute(db);
       const known = new Map(places.rows.map((row) => [row.journal, row]));

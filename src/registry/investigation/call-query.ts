@@ -1,6 +1,8 @@
 import { type SqlBool, sql } from 'kysely';
+import type { Facilities } from '../accounts/facilities.js';
 import { type Database, told } from '../database.js';
 import { RegistryError } from '../errors.js';
+import { inFacility } from '../within.js';
 import type { Flag } from './flags.js';
 import { type Standing, standingOf } from './protection.js';
 
@@ -24,6 +26,8 @@ export interface CallFilter {
   /** Words that stand in its notes. */
   readonly notes?: string | undefined;
   readonly noted?: boolean | undefined;
+  /** Calls of other facilities are not looked at. */
+  readonly within?: Facilities | undefined;
 }
 
 export const callSorts = ['newest', 'oldest', 'longest', 'three-way'] as const;
@@ -95,6 +99,7 @@ const byNumber = ({ form, text }: NonNullable<CallFilter['number']>): Piece => {
 
 const conditions = (filter: CallFilter): Piece =>
   all([
+    inFacility('c.facility', filter.within ?? 'all'),
     when(filter.caller, (caller) => sql<SqlBool>`c.caller = ${caller}`),
     when(
       filter.booking,
@@ -232,10 +237,11 @@ export class CallQuery {
   }
 
   /** Those of these calls that may be found, at most 1,000, in the order of their ids. */
-  some(callIds: readonly string[]): Promise<readonly FoundCall[]> {
+  some(callIds: readonly string[], within: Facilities = 'all'): Promise<readonly FoundCall[]> {
     return this.read(async (trx) => {
       const { rows } = await sql<FoundCall>`select ${columns} from (
-        select c.* from search_call c where c.call_id = any(${callIds.slice(0, 1000)}) offset 0) q
+        select c.* from search_call c where c.call_id = any(${callIds.slice(0, 1000)})
+          and ${inFacility('c.facility', within) ?? ALL} offset 0) q
         where ${visible} order by q.call_id`.execute(trx);
       return rows;
     });
@@ -245,7 +251,10 @@ export class CallQuery {
    * These calls whether they may be found or not: for the gate that decides what leaves, and for nobody's eyes. At most
    * 1,000.
    */
-  async anyOf(callIds: readonly string[]): Promise<
+  async anyOf(
+    callIds: readonly string[],
+    within: Facilities = 'all',
+  ): Promise<
     readonly {
       readonly callId: string;
       readonly facility: string;
@@ -256,7 +265,9 @@ export class CallQuery {
     return this.read(async (trx) => {
       const { rows } = await sql<{ callId: string; facility: string; began: Date; numbers: string[] }>`
         select call_id as "callId", facility, began, numbers from search_call
-        where call_id = any(${callIds.slice(0, 1000)})`.execute(trx);
+        where call_id = any(${callIds.slice(0, 1000)}) and ${inFacility('facility', within) ?? ALL}`.execute(
+        trx,
+      );
       return rows;
     });
   }
@@ -266,7 +277,7 @@ export class CallQuery {
     return standingOf(this.#db, numbers, at);
   }
 
-  async one(callId: string): Promise<FoundCall | null> {
-    return (await this.some([callId]))[0] ?? null;
+  async one(callId: string, within: Facilities = 'all'): Promise<FoundCall | null> {
+    return (await this.some([callId], within))[0] ?? null;
   }
 }

@@ -1,4 +1,5 @@
 import { type Transaction as KyselyTransaction, sql } from 'kysely';
+import { type Facilities, readFacilities } from '../accounts/facilities.js';
 import type { Tables } from '../schema.js';
 
 /** A monitored call was connected with a number that is watched. No number stands in it. */
@@ -9,6 +10,11 @@ export interface HotAlert {
   readonly at: string;
   readonly facility: string;
   readonly caller: string | null;
+}
+
+/** With whose the hot number is: whoever reaches less is told nothing. */
+export interface OwnedAlert extends HotAlert {
+  readonly of: Facilities;
 }
 
 interface Connecting {
@@ -27,7 +33,7 @@ interface Connecting {
 export const alertsOf = async (
   trx: KyselyTransaction<Tables>,
   connecting: readonly Connecting[],
-): Promise<readonly HotAlert[]> => {
+): Promise<readonly OwnedAlert[]> => {
   if (connecting.length === 0) return [];
   const { rows } = await sql<{
     hot: string;
@@ -35,6 +41,7 @@ export const alertsOf = async (
     at: Date;
     facility: string;
     caller: string | null;
+    facilities: string[];
   }>`
     with x as (select * from jsonb_to_recordset(${JSON.stringify(connecting)}::jsonb)
       as x("callId" text, at timestamptz, facility text, caller text, numbers jsonb)),
@@ -42,15 +49,20 @@ export const alertsOf = async (
       where h.approved_at <= x.at and h.ended_at is null and h.expires > x.at
         and exists (select 1 from jsonb_array_elements_text(x.numbers) n
           where n = h.number or (strpos(h.number, ';') = 0 and split_part(n, ';', 1) = h.number))
+        and ('*' = any(h.facilities) or x.facility = any(h.facilities))
         and not search_hidden(x."callId", array(select jsonb_array_elements_text(x.numbers)), now())
         and not exists (select 1 from jsonb_array_elements_text(x.numbers) n, pending p
           where p.settled_by is null and split_part(p.number, ';', 1) = split_part(n, ';', 1)))
     insert into search_alert (hot, call_id, at, facility, caller)
     select id, "callId", at, facility, caller from hit on conflict do nothing
-    returning hot, call_id as "callId", at, facility, caller`.execute(trx);
+    returning hot, call_id as "callId", at, facility, caller,
+      (select h.facilities from search_hot h where h.id = search_alert.hot) as facilities`.execute(trx);
   for (const { hot, callId, at, facility } of rows) {
     const body = JSON.stringify({ hot, callId, facility, at: at.toISOString() });
     await trx.insertInto('outbox').values({ kind: 'search-hot-alerted', body }).execute();
   }
-  return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
+  return rows.map(({ facilities, ...row }) => ({
+    ...{ ...row, at: row.at.toISOString() },
+    of: readFacilities(facilities),
+  }));
 };

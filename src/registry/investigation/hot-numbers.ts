@@ -1,7 +1,9 @@
 import { type Transaction as KyselyTransaction, sql } from 'kysely';
+import { covers, type Facilities, readFacilities, storedFacilities } from '../accounts/facilities.js';
 import { type Database, told } from '../database.js';
 import { RegistryError } from '../errors.js';
 import type { Tables } from '../schema.js';
+import { inFacility, withinAll } from '../within.js';
 import type { HotAlert } from './hot-alerts.js';
 
 export interface HotNumber {
@@ -43,6 +45,8 @@ export class HotNumbers {
     readonly reason: string;
     readonly expires: Date;
     readonly by: string;
+    /** Whose calls it is watched in. */
+    readonly facilities: Facilities;
   }): Promise<HotNumber> {
     const { number, reason, expires, by } = given;
     return this.#writing(async (trx) => {
@@ -51,11 +55,12 @@ export class HotNumbers {
       // One that is over by itself makes room for the next.
       await sql`update search_hot set ended_by = 'registry', ended_at = now(), ended_why = 'expired'
         where ended_at is null and expires <= now()`.execute(trx);
-      const { rows } = await sql<HotNumber>`insert into search_hot as h (number, reason, proposed_by, expires)
-        select ${number}, ${reason}, ${by}, ${expires}::timestamptz
+      const { rows } =
+        await sql<HotNumber>`insert into search_hot as h (number, reason, proposed_by, expires, facilities)
+        select ${number}, ${reason}, ${by}, ${expires}::timestamptz, ${storedFacilities(given.facilities)}::text[]
         where (select count(*) from search_hot where ended_at is null) < ${MOST_WATCHED} returning ${columns}`.execute(
-        trx,
-      );
+          trx,
+        );
       const [made] = rows;
       if (made === undefined) throw new RegistryError('too-many-hot');
       await note(trx, 'search-hot-proposed', {
@@ -69,9 +74,9 @@ export class HotNumbers {
     });
   }
 
-  approve(id: string, by: string): Promise<HotNumber> {
+  approve(id: string, by: string, within: Facilities): Promise<HotNumber> {
     return this.#writing(async (trx) => {
-      const hot = await standing(trx, id);
+      const hot = await standing(trx, id, within);
       if (hot.approvedBy !== null || hot.expires.getTime() <= Date.now()) throw new RegistryError('hot-over');
       if (hot.proposedBy === by) throw new RegistryError('own-change');
       await mustBeWatchable(trx, hot.number);
@@ -82,9 +87,9 @@ export class HotNumbers {
     });
   }
 
-  end(id: string, by: string, why: string): Promise<void> {
+  end(id: string, by: string, why: string, within: Facilities): Promise<void> {
     return this.#writing(async (trx) => {
-      await standing(trx, id);
+      await standing(trx, id, within);
       await sql`update search_hot set ended_by = ${by}, ended_at = now(), ended_why = ${why} where id = ${id}::uuid`.execute(
         trx,
       );
@@ -93,10 +98,10 @@ export class HotNumbers {
   }
 
   /** Those that stand, and those that were ended last; none whose number may not be watched by now. */
-  async list(): Promise<readonly HotNumber[]> {
+  async list(within: Facilities): Promise<readonly HotNumber[]> {
     try {
       const { rows } = await sql<HotNumber>`select * from (select ${columns} from search_hot h
-        order by h.ended_at is not null, h.proposed_at desc limit ${MOST_SHOWN} offset 0) q
+        where ${withinAll('h.facilities', within) ?? sql`true`} order by h.ended_at is not null, h.proposed_at desc limit ${MOST_SHOWN} offset 0) q
         where not number_privileged(q.number, now())`.execute(this.#db);
       return rows;
     } catch (error) {
@@ -105,11 +110,16 @@ export class HotNumbers {
   }
 
   /** What happened last, the newest first; of calls that may be found. */
-  async alerts(limit: number): Promise<readonly (HotAlert & { readonly number: string })[]> {
+  async alerts(
+    limit: number,
+    within: Facilities,
+  ): Promise<readonly (HotAlert & { readonly number: string })[]> {
     try {
       const { rows } = await sql<Omit<HotAlert, 'at'> & { at: Date; number: string }>`select * from (
           select a.hot, a.call_id as "callId", a.at, a.facility, a.caller, h.number from search_alert a
-          join search_hot h on h.id = a.hot order by a.at desc, a.call_id limit 1000 offset 0) q
+          join search_hot h on h.id = a.hot
+          where ${inFacility('a.facility', within) ?? sql`true`} and ${withinAll('h.facilities', within) ?? sql`true`}
+          order by a.at desc, a.call_id limit 1000 offset 0) q
         where not number_privileged(q.number, now())
           and not search_hidden(q."callId", array[q.number], q.at) limit ${limit}`.execute(this.#db);
       return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
@@ -136,14 +146,16 @@ const note = async (trx: Trx, kind: string, body: object): Promise<void> => {
     .execute();
 };
 
-const standing = async (trx: Trx, id: string): Promise<HotNumber> => {
+const standing = async (trx: Trx, id: string, within: Facilities): Promise<HotNumber> => {
   if (!uuidShape.test(id)) throw new RegistryError('hot-unknown');
-  const { rows } =
-    await sql<HotNumber>`select ${columns} from search_hot h where h.id = ${id}::uuid for update`.execute(
-      trx,
-    );
-  const [hot] = rows;
-  if (hot === undefined) throw new RegistryError('hot-unknown');
+  const { rows } = await sql<
+    HotNumber & { facilities: string[] }
+  >`select ${columns}, h.facilities from search_hot h
+      where h.id = ${id}::uuid for update`.execute(trx);
+  const [found] = rows;
+  if (found === undefined || !covers(within, readFacilities(found.facilities)))
+    throw new RegistryError('hot-unknown');
+  const { facilities: _facilities, ...hot } = found;
   if (hot.endedAt !== null) throw new RegistryError('hot-over');
   return hot;
 };

@@ -1,4 +1,6 @@
 import { sql } from 'kysely';
+import type { Facilities } from '../accounts/facilities.js';
+import { inFacility } from '../within.js';
 import type { CallQuery } from './call-query.js';
 
 /** Who calls which number, as far as it may be found. */
@@ -26,6 +28,8 @@ export interface LinkQuestion {
   readonly since: Date | null;
   readonly until: Date | null;
   readonly sort: LinkSort;
+  /** Calls of other facilities are in no count. */
+  readonly within?: Facilities;
 }
 
 const MOST_LINKS = 50;
@@ -44,12 +48,16 @@ const orders: Readonly<Record<LinkSort, string>> = {
  * Calls between a set of callers or numbers, counted. What may not be found is taken out before anything is counted, call
  * by call, so that no count, time or place in the order is different for it.
  */
-const counted = (where: Raw, { since, until, sort }: LinkQuestion, limit: number) => sql<Link>`
+const counted = (
+  where: Raw,
+  { since, until, sort, within = 'all' }: LinkQuestion,
+  limit: number,
+) => sql<Link>`
   select caller, number, count(*)::int as calls, sum(connected_ms)::float8 as "connectedMs", min(began) as first, max(began) as last
   from (select q.* from (
       select p.number, p.caller, p.began, p.connected_ms, c.call_id, c.numbers from search_party p
         join search_call c on c.call_id = p.call_id
-      where ${where} and p.caller is not null
+      where ${where} and p.caller is not null and ${inFacility('c.facility', within) ?? sql`true`}
         and (${since}::timestamptz is null or p.began >= ${since}) and (${until}::timestamptz is null or p.began < ${until})
       order by p.began desc, p.call_id desc limit ${MOST_CALLS} offset 0) q
     where not search_hidden(q.call_id, q.numbers, q.began)) v

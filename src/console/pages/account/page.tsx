@@ -4,6 +4,7 @@ import { api } from '../../api/client.js';
 import { useSession } from '../../api/session.js';
 import { useDoing } from '../../api/use-api.js';
 import { tell } from '../../app/notices.js';
+import { shellWords } from '../../app/shell-words.js';
 import { useWords } from '../../app/words.js';
 import { Button } from '../../ui/button.js';
 import { TextField } from '../../ui/field.js';
@@ -15,6 +16,7 @@ import { words as all } from './words.js';
 const AccountPage = (): JSX.Element => {
   const words = useWords(all);
   const session = useSession();
+  const shell = useWords(shellWords);
   const hows: Readonly<Record<string, string>> = words.hows;
   return (
     <PageFrame title={words.title}>
@@ -23,6 +25,12 @@ const AccountPage = (): JSX.Element => {
           facts={[
             [words.name, session.account],
             [words.roles, session.roles.map(({ role }) => role).join(', ')],
+            [
+              words.facilities,
+              session.facilities === 'all'
+                ? shell.allFacilities
+                : session.facilities.join(', ') || shell.noFacility,
+            ],
             [words.how, hows[session.how] ?? session.how],
             [words.expires, <Time key="expires" at={session.expires} />],
             [words.idle, words.minutes(Math.round(session.idleSeconds / 60))],

@@ -6,6 +6,7 @@ export const words = defineWords({
     who: 'Who is signed in',
     name: 'Name',
     roles: 'Roles',
+    facilities: 'Acts for',
     how: 'Signed in by',
     hows: {
       password: 'password',
@@ -32,6 +33,7 @@ export const words = defineWords({
     who: 'Quién ha iniciado sesión',
     name: 'Nombre',
     roles: 'Roles',
+    facilities: 'Actúa por',
     how: 'Entró con',
     hows: {
       password: 'contraseña',

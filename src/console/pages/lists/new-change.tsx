@@ -1,13 +1,13 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../../api/client.js';
-import { useMay } from '../../api/session.js';
+import { useActsForAll, useMay } from '../../api/session.js';
 import { useApi, useDoing } from '../../api/use-api.js';
 import { tell } from '../../app/notices.js';
 import { go } from '../../app/place.js';
 import { useWords } from '../../app/words.js';
 import { Button } from '../../ui/button.js';
-import { Select, TextArea, TextField } from '../../ui/field.js';
+import { OneValue, Select, TextArea, TextField } from '../../ui/field.js';
 import { Busy, Notice, ProblemNotice } from '../../ui/notice.js';
 import { PageFrame, Panel } from '../../ui/page.js';
 import { Facts } from '../../ui/value.js';
@@ -233,6 +233,7 @@ const Preview = ({
 }): JSX.Element => {
   const words = useWords(pageWords);
   const { checked, ops } = seen;
+  const looksBack = useMay('POST /v1/what-if');
   const now = checked.needs?.approvals === 0;
   return (
     <>
@@ -259,7 +260,7 @@ const Preview = ({
           </Button>
         </div>
       </Panel>
-      <LookBackPanel of={{ ops }} />
+      {looksBack && <LookBackPanel of={{ ops }} />}
     </>
   );
 };
@@ -374,15 +375,21 @@ const FacilityPick = ({
   const { data } = useApi<{ readonly rows: readonly FacilityRow[] }>('/v1/facilities');
   const rows = data?.rows ?? [];
   const every = kind === 'scope' ? 'global' : '';
+  // What holds everywhere is for accounts of all facilities: others pick one of theirs.
+  const everywhere = useActsForAll() && kind !== 'facility';
+  const [first] = rows;
   useEffect(() => {
     // A facility has to be picked: the first one stands there, and what stands there is what is sent.
-    if (kind === 'facility' && more.value === '' && rows[0] !== undefined) more.onPick(rows[0].id);
-  }, [rows[0]?.id, kind]);
+    const nothing = more.value === '' || more.value === 'global';
+    if (!everywhere && nothing && first !== undefined) more.onPick(first.id);
+  }, [first?.id, kind, everywhere]);
+  if (!everywhere && rows.length === 1 && first !== undefined && more.value === first.id)
+    return <OneValue label={more.label} text={`${first.name} (${first.id})`} />;
   return (
     <Select
       {...more}
       options={[
-        ...(kind === 'facility' ? [] : [{ value: every, text: words.labels.facilityAny }]),
+        ...(everywhere ? [{ value: every, text: words.labels.facilityAny }] : []),
         ...rows.map(({ id, name }) => ({ value: id, text: `${name} (${id})` })),
       ]}
     />

@@ -40,7 +40,9 @@ export default ListsPage;
 const Overview = ({ query }: { readonly query: URLSearchParams }): JSX.Element => {
   const words = useWords(pageWords);
   const mayPropose = useMay('POST /v1/changes');
-  const at = tabs.find((one) => one === query.get('tab')) ?? 'search';
+  const published = useMay('GET /v1/publications');
+  const own = tabs.filter((one) => one !== 'publications' || published);
+  const at = own.find((one) => one === query.get('tab')) ?? 'search';
   return (
     <PageFrame
       title={words.title}
@@ -57,7 +59,7 @@ const Overview = ({ query }: { readonly query: URLSearchParams }): JSX.Element =
     >
       <Tabs
         label={words.views}
-        tabs={tabs.map((key) => ({ key, text: words.tabs[key] }))}
+        tabs={own.map((key) => ({ key, text: words.tabs[key] }))}
         at={at}
         onPick={(key) => go(key === 'search' ? '/lists' : `/lists?tab=${key}`, { replace: true })}
       >

@@ -99,7 +99,7 @@ export const fieldsOf = (op: FormOp, values: Values): readonly FieldSpec[] => {
     case 'privileged-amend':
       return [...targetFields(values, false), ...privileged];
     case 'pending-add':
-      return [line, note(false)];
+      return [line, note(false), { name: 'facility', label: 'facility', control: { kind: 'anywhere' } }];
     case 'block-add':
       return [
         line,
@@ -224,7 +224,10 @@ export const stepsOf = (op: FormOp, values: Values, about: About | null): readon
       return [{ op, number, caller: owner, facility: whole }];
     }
     case 'pending-add':
-      return lines(values.numbers).map((number) => ({ op, number, note: values.note ?? '' }));
+      return lines(values.numbers).map((number) => ({
+        ...{ op, number, note: values.note ?? '' },
+        facility: given(values.facility),
+      }));
     case 'block-add':
       return lines(values.numbers).map((number) => ({
         ...{ op, number, cause: values.cause ?? '', note: values.note ?? '' },

@@ -1,6 +1,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { api } from '../../api/client.js';
+import { useActsForAll } from '../../api/session.js';
 import { useApi, useDoing } from '../../api/use-api.js';
 import { FacilityPicker } from '../../app/facility-picker.js';
 import { type LockdownShown, placeText } from '../../app/health.js';
@@ -107,6 +108,7 @@ const placeOf = (level: Level, facility: string, unit: string, phone: string): P
 export const LockForm = ({ onDone }: { readonly onDone: () => void }): JSX.Element => {
   const words = useWords(all);
   const places = useWords(shellWords);
+  const everywhere = useActsForAll();
   const [level, setLevel] = useState<Level>('unit');
   const [facility, setFacility] = useState('');
   const [picked, setPicked] = useState({ units: '', phones: '' });
@@ -139,7 +141,9 @@ export const LockForm = ({ onDone }: { readonly onDone: () => void }): JSX.Eleme
             label={words.level}
             value={level}
             onPick={setLevel}
-            options={levels.map((one) => ({ value: one, text: words.levels[one] }))}
+            options={levels
+              .filter((one) => everywhere || one !== 'global')
+              .map((one) => ({ value: one, text: words.levels[one] }))}
           />
           {level !== 'global' && (
             <FacilityPicker label={words.facility} value={facility} onPick={setFacility} />

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import { useMay } from '../../api/session.js';
+import { useActsForAll, useMay } from '../../api/session.js';
 import { useApi } from '../../api/use-api.js';
 import { type LockdownShown, lookAgain, placeText } from '../../app/health.js';
 import { shellWords } from '../../app/shell-words.js';
@@ -40,6 +40,7 @@ const LockdownPage = (): JSX.Element => {
   const words = useWords(all);
   const places = useWords(shellWords);
   const mayOrder = useMay('POST /v1/lockdown');
+  const everywhere = useActsForAll();
   const [lifting, setLifting] = useState<Standing | null>(null);
   const { data, problem, busy, again } = useApi<{ readonly rows: readonly Order[] }>('/v1/orders', {
     everyMs: 5000,
@@ -63,11 +64,12 @@ const LockdownPage = (): JSX.Element => {
       key: 'order',
       head: words.order,
       numeric: true,
-      cell: (one) => (
-        <Button small label={words.liftOf(placeText(one, places))} onPress={() => setLifting(one)}>
-          {words.lift}
-        </Button>
-      ),
+      cell: (one) =>
+        one.place.level === 'global' && !everywhere ? null : (
+          <Button small label={words.liftOf(placeText(one, places))} onPress={() => setLifting(one)}>
+            {words.lift}
+          </Button>
+        ),
     });
   return (
     <PageFrame title={words.title} lead={words.lead}>

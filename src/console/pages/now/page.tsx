@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { useMay } from '../../api/session.js';
 import { useApi } from '../../api/use-api.js';
 import { useCell } from '../../app/cell.js';
 import { tell } from '../../app/notices.js';
@@ -44,6 +45,7 @@ const Sums = ({ calls }: { readonly calls: readonly ShownCall[] }): JSX.Element 
 
 const NowPage = (): JSX.Element => {
   const words = useWords(all);
+  const seesPools = useMay('GET /v1/pools');
   const of = useCell(language);
   const live = useLiveCalls(({ alarm, text }) => tell('bad', words.newAlarm(alarmWords(alarm, text, of))));
   const [mono, setMono] = useState(() => performance.now());
@@ -75,7 +77,7 @@ const NowPage = (): JSX.Element => {
       <Sums calls={live.calls} />
       <CallsPanel calls={live.calls} now={mono} />
       <div class="columns">
-        <PoolsPanel />
+        {seesPools && <PoolsPanel />}
         <ListsPanel armedThere={listsOk} />
       </div>
       <AlarmsPanel turn={live.alarms} />

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { ApiProblem, api } from '../../api/client.js';
-import { useMay } from '../../api/session.js';
+import { useActsForAll, useMay } from '../../api/session.js';
 import { useApi, useDoing } from '../../api/use-api.js';
 import { useCell } from '../../app/cell.js';
 import { language } from '../../app/settings.js';
@@ -63,6 +63,11 @@ const AskPanel = ({
   const facilities = useApi<{ readonly rows: readonly { readonly id: string; readonly name: string }[] }>(
     '/v1/facilities',
   );
+  const everywhere = useActsForAll();
+  const [only] = facilities.data?.rows ?? [];
+  useEffect(() => {
+    if (!everywhere && asked.facility === '' && only !== undefined) set({ facility: only.id });
+  }, [everywhere, asked.facility, only?.id]);
   const signs = useMay('POST /v1/statements') && jobs !== null && jobs.keyId !== null;
   return (
     <Panel title={words.ask}>
@@ -103,7 +108,7 @@ const AskPanel = ({
             label={words.facility}
             value={asked.facility}
             options={[
-              { value: '', text: words.all },
+              ...(everywhere ? [{ value: '', text: words.all }] : []),
               ...(facilities.data?.rows ?? []).map(({ id, name }) => ({ value: id, text: name })),
             ]}
             onPick={(facility) => set({ facility })}
