@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { AllowSum } from './allow-sum.js';
 import type { AllowLists } from './entries.js';
 import type { KeyNames } from './layout.js';
+import { keptEpochs } from './manifest.js';
 import { PublishError } from './publish-error.js';
 import type { WriteOp } from './publish-plan.js';
 import { type Connection, RedisError, scripts } from './redis.js';
@@ -73,7 +74,7 @@ const storedOwners = async (connection: Connection, keys: KeyNames): Promise<Set
 };
 
 const parseVersions = (value: string): readonly Version[] =>
-  value.split(' ', 8).flatMap((text) => parseVersion(text) ?? []);
+  value.split(' ', maxVersions).flatMap((text) => parseVersion(text) ?? []);
 
 const formatVersions = (versions: readonly Version[]): string => versions.map(formatVersion).join(' ');
 
@@ -90,6 +91,15 @@ interface Planned {
 }
 
 const standing = (versions: readonly Version[]): boolean => versions.length === 1 && versions[0]?.to === null;
+
+/** Versions of one number that a reader looks at; with one more they are not to be read. */
+const maxVersions = 8;
+
+/** Of a number that comes and goes with every publication only what the epoch before needs. */
+const keptVersions = (prepared: readonly Version[], current: number, next: number): readonly Version[] => {
+  const kept = collect(prepared, next - keptEpochs);
+  return kept.length > maxVersions - 2 ? collect(prepared, current) : kept;
+};
 
 const planList = (
   key: string,
@@ -118,7 +128,7 @@ const planList = (
     if (!wants && had) removed += 1;
     const prepared = prepare(versions, wants, current, next);
     if (formatVersions(prepared) !== value) before.push({ key, field, value: formatVersions(prepared) });
-    const kept = collect(prepared, current);
+    const kept = keptVersions(prepared, current, next);
     if (kept.length !== prepared.length) after.push({ key, field, value: formatVersions(kept) });
     if (prepared.length > 0 && !standing(prepared)) clean = false;
     if (kept.length > 0 && !standing(kept)) cleanAfter = false;

@@ -5,7 +5,15 @@ import { addCanaries, compileIndex, type IndexRows, type ListSet } from './entri
 import { signHeartbeat } from './heartbeat-text.js';
 import { type KeySpaces, keySpaces } from './key-spaces.js';
 import type { KeyNames } from './layout.js';
-import { epochRef, formatHead, formatTombstones, headOf, type Manifest, type Tombstone } from './manifest.js';
+import {
+  epochRef,
+  formatHead,
+  formatTombstones,
+  headOf,
+  keepsAfter,
+  type Manifest,
+  type Tombstone,
+} from './manifest.js';
 import { PrivilegedIndex } from './privileged-index.js';
 import { type AllowDiff, allowDigests, reconcileAllow, sumAllow } from './publish-allow.js';
 import { type Before, type PublishOptions, readBefore, stateTombstones } from './publish-before.js';
@@ -117,11 +125,17 @@ const publishLocked = async (
   const sum = sumAllow(digests);
   await renew();
   const index = digestIndex(prepared.rows);
+  const { manifest: previous } = prepared.before;
+  // Only where the epochs before lie in Redis as they were written there is anything of them to read.
+  const untouched =
+    options.repair !== true &&
+    befores.every(({ intact, current }) => intact && current === prepared.before.current);
   const manifest = makeManifest(
     {
-      ...{ next: prepared.next, previous: prepared.before.manifest, salt: prepared.before.salt },
+      ...{ next: prepared.next, previous, salt: prepared.before.salt },
       ...{ canaries: prepared.canaries, diff: prepared.diff, digests: index, tombstones, steps: [] },
       ...{ entries: countEntries(prepared.rows), allow: sum, allowEntries: lists.allow.entries },
+      keeps: untouched ? keepsAfter(previous, prepared.next) : 1,
     },
     options,
     approvedBy,
@@ -159,7 +173,7 @@ const publishLocked = async (
   // Not even begun where replicas lack it: a master that dies after the flip would take the epoch with it.
   await requireReplicas(connection, wait);
   await renew();
-  const beat = signHeartbeat(options.key, head, options.clock.wall());
+  const beat = signHeartbeat(options.key, head, options.clock.wall(), manifest);
   await flipAll(connection, parts, next, { head: formatHead(head), manifest: text, tombstones, beat });
   const replicas = wait === 0 ? 0 : await connection.replicated(wait, replicaTimeoutMs);
   if (options.statePath !== undefined) {
