@@ -29,7 +29,7 @@ const markField = '#';
 const markShape = /^([0-9]{1,9}) ([A-Za-z0-9_-]{22}):([1-9][0-9]{0,12})$/;
 
 /** Digest of one list; `fields` sorted. */
-const allowDigest = (owner: string, fields: readonly string[]): string =>
+export const allowDigest = (owner: string, fields: readonly string[]): string =>
   createHash('sha256')
     .update(`${owner} ${fields.join(' ')}`)
     .digest('base64url')
@@ -48,10 +48,28 @@ export const digestAllow = (digests: ReadonlyMap<string, string>, format: 1 | 2)
 };
 
 /** All allow lists in one digest that can be gone on from. */
-export const sumAllow = (digests: ReadonlyMap<string, string>): AllowSum => {
+const sumAllow = (digests: ReadonlyMap<string, string>): AllowSum => {
   const sum = new AllowSum();
   for (const [owner, digest] of digests) sum.add(owner, digest);
   return sum;
+};
+
+/** Lists digested between two turns of the event loop: a million of them take half a minute. */
+const atOnce = 500;
+
+/** {@link allowDigests} and {@link sumAllow}, beside whatever else this process does. */
+export const digestLists = async (
+  allow: AllowLists,
+): Promise<{ readonly digests: ReadonlyMap<string, string>; readonly sum: AllowSum }> => {
+  const digests = new Map<string, string>();
+  const sum = new AllowSum();
+  for (const owner of allow.sortedOwners()) {
+    const digest = allowDigest(owner, allow.fields(owner));
+    digests.set(owner, digest);
+    sum.add(owner, digest);
+    if (digests.size % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return { digests, sum };
 };
 
 const storedOwners = async (connection: Connection, keys: KeyNames): Promise<Set<string>> => {

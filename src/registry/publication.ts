@@ -29,11 +29,15 @@ export interface Reader {
   privileged(row: Entry): void;
   block(row: Blocked): void;
   pending(number: string): void;
-  /** A number on the list of one caller, at the facility where they are booked now, or of a whole facility. */
+  /**
+   * A number on the list of one caller, at the facility where they are booked now, or of a whole facility. All of one list
+   * come one after the other.
+   */
   allowed(facility: string, caller: string | null, number: string): void;
 }
 
 const FETCH = 10_000;
+const FETCH_CALLERS = 1_000;
 type Snapshot = Transaction<Tables>;
 
 /** One snapshot of the database: what is read in it is of one moment. */
@@ -75,7 +79,16 @@ export const readStanding = (
   db: Database,
   since: number,
   reader: Reader,
-  { forget, blocksAfter }: { readonly forget: boolean; readonly blocksAfter?: Date },
+  {
+    forget,
+    blocksAfter,
+    onMoment,
+  }: {
+    readonly forget: boolean;
+    readonly blocksAfter?: Date;
+    /** Called once the moment is fixed of which everything is read, with what had changed since the last. */
+    readonly onMoment?: (touched: number) => void;
+  },
 ): Promise<StandingWhole> =>
   atOneMoment(db, async (trx) => {
     const clock = await sql<{ now: Date; touched: string }>`
@@ -83,8 +96,9 @@ export const readStanding = (
     const after = blocksAfter ?? clock.rows[0]?.now ?? new Date(0);
     // Those that this snapshot sees, and no others: a row that came to light later is kept.
     if (forget) await sql`delete from touched`.execute(trx);
-    const each = async <T>(query: CompiledQuery<T>, take: (row: T) => void): Promise<void> => {
-      for await (const row of rowsOf<T>(trx, query)) take(row);
+    onMoment?.(Number(clock.rows[0]?.touched ?? 0));
+    const each = async <T>(query: CompiledQuery<T>, take: (row: T) => void, fetch = FETCH): Promise<void> => {
+      for await (const row of rowsOf<T>(trx, query, fetch)) take(row);
     };
     await each(
       trx
@@ -118,17 +132,28 @@ export const readStanding = (
       trx.selectFrom('pending').select('number').where('settled_by', 'is', null).compile(),
       ({ number }) => reader.pending(number),
     );
+    // One row for each caller: twenty times fewer on the way. In the order of an index, so that nothing has to be sorted
+    // before the first of them comes.
+    await sql`set local enable_sort = off`.execute(trx);
+    await sql`set local enable_hashagg = off`.execute(trx);
+    await sql`set local enable_hashjoin = off`.execute(trx);
+    await each(
+      sql<{ facility: string; caller: string; numbers: string }>`
+        select max(k.facility) as facility, a.caller, string_agg(a.number, ' ') as numbers
+        from allowed a join booking k on k.caller = a.caller and k.closed is null
+        where a.caller is not null group by a.caller`.compile(trx),
+      ({ facility, caller, numbers }) => {
+        for (const number of numbers.split(' ')) reader.allowed(facility, caller, number);
+      },
+      FETCH_CALLERS,
+    );
     await each(
       trx
         .selectFrom('allowed')
-        .innerJoin('booking', 'booking.caller', 'allowed.caller')
-        .select(['booking.facility as facility', 'allowed.caller as caller', 'allowed.number as number'])
-        .where('booking.closed', 'is', null)
+        .select(['facility', 'number'])
+        .where('facility', 'is not', null)
+        .orderBy('facility')
         .compile(),
-      ({ facility, caller, number }) => reader.allowed(facility, caller, number),
-    );
-    await each(
-      trx.selectFrom('allowed').select(['facility', 'number']).where('facility', 'is not', null).compile(),
       ({ facility, number }) => {
         if (facility !== null) reader.allowed(facility, null, number);
       },
@@ -267,15 +292,16 @@ export const anyTouched = async (db: Database): Promise<boolean> => {
 async function* rowsOf<T>(
   trx: { executeQuery: Database['executeQuery'] },
   query: CompiledQuery<T>,
+  fetch: number,
 ): AsyncGenerator<T, void, undefined> {
   const run = (text: string, parameters: readonly unknown[] = []) =>
     trx.executeQuery<T>({ ...query, sql: text, parameters });
   await run(`declare standing no scroll cursor for ${query.sql}`, query.parameters);
   try {
     for (;;) {
-      const { rows } = await run(`fetch ${FETCH} from standing`);
+      const { rows } = await run(`fetch ${fetch} from standing`);
       yield* rows;
-      if (rows.length < FETCH) return;
+      if (rows.length < fetch) return;
     }
   } finally {
     await run('close standing').catch(() => undefined);

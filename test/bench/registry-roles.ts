@@ -15,7 +15,7 @@ export type ControllerSays =
   | { readonly what: 'armed' }
   | { readonly what: 'verified'; readonly epoch: number }
   | { readonly what: 'seen'; readonly number: string; readonly wanted: string }
-  | { readonly what: 'asked'; readonly allowed: number; readonly refused: number }
+  | { readonly what: 'asked'; readonly allowed: number; readonly refused: number; readonly late: number }
   | { readonly what: 'held-up'; readonly ms: number };
 
 const say = (said: DeskSays | ControllerSays): void => void process.send?.({ ...said, at: Date.now() });
@@ -87,7 +87,7 @@ const controller = async ({ host, port, callers, each, ...given }: Given): Promi
       facility: need(parseFacilityId(asked.facility)),
     });
     if (privileged.state === 'listed') return 'privileged';
-    return allow.state === 'listed' ? 'allowed' : allow.state === 'unknown' ? 'unknown' : 'absent';
+    return allow.state === 'listed' ? 'allowed' : allow.state === 'unknown' ? allow.why : 'absent';
   };
   process.on('message', (asked: Asked) => {
     const look = async (): Promise<void> => {
@@ -106,18 +106,20 @@ const controller = async ({ host, port, callers, each, ...given }: Given): Promi
   }, 2);
   // Ordinary calls of callers whose lists nobody touches: what they are told should never change.
   let at = 0;
-  let counted = { allowed: 0, refused: 0 };
+  let counted = { allowed: 0, refused: 0, late: 0 };
   setInterval(() => {
     at += 1;
     const [c, i] = [(at * 7919) % callers, at % each];
     const number = `+1${2_000_000_000 + ((c * 7919 + i * 104_729) % 899_999_999)}`;
     void answer({ number, caller: `c${c}`, facility: `f${c % 3_000}` }).then((got) => {
-      counted[got === 'allowed' || got === 'privileged' ? 'allowed' : 'refused'] += 1;
+      counted[
+        got === 'allowed' || got === 'privileged' ? 'allowed' : got === 'timeout' ? 'late' : 'refused'
+      ] += 1;
     });
   }, 10);
   setInterval(() => {
     say({ what: 'asked', ...counted });
-    counted = { allowed: 0, refused: 0 };
+    counted = { allowed: 0, refused: 0, late: 0 };
   }, 200);
   const waiting = setInterval(() => {
     if (!lists.armed().armed) return;
