@@ -9,7 +9,7 @@ export const maxStepBuckets = 4096;
  * For how many epochs after its last one a row that ended stays in Redis: a controller that is as far behind still finds
  * the whole epoch it serves. As many as `steps` tell of, so that it can also go on from there.
  */
-export const keptEpochs = maxSteps;
+export const keptEpochs = 64;
 const keeps = z.int().min(1).max(1_000).optional();
 
 const count = z.int().min(0).max(1_000_000_000);

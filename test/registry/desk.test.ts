@@ -76,7 +76,7 @@ t.test('a change reaches whoever asks the lists', async (t) => {
     return `${cls} ${allow.state} ${block.state}`;
   };
   const becomes = (number: string, wanted: string): Promise<void> =>
-    until(`${number} is ${wanted}`, async () => (await answer(number)) === wanted);
+    until(`${number} is ${wanted}`, async () => (await answer(number)) === wanted, 60_000);
   await becomes('+12125550155', 'public-defender absent absent');
   await becomes('+16465550190', 'court absent absent');
   await becomes('+12125550111', 'absent absent absent');
@@ -177,10 +177,14 @@ t.test('a change reaches whoever asks the lists', async (t) => {
     target: { form: 'number', number: '+12125550119' },
   });
   await becomes('+12125550119', 'court absent absent');
-  await until('all of it is published', async () => {
-    const { rows } = await sql<{ n: string }>`select count(*) as n from touched`.execute(db);
-    return rows[0]?.n === '0';
-  });
+  await until(
+    'all of it is published',
+    async () => {
+      const { rows } = await sql<{ n: string }>`select count(*) as n from touched`.execute(db);
+      return rows[0]?.n === '0';
+    },
+    60_000,
+  );
   await desk.turn();
 
   const published = events.flatMap((event) => (event.event === 'published' ? [event] : []));
