@@ -129,6 +129,9 @@ const controller = async ({ host, port, callers, each, ...given }: Given): Promi
   watchLoop();
 };
 
+// Whoever started it is gone: there is nobody left to measure for.
+process.on('disconnect', () => process.exit(0));
+
 const [name, json = '{}'] = process.argv.slice(2);
 if (name === 'desk') {
   watchLoop();
