@@ -5,7 +5,7 @@ import { type DialPlan, NORMALISER_VERSION } from './core/number.js';
 import type { JsonObject } from './journal/canonical.js';
 import { type Journal, openJournal } from './journal/log.js';
 import { startHeartbeat } from './lists/heartbeat.js';
-import { type Base, isSame, type Published, publish } from './lists/publish.js';
+import { type Base, type Published, publish } from './lists/publish.js';
 import { publishDelta } from './lists/publish-delta.js';
 import { PublishError } from './lists/publish-error.js';
 import { RedisError } from './lists/redis.js';
@@ -16,7 +16,7 @@ import { RegistryError } from './registry/errors.js';
 import { latest, relay } from './registry/outbox.js';
 import { anyTouched, readChanged, type Standing } from './registry/publication.js';
 import { Registry } from './registry/registry.js';
-import { deltaOf, listsOf } from './registry-lists.js';
+import { deltaOf, listsOf, provedBy } from './registry-lists.js';
 
 export type RegistrySettings = NonNullable<Config['registry']>;
 
@@ -164,18 +164,41 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
       await whole(now);
     }
   };
-  /** That all changes together made what publishing everything makes, and that Redis holds it. */
+  /**
+   * Begins to look whether all changes together made what publishing everything makes. It takes minutes where the lists
+   * are long, and changes go on being published meanwhile: it speaks of the moment at which it began.
+   */
   const prove = async (base: Base): Promise<void> => {
-    const how = { forget: false, blocksAfter: state.blocksAfter };
-    const { lists, standing } = await listsOf(db, state.asOf, plan, how);
-    // Somebody changed something since: it is looked at after that was published.
-    if (standing.touched > 0) return;
     state.provedMono = clock.mono();
-    const same = isSame(lists, base);
-    tell({ event: 'proved', epoch: base.manifest.epoch, same });
-    if (same) return;
-    state.repair = true;
-    throw new PublishError('content-differs', 'what was published by changes is not what stands');
+    let begun = (): void => undefined;
+    const moment = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const goOn = (): void => {
+      if (state.stopping) throw new RegistryError('registry-unreachable', 'stopped');
+    };
+    const work = async (): Promise<void> => {
+      try {
+        const { blocksAfter } = state;
+        const same = await provedBy(db, base, plan, { blocksAfter, onMoment: begun, goOn });
+        // Somebody changed something since: it is looked at after that was published.
+        if (same === null) state.provedMono = Number.NEGATIVE_INFINITY;
+        else {
+          tell({ event: 'proved', epoch: base.manifest.epoch, same });
+          if (!same) state.repair = true;
+          if (!same) troubled('content-differs');
+        }
+      } catch (error) {
+        if (!state.stopping) troubled(codeOf(error));
+      }
+    };
+    const proving = work().finally(() => {
+      state.proving = null;
+      begun();
+    });
+    state.proving = proving;
+    // What is published after that moment is not in it.
+    await moment;
   };
   const turn = async (): Promise<void> => {
     try {
@@ -186,8 +209,8 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
       const due = clock.mono() - state.provedMono >= (settings.proofMinutes ?? PROOF_MINUTES) * 60_000;
       if (state.base === null || state.repair) await whole(now);
       else if (state.published !== now || (await anyTouched(db))) await change(now, state.base);
-      else if (due) await prove(state.base);
-      troubled('');
+      else if (due && state.proving === null) await prove(state.base);
+      if (!state.repair) troubled('');
     } catch (error) {
       // What lies in Redis is another's work, or damaged: none of it is trusted when it is published anew.
       if (error instanceof PublishError && error.code === 'content-differs') state.repair = true;
@@ -201,12 +224,17 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
       state.repair = true;
       return loop.now();
     },
-    prove: () => {
+    prove: async () => {
+      await state.proving;
       state.provedMono = Number.NEGATIVE_INFINITY;
-      return loop.now();
+      await loop.now();
+      await state.proving;
+      if (state.repair) await loop.now();
     },
     stop: async () => {
+      state.stopping = true;
       await loop.stop();
+      await state.proving;
       await heartbeat.stop();
       await db.destroy();
       await journal.close();
@@ -222,6 +250,8 @@ class State {
   base: Base | null = null;
   blocksAfter = new Date(0);
   provedMono = 0;
+  proving: Promise<void> | null = null;
+  stopping = false;
 }
 
 const journalPublished = async (

@@ -15,7 +15,9 @@ import {
   type Target,
 } from './lists/entries.js';
 import { wholeFacility } from './lists/layout.js';
+import type { Base } from './lists/publish.js';
 import type { ChangedItem, ListDelta } from './lists/publish-delta.js';
+import { Proof } from './lists/publish-proof.js';
 import type { Database } from './registry/database.js';
 import {
   type Blocked,
@@ -123,6 +125,50 @@ export const listsOf = async (
   const standing = await read(db, since, reader, how);
   return { lists, standing };
 };
+
+/**
+ * Whether what is published is what stands in the registry now; null where something changed since, so that it is not said.
+ * Each allow list is forgotten once it is looked at: twenty million numbers take no memory here. Rejects with RegistryError,
+ * and with what `goOn` throws, which is asked with each row.
+ */
+export const provedBy = async (
+  db: Database,
+  base: Base,
+  plan: DialPlan,
+  how: { readonly blocksAfter: Date; readonly onMoment: () => void; readonly goOn: () => void },
+): Promise<boolean | null> => {
+  const { reader, lists } = listsBuilder(plan);
+  const proof = new Proof(base);
+  let owner = '';
+  let own = new AllowLists();
+  const close = (): void => proof.list(owner, own.fields(owner));
+  const onMoment = (touched: number): void => {
+    how.onMoment();
+    // It could not be said of what is published: the rest need not be read.
+    if (touched > 0) throw new Overtaken();
+  };
+  const allowed: Reader['allowed'] = (facility, caller, number) => {
+    how.goOn();
+    const of = `${facility}:${caller ?? wholeFacility}`;
+    if (of !== owner) {
+      close();
+      owner = of;
+      own = new AllowLists();
+    }
+    own.add(facility as FacilityId, caller as CallerId | null, keyOf(number));
+  };
+  try {
+    const { blocksAfter } = how;
+    await readStanding(db, 0, { ...reader, allowed }, { forget: false, blocksAfter, onMoment });
+  } catch (error) {
+    if (error instanceof Overtaken) return null;
+    throw error;
+  }
+  close();
+  return await proof.same(lists);
+};
+/** Somebody changed something that is not published yet. */
+class Overtaken extends Error {}
 
 /** What changed in the registry, as a change of what is published. */
 export const deltaOf = ({ entries, lists }: Changed, plan: DialPlan): ListDelta => {

@@ -10,7 +10,7 @@ export type Judgement =
   | {
       readonly state: 'serve';
       readonly epoch: VerifiedEpoch;
-      /** The epoch the head points at: the verified one, or the next, which is being verified. */
+      /** The epoch the head points at: the verified one, or a later one, which is being verified. */
       readonly headEpoch: number;
       readonly heartbeatAgeMs: number;
     }
@@ -64,6 +64,8 @@ export class Arming {
   #heartbeat: SeenHeartbeat | null = null;
   #newestAt = 0;
   #behindSince: number | null = null;
+  /** Since when the head points past what is verified; null while it does not. */
+  #supersededMono: number | null = null;
 
   constructor(options: ArmingOptions) {
     this.#options = options;
@@ -88,6 +90,8 @@ export class Arming {
     this.#disarmed = null;
     this.#reasons.clear();
     this.#highest = Math.max(this.#highest, epoch.head.epoch);
+    // It was the one being served when it was found to be whole.
+    this.#supersededMono = null;
   }
 
   /** Latches: every later answer is unknown until `arm`. True where this reason is news. */
@@ -115,13 +119,25 @@ export class Arming {
     if (head.epoch === verified.head.epoch && head.manifest !== verified.head.manifest) {
       return unknown('unarmed', 'manifest-replaced');
     }
-    if (head.epoch > verified.head.epoch + 1) return unknown('unarmed');
     // Not a reply that was late: this shard itself has not come as far as another one.
     const { highestEpoch } = this;
     const own = this.#verified?.head.epoch ?? 0;
     if (own < highestEpoch && head.epoch < highestEpoch) return this.#behind();
     this.#behindSince = null;
+    if (head.epoch > own) this.#supersededMono ??= this.#options.clock.mono();
     return this.#judgeHeartbeat(verified, head, heartbeatProbe);
+  }
+
+  /**
+   * Whether a reply holds the whole verified epoch although the head is past it, by what the heartbeat says, and whether
+   * that is not too long ago: what nobody has verified is believed where it protects, and never for longer than a
+   * heartbeat is.
+   */
+  #mayFollow(verified: VerifiedEpoch, head: Head, { keeps = 1 }: Heartbeat): boolean {
+    if (head.epoch === verified.head.epoch) return true;
+    const now = this.#options.clock.mono();
+    const ahead = head.epoch - verified.head.epoch;
+    return ahead <= keeps && now - (this.#supersededMono ?? now) <= this.#options.maxListAgeMs;
   }
 
   /** Another shard is at a later epoch. What was made privileged there may be missing here. */
@@ -147,6 +163,7 @@ export class Arming {
     const ageMs = this.#ageOf(heartbeat.at, seen);
     // Written so that NaN counts as too old.
     if (!(ageMs <= this.#options.maxListAgeMs)) return unknown('stale');
+    if (!this.#mayFollow(verified, head, heartbeat)) return unknown('unarmed');
     return { state: 'serve', epoch: verified, headEpoch: head.epoch, heartbeatAgeMs: ageMs };
   }
 

@@ -1,9 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import type { Head, Heartbeat } from './manifest.js';
+import type { Head, Heartbeat, Manifest } from './manifest.js';
 import { type PublisherKey, signText } from './signed.js';
 
 /** A signed heartbeat for the publication the head points at. `at` is wall time in ms. */
-export const signHeartbeat = (key: PublisherKey, head: Head, at: number): string =>
+export const signHeartbeat = (
+  key: PublisherKey,
+  head: Head,
+  at: number,
+  { keeps }: Pick<Manifest, 'keeps'> = {},
+): string =>
   signText(
     key,
     'heartbeat',
@@ -13,5 +18,6 @@ export const signHeartbeat = (key: PublisherKey, head: Head, at: number): string
       manifest: head.manifest,
       at,
       nonce: randomBytes(12).toString('base64url'),
+      ...(keeps === undefined ? {} : { keeps }),
     } satisfies Heartbeat),
   );

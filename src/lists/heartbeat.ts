@@ -5,7 +5,7 @@ import type { KeyNames } from './layout.js';
 import { formatHead, type Head } from './manifest.js';
 import { Connection, type RedisEndpoint, RedisError, scripts } from './redis.js';
 import { type PublisherKey, trustedKeys } from './signed.js';
-import { type Held, readHead, verifyRedis } from './verify.js';
+import { type Held, readHead, type VerifiedEpoch, verifyRedis } from './verify.js';
 
 export interface HeartbeatOptions {
   readonly redis: RedisEndpoint;
@@ -29,10 +29,12 @@ export type BeatOutcome =
   | 'epoch-moved'
   | 'unreachable';
 
+/** A publication that was looked through. */
+type Vouched = Pick<VerifiedEpoch, 'head' | 'manifest'>;
+
 /** One shard, and what was found in it. */
 interface Part {
   readonly keys: KeyNames;
-  verified: Head | null;
   held: Held | null;
   verifiedMono: number;
   outcome: BeatOutcome;
@@ -59,7 +61,6 @@ export class HeartbeatPublisher {
     const { lists } = keySpaces(redis, keyPrefix);
     this.#parts = lists.map((keys) => ({
       keys,
-      verified: null,
       held: null,
       verifiedMono: 0,
       outcome: 'no-epoch',
@@ -98,8 +99,8 @@ export class HeartbeatPublisher {
 
   async #beatIn(part: Part): Promise<void> {
     part.outcome = await this.#attempt(async () => {
-      const head = await this.#look(part);
-      return typeof head === 'object' ? this.#beat(part, head) : head;
+      const seen = await this.#look(part);
+      return typeof seen === 'object' ? this.#beat(part, seen) : seen;
     });
   }
 
@@ -113,40 +114,38 @@ export class HeartbeatPublisher {
   }
 
   /** The head of a shard, where what it points at is genuine. */
-  async #look(part: Part): Promise<Head | BeatOutcome> {
+  async #look(part: Part): Promise<Vouched | BeatOutcome> {
     const head = await readHead(this.#connection, part.keys);
     if (head === null) return 'no-epoch';
     if (head === 'malformed') return 'not-genuine';
     if (head.epoch < this.#highest) return 'epoch-regressed';
-    return (await this.#verify(part, head)) ?? head;
+    return this.#verify(part, head);
   }
 
-  async #beat({ keys }: Part, head: Head): Promise<BeatOutcome> {
+  async #beat({ keys }: Part, { head, manifest }: Vouched): Promise<BeatOutcome> {
     // A shard that was left behind must not be vouched for.
     if (head.epoch < this.#highest) return 'epoch-regressed';
     const { key, clock } = this.#options;
-    const text = signHeartbeat(key, head, clock.wall());
+    const text = signHeartbeat(key, head, clock.wall(), manifest);
     const names = [keys.head, keys.heartbeat];
     const reply = await this.#connection.run(scripts.beat, 'write', names, [formatHead(head), text]);
     return reply === 1 ? 'beat' : 'epoch-moved';
   }
 
-  async #verify(part: Part, head: Head): Promise<BeatOutcome | null> {
+  async #verify(part: Part, head: Head): Promise<Vouched | BeatOutcome> {
     const { clock, key, verifyEveryMs = 60_000 } = this.#options;
-    const known = part.verified !== null && formatHead(part.verified) === formatHead(head);
-    if (known && clock.mono() - part.verifiedMono < verifyEveryMs) return null;
+    const { held } = part;
     const due = clock.mono() - part.verifiedMono >= verifyEveryMs;
-    const held = part.verified === null || due ? null : part.held;
-    part.verified = null;
+    if (!due && held !== null && formatHead(held.epoch.head) === formatHead(head)) return held.epoch;
+    part.held = null;
     const trusted = trustedKeys([key.publicPem]);
-    const result = await verifyRedis(this.#connection, part.keys, trusted, () => false, held);
+    const result = await verifyRedis(this.#connection, part.keys, trusted, () => false, due ? null : held);
     switch (result.state) {
       case 'verified':
-        part.verified = result.epoch.head;
         part.held = { epoch: result.epoch, digests: result.digests, index: null };
         if (result.whole) part.verifiedMono = clock.mono();
         this.#highest = Math.max(this.#highest, result.epoch.head.epoch);
-        return formatHead(result.epoch.head) === formatHead(head) ? null : 'epoch-moved';
+        return result.epoch;
       case 'moved':
         return 'epoch-moved';
       case 'mismatch':

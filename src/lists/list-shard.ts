@@ -10,8 +10,8 @@ import {
   type UnknownWhy,
 } from '../core/lists.js';
 import { Arming, type Judgement } from './arming.js';
-import { digitsOf, type KeyNames } from './layout.js';
-import { epochRef, formatHead, type Manifest } from './manifest.js';
+import { bucketCount, digitsOf, type KeyNames } from './layout.js';
+import { epochRef, formatHead, type Manifest, parseHead } from './manifest.js';
 import { listedOrAbsent } from './match.js';
 import type { NumberOrders, OrderedNumber } from './orders.js';
 import { type Plan, plainKeys, planLookup, Reading, type View } from './reading.js';
@@ -20,7 +20,15 @@ import { maxValueBytes } from './rows.js';
 import type { TrustedKeys } from './signed.js';
 import type { Snapshot } from './snapshot.js';
 import { openHeartbeat } from './snapshot-file.js';
-import { type Held, type Verification, type VerifiedEpoch, verifyRedis } from './verify.js';
+import {
+  batchSize,
+  bucketsStand,
+  type Held,
+  readHead,
+  type Verification,
+  type VerifiedEpoch,
+  verifyRedis,
+} from './verify.js';
 import { TimedOut, within } from './within.js';
 
 /** What a shard needs of its surroundings. */
@@ -108,6 +116,9 @@ export class ListShard {
   /** When every row was read last: between that, only what publications say they changed. */
   #wholeMono = Number.NEGATIVE_INFINITY;
   #digests: Omit<Held, 'index'> | null = null;
+  /** The next bucket to look at again, while all of them are gone through in the background; null between. */
+  #scrubbing: number | null = null;
+  #scrubPauseMs = 0;
   #verifyEveryMs: number;
   #retryMs = 0;
   #leftMono = Number.NEGATIVE_INFINITY;
@@ -255,9 +266,17 @@ export class ListShard {
     if (judged.state === 'unknown' && judged.why === 'stale') this.#leave();
     this.#why = judged.state === 'serve' ? null : (this.#arming.disarmed ?? judged.why);
     const served = this.#arming.verified?.head.epoch;
-    if (judged.state === 'serve' && judged.headEpoch !== served) this.#wake();
+    const lags = judged.state === 'serve' || (judged.why === 'unarmed' && judged.suspect === null);
+    if (lags && this.#isAhead(head, served)) this.#wake();
     else if (judged.state === 'serve' && heartbeat.state === 'value') this.#snapshot.touch(heartbeat.text);
     return judged;
+  }
+
+  /** Whether a reply shows a later epoch than the one that is verified, and one that could be taken. */
+  #isAhead(head: Probe, served: number | undefined): boolean {
+    const shown = head.state === 'value' ? parseHead(head.text) : null;
+    if (shown === null || served === undefined || this.#arming.disarmed !== null) return false;
+    return shown.epoch > served && shown.epoch >= this.#arming.highestEpoch;
   }
 
   /** What says something too old may be a master that was replaced and does not know it: another one is looked for. */
@@ -293,9 +312,14 @@ export class ListShard {
 
   #poll(): void {
     if (this.#closed) return;
-    this.#timer = setTimeout(() => {
-      void this.#look(false).then(() => this.#poll());
-    }, this.#options.pollEveryMs);
+    this.#timer = setTimeout(
+      () => {
+        void this.#look(false).then(() => this.#poll());
+      },
+      this.#scrubbing === null
+        ? this.#options.pollEveryMs
+        : Math.min(this.#options.pollEveryMs, this.#scrubPauseMs),
+    );
   }
 
   /** Has the background look soon: something changed. */
@@ -340,7 +364,8 @@ export class ListShard {
       if (head === undefined || heartbeat === undefined) throw new RedisError('malformed', 'odd reply');
       this.#judge(verified, head, heartbeat);
       if (whole) this.#digests = null;
-      if (whole || this.#isDue(head)) await this.#options.inTurn(() => this.#verify(heartbeat));
+      if (whole || this.#isDue(head)) await this.#options.inTurn(() => this.#verify());
+      else await this.#options.inTurn(() => this.#scrub());
     } catch (error) {
       this.#why = this.#arming.disarmed ?? (error instanceof RedisError ? error.code : 'fault');
     }
@@ -352,7 +377,45 @@ export class ListShard {
     // While disarmed it is tried again and again, but never so often that it eats the processor.
     if (verified === null || this.#arming.disarmed !== null) return since >= this.#retryMs;
     if (head.state === 'value' && head.text !== formatHead(verified.head)) return true;
+    return this.#digests?.digests == null && this.#isOld();
+  }
+
+  #isOld(): boolean {
     return this.#options.clock.mono() - this.#wholeMono >= this.#verifyEveryMs;
+  }
+
+  /**
+   * Looks at the next few buckets again, and at all of them in the course of time. In pieces, so that publications are
+   * followed between two of them: half a million numbers take seconds. What differs has all of it read anew, which says why.
+   */
+  async #scrub(): Promise<void> {
+    const { clock, verifyEveryMs, shards } = this.#options;
+    const { verified, disarmed } = this.#arming;
+    const digests = this.#digests?.digests ?? null;
+    if (
+      verified === null ||
+      disarmed !== null ||
+      digests === null ||
+      this.#digests?.epoch.text !== verified.text
+    )
+      return;
+    if (this.#scrubbing === null && clock.mono() - this.#wholeMono < verifyEveryMs) return;
+    const started = clock.mono();
+    const from = this.#scrubbing ?? 0;
+    const to = Math.min(bucketCount, from + batchSize(verified.manifest));
+    const buckets = Array.from({ length: to - from }, (_, i) => from + i);
+    const same = await bucketsStand(this.#background, this.#keys, { epoch: verified, digests }, buckets);
+    this.#scrubPauseMs = Math.max(1, (clock.mono() - started) * verifyShare * shards);
+    this.#scrubbing = to < bucketCount ? to : null;
+    if (same) {
+      if (to === bucketCount) this.#wholeMono = clock.mono();
+      return;
+    }
+    const head = await readHead(this.#background, this.#keys);
+    this.#scrubbing = from;
+    if (head !== null && head !== 'malformed' && head.epoch > verified.head.epoch) return this.#wake();
+    this.#digests = null;
+    await this.#verify();
   }
 
   /** What the next verification may go on from: nothing where all of it is due to be read again. */
@@ -361,11 +424,11 @@ export class ListShard {
     const { verified, disarmed } = this.#arming;
     if (known === null || verified === null || disarmed !== null || known.epoch.text !== verified.text)
       return null;
-    if (now - this.#wholeMono >= this.#verifyEveryMs) return null;
+    if (known.digests === null && now - this.#wholeMono >= this.#verifyEveryMs) return null;
     return { ...known, index: this.#snapshot.indexOf(known.epoch) };
   }
 
-  async #verify(heartbeat: Probe): Promise<void> {
+  async #verify(): Promise<void> {
     const started = this.#options.clock.mono();
     const wantIndex = (epoch: VerifiedEpoch): boolean => {
       const held = this.#snapshot.epoch;
@@ -375,15 +438,20 @@ export class ListShard {
     const result = await verifyRedis(this.#background, this.#keys, this.#trusted, wantIndex, held);
     this.#verifiedMono = this.#options.clock.mono();
     const took = this.#verifiedMono - started;
-    if (result.state !== 'verified' || result.whole) {
+    if (result.state === 'moved') this.#retryMs = took * retryShare * this.#options.shards;
+    else if (result.state === 'mismatch' || result.whole) {
       this.#wholeMono = this.#verifiedMono;
       this.#verifyEveryMs = Math.max(this.#options.verifyEveryMs, took * verifyShare * this.#options.shards);
       this.#retryMs = took * retryShare * this.#options.shards;
+      this.#scrubbing = null;
     }
-    this.#digests = result.state === 'verified' ? { epoch: result.epoch, digests: result.digests } : null;
+    // What was verified before still counts where publications came faster than they could be followed.
+    if (result.state !== 'moved')
+      this.#digests = result.state === 'verified' ? { epoch: result.epoch, digests: result.digests } : null;
     switch (result.state) {
       case 'moved':
         this.#verifiedMono = Number.NEGATIVE_INFINITY;
+        this.#wake();
         return;
       case 'mismatch':
         // Nothing published yet is not a loss, unless this disk remembers an epoch.
@@ -391,7 +459,7 @@ export class ListShard {
         else this.#disarm(result.why);
         return;
       case 'verified':
-        await this.#accept(result, heartbeat);
+        await this.#accept(result, result.beat);
         return;
       default: {
         const never: never = result;

@@ -3,8 +3,14 @@ import type { TakenLists } from '../call/events.js';
 import { type EpochId, type EpochRef, type PrivilegedClass, privilegedClasses } from '../core/lists.js';
 import { bucketCount, sha256 } from './layout.js';
 
-export const maxSteps = 32;
-export const maxStepBuckets = 1024;
+export const maxSteps = 64;
+export const maxStepBuckets = 4096;
+/**
+ * For how many epochs after its last one a row that ended stays in Redis: a controller that is as far behind still finds
+ * the whole epoch it serves. As many as `steps` tell of, so that it can also go on from there.
+ */
+export const keptEpochs = 64;
+const keeps = z.int().min(1).max(1_000).optional();
 
 const count = z.int().min(0).max(1_000_000_000);
 const sha = z.string().regex(/^[0-9a-f]{64}$/);
@@ -44,6 +50,8 @@ export const manifestSchema = z.strictObject({
   change: z.strictObject({ added: count, removed: count, changed: count, lost: count }).optional(),
   previous: z.strictObject({ epoch, digest: sha }).nullable(),
   tombstones: z.strictObject({ digest: sha, count }),
+  /** How many epochs before this one can still be read whole. Absent in publications of older versions: one. */
+  keeps,
   /**
    * The last epochs that changed but a part of the index, this one the last of them, and which buckets: whoever has
    * verified the epoch before the first of them needs to read no other.
@@ -75,6 +83,8 @@ export const heartbeatSchema = z.strictObject({
   manifest: sha,
   at: wallMs,
   nonce: z.string().regex(/^[A-Za-z0-9_-]{16}$/),
+  /** As the publication says it, for readers that have not verified it yet. */
+  keeps,
 });
 export type Heartbeat = z.infer<typeof heartbeatSchema>;
 
@@ -143,6 +153,10 @@ export const bucketsSince = (
   if (!whole || since.length === 0 || since.at(-1)?.epoch !== id) return null;
   return [...new Set(since.flatMap(({ buckets }) => buckets))].sort((a, b) => a - b);
 };
+
+/** How many epochs before the next publication can still be read whole, by what the one before it kept. */
+export const keepsAfter = (previous: Manifest | null, next: number): number =>
+  previous?.epoch === next - 1 ? Math.min(keptEpochs, (previous.keeps ?? 1) + 1) : 1;
 
 export const countOf = (manifest: Manifest, cls: PrivilegedClass): number => manifest.classes[cls] ?? 0;
 

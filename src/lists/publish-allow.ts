@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { AllowSum } from './allow-sum.js';
 import type { AllowLists } from './entries.js';
 import type { KeyNames } from './layout.js';
+import { keptEpochs } from './manifest.js';
 import { PublishError } from './publish-error.js';
 import type { WriteOp } from './publish-plan.js';
 import { type Connection, RedisError, scripts } from './redis.js';
@@ -28,7 +29,7 @@ const markField = '#';
 const markShape = /^([0-9]{1,9}) ([A-Za-z0-9_-]{22}):([1-9][0-9]{0,12})$/;
 
 /** Digest of one list; `fields` sorted. */
-const allowDigest = (owner: string, fields: readonly string[]): string =>
+export const allowDigest = (owner: string, fields: readonly string[]): string =>
   createHash('sha256')
     .update(`${owner} ${fields.join(' ')}`)
     .digest('base64url')
@@ -47,10 +48,28 @@ export const digestAllow = (digests: ReadonlyMap<string, string>, format: 1 | 2)
 };
 
 /** All allow lists in one digest that can be gone on from. */
-export const sumAllow = (digests: ReadonlyMap<string, string>): AllowSum => {
+const sumAllow = (digests: ReadonlyMap<string, string>): AllowSum => {
   const sum = new AllowSum();
   for (const [owner, digest] of digests) sum.add(owner, digest);
   return sum;
+};
+
+/** Lists digested between two turns of the event loop: a million of them take half a minute. */
+const atOnce = 500;
+
+/** {@link allowDigests} and {@link sumAllow}, beside whatever else this process does. */
+export const digestLists = async (
+  allow: AllowLists,
+): Promise<{ readonly digests: ReadonlyMap<string, string>; readonly sum: AllowSum }> => {
+  const digests = new Map<string, string>();
+  const sum = new AllowSum();
+  for (const owner of allow.sortedOwners()) {
+    const digest = allowDigest(owner, allow.fields(owner));
+    digests.set(owner, digest);
+    sum.add(owner, digest);
+    if (digests.size % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return { digests, sum };
 };
 
 const storedOwners = async (connection: Connection, keys: KeyNames): Promise<Set<string>> => {
@@ -73,7 +92,7 @@ const storedOwners = async (connection: Connection, keys: KeyNames): Promise<Set
 };
 
 const parseVersions = (value: string): readonly Version[] =>
-  value.split(' ', 8).flatMap((text) => parseVersion(text) ?? []);
+  value.split(' ', maxVersions).flatMap((text) => parseVersion(text) ?? []);
 
 const formatVersions = (versions: readonly Version[]): string => versions.map(formatVersion).join(' ');
 
@@ -90,6 +109,15 @@ interface Planned {
 }
 
 const standing = (versions: readonly Version[]): boolean => versions.length === 1 && versions[0]?.to === null;
+
+/** Versions of one number that a reader looks at; with one more they are not to be read. */
+const maxVersions = 8;
+
+/** Of a number that comes and goes with every publication only what the epoch before needs. */
+const keptVersions = (prepared: readonly Version[], current: number, next: number): readonly Version[] => {
+  const kept = collect(prepared, next - keptEpochs);
+  return kept.length > maxVersions - 2 ? collect(prepared, current) : kept;
+};
 
 const planList = (
   key: string,
@@ -118,7 +146,7 @@ const planList = (
     if (!wants && had) removed += 1;
     const prepared = prepare(versions, wants, current, next);
     if (formatVersions(prepared) !== value) before.push({ key, field, value: formatVersions(prepared) });
-    const kept = collect(prepared, current);
+    const kept = keptVersions(prepared, current, next);
     if (kept.length !== prepared.length) after.push({ key, field, value: formatVersions(kept) });
     if (prepared.length > 0 && !standing(prepared)) clean = false;
     if (kept.length > 0 && !standing(kept)) cleanAfter = false;

@@ -66,6 +66,8 @@ const maxTombstoneBytes = maxTombstones * 48;
 export interface Before {
   readonly headText: string;
   readonly current: number;
+  /** What Redis serves is genuine, and the latest that is known of. */
+  readonly intact: boolean;
   readonly manifest: Manifest | null;
   readonly salt: string;
   readonly stored: StoredIndex;
@@ -174,6 +176,7 @@ export const readBefore = async (
   return {
     headText,
     current,
+    intact: epoch !== null && inRedis === current && stored.odd.length === 0,
     manifest: newer?.manifest ?? null,
     salt: newer?.manifest.salt ?? randomBytes(32).toString('base64url'),
     stored,

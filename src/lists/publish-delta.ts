@@ -18,6 +18,7 @@ import {
   formatHead,
   formatTombstones,
   headOf,
+  keepsAfter,
   type Manifest,
   maxStepBuckets,
   maxSteps,
@@ -283,7 +284,7 @@ const deltaLocked = async (
     {
       ...{ next, previous: base.manifest, salt: base.manifest.salt, canaries: base.manifest.canaries },
       ...{ diff, digests, tombstones, steps: stepsOf(base.manifest, next, buckets) },
-      ...{ entries: entriesAfter(base, patch), allow: sum },
+      ...{ entries: entriesAfter(base, patch), allow: sum, keeps: keepsAfter(base.manifest, next) },
       allowEntries: base.manifest.allow.entries + allow.added - allow.removed,
     },
     options,
@@ -294,7 +295,7 @@ const deltaLocked = async (
   const wait = options.waitReplicas ?? options.redis.replicas ?? 0;
   await requireReplicas(connection, wait);
   if (options.statePath !== undefined) await rememberDelta(options.statePath, next, tombstones);
-  const beat = signHeartbeat(options.key, headOf(manifest, text), options.clock.wall());
+  const beat = signHeartbeat(options.key, headOf(manifest, text), options.clock.wall(), manifest);
   await flipAll(connection, parts, next, { head, manifest: text, tombstones, beat });
   const replicas = wait === 0 ? 0 : await connection.replicated(wait, replicaTimeoutMs);
   let written = 0;

@@ -90,6 +90,8 @@ export interface Contents {
   readonly allow: AllowSum;
   readonly allowEntries: number;
   readonly tombstones: string;
+  /** How many epochs before it can still be read whole. */
+  readonly keeps: number;
   /** Which buckets differ from those of the epochs before; none where all may. */
   readonly steps: NonNullable<Manifest['steps']>;
 }
@@ -99,7 +101,7 @@ export const makeManifest = (
   options: PublishOptions,
   approvedBy: readonly string[],
 ): Manifest => {
-  const { next, previous, salt, canaries, diff, entries, tombstones, steps } = contents;
+  const { next, previous, salt, canaries, diff, entries, tombstones, keeps, steps } = contents;
   const now = options.clock.wall();
   const digests = contents.digests.finish();
   const allow = contents.allow.digest();
@@ -125,6 +127,7 @@ export const makeManifest = (
       digest: sha256(tombstones),
       count: tombstones === '' ? 0 : tombstones.split('\n').length,
     },
+    keeps,
     ...(steps.length === 0 ? {} : { steps }),
   } satisfies Manifest);
 };

@@ -1,7 +1,8 @@
 import { BucketDigests, type Digester, digesterOf, type PartDigests } from './digests.js';
 import type { IndexRows } from './entries.js';
 import { bucketOf, type KeyNames } from './layout.js';
-import { formatValue, parseValue, type StoredRow } from './rows.js';
+import { keptEpochs } from './manifest.js';
+import { formatValue, maxValueBytes, parseValue, type StoredRow } from './rows.js';
 import type { HashRead } from './scan.js';
 import { collect, prepare, visibleAt } from './versions.js';
 
@@ -71,6 +72,16 @@ const unchanged = (stored: readonly StoredRow[], wanted: readonly string[], curr
     ({ version, body }) => version.to === null && version.from <= current && wanted.includes(body),
   );
 
+/** A value this long keeps no more than what the epoch before needs: readers take no value over twice this. */
+const roomyBytes = maxValueBytes / 2;
+
+const keptRows = (prepared: readonly StoredRow[], current: number, next: number): readonly StoredRow[] => {
+  const since = (previous: number) =>
+    prepared.filter(({ version }) => collect([version], previous).length > 0);
+  const kept = since(next - keptEpochs);
+  return formatValue(kept).length > roomyBytes ? since(current) : kept;
+};
+
 /** Brings the stored index from epoch `current` to `wanted` in epoch `next`. */
 export const planIndex = (
   keys: KeyNames,
@@ -86,7 +97,7 @@ export const planIndex = (
     const prepared = preparedRows(rows, wanted.get(digits) ?? [], current, next);
     const key = keys.bucket(bucketOf(digits));
     if (!sameRows(rows, prepared)) writes.before.push({ key, field: digits, value: formatValue(prepared) });
-    const kept = prepared.filter(({ version }) => collect([version], current).length > 0);
+    const kept = keptRows(prepared, current, next);
     if (kept.length !== prepared.length) {
       writes.after.push({ key, field: digits, value: formatValue(kept) });
     }

@@ -1,13 +1,21 @@
 import { replaceFile } from '../durable/files.js';
 import type { AllowSum } from './allow-sum.js';
-import { type BucketDigests, firstDifference } from './digests.js';
-import { addCanaries, compileIndex, type IndexRows, type ListSet } from './entries.js';
+import type { BucketDigests } from './digests.js';
+import type { IndexRows, ListSet } from './entries.js';
 import { signHeartbeat } from './heartbeat-text.js';
 import { type KeySpaces, keySpaces } from './key-spaces.js';
 import type { KeyNames } from './layout.js';
-import { epochRef, formatHead, formatTombstones, headOf, type Manifest, type Tombstone } from './manifest.js';
+import {
+  epochRef,
+  formatHead,
+  formatTombstones,
+  headOf,
+  keepsAfter,
+  type Manifest,
+  type Tombstone,
+} from './manifest.js';
 import { PrivilegedIndex } from './privileged-index.js';
-import { type AllowDiff, allowDigests, reconcileAllow, sumAllow } from './publish-allow.js';
+import { type AllowDiff, digestLists, reconcileAllow } from './publish-allow.js';
 import { type Before, type PublishOptions, readBefore, stateTombstones } from './publish-before.js';
 import {
   collectOld,
@@ -113,15 +121,20 @@ const publishLocked = async (
   const now = options.clock.wall();
   const buried = makeTombstones(prepared.before.tombstones, prepared.diff.buried, prepared.next, now);
   const tombstones = formatTombstones(buried);
-  const digests = allowDigests(lists.allow);
-  const sum = sumAllow(digests);
+  const { digests, sum } = await digestLists(lists.allow);
   await renew();
   const index = digestIndex(prepared.rows);
+  const { manifest: previous } = prepared.before;
+  // Only where the epochs before lie in Redis as they were written there is anything of them to read.
+  const untouched =
+    options.repair !== true &&
+    befores.every(({ intact, current }) => intact && current === prepared.before.current);
   const manifest = makeManifest(
     {
-      ...{ next: prepared.next, previous: prepared.before.manifest, salt: prepared.before.salt },
+      ...{ next: prepared.next, previous, salt: prepared.before.salt },
       ...{ canaries: prepared.canaries, diff: prepared.diff, digests: index, tombstones, steps: [] },
       ...{ entries: countEntries(prepared.rows), allow: sum, allowEntries: lists.allow.entries },
+      keeps: untouched ? keepsAfter(previous, prepared.next) : 1,
     },
     options,
     approvedBy,
@@ -159,7 +172,7 @@ const publishLocked = async (
   // Not even begun where replicas lack it: a master that dies after the flip would take the epoch with it.
   await requireReplicas(connection, wait);
   await renew();
-  const beat = signHeartbeat(options.key, head, options.clock.wall());
+  const beat = signHeartbeat(options.key, head, options.clock.wall(), manifest);
   await flipAll(connection, parts, next, { head: formatHead(head), manifest: text, tombstones, beat });
   const replicas = wait === 0 ? 0 : await connection.replicated(wait, replicaTimeoutMs);
   if (options.statePath !== undefined) {
@@ -204,17 +217,6 @@ export const publish = async (lists: ListSet, options: PublishOptions): Promise<
   });
 };
 
-/** Whether publishing everything anew would make what `base` is, digest by digest. Writes nothing. */
-export const isSame = (lists: ListSet, { manifest, digests, allow }: Base): boolean => {
-  const rows = compileIndex(lists, manifest.salt);
-  addCanaries(rows, manifest.canaries, manifest.salt);
-  return (
-    firstDifference(digestIndex(rows).finish(), digests.finish()) === null &&
-    sumAllow(allowDigests(lists.allow)).digest() === allow.digest() &&
-    lists.allow.entries === manifest.allow.entries
-  );
-};
-
 /** What publishing would change, without writing anything. `shrink` says why two people would have to approve. */
 export interface Preview {
   readonly diff: IndexDiff;
@@ -230,7 +232,7 @@ export const preview = (lists: ListSet, options: PublishOptions): Promise<Previe
     const before = latestOf(await readAllBefore(connection, spaces, options, trusted));
     const { diff, next } = prepareIndex(before, lists, options);
     const epochs = { current: before.current, next };
-    const digests = allowDigests(lists.allow);
+    const { digests } = await digestLists(lists.allow);
     const thorough = options.repair === true;
     const nothing = async (): Promise<void> => {};
     let allow: AllowDiff = { added: 0, removed: 0 };

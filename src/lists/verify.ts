@@ -11,7 +11,7 @@ import {
   type Tombstone,
 } from './manifest.js';
 import { PrivilegedIndex } from './privileged-index.js';
-import type { Connection } from './redis.js';
+import { type Connection, type Probe, RedisError, readProbes, scripts } from './redis.js';
 import { parseValue } from './rows.js';
 import { readHashes } from './scan.js';
 import { openText, type TrustedKeys } from './signed.js';
@@ -35,6 +35,8 @@ export type Verification =
       /** Every row was read, not only those the publisher says it changed. */
       readonly whole: boolean;
       readonly tombstones: readonly Tombstone[];
+      /** The heartbeat that was there when it was found to be served. */
+      readonly beat: Probe;
     }
   /** Another publication came meanwhile: nothing is proved, ask again. */
   | { readonly state: 'moved' }
@@ -48,6 +50,7 @@ export interface Held {
   readonly index: PrivilegedIndex | null;
 }
 
+const maxHeartbeatBytes = 8192;
 const maxManifestBytes = 4_194_304;
 const maxTombstoneBytes = maxTombstones * 48;
 
@@ -88,7 +91,7 @@ const readTombstones = async (
 };
 
 /** Buckets in one call: about 1,000 rows, so that neither Redis nor this process is held up. */
-const batchSize = (manifest: Manifest): number => {
+export const batchSize = (manifest: Manifest): number => {
   const { privileged, block, pending } = manifest.parts;
   const rows = privileged.rows + block.rows + pending.rows;
   return Math.max(16, Math.min(1024, Math.floor((1000 * bucketCount) / Math.max(1, rows))));
@@ -160,11 +163,96 @@ const planOf = (manifest: Manifest, held: Held | null, wantIndex: boolean) => {
   };
 };
 
+/** The head, and the heartbeat that was there with it. */
+const readBoth = async (
+  connection: Connection,
+  keys: KeyNames,
+): Promise<{ readonly head: Head | 'malformed' | null; readonly beat: Probe }> => {
+  const reply = await connection.run(
+    scripts.lookup,
+    'read',
+    [keys.head, keys.heartbeat],
+    [2, maxHeartbeatBytes],
+  );
+  const [head, beat] = readProbes(reply, 2) ?? [];
+  if (head === undefined || beat === undefined) throw new RedisError('malformed', 'odd reply');
+  if (head.state === 'absent') return { head: null, beat };
+  return { head: head.state === 'value' ? (parseHead(head.text) ?? 'malformed') : 'malformed', beat };
+};
+
+/**
+ * Goes through an epoch, and along with the publications that come meanwhile: each says which buckets it changed, so that
+ * those are read again and the rest still counts. Otherwise a list that changes every second would never be verified.
+ */
+class Walk {
+  readonly #connection: Connection;
+  readonly #keys: KeyNames;
+  readonly #trusted: TrustedKeys;
+  readonly #todo: Set<number>;
+  epoch: VerifiedEpoch;
+
+  constructor(
+    at: { readonly connection: Connection; readonly keys: KeyNames; readonly trusted: TrustedKeys },
+    epoch: VerifiedEpoch,
+    buckets: readonly number[],
+  ) {
+    this.#connection = at.connection;
+    this.#keys = at.keys;
+    this.#trusted = at.trusted;
+    this.epoch = epoch;
+    this.#todo = new Set(buckets);
+  }
+
+  /**
+   * Takes up the publications since: 'same' where there is none, with the heartbeat of this one; 'lost' where they do not
+   * say what they changed.
+   */
+  async follow(): Promise<{ readonly state: 'same' | 'followed' | 'lost'; readonly beat: Probe }> {
+    const { head, beat } = await readBoth(this.#connection, this.#keys);
+    if (head === null || head === 'malformed' || head.epoch <= this.epoch.head.epoch)
+      return { state: 'same', beat };
+    const next = await readManifest(this.#connection, this.#keys, head, this.#trusted);
+    const since =
+      typeof next === 'string' || next.manifest.format !== 2 || this.epoch.manifest.format !== 2
+        ? null
+        : bucketsSince(this.epoch.head.epoch, next.manifest);
+    if (typeof next === 'string' || since === null) return { state: 'lost', beat };
+    this.epoch = next;
+    for (const bucket of since) this.#todo.add(bucket);
+    return { state: 'followed', beat };
+  }
+
+  /** Reads what is to be read; says what is odd, or that it lost track of the publications. */
+  async read(into: Parameters<typeof readContent>[4]): Promise<string | 'lost' | null> {
+    const size = batchSize(this.epoch.manifest);
+    while (this.#todo.size > 0) {
+      const some: number[] = [];
+      for (const bucket of this.#todo) if (some.push(bucket) >= size) break;
+      for (const bucket of some) this.#todo.delete(bucket);
+      const { manifest } = this.epoch;
+      const odd = await readContent(this.#connection, this.#keys, manifest, some, into);
+      if (this.#todo.size === 0 && odd === null) return null;
+      const { state } = await this.follow();
+      if (state === 'lost') return 'lost';
+      // Rows of an epoch may be half collected where others followed it: then they are read again.
+      if (odd !== null) {
+        if (state === 'same') return odd;
+        for (const bucket of some) this.#todo.add(bucket);
+      }
+    }
+    return null;
+  }
+}
+
+/** Publications that one verification goes along with before it leaves off, so that it ends. */
+const maxFollowed = 1_000;
+
 /**
  * Checks what lies in Redis against its signed manifest: signature, counts and digests of the privileged, blocked
  * and pending numbers. Reads in small batches and takes seconds for half a million entries; with what was verified
- * before (`held`), no longer than the change is large. Rejects with RedisError where Redis cannot be read; that proves
- * nothing either way.
+ * before (`held`), no longer than the change is large. What is verified is the epoch that is served when it ends, and
+ * `beat` the heartbeat that was there then. Rejects with RedisError where Redis cannot be read; that proves nothing
+ * either way.
  */
 export const verifyRedis = async (
   connection: Connection,
@@ -176,27 +264,54 @@ export const verifyRedis = async (
   const head = await readHead(connection, keys);
   if (head === null) return mismatch('no-epoch');
   if (head === 'malformed') return mismatch('head-malformed');
-  const moved = async (): Promise<boolean> => {
+  const moved = async (from: Head): Promise<boolean> => {
     const now = await readHead(connection, keys);
-    return now !== null && now !== 'malformed' && now.epoch > head.epoch;
+    return now !== null && now !== 'malformed' && now.epoch > from.epoch;
   };
   const epoch = await readManifest(connection, keys, head, trusted);
   if (typeof epoch === 'string') {
-    return (await moved()) ? { state: 'moved' } : mismatch(`manifest-${epoch}`);
+    return (await moved(head)) ? { state: 'moved' } : mismatch(`manifest-${epoch}`);
   }
-  const { manifest } = epoch;
-  const tombstones = await readTombstones(connection, keys, manifest);
-  const { whole, buckets, digester, index } = planOf(manifest, held, wantIndex(epoch));
-  const odd =
-    tombstones === null
-      ? 'tombstones'
-      : await readContent(connection, keys, manifest, buckets, { digester, index });
-  // Rows that ended are collected two publications later, so a scan that was overtaken may miss some.
-  if (await moved()) return { state: 'moved' };
-  if (tombstones === null || odd !== null) return mismatch(String(odd));
-  const { privileged, block, pending } = manifest.parts;
-  const differs = firstDifference(digester.finish(), { privileged, block, pending });
-  if (differs !== null) return mismatch(`${differs}-differs`);
-  const digests = digester instanceof BucketDigests ? digester : null;
-  return { state: 'verified', epoch, index, digests, whole, tombstones };
+  const { whole, buckets, digester, index } = planOf(epoch.manifest, held, wantIndex(epoch));
+  const walk = new Walk({ connection, keys, trusted }, epoch, buckets);
+  for (let followed = 0; followed < maxFollowed; followed += 1) {
+    const odd = await walk.read({ digester, index });
+    if (odd === 'lost') return { state: 'moved' };
+    const { manifest, head: at } = walk.epoch;
+    const tombstones = odd === null ? await readTombstones(connection, keys, manifest) : null;
+    const { privileged, block, pending } = manifest.parts;
+    const differs = odd !== null ? null : firstDifference(digester.finish(), { privileged, block, pending });
+    const { state, beat } = await walk.follow();
+    if (state === 'lost') return { state: 'moved' };
+    if (state === 'followed') continue;
+    if (odd !== null) return mismatch(odd);
+    if (tombstones === null) return (await moved(at)) ? { state: 'moved' } : mismatch('tombstones');
+    if (differs !== null) return mismatch(`${differs}-differs`);
+    // It followed to an epoch whose rows are to be kept, and did not keep them.
+    if (index === null && wantIndex(walk.epoch)) return { state: 'moved' };
+    const digests = digester instanceof BucketDigests ? digester : null;
+    return { state: 'verified', epoch: walk.epoch, index, digests, whole, tombstones, beat };
+  }
+  return { state: 'moved' };
+};
+
+/**
+ * Whether buckets of the epoch that was verified still hold what they held. A look at a part of the lists: false may mean
+ * that a publication came meanwhile. Rejects with RedisError where Redis cannot be read.
+ */
+export const bucketsStand = async (
+  connection: Connection,
+  keys: KeyNames,
+  { epoch, digests }: { readonly epoch: VerifiedEpoch; readonly digests: BucketDigests },
+  buckets: readonly number[],
+): Promise<boolean> => {
+  let same = true;
+  const digester: Digester = {
+    bucket: (bucket, rows) => {
+      same &&= digests.holds(bucket, rows);
+    },
+    finish: () => digests.finish(),
+  };
+  const odd = await readContent(connection, keys, epoch.manifest, buckets, { digester, index: null });
+  return same && odd === null;
 };

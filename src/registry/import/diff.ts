@@ -25,6 +25,7 @@ import type { ImportList } from './profile.js';
 import { maxThings } from './read-row.js';
 import type { Progress } from './stage.js';
 import {
+  countAnew,
   lockedIn,
   noteImport,
   reading,
@@ -45,6 +46,7 @@ export interface DiffCounts {
 }
 
 const pageRows = 5_000;
+const listTables = ['allowed', 'privileged', 'block', 'booking'] as const;
 
 /** Changes that imports of a source made: what they added is the source's, and a file of it may take it away again. */
 export const ownChanges = (source: string) =>
@@ -284,6 +286,7 @@ export const compare = async (
   progress: Progress = () => undefined,
 ): Promise<Standing> => {
   const { standing, tally } = await begin(db, id);
+  await countAnew(db, standing.read.rows, ['import_row', ...listTables, 'import_change']);
   const near = await NearFinder.open(db);
   const keep = async (trx: Trx, steps: readonly Step[]): Promise<void> => {
     for (const step of steps) {
@@ -330,6 +333,7 @@ export const compare = async (
     progress(done, standing.read.rows);
     if (!more) break;
   }
+  await countAnew(db, tally.steps, ['import_step']);
   if (standing.profile.mode === 'full') await compareRemovals(db, standing, keep);
   return await conclude(db, standing, tally, near, limits);
 };

@@ -10,7 +10,16 @@ import { type ImportProblem, isFatal, maxProblems, problem } from './problems.js
 import type { Profile } from './profile.js';
 import { maxThings, RowReader, type StagedRow } from './read-row.js';
 import { beginsAsList, type FileRecord, fileRecords, type Place } from './records.js';
-import { noteImport, reading, type Standing, setState, standingOf, type Trx, writing } from './store.js';
+import {
+  countAnew,
+  noteImport,
+  reading,
+  type Standing,
+  setState,
+  standingOf,
+  type Trx,
+  writing,
+} from './store.js';
 
 /** A file that can be read again from its beginning. Its bytes come in pieces. */
 export interface SourceFile {
@@ -230,6 +239,7 @@ export const stage = async (
   });
   if (begun.state !== 'staging') return begun;
   const read = await readAll(db, begun, plan, file, progress);
+  await countAnew(db, read.read.rows, ['import_row']);
   return await writing(db, async (trx) => {
     const standing = await standingOf(trx, id, true);
     if (standing.state !== 'staging') return standing;

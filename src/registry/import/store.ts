@@ -111,3 +111,31 @@ export const noteImport = (
   by: string,
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<void> => note(trx, 'import-changed', { import: id, source, what, by, ...more });
+
+/** From here on a bulk of rows is more than the database's own statistics have noticed. */
+const bulk = 5_000;
+
+/**
+ * Has the database count its tables anew after many rows came at once. It does so by itself, but up to a minute later, and
+ * until then it takes a table of a million new rows for a small one and compares each row with every other.
+ */
+export const countAnew = async (
+  db: Database,
+  rows: number,
+  tables: readonly (
+    | 'import_row'
+    | 'import_step'
+    | 'import_change'
+    | 'allowed'
+    | 'privileged'
+    | 'block'
+    | 'booking'
+  )[],
+): Promise<void> => {
+  if (rows < bulk) return;
+  try {
+    for (const table of tables) await sql.raw(`analyze ${table}`).execute(db);
+  } catch (error) {
+    throw told(error);
+  }
+};
