@@ -30,6 +30,8 @@ export interface RecordingLimits {
   readonly maxWaiting: number;
   /** Calls being recorded at the same time. */
   readonly maxArmed: number;
+  /** Sealed calls remembered for the look at their end. */
+  readonly maxSealed: number;
 }
 
 export const defaultLimits: RecordingLimits = {
@@ -46,6 +48,7 @@ export const defaultLimits: RecordingLimits = {
   finishing: 2,
   maxWaiting: 10_000,
   maxArmed: 20_000,
+  maxSealed: 10_000,
 };
 
 export interface RecorderOptions {

@@ -32,9 +32,6 @@ export type { RecorderOptions, RecordingLimits, SpoolRecorder } from './recorder
 export type { Leftover, LeftRecording } from './recover.js';
 export type { SpoolOptions } from './spool.js';
 
-/** Sealed calls remembered for the look at their end. */
-const MAX_SEALED = 10_000;
-
 // Alarms about a call are the controller's to raise, from what comes back; those about a spool are raised here.
 const missing = (code: string, evidence: JsonObject): SpoolFinding => ({
   state: 'recording-missing',
@@ -292,7 +289,7 @@ class Recording implements SpoolRecorder {
       ['.wav.age', '.txt.age', '.pcap.age', '.json'].map((ending) => stem + ending),
     );
     const [oldest] = this.#sealed.keys();
-    if (this.#sealed.size > MAX_SEALED && oldest !== undefined) this.#sealed.delete(oldest);
+    if (this.#sealed.size > this.#limits.maxSealed && oldest !== undefined) this.#sealed.delete(oldest);
     return { state: 'recording-sealed', recording, why };
   }
 
