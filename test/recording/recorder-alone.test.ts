@@ -50,7 +50,11 @@ const fileNames = (spool: string): string[] =>
   ['pcaps', 'tmp', 'metadata'].flatMap((folder) => readdirSync(join(spool, folder)));
 
 let made = 0;
-const open = (limits: Partial<RecordingLimits> = {}, also: Partial<RecorderOptions> = {}): Alone => {
+const open = (
+  limits: Partial<RecordingLimits> = {},
+  also: Partial<RecorderOptions> = {},
+  clocked = true,
+): Alone => {
   const spools = ['a', 'b'].map((node) => join(dir, `${++made}${node}`));
   for (const spool of spools)
     for (const folder of ['pcaps', 'tmp', 'metadata']) mkdirSync(join(spool, folder), { recursive: true });
@@ -66,7 +70,8 @@ const open = (limits: Partial<RecordingLimits> = {}, also: Partial<RecorderOptio
   const recorder = createRecorder({
     spools: spools.map((spool, i) => ({ node: `n${i}`, dir: spool, pid: process.pid })),
     vault: {
-      keysOf: (facility) => (facility === 'north' ? says.keys : null),
+      // What no facility asks for must not come to a key by accident.
+      keysOf: (facility) => (facility === 'south' ? null : says.keys),
       judge: async () => says.vault,
       kept: async () => null,
       begin: () => Promise.reject(new Error('not here')),
@@ -84,7 +89,7 @@ const open = (limits: Partial<RecordingLimits> = {}, also: Partial<RecorderOptio
       },
     },
     emit: (event) => events.push(event),
-    clock: { wall: () => (says.now + 5_000_000) as WallMs, mono: () => says.now },
+    ...(clocked ? { clock: { wall: () => (says.now + 5_000_000) as WallMs, mono: () => says.now } } : {}),
     limits: { minFreeBytes: 1, spoolOnDisk: true, proveMs: 100, settleMs: 0, stopMs: 50, ...limits },
     ...also,
   });
@@ -108,10 +113,11 @@ const standIn = (
   const callId = newCallId();
   const told: string[] = [];
   const open: number[] = [];
+  const spool = spools[change.node === 'n1' ? 1 : 0] ?? '';
   const claim = async (): Promise<RecordingClaim> => {
     told.push('record');
     const paths = Array.from({ length: change.write ?? 1 }, (_, i) =>
-      join(spools[0] ?? '', 'pcaps', `${callId}-${String(i).padStart(16, '0')}.pcap`),
+      join(spool, 'pcaps', `${callId}-${String(i).padStart(16, '0')}.pcap`),
     );
     open.push(...paths.map((path) => openSync(path, 'w')));
     const path = change.path === null ? null : (paths[0] ?? null);
@@ -155,7 +161,8 @@ t.test('ready says what is wrong, asks again after a while, and tells each news 
   const unusable = () =>
     events
       .splice(0)
-      .map((event) => (event.event === 'alarm' ? [event.alarm, event.callId, event.detail] : event));
+      .map((event) => (event.event === 'alarm' ? [event.alarm, event.callId, event.detail] : [event]))
+      .sort();
   t.equal(recorder.spoolUsable('n0'), false, 'nobody looked yet');
   t.strictSame(await recorder.ready(), { ready: true });
   t.equal(recorder.spoolUsable('n0'), true);
@@ -167,18 +174,12 @@ t.test('ready says what is wrong, asks again after a while, and tells each news 
   says.now += 1;
   t.strictSame(await recorder.ready(), { ready: false, code: 'vault-full' });
   t.strictSame(unusable(), [
-    ['spool-unusable', null, 'vault: vault-full'],
     ['spool-unusable', null, 'n0: spool-missing'],
+    ['spool-unusable', null, 'vault: vault-full'],
   ]);
   says.now += 101;
   t.strictSame((await recorder.judged()).vault, 'vault-full');
-  t.strictSame(
-    [...(await recorder.judged()).spools],
-    [
-      ['n0', 'spool-missing'],
-      ['n1', null],
-    ],
-  );
+  t.strictSame(Object.fromEntries((await recorder.judged()).spools), { n0: 'spool-missing', n1: null });
   t.strictSame(unusable(), [], 'told once');
   says.vault = null;
   says.now += 101;
@@ -216,7 +217,7 @@ t.test('what is not armed, and with which code', async (t) => {
   const noKey = 'there is no key to encrypt this recording to';
   await refused(standIn(alone), 'no-recording-key', noKey);
   const withdrawn = standIn(alone);
-  await recorder.ready(withdrawn.leg);
+  t.strictSame(await recorder.ready(withdrawn.leg), { ready: true });
   says.keys = null;
   await refused(withdrawn, 'no-recording-key', noKey);
   t.strictSame(await recorder.ready(withdrawn.leg), { ready: false, code: 'no-recording-key' });
@@ -298,7 +299,7 @@ t.test('a call that was answered before is recorded from then on', async (t) => 
     await recorder.ready(call.leg);
     return recorder.armAnswered(call.decision, call.anchor);
   };
-  for (const change of [{}, { path: null }] as const) {
+  for (const change of [{}, { path: null }, { write: 2 }] as const) {
     const call = standIn(alone, change);
     await armAnswered(call);
     t.strictSame(call.told, ['packets', 'record'], 'no packet of the recording came before it');
@@ -376,9 +377,9 @@ t.test('what the finisher is given, and what becomes of its answer', async (t) =
     t.strictSame(await finish(standIn(alone)), { state: 'recording-missing', code, evidence });
   }
   t.strictSame(recorder.status(), { armed: 0, finishing: 0 });
-  const nobody = open();
+  const nobody = open({}, {}, false);
   const other = standIn(nobody);
-  await arm(nobody, other);
+  t.ok(Number((await arm(nobody, other)).proof.ms) >= 0, 'without a clock, the system’s');
   other.close();
   await nobody.recorder.finish(other.leg, other.decision, other.anchor, null);
   t.equal(nobody.finishes[0]?.[0].canary, false, 'without being told, none is a test call');
@@ -414,7 +415,7 @@ const sealedNames = (callId: CallId) =>
   ['.wav.age', '.txt.age', '.pcap.age', '.json'].map((ending) => `2026/11/22/${callId}${ending}`);
 
 t.test('what was recorded of a call that became private is sealed, whoever asks', async (t) => {
-  const alone = open({ maxSealed: 3 });
+  const alone = open({ maxSealed: 4 });
   const { recorder, finishes, looks, says, spools } = alone;
   const call = standIn(alone);
   const armed = await arm(alone, call);
@@ -436,16 +437,16 @@ t.test('what was recorded of a call that became private is sealed, whoever asks'
   await recorder.verifyAbsence(newCallId());
   t.strictSame(looks.pop()?.sealed, [], 'what one call left says nothing of another');
 
-  const seal = async (finished: Finished | null): Promise<[SpoolFinding, Stand]> => {
+  const seal = async (finished: Finished | null, node = 'n0'): Promise<[SpoolFinding, Stand]> => {
     if (finished !== null) says.finished = () => finished;
-    const each = standIn(alone);
+    const each = standIn(alone, { node });
     await arm(alone, each);
     each.close();
     return [await recorder.seal(each.leg, each.decision, each.anchor, sealedWhy), each];
   };
   const stays = async ([, each]: [SpoolFinding, Stand], count: number, why: string): Promise<void> => {
     await recorder.verifyAbsence(each.callId);
-    t.equal(fileNames(spools[0] ?? '').filter((name) => name.includes(each.callId)).length, count, why);
+    t.equal(spools.flatMap(fileNames).filter((name) => name.includes(each.callId)).length, count, why);
   };
   const nothing = await seal({ state: 'missing', code: 'no-audio', evidence: { bytes: 24 } });
   t.strictSame(nothing[0], { state: 'nothing-found', evidence: { bytes: 24 } });
@@ -459,22 +460,20 @@ t.test('what was recorded of a call that became private is sealed, whoever asks'
     recording: recordingOf(newCallId(), evidence),
     missingPackets: 9,
   });
-  const late = await seal(finished({ nodeDone: false }));
+  const late = await seal(finished({ nodeDone: false }), 'n1');
   t.match(late[0], { state: 'recording-sealed', why: sealedWhy });
   await stays(late, 0, 'the node was not done with it then');
   await stays(await seal(finished({ nodeDone: true })), 1, 'the finisher removed it, or will');
   t.strictSame(alone.events, [], 'that packets are missing of what is sealed is nobody’s loss');
   says.finished = () => Promise.reject(new RecordingError('vault-gone', 'x'));
   t.match((await seal(null))[0], { state: 'recording-missing', code: 'vault-gone' });
-  const odd: Finished = {
-    state: 'finished',
-    recording: { ...recordingOf(newCallId()), manifest: '/elsewhere/x.json' },
-    missingPackets: 0,
-  };
-  const [, elsewhere] = await seal(odd);
-  await recorder.verifyAbsence(elsewhere.callId);
-  t.strictSame(looks.at(-1)?.sealed, ['.wav.age', '.txt.age', '.pcap.age', '.json']);
-  // Three are remembered, and the first of the four is forgotten: its sealed files are then an alarm, not a blank.
+  for (const manifest of ['/elsewhere/x.json', '/vault/2026/11/22/x.jsonl']) {
+    const recording = { ...recordingOf(newCallId()), manifest };
+    const [, odd] = await seal({ state: 'finished', recording, missingPackets: 0 });
+    await recorder.verifyAbsence(odd.callId);
+    t.strictSame(looks.at(-1)?.sealed, ['.wav.age', '.txt.age', '.pcap.age', '.json']);
+  }
+  // Four are remembered, and the first of the five is forgotten: its sealed files are then an alarm, not a blank.
   await recorder.verifyAbsence(call.callId);
   t.strictSame(looks.at(-1)?.sealed, []);
   await recorder.verifyAbsence(late[1].callId);
