@@ -285,8 +285,9 @@ class Recording implements SpoolRecorder {
     const evidence = done.state === 'missing' ? done.evidence : done.recording.evidence;
     // What is durable, or was never there, need not stay: the look at the call's end removes it.
     const spare = done.state === 'finished' || done.code === 'no-audio';
-    const left = spare && evidence.nodeDone !== true ? this.#options.spools : [];
-    for (const each of left) if (each.dir === spool) this.#unproved.add(callId, each);
+    for (const each of this.#options.spools) {
+      if (spare && evidence.nodeDone !== true && each.dir === spool) this.#unproved.add(callId, each);
+    }
     if (done.state === 'missing') {
       // A call that became private before anybody spoke: the absence is as it should be.
       return spare ? { state: 'nothing-found', evidence } : missing(done.code, evidence);

@@ -180,6 +180,8 @@ const typeOf = (found: PhoneNumber, e164: E164): NumberType => {
       return 'toll-free';
     case 'PREMIUM_RATE':
     case 'PERSONAL_NUMBER':
+    // Valid but unclassified: the policy may bar it with the dear ones.
+    case undefined:
       return 'premium';
     case 'SHARED_COST':
     case 'UAN':
@@ -191,8 +193,5 @@ const typeOf = (found: PhoneNumber, e164: E164): NumberType => {
     case 'VOIP':
     case 'PAGER':
       return 'ordinary';
-    case undefined:
-      // Valid but unclassified: the policy may bar it with the dear ones.
-      return 'premium';
   }
 };
