@@ -125,7 +125,8 @@ function* worlds(): Generator<readonly [string, World]> {
       const here = `${told(world.state)} ${told(world.due)}`;
       if (here === last || world.state.phase === 'ended') break;
       last = here;
-      if (world.state.phase === 'new') continue;
+      // The ways to the end are the same where nothing was ever to be connected.
+      if (world.state.phase === 'new' || setting.lists[0]?.verdict === 'refused') continue;
       for (const ending of endings) {
         // Answered well and answered badly.
         for (const how of [0, 1]) {
@@ -185,6 +186,6 @@ t.test('what each event does in each state is what it was', async (t) => {
     }
     states++;
   }
-  t.ok(states > 500, `${states} states`);
+  t.ok(states > 450, `${states} states`);
   t.equal(states, wanted.length);
 });

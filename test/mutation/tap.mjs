@@ -1,7 +1,10 @@
 // What the tests of the mutated parts use of tap, without a process of its own: a test that fails throws at once,
 // because one noticed change is enough. Each load of the test files has its own instance, told apart by the URL's query.
+import { createRequire } from 'node:module';
 import { inspect } from 'node:util';
-import { match, same, strict } from 'tcompare';
+
+// As tap compares, by the library tap brings along.
+const { match, same, strict } = createRequire(createRequire(import.meta.url).resolve('tap'))('tcompare');
 
 class Failed extends Error {}
 
