@@ -34,6 +34,8 @@ export interface RecordingLimits {
   readonly behindMs: number;
   /** Calls being recorded at the same time. */
   readonly maxArmed: number;
+  /** Sealed calls remembered for the look at their end. */
+  readonly maxSealed: number;
 }
 
 export const defaultLimits: RecordingLimits = {
@@ -52,6 +54,7 @@ export const defaultLimits: RecordingLimits = {
   patienceMs: 13_000,
   behindMs: 5000,
   maxArmed: 20_000,
+  maxSealed: 10_000,
 };
 
 export interface RecorderOptions {

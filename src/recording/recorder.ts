@@ -32,15 +32,23 @@ export type { RecorderOptions, RecordingLimits, SpoolRecorder } from './recorder
 export type { Leftover, LeftRecording } from './recover.js';
 export type { SpoolOptions } from './spool.js';
 
-/** Sealed calls remembered for the look at their end. */
-const MAX_SEALED = 10_000;
-
 // Alarms about a call are the controller's to raise, from what comes back; those about a spool are raised here.
 const missing = (code: string, evidence: JsonObject): SpoolFinding => ({
   state: 'recording-missing',
   code,
   evidence,
 });
+
+/** Forgets the oldest of them, down to the bound. */
+const keepNewest = (remembered: Map<CallId, unknown>, bound: number): void => {
+  for (const oldest of remembered.keys()) {
+    if (remembered.size <= bound) break;
+    remembered.delete(oldest);
+  }
+};
+
+const noKey = (): RecordingError =>
+  new RecordingError('no-recording-key', 'there is no key to encrypt this recording to');
 
 const systemClock: Clock = { wall: () => Date.now() as WallMs, mono: () => performance.now() };
 
@@ -116,8 +124,7 @@ class Recording implements SpoolRecorder {
     this.#cleared.delete(callId);
     if (this.#options.vault.keysOf(origin.facility) === null) return false;
     this.#cleared.set(callId, origin.facility);
-    const [oldest] = this.#cleared.keys();
-    if (this.#cleared.size > this.#limits.maxArmed && oldest !== undefined) this.#cleared.delete(oldest);
+    keepNewest(this.#cleared, this.#limits.maxArmed);
     return true;
   }
 
@@ -154,10 +161,9 @@ class Recording implements SpoolRecorder {
     if (spool === undefined) throw new RecordingError('spool-unknown', 'no spool is known for this node');
     if (this.#running.has(callId)) throw new RecordingError('armed-already', 'this call is recorded already');
     const facility = this.#cleared.get(callId);
-    const keys = facility === undefined ? null : this.#options.vault.keysOf(facility);
-    if (facility === undefined || keys === null) {
-      throw new RecordingError('no-recording-key', 'there is no key to encrypt this recording to');
-    }
+    if (facility === undefined) throw noKey();
+    const keys = this.#options.vault.keysOf(facility);
+    if (keys === null) throw noKey();
     if (this.#running.size >= this.#limits.maxArmed) {
       throw new RecordingError('too-many-recordings', 'the bound of recordings at a time is reached');
     }
@@ -283,22 +289,22 @@ class Recording implements SpoolRecorder {
 
   #sealedAs({ callId, spool }: EndedRecording, why: string, done: Finished): SpoolFinding {
     const evidence = done.state === 'missing' ? done.evidence : done.recording.evidence;
-    const left = this.#options.spools.find(({ dir }) => dir === spool);
-    const noAudio = done.state === 'missing' && done.code === 'no-audio';
     // What is durable, or was never there, need not stay: the look at the call's end removes it.
-    const spare = noAudio || done.state === 'finished';
-    if (spare && evidence.nodeDone !== true && left !== undefined) this.#unproved.add(callId, left);
-    // A call that became private before anybody spoke: the absence is as it should be.
-    if (noAudio) return { state: 'nothing-found', evidence };
-    if (done.state === 'missing') return missing(done.code, evidence);
+    const spare = done.state === 'finished' || done.code === 'no-audio';
+    for (const each of this.#options.spools) {
+      if (spare && evidence.nodeDone !== true && each.dir === spool) this.#unproved.add(callId, each);
+    }
+    if (done.state === 'missing') {
+      // A call that became private before anybody spoke: the absence is as it should be.
+      return spare ? { state: 'nothing-found', evidence } : missing(done.code, evidence);
+    }
     const { recording } = done;
     const stem = /\d{4}\/\d\d\/\d\d\/[^/]+(?=\.json$)/.exec(recording.manifest)?.[0] ?? '';
     this.#sealed.set(
       callId,
       ['.wav.age', '.txt.age', '.pcap.age', '.json'].map((ending) => stem + ending),
     );
-    const [oldest] = this.#sealed.keys();
-    if (this.#sealed.size > MAX_SEALED && oldest !== undefined) this.#sealed.delete(oldest);
+    keepNewest(this.#sealed, this.#limits.maxSealed);
     return { state: 'recording-sealed', recording, why };
   }
 

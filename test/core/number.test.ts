@@ -103,6 +103,39 @@ t.test('what no case can hold', async (t) => {
   const munich = { ...plan('de'), outsideLinePrefix: '0' };
   t.equal(describe(parseDialled('030123456', munich)), 'ambiguous');
   t.equal(describe(parseDialled('0030123456', munich)), 'number +4930123456');
+  const under = (text: string, change: Partial<DialPlan>): string =>
+    describe(parseDialled(text, { ...US, ...change }));
+  t.equal(under('+12125550123', { country: 'XX' as 'US' }), 'dial-plan-invalid');
+  t.equal(under('7*67911', { outsideLinePrefix: '7' }), 'emergency 911');
+  t.equal(under('011911', { internationalPrefixes: ['00'] }), 'emergency 911');
+  t.equal(under('06911', { country: 'HU', trunkPrefix: '06' }), 'emergency 911');
+  // An outside line is asked for once: what follows it is no prefix by being there.
+  t.equal(under('6999', { ...plan('de'), outsideLinePrefix: '0' }), 'number +49896999');
+  t.equal(under('095911', { ...plan('de'), outsideLinePrefix: '0' }), 'number +498995911');
+  t.equal(under('02071838750', { country: 'GB', outsideLinePrefix: '0' }), 'number +442071838750');
+  t.equal(under('12345678', { ...plan('mx'), homeAreaCode: '55' }), 'number +525512345678');
+  t.equal(under('0612345678', { country: 'HU', trunkPrefix: '0' }), 'not-a-valid-number');
+  // Another country's prefix for abroad, which the phone library takes for one of Argentina's own.
+  t.equal(under('0012125550123', { ...plan('ar'), internationalPrefixes: ['010'] }), 'not-a-valid-number');
+  // A plan that was never checked reaches no emergency and no foreign country by an empty text.
+  t.equal(under('2125550123', { emergency: [''] }), 'number +12125550123');
+  t.equal(under('2125550123', { internationalPrefixes: [''] }), 'number +12125550123');
+  t.equal(under('44911', { internationalPrefixes: [''] }), 'too-short');
+  for (const code of ['211', '311', '511', '611', '811'])
+    t.equal(under(code, {}), `service short-code ${code}`);
+  t.equal(under(`sip:2125550123@${'a'.repeat(241)}`, {}), 'number +12125550123');
+  t.equal(under(`911${','.repeat(253)}`, {}), 'emergency 911');
+  t.equal(under(`911${','.repeat(254)}`, {}), 'text-too-long');
+  const refused = ['isub', 'postd', 'rn', 'rn-context', 'cic', 'cic-context', 'tgrp', 'trunk-context'];
+  refused.push('maddr', 'method');
+  for (const name of refused) {
+    t.equal(under(`+12125550123;${name}=1`, {}), 'parameter-changes-destination 14');
+    t.equal(under(`sip:+12125550123@gw;${name}=1`, {}), 'parameter-changes-destination 21');
+  }
+  t.equal(under('sip:+12125550123@gw;phone-context=1', {}), 'parameter-changes-destination 21');
+  for (const name of ['npdi', 'enumdi', 'user', 'cpc', 'oli', 'isup-oli', 'noa', 'verstat']) {
+    t.equal(under(`+12125550123;${name}=1`, {}), 'number +12125550123');
+  }
   const type = parseDialled('+18765551234', US);
   t.equal(type.kind === 'number' && type.region, 'JM');
 });
@@ -119,7 +152,18 @@ t.test('list entries', async (t) => {
     const p = parseListedPrefix(text, us);
     t.equal(p.kind === 'prefix' ? p.prefix : wrong(p), expected, text);
   }
-  t.match(parseListedRange('1'.repeat(81), us), { reason: 'text-too-long' });
+  t.equal(parseListedRange('+12125550100 - +12125550199'.padEnd(80), us).kind, 'range');
+  t.equal(parseListedPrefix('+1212555*'.padEnd(80), us).kind, 'prefix');
+  t.strictSame(parseListedRange('', us), {
+    kind: 'malformed',
+    reason: 'range-without-hyphen',
+    message: 'The range has no hyphen between its two ends.',
+    column: 1,
+  });
+  t.match(parseListedRange('1'.repeat(81), us), {
+    reason: 'text-too-long',
+    message: UNPARSEABLE['text-too-long'],
+  });
   t.match(parseListedPrefix(`+${'1'.repeat(80)}`, us), { reason: 'text-too-long' });
   const range = parseListedRange('+12125550100-0199', us);
   const prefix = parseListedPrefix('+1212555*', us);
@@ -156,34 +200,84 @@ t.test('key text', async (t) => {
 });
 
 t.test('a plan that is wrong is told so', async (t) => {
-  const wrong: [string, Partial<DialPlan>][] = [
-    ['country', { country: 'XX' as 'US' }],
-    ['outsideLinePrefix', { outsideLinePrefix: '' }],
-    ['outsideLinePrefix', { outsideLinePrefix: '1' }],
-    ['outsideLineRequired', { outsideLineRequired: true }],
-    ['internationalPrefixes.0', { internationalPrefixes: ['+'] }],
-    ['internationalPrefixes.1', { internationalPrefixes: ['011', '01'] }],
-    ['homeAreaCode', { homeAreaCode: '112' }],
-    ['homeAreaCode', { homeAreaCode: '911' }],
-    ['trunkPrefix', { trunkPrefix: '1' }],
-    ['emergency', { emergency: [] }],
-    ['emergency.0', { emergency: [''] }],
-    ['services.911', { services: { '911': 'operator' } }],
-    ['services.*5', { services: { '*5': 'star-code' } }],
-    ['services.5', { services: { '5': 'nothing' as 'operator' } }],
-    ['speedDials.911', { speedDials: { '911': '+12125550123' } }],
-    ['speedDials.*911', { speedDials: { '*911': '+12125550123' } }],
-    ['speedDials.9911', { speedDials: { '9911': '+12125550123' } }],
-    ['speedDials.2125550123', { speedDials: { '2125550123': '+12125550123' } }],
-    ['speedDials.*77', { speedDials: { '*77': '2125550123' } }],
-    ['speedDials.*77', { speedDials: { '*77': '+15555550123' } }],
-    ['speedDials.77', { speedDials: { '77': '+12125550123' }, services: { '77': 'operator' } }],
-    ['domains.0', { domains: ['Prison.example.com'] }],
+  const country = 'is not an ISO country code with a numbering plan';
+  const outside = 'must be 1 to 3 digits';
+  const outsideOfAmerica = 'cannot begin with 0 or 1 in North America';
+  const international = 'must be 2 to 5 digits';
+  const alike = 'begins like another international prefix';
+  const area = 'is not an area code of this country';
+  const trunk = 'must be 1 or 2 digits, and is not for North America';
+  const emergency = 'must be 2 to 6 digits';
+  const service = 'the code must be 1 to 6 digits';
+  const speedDial = 'the code must be 1 to 6 digits, with * or # before them or not';
+  const taken = 'the code is an emergency';
+  const target = 'the number must be valid and begin with +';
+  const domain = 'must be a lower-case domain name';
+  const DE = { country: 'DE', homeAreaCode: '89', trunkPrefix: '0' } as const;
+  const hotline = '+12125550123';
+  const wrong: [string, string, Partial<DialPlan>][] = [
+    ['country', country, { country: 'XX' as 'US' }],
+    ['outsideLinePrefix', outside, { outsideLinePrefix: '' }],
+    ['outsideLinePrefix', outside, { outsideLinePrefix: '9999' }],
+    ['outsideLinePrefix', outsideOfAmerica, { outsideLinePrefix: '1' }],
+    ['outsideLinePrefix', outsideOfAmerica, { outsideLinePrefix: '12' }],
+    ['outsideLinePrefix', outsideOfAmerica, { outsideLinePrefix: '05' }],
+    ['outsideLineRequired', 'needs an outsideLinePrefix', { outsideLineRequired: true }],
+    ['internationalPrefixes.0', international, { internationalPrefixes: ['+'] }],
+    ['internationalPrefixes.0', international, { internationalPrefixes: [''] }],
+    ['internationalPrefixes.0', international, { internationalPrefixes: ['0'] }],
+    ['internationalPrefixes.0', international, { internationalPrefixes: ['011001'] }],
+    ['internationalPrefixes.1', alike, { internationalPrefixes: ['011', '01'] }],
+    ['internationalPrefixes.1', alike, { internationalPrefixes: ['01', '011'] }],
+    ['homeAreaCode', area, { homeAreaCode: '112' }],
+    ['homeAreaCode', area, { homeAreaCode: '911' }],
+    ['homeAreaCode', area, { homeAreaCode: '012' }],
+    ['homeAreaCode', area, { homeAreaCode: '21' }],
+    ['homeAreaCode', area, { homeAreaCode: '2125' }],
+    ['homeAreaCode', area, { homeAreaCode: '2a5' }],
+    ['homeAreaCode', area, { ...DE, homeAreaCode: '1234567' }],
+    ['trunkPrefix', trunk, { trunkPrefix: '1' }],
+    ['trunkPrefix', trunk, { ...DE, trunkPrefix: '000' }],
+    ['emergency', 'must name at least one code', { emergency: [] }],
+    ['emergency.0', emergency, { emergency: [''] }],
+    ['emergency.0', emergency, { emergency: ['9'] }],
+    ['emergency.0', emergency, { emergency: ['9111111'] }],
+    ['services.911', taken, { services: { '911': 'operator' } }],
+    ['services.*5', service, { services: { '*5': 'star-code' } }],
+    ['services.1234567', service, { services: { '1234567': 'operator' } }],
+    ['services.5', 'the class is not known', { services: { '5': 'nothing' as 'operator' } }],
+    ['speedDials.911', taken, { speedDials: { '911': hotline } }],
+    ['speedDials.*911', taken, { speedDials: { '*911': hotline } }],
+    ['speedDials.9911', taken, { speedDials: { '9911': hotline } }],
+    ['speedDials.7777777', speedDial, { speedDials: { '7777777': hotline } }],
+    ['speedDials.2125550123', speedDial, { speedDials: { '2125550123': hotline } }],
+    ['speedDials.*77', target, { speedDials: { '*77': '2125550123' } }],
+    ['speedDials.*77', target, { speedDials: { '*77': '+15555550123' } }],
+    [
+      'speedDials.77',
+      'the code is a service of this plan too',
+      { speedDials: { '77': hotline }, services: { '77': 'operator' } },
+    ],
+    ...['Prison.example.com', '', '.example', 'example.', 'a_b', 'a{b'].map(
+      (name): [string, string, Partial<DialPlan>] => ['domains.0', domain, { domains: [name] }],
+    ),
   ];
-  for (const [path, change] of wrong) {
-    const paths = checkDialPlan({ ...US, ...change }).map((p) => p.path);
-    t.same(paths, [path], JSON.stringify(change));
+  for (const [path, message, change] of wrong) {
+    t.same(checkDialPlan({ ...US, ...change }), [{ path, message }], JSON.stringify(change));
   }
+  const right: Partial<DialPlan>[] = [
+    { outsideLinePrefix: '987' },
+    { outsideLinePrefix: '90' },
+    { outsideLinePrefix: '91', outsideLineRequired: true },
+    { ...DE, outsideLinePrefix: '0', homeAreaCode: '123456', trunkPrefix: '06' },
+    { internationalPrefixes: ['00', '01100', '011'].slice(0, 2) },
+    { homeAreaCode: '212' },
+    { emergency: ['15', '911911'] },
+    { services: { '123456': 'operator' } },
+    { speedDials: { '*123456': hotline, '#1': hotline, '2': hotline } },
+    { domains: ['az-1.example.com'] },
+  ];
+  for (const change of right) t.same(checkDialPlan({ ...US, ...change }), [], JSON.stringify(change));
 });
 
 t.test('the version names the phone library that is installed', async (t) => {

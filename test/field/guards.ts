@@ -201,8 +201,8 @@ export const fastGuards: readonly Guard[] = [
     edits: [
       edit(
         'src/core/number/resolve.js',
-        'return prefixed ? oneOf([unstripped, bare(dial.slice(outside.length), plan)]) : unstripped;',
-        'return unstripped;',
+        'return after === null ? whole : oneOf(whole, bare(after, plan));',
+        'return whole;',
       ),
     ],
   },

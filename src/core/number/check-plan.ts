@@ -1,4 +1,4 @@
-import { ALWAYS_EMERGENCY, callingCodeOf, emergencyCode } from './codes.js';
+import { callingCodeOf, emergencyCode } from './codes.js';
 import { isDigits } from './key.js';
 import { isDomain } from './parameters.js';
 import { parseListed } from './parse.js';
@@ -92,7 +92,7 @@ const checkSpeedDials = (plan: DialPlan): DialPlanProblem[] => {
     const digits = code.startsWith('*') || code.startsWith('#') ? code.slice(1) : code;
     if (!isCode(digits, 6)) {
       problems.push({ path, message: 'the code must be 1 to 6 digits, with * or # before them or not' });
-    } else if (emergencyCode(code, plan) !== null || ALWAYS_EMERGENCY.some((e) => digits === e)) {
+    } else if (emergencyCode(code, plan) !== null) {
       problems.push({ path, message: 'the code is an emergency' });
     } else if (Object.hasOwn(plan.services, code)) {
       problems.push({ path, message: 'the code is a service of this plan too' });

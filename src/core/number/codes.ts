@@ -11,12 +11,10 @@ import type { DialPlan, ServiceClass } from './plan.js';
  */
 
 /** Emergencies under every plan: 911 and 112 are answered almost everywhere, 999 in many countries. */
-export const ALWAYS_EMERGENCY = ['911', '112', '999'] as const;
+const ALWAYS_EMERGENCY = ['911', '112', '999'] as const;
 
 /** Prefixes for an outside line that are tried before an emergency code whatever the plan says. */
 const COMMON_OUTSIDE = ['9', '8', '0'] as const;
-/** Outside line 3, star code 6, international prefix 5, country code 3, trunk 2, rounded up. */
-const MAX_PREFIX = 20;
 
 /** The codes of North America: N11, the crisis line 988 and the operators. */
 const NORTH_AMERICAN_SERVICES: Readonly<Record<string, ServiceClass>> = {
@@ -44,7 +42,7 @@ export const isNorthAmerican = (plan: DialPlan): boolean => callingCodeOf(plan.c
 
 /** The country code a digit string begins with, or null. No country code is a prefix of another. */
 export const leadingCallingCode = (digits: string): string | null => {
-  for (let length = 1; length <= 3 && length <= digits.length; length++) {
+  for (let length = 1; length <= 3; length++) {
     const code = digits.slice(0, length);
     if (allCallingCodes.has(code)) return code;
   }
@@ -55,7 +53,7 @@ export const leadingCallingCode = (digits: string): string | null => {
 export const emergencyCode = (dial: string, plan: DialPlan): string | null => {
   let end = dial.length;
   // 911# ends the same way as 911.
-  while (end > 0 && (dial[end - 1] === '#' || dial[end - 1] === '*')) end--;
+  while (isStar(dial[end - 1])) end--;
   const digits = dial.slice(0, end);
   for (const code of [...ALWAYS_EMERGENCY, ...plan.emergency]) {
     if (code !== '' && digits.endsWith(code) && isDiallingPrefix(digits.slice(0, -code.length), plan))
@@ -67,10 +65,8 @@ export const emergencyCode = (dial: string, plan: DialPlan): string | null => {
 /** The service a whole dial string asks for, or null: a code of the table, with prefixes before it. */
 export const serviceOf = (dial: string, plan: DialPlan): { code: string; service: ServiceClass } | null => {
   const tables = isNorthAmerican(plan) ? [plan.services, NORTH_AMERICAN_SERVICES] : [plan.services];
-  const outside = plan.outsideLinePrefix ?? '';
-  const forms = [dial];
-  if (outside !== '' && dial.startsWith(outside)) forms.push(dial.slice(outside.length));
-  for (const form of forms) {
+  for (const form of [dial, afterOutside(dial, plan)]) {
+    if (form === null) continue;
     for (const code of [form, withoutTrunk(form, plan)]) {
       for (const table of tables) {
         const service = table[code];
@@ -79,6 +75,12 @@ export const serviceOf = (dial: string, plan: DialPlan): { code: string; service
     }
   }
   return null;
+};
+
+/** What follows the plan's outside line prefix; null where the text does not begin with one. */
+export const afterOutside = (text: string, plan: DialPlan): string | null => {
+  const outside = plan.outsideLinePrefix;
+  return outside !== undefined && text.startsWith(outside) ? text.slice(outside.length) : null;
 };
 
 /** '1411' and '+1411' ask for 411. */
@@ -103,9 +105,8 @@ const isStar = (c: string | undefined): boolean => c === '*' || c === '#';
 const afterStarCode = (dial: string): string => {
   let at = 0;
   while (at < 2 && isStar(dial[at])) at++;
-  if (at === 0) return dial;
   const digitsTo = at + 2;
-  while (at < digitsTo && isDigits(dial[at] ?? '')) at++;
+  while (at < digitsTo && isDigits(dial.slice(at, at + 1))) at++;
   while (isStar(dial[at])) at++;
   return dial.slice(at);
 };
@@ -116,13 +117,10 @@ const afterStarCode = (dial: string): string => {
  * would make an emergency of the number 801-..., and Japan's 011-... is Sapporo.
  */
 const isDiallingPrefix = (prefix: string, plan: DialPlan): boolean => {
-  if (prefix === '') return true;
-  if (prefix.length > MAX_PREFIX) return false;
   if (prefix.startsWith('+')) return isCountryPrefix(prefix.slice(1), plan);
   if (afterFeatures(prefix, plan).some((rest) => isLinePrefix(rest, plan))) return true;
-  const outside = plan.outsideLinePrefix ?? '';
-  if (outside !== '' && prefix.startsWith(outside)) {
-    const rest = prefix.slice(outside.length);
+  const rest = afterOutside(prefix, plan);
+  if (rest !== null) {
     // 99911: the outside line asked for once too often.
     if (isGuessedOutside(rest, plan)) return true;
     if (afterFeatures(rest, plan).some((r) => isLinePrefix(r, plan))) return true;

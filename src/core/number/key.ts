@@ -1,3 +1,5 @@
+import { isDigit } from './characters.js';
+
 /**
  * The identity of a telephone number: an E.164 number and, for a branch line, its extension.
  * Lists are stored under this key, calls are decided by it, and the B leg's Request-URI is built
@@ -19,12 +21,8 @@ const MAX_EXTENSION = 10;
 
 /** True when every character is an ASCII digit and there is at least one. */
 export const isDigits = (text: string): boolean => {
-  if (text.length === 0) return false;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code < 0x30 || code > 0x39) return false;
-  }
-  return true;
+  for (const c of text) if (!isDigit(c)) return false;
+  return text !== '';
 };
 
 /**
@@ -52,11 +50,10 @@ export const numberKeyText = (key: NumberKey): string =>
  * itself (a store, a journal), never for what a caller dialled or a person typed.
  */
 export const parseNumberKeyText = (text: string): NumberKey | null => {
-  if (text.length > 16 + EXT.length + MAX_EXTENSION) return null;
   const at = text.indexOf(EXT);
-  const e164 = parseE164(at < 0 ? text : text.slice(0, at));
+  const e164 = parseE164(at === -1 ? text : text.slice(0, at));
   if (e164 === null) return null;
-  if (at < 0) return { e164, extension: null };
+  if (at === -1) return { e164, extension: null };
   const extension = parseExtension(text.slice(at + EXT.length));
   return extension === null ? null : { e164, extension };
 };

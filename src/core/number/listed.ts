@@ -68,8 +68,8 @@ export const parseListedRange = (
 ): { readonly kind: 'range'; readonly range: NumberRange } | Malformed => {
   if (text.length > MAX_ENTRY) return malformed('text-too-long', MAX_ENTRY);
   const spaced = text.indexOf(' - ');
-  const hyphen = spaced >= 0 ? spaced + 1 : text.lastIndexOf('-');
-  if (hyphen < 0) return malformed('range-without-hyphen', 0);
+  const hyphen = spaced !== -1 ? spaced + 1 : text.lastIndexOf('-');
+  if (hyphen === -1) return malformed('range-without-hyphen', 0);
   const from = rangeEnd(text.slice(0, hyphen), 0, plan);
   if (typeof from !== 'string') return from;
   let second = hyphen + 1;
@@ -80,7 +80,7 @@ export const parseListedRange = (
   if (typeof to !== 'string') return to;
   if (from.length !== to.length) return malformed('range-ends-differ-in-length', second);
   // Fifteen digits are below 2^53, so the difference is exact.
-  const size = Number(to.slice(1)) - Number(from.slice(1)) + 1;
+  const size = Number(to) - Number(from) + 1;
   if (size < 2) return malformed('range-not-ascending', second);
   if (size > MAX_RANGE) return malformed('range-too-wide', second);
   return { kind: 'range', range: { from, to, size } };
@@ -107,8 +107,7 @@ export const parseListedPrefix = (
   let digits = '';
   let plus = false;
   let star = false;
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i] ?? '';
+  for (const [i, c] of [...text].entries()) {
     if (' -.()'.includes(c)) continue;
     if (star) return malformed('prefix-without-star', i);
     if (c === '+') {

@@ -10,10 +10,25 @@ export type PhoneContext =
   | { readonly kind: 'domain'; readonly name: string };
 
 /** 'name=value' taken apart; the name in lower case, the value '' when there is none. */
-export const splitPair = (pair: string): { name: string; value: string } => {
+const splitPair = (pair: string): { name: string; value: string } => {
   const equals = pair.indexOf('=');
-  if (equals < 0) return { name: pair.toLowerCase(), value: '' };
-  return { name: pair.slice(0, equals).toLowerCase(), value: pair.slice(equals + 1) };
+  const end = equals === -1 ? pair.length : equals;
+  return { name: pair.slice(0, end).toLowerCase(), value: pair.slice(end + 1) };
+};
+
+type Pair = { readonly from: number; readonly text: string; readonly name: string; readonly value: string };
+
+/** The ';name=value' pairs from `start`, which is at a ';' or at the text's end, each with where it begins. */
+export const pairsFrom = (text: string, start: number): Pair[] => {
+  const pairs: Pair[] = [];
+  for (let from = start + 1; from <= text.length; ) {
+    const next = text.indexOf(';', from);
+    const to = next === -1 ? text.length : next;
+    const pair = text.slice(from, to);
+    pairs.push({ from, text: pair, ...splitPair(pair) });
+    from = to + 1;
+  }
+  return pairs;
 };
 
 /**
@@ -62,20 +77,16 @@ const PARAMETERS_REFUSED: ReadonlySet<string> = new Set([
 ]);
 
 type Parameters = {
-  readonly kind: 'parameters';
   readonly extension: Extension | null;
   readonly context: PhoneContext;
 };
 
-/** Reads ';name=value' pairs from `start`, which is at a ';' or at `end`. Unknown names are refused. */
-export const readParameters = (text: string, start: number, end: number): Parameters | Unreadable => {
+/** Reads ';name=value' pairs from `start`, which is at a ';' or at the text's end. Unknown names are refused. */
+export const readParameters = (text: string, start: number): Parameters | Unreadable => {
   const seen = new Set<string>();
   let extension: Extension | null = null;
   let context: PhoneContext = { kind: 'none' };
-  for (let from = start + 1; from <= end; ) {
-    const next = text.indexOf(';', from);
-    const to = next < 0 || next > end ? end : next;
-    const { name, value } = splitPair(text.slice(from, to));
+  for (const { from, name, value } of pairsFrom(text, start)) {
     if (name === '') return unreadable('uri-malformed', from - 1);
     if (PARAMETERS_REFUSED.has(name)) return unreadable('parameter-changes-destination', from);
     if (name !== 'ext' && name !== 'phone-context' && !PARAMETERS_IGNORED.has(name)) {
@@ -91,9 +102,8 @@ export const readParameters = (text: string, start: number, end: number): Parame
       if (read === null) return unreadable('phone-context-malformed', from);
       context = read;
     }
-    from = to + 1;
   }
-  return { kind: 'parameters', extension, context };
+  return { extension, context };
 };
 
 const readContext = (value: string): PhoneContext | null => {

@@ -40,20 +40,11 @@ export const parseListed = (text: string, plan: DialPlan): Dialled => parse(text
 const parse = (text: string, plan: DialPlan, mode: Mode): Dialled => {
   if (callingCodeOf(plan.country) === null) return unparseable('dial-plan-invalid');
   const reading = readAddress(text, mode);
-  switch (reading.kind) {
-    case 'sos':
-      return { kind: 'emergency', code: 'sos' };
-    case 'unreadable': {
-      // A refused text that begins like 911 raises the alarm all the same.
-      const code = emergencyCode(leadingDial(text), plan);
-      return code === null ? unparseable(reading.reason, reading.column) : { kind: 'emergency', code };
-    }
-    case 'read':
-      break;
-    default: {
-      const never: never = reading;
-      return never;
-    }
+  if (reading.kind === 'sos') return { kind: 'emergency', code: 'sos' };
+  if (reading.kind === 'unreadable') {
+    // A refused text that begins like 911 raises the alarm all the same.
+    const code = reading.reason === 'text-too-long' ? null : emergencyCode(leadingDial(text), plan);
+    return code === null ? unparseable(reading.reason, reading.column) : { kind: 'emergency', code };
   }
   const { dial, extension, context } = reading;
   const emergency = emergencyCode(dial, plan);
@@ -68,8 +59,9 @@ const parse = (text: string, plan: DialPlan, mode: Mode): Dialled => {
     if (inContext !== null) return { kind: 'emergency', code: inContext };
     return resolved(joined, plan, mode, extension);
   }
-  if (extension === null && context.kind !== 'prefix' && Object.hasOwn(plan.speedDials, dial)) {
-    return hotline(dial, plan);
+  const target = Object.hasOwn(plan.speedDials, dial) ? plan.speedDials[dial] : undefined;
+  if (extension === null && context.kind !== 'prefix' && target !== undefined) {
+    return hotline(dial, target, plan);
   }
   if (isStarred(dial)) return { kind: 'service', code: starCode(dial), service: 'star-code' };
   return resolved(dial, plan, mode, extension);
@@ -81,24 +73,13 @@ const resolved = (dial: string, plan: DialPlan, mode: Mode, extension: NumberKey
   const service = serviceOf(dial, plan);
   if (service !== null) return { kind: 'service', ...service };
   const found = resolveDial(dial, plan, mode);
-  switch (found.kind) {
-    case 'number':
-      return { kind: 'number', key: { e164: found.e164, extension }, type: found.type, region: found.region };
-    case 'service':
-      return found;
-    case 'failed':
-      return unparseable(found.reason);
-    default: {
-      const never: never = found;
-      return never;
-    }
-  }
+  if (found.kind === 'failed') return unparseable(found.reason);
+  if (found.kind === 'service') return found;
+  return { kind: 'number', key: { e164: found.e164, extension }, type: found.type, region: found.region };
 };
 
 /** A speed dial stands for a number written in full in the plan; anything else is the plan's fault. */
-const hotline = (code: string, plan: DialPlan): Dialled => {
-  const target = parseListed(plan.speedDials[code] ?? '', { ...plan, speedDials: {} });
-  return target.kind === 'number'
-    ? { kind: 'hotline', code, key: target.key }
-    : unparseable('dial-plan-invalid');
+const hotline = (code: string, target: string, plan: DialPlan): Dialled => {
+  const read = parseListed(target, { ...plan, speedDials: {} });
+  return read.kind === 'number' ? { kind: 'hotline', code, key: read.key } : unparseable('dial-plan-invalid');
 };

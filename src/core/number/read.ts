@@ -2,7 +2,7 @@ import { isDigit, isLetter, isSeparator } from './characters.js';
 import type { Extension } from './key.js';
 import { parseExtension } from './key.js';
 import type { PhoneContext } from './parameters.js';
-import { HOST_PARAMETERS_REFUSED, readParameters, splitPair } from './parameters.js';
+import { HOST_PARAMETERS_REFUSED, pairsFrom, readParameters } from './parameters.js';
 import type { Unreadable } from './reasons.js';
 import { unreadable } from './reasons.js';
 
@@ -40,26 +40,26 @@ export const readAddress = (text: string, mode: Mode, limit: number = MAX_TEXT):
   if (text.length > limit) return unreadable('text-too-long');
   const bad = offendingCharacter(text, mode);
   if (bad !== null) return bad;
+  // No other white space than a space is left by now. What is cut off is at the end, so columns stay.
+  const whole = text.trimEnd();
+  if (whole === '') return unreadable('empty');
   let start = 0;
-  let end = text.length;
-  while (start < end && text[start] === ' ') start++;
-  while (end > start && text[end - 1] === ' ') end--;
-  if (start === end) return unreadable('empty');
-  const colon = text.indexOf(':', start);
-  if (colon < 0) return readBare(text, start, end, mode);
-  const scheme = text.slice(start, colon).toLowerCase();
+  while (whole[start] === ' ') start++;
+  const colon = whole.indexOf(':', start);
+  if (colon === -1) return readBare(whole, start, mode);
+  const scheme = whole.slice(start, colon).toLowerCase();
   switch (scheme) {
     case 'sip':
     case 'sips':
-      return readSip(text, colon + 1, end, mode);
+      return readSip(whole, colon + 1, mode);
     case 'tel':
-      return readTel(text, colon + 1, end, mode);
+      return readTel(whole, colon + 1, mode);
     case 'urn':
-      return readUrn(text.slice(colon + 1, end).toLowerCase());
-    default: {
-      const first = text[start] ?? '';
-      return isLetter(first) ? unreadable('scheme-unknown', start) : unreadable('password-in-uri', colon);
-    }
+      return readUrn(whole.slice(colon + 1).toLowerCase());
+    default:
+      return isLetter(whole.charAt(start))
+        ? unreadable('scheme-unknown', start)
+        : unreadable('password-in-uri', colon);
   }
 };
 
@@ -77,67 +77,67 @@ const offendingCharacter = (text: string, mode: Mode): Unreadable | null => {
 const readUrn = (name: string): Reading =>
   name === 'service:sos' || name.startsWith('service:sos.') ? { kind: 'sos' } : unreadable('scheme-unknown');
 
-const readSip = (text: string, start: number, end: number, mode: Mode): Reading => {
+const readSip = (text: string, start: number, mode: Mode): Reading => {
   const at = text.indexOf('@', start);
-  if (at < 0 || at === start) return unreadable('no-user');
+  if (at === -1 || at === start) return unreadable('no-user');
   const second = text.indexOf('@', at + 1);
-  if (second >= 0) return unreadable('uri-malformed', second);
-  const wrongHost = readHost(text, at + 1, end);
+  if (second !== -1) return unreadable('uri-malformed', second);
+  const wrongHost = readHost(text, at + 1);
   if (wrongHost !== null) return wrongHost;
-  const colon = text.indexOf(':', start);
-  if (colon >= 0 && colon < at) return unreadable('password-in-uri', colon);
-  return readUser(text, start, at, mode, true);
+  const user = text.slice(0, at);
+  const colon = user.indexOf(':', start);
+  if (colon !== -1) return unreadable('password-in-uri', colon);
+  return readUser(user, start, mode, true);
 };
 
-const readTel = (text: string, start: number, end: number, mode: Mode): Reading => {
-  for (let i = start; i < end; i++) {
-    if (text[i] === '?') return unreadable('uri-headers', i);
-    if (text[i] === '@' || text[i] === ':') return unreadable('uri-malformed', i);
+const readTel = (text: string, start: number, mode: Mode): Reading => {
+  for (const [i, c] of [...text.slice(start)].entries()) {
+    if (c === '?') return unreadable('uri-headers', start + i);
+    if (c === '@' || c === ':') return unreadable('uri-malformed', start + i);
   }
-  return readUser(text, start, end, mode, true);
+  return readUser(text, start, mode, true);
 };
 
 /** A bare dial string is a user part as it stood on the wire; a bare list entry is never encoded. */
-const readBare = (text: string, start: number, end: number, mode: Mode): Reading => {
+const readBare = (text: string, start: number, mode: Mode): Reading => {
   const at = text.indexOf('@', start);
-  if (at >= 0) return unreadable('uri-malformed', at);
-  return readUser(text, start, end, mode, mode === 'dialled');
+  if (at !== -1) return unreadable('uri-malformed', at);
+  return readUser(text, start, mode, mode === 'dialled');
 };
 
-const readHost = (text: string, start: number, end: number): Unreadable | null => {
-  const question = text.indexOf('?', start);
-  if (question >= 0 && question < end) return unreadable('uri-headers', question);
+/** Where the first parameter begins, or the text ends. */
+const parametersAt = (text: string, start: number): number => {
   const semicolon = text.indexOf(';', start);
-  const hostEnd = semicolon < 0 || semicolon > end ? end : semicolon;
+  return semicolon === -1 ? text.length : semicolon;
+};
+
+const readHost = (text: string, start: number): Unreadable | null => {
+  const question = text.indexOf('?', start);
+  if (question !== -1) return unreadable('uri-headers', question);
+  const hostEnd = parametersAt(text, start);
   if (hostEnd === start) return unreadable('host-malformed', start);
-  for (let i = start; i < hostEnd; i++) {
-    const c = text[i] ?? '';
-    if (!isDigit(c) && !isLetter(c) && !'.-:[]_'.includes(c)) return unreadable('host-malformed', i);
+  for (const [i, c] of [...text.slice(start, hostEnd)].entries()) {
+    if (!isDigit(c) && !isLetter(c) && !'.-:[]_'.includes(c)) return unreadable('host-malformed', start + i);
   }
-  for (let from = hostEnd + 1; from <= end; ) {
-    const next = text.indexOf(';', from);
-    const to = next < 0 || next > end ? end : next;
-    const { name } = splitPair(text.slice(from, to));
+  for (const { from, text: pair, name } of pairsFrom(text, hostEnd)) {
     if (name === '') return unreadable('uri-malformed', from - 1);
-    for (let i = from; i < to; i++) {
-      if ('<>" '.includes(text[i] ?? '')) return unreadable('uri-malformed', i);
+    for (const [i, c] of [...pair].entries()) {
+      if ('<>" '.includes(c)) return unreadable('uri-malformed', from + i);
     }
     // A percent sign in a name could spell a refused one.
     if (name.includes('%') || HOST_PARAMETERS_REFUSED.has(name)) {
       return unreadable('parameter-changes-destination', from);
     }
-    from = to + 1;
   }
   return null;
 };
 
-const readUser = (text: string, start: number, end: number, mode: Mode, encoded: boolean): Reading => {
-  const semicolon = text.indexOf(';', start);
-  const subscriberEnd = semicolon < 0 || semicolon > end ? end : semicolon;
-  const subscriber = readSubscriber(text, start, subscriberEnd, mode, encoded);
-  if (subscriber.kind === 'unreadable') return subscriber;
-  const parameters = readParameters(text, subscriberEnd, end);
-  if (parameters.kind === 'unreadable') return parameters;
+const readUser = (text: string, start: number, mode: Mode, encoded: boolean): Reading => {
+  const subscriberEnd = parametersAt(text, start);
+  const subscriber = readSubscriber(text.slice(0, subscriberEnd), start, mode, encoded);
+  if ('reason' in subscriber) return subscriber;
+  const parameters = readParameters(text, subscriberEnd);
+  if ('reason' in parameters) return parameters;
   if (subscriber.extension !== null && parameters.extension !== null) {
     return unreadable('parameter-repeated', subscriberEnd);
   }
@@ -150,7 +150,6 @@ const readUser = (text: string, start: number, end: number, mode: Mode, encoded:
 };
 
 type Subscriber = {
-  readonly kind: 'subscriber';
   readonly dial: string;
   readonly extension: Extension | null;
 };
@@ -158,18 +157,17 @@ type Subscriber = {
 const readSubscriber = (
   text: string,
   start: number,
-  end: number,
   mode: Mode,
   encoded: boolean,
 ): Subscriber | Unreadable => {
   const kept: string[] = [];
   let digits = 0;
-  for (let i = start; i < end; i++) {
+  for (let i = start; i < text.length; i++) {
     const index = i;
-    let c = text[i] ?? '';
+    let c = text.charAt(i);
     if (c === '%') {
       if (!encoded) return unreadable('character-not-allowed', i);
-      const decoded = decodePercent(text, i, end);
+      const decoded = decodePercent(text, i);
       if (typeof decoded !== 'string') return decoded;
       c = decoded;
       i += 2;
@@ -187,21 +185,21 @@ const readSubscriber = (
       if (first !== '*' && first !== '#') return unreadable('character-not-allowed', index);
       kept.push(c);
     } else if (isLetter(c)) {
-      return readLetters(text, index, end, mode, digits, kept);
+      return readLetters(text, index, mode, digits, kept);
     } else if (c === ',') {
       return unreadable('post-dial-string', index);
-    } else if (!isSeparator(c) && !(c === ' ' && mode === 'listed' && index === i)) {
+    } else if (!isSeparator(c) && c !== ' ') {
       return unreadable('character-not-allowed', index);
     }
   }
   if (kept.length === 0 || (digits === 0 && kept[0] === '+')) return unreadable('no-digits');
-  return { kind: 'subscriber', dial: kept.join(''), extension: null };
+  return { dial: kept.join(''), extension: null };
 };
 
 /** Decodes '%XX' once. What decodes to a percent sign was encoded twice; nothing is decoded twice. */
-const decodePercent = (text: string, index: number, end: number): string | Unreadable => {
-  const high = index + 1 < end ? hexValue(text[index + 1]) : -1;
-  const low = index + 2 < end ? hexValue(text[index + 2]) : -1;
+const decodePercent = (text: string, index: number): string | Unreadable => {
+  const high = hexValue(text[index + 1]);
+  const low = hexValue(text[index + 2]);
   if (high < 0 || low < 0) return unreadable('percent-encoding-invalid', index);
   const code = high * 16 + low;
   if (code > 0x7f) return unreadable('not-ascii', index);
@@ -220,27 +218,26 @@ const EXTENSION_MARKS = ['extension', 'ext', 'x'] as const;
 const readLetters = (
   text: string,
   index: number,
-  end: number,
   mode: Mode,
   digits: number,
   kept: readonly string[],
 ): Subscriber | Unreadable => {
-  const letter = (text[index] ?? '').toLowerCase();
+  const letter = text.charAt(index).toLowerCase();
   if (mode === 'listed' && digits > 0) {
-    const rest = text.slice(index, end).toLowerCase();
+    const rest = text.slice(index).toLowerCase();
     const mark = EXTENSION_MARKS.find((m) => rest.startsWith(m));
     if (mark !== undefined) {
       let from = mark.length;
       if (rest[from] === '.') from++;
       while (rest[from] === ' ') from++;
       const extension = parseExtension(rest.slice(from).trimEnd());
-      if (extension !== null) return { kind: 'subscriber', dial: kept.join(''), extension };
+      if (extension !== null) return { dial: kept.join(''), extension };
       // 'x' before more letters is a word, not an extension.
-      return unreadable(isLetter(rest[from] ?? '') ? 'letters' : 'extension-malformed', index);
+      return unreadable(isLetter(rest.charAt(from)) ? 'letters' : 'extension-malformed', index);
     }
   }
   const afterDigits = digits > 0 && (letter === 'p' || letter === 'w' || letter === 'x');
-  const next = text[index + 1] ?? '';
+  const next = text.charAt(index + 1);
   return unreadable(afterDigits && !isLetter(next) ? 'post-dial-string' : 'letters', index);
 };
 
@@ -249,7 +246,6 @@ const readLetters = (
  * '911' with a full-width digit after it. Only for recognising an emergency in what is refused.
  */
 export const leadingDial = (text: string): string => {
-  if (text.length > MAX_TEXT) return '';
   let start = 0;
   while (text[start] === ' ') start++;
   const scheme = text.slice(start, start + 5).toLowerCase();
@@ -257,9 +253,9 @@ export const leadingDial = (text: string): string => {
   else if (scheme.startsWith('sip:') || scheme.startsWith('tel:')) start += 4;
   const kept: string[] = [];
   for (let i = start; i < text.length; i++) {
-    let c = text[i] ?? '';
+    let c = text.charAt(i);
     if (c === '%') {
-      const decoded = decodePercent(text, i, text.length);
+      const decoded = decodePercent(text, i);
       if (typeof decoded !== 'string') break;
       c = decoded;
       i += 2;

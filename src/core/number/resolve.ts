@@ -1,6 +1,6 @@
 import type { PhoneNumber } from 'libphonenumber-js/max';
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max';
-import { callingCodeOf, leadingCallingCode } from './codes.js';
+import { afterOutside, callingCodeOf, leadingCallingCode } from './codes.js';
 import type { E164 } from './key.js';
 import { parseE164 } from './key.js';
 import type { DialPlan, ServiceClass } from './plan.js';
@@ -35,14 +35,12 @@ const failed = (reason: UnparseableReason): Resolved => ({ kind: 'failed', reaso
 /** Resolves '+' and digits, or digits alone, under a dial plan. */
 export const resolveDial = (dial: string, plan: DialPlan, mode: Mode): Resolved => {
   if (dial.startsWith('+')) return global(dial.slice(1));
-  const outside = plan.outsideLinePrefix ?? '';
-  if (outside === '') return bare(dial, plan);
-  const prefixed = dial.startsWith(outside);
+  const after = afterOutside(dial, plan);
   if (mode === 'dialled' && plan.outsideLineRequired === true) {
-    return prefixed ? bare(dial.slice(outside.length), plan) : failed('outside-line-prefix-missing');
+    return after === null ? failed('outside-line-prefix-missing') : bare(after, plan);
   }
-  const unstripped = bare(dial, plan);
-  return prefixed ? oneOf([unstripped, bare(dial.slice(outside.length), plan)]) : unstripped;
+  const whole = bare(dial, plan);
+  return after === null ? whole : oneOf(whole, bare(after, plan));
 };
 
 /**
@@ -50,7 +48,7 @@ export const resolveDial = (dial: string, plan: DialPlan, mode: Mode): Resolved 
  * exchange stands only where no number does: with 9 for an outside line, 901-555-0123 could also
  * be read as operator assistance (01), and would be for every number of Memphis.
  */
-const oneOf = (readings: readonly Resolved[]): Resolved => {
+const oneOf = (...readings: readonly [Resolved, ...Resolved[]]): Resolved => {
   let number: Extract<Resolved, { kind: 'number' }> | null = null;
   for (const r of readings) {
     if (r.kind !== 'number') continue;
@@ -58,7 +56,7 @@ const oneOf = (readings: readonly Resolved[]): Resolved => {
     number = r;
   }
   if (number !== null) return number;
-  return readings.find((r) => r.kind === 'service') ?? readings[0] ?? failed('not-a-valid-number');
+  return readings.find((r) => r.kind === 'service') ?? readings[0];
 };
 
 /** Digits without an outside line prefix: international or national. */
@@ -91,7 +89,7 @@ const northAmerican = (digits: string, plan: DialPlan): Resolved => {
       ? failed('area-code-missing')
       : global(`1${plan.homeAreaCode}${digits}`);
   }
-  return failed(digits.length < 10 ? 'too-short' : 'too-long');
+  return failed(digits.length < 11 ? 'too-short' : 'too-long');
 };
 
 const national = (digits: string, code: string, plan: DialPlan): Resolved => {
@@ -99,15 +97,12 @@ const national = (digits: string, code: string, plan: DialPlan): Resolved => {
   if (digits.length > 17) return failed('too-long');
   const trunk = plan.trunkPrefix ?? '';
   if (trunk !== '' && digits.startsWith(trunk)) return ask(digits, digits, code, plan);
-  const readings: Resolved[] = [];
-  if (trunk === '') readings.push(ask(digits, digits, code, plan));
-  else {
-    readings.push(failed('trunk-prefix-missing'));
-    // E.164 without its '+', as some trunks send it and as spreadsheets keep it.
-    if (digits.startsWith(code)) readings.push(global(digits));
-  }
-  if (plan.homeAreaCode !== undefined) readings.push(global(`${code}${plan.homeAreaCode}${digits}`));
-  return oneOf(readings);
+  const first = trunk === '' ? ask(digits, digits, code, plan) : failed('trunk-prefix-missing');
+  const others: Resolved[] = [];
+  // E.164 without its '+', as some trunks send it and as spreadsheets keep it.
+  if (trunk !== '' && digits.startsWith(code)) others.push(global(digits));
+  if (plan.homeAreaCode !== undefined) others.push(global(`${code}${plan.homeAreaCode}${digits}`));
+  return oneOf(first, ...others);
 };
 
 /** Digits after '+' or an international prefix. */
@@ -117,7 +112,8 @@ const global = (digits: string): Resolved => {
   if (digits.length > 16) return failed('too-long');
   const code = leadingCallingCode(digits);
   if (code === null) return failed('country-code-invalid');
-  if (code === '1' && digits.length !== 11) return failed(digits.length < 11 ? 'too-short' : 'too-long');
+  if (code === '1' && digits.length < 11) return failed('too-short');
+  if (code === '1' && digits.length > 11) return failed('too-long');
   return ask(`+${digits}`, digits, code, null);
 };
 
@@ -125,20 +121,23 @@ const global = (digits: string): Resolved => {
  * Mexico dialled its mobiles from abroad as +52 1 and ten digits until 2019; the 1 is gone and
  * both forms reach the same phone. No Mexican area code begins with 1.
  */
-const withoutMexicanOne = (text: string): string =>
-  text.startsWith('+521') && text.length === 14 ? `+52${text.slice(4)}` : text;
+const withoutMexicanOne = (text: string): string => (text.startsWith('+521') ? `+52${text.slice(4)}` : text);
+
+/** The phone library's own reading, of the whole text or of none of it. */
+const inLibrary = (text: string, plan: DialPlan | null): PhoneNumber | undefined =>
+  parsePhoneNumberFromString(text, {
+    extract: false,
+    ...(plan === null ? {} : { defaultCountry: plan.country }),
+  });
 
 /**
  * Asks the phone library about `text` ('+' and digits, or national digits when a plan is given)
  * and believes the answer only when it kept the digits.
  */
 const ask = (text: string, digits: string, code: string, plan: DialPlan | null): Resolved => {
-  const asked = plan === null ? withoutMexicanOne(text) : text;
-  const found =
-    plan === null
-      ? parsePhoneNumberFromString(asked, { extract: false })
-      : parsePhoneNumberFromString(asked, { extract: false, defaultCountry: plan.country });
-  if (found === undefined || found.ext !== undefined || !found.isValid()) return failed('not-a-valid-number');
+  const asked = withoutMexicanOne(text);
+  const found = inLibrary(asked, plan);
+  if (found?.isValid() !== true) return failed('not-a-valid-number');
   const e164 = parseE164(found.number);
   if (e164 === null || found.countryCallingCode !== code) return failed('not-a-valid-number');
   const kept = e164 === asked || keepsDigits(e164.slice(1), digits, code, plan);
@@ -162,8 +161,8 @@ const keepsDigits = (out: string, digits: string, code: string, plan: DialPlan |
 
 /** A key must give itself when it is read again, or a list would not meet what was dialled. */
 const isFixedPoint = (e164: E164): boolean => {
-  const again = parsePhoneNumberFromString(e164, { extract: false });
-  return again !== undefined && again.number === e164 && again.isValid();
+  const again = inLibrary(e164, null);
+  return again?.number === e164 && again.isValid();
 };
 
 /** Inmarsat, satellite networks and international networks: billed at many times an ordinary call. */
@@ -181,6 +180,8 @@ const typeOf = (found: PhoneNumber, e164: E164): NumberType => {
       return 'toll-free';
     case 'PREMIUM_RATE':
     case 'PERSONAL_NUMBER':
+    // Valid but unclassified: the policy may bar it with the dear ones.
+    case undefined:
       return 'premium';
     case 'SHARED_COST':
     case 'UAN':
@@ -192,8 +193,5 @@ const typeOf = (found: PhoneNumber, e164: E164): NumberType => {
     case 'VOIP':
     case 'PAGER':
       return 'ordinary';
-    case undefined:
-      // Valid but unclassified: the policy may bar it with the dear ones.
-      return 'premium';
   }
 };
