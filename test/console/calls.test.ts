@@ -33,7 +33,7 @@ const oidc = {
   ...{ issuer: 'http://127.0.0.1:9', clientId: 'sallyport' },
   ...{ nameClaim: 'preferred_username', rolesClaim: 'groups' },
   roles: [{ value: 'staff', roles: ['auditor' as const] }],
-  ...{ facilitiesClaim: 'jails', facilities: [{ value: 'every', facilities: ['*'] }] },
+  ...{ facilitiesClaim: 'jails', facilities: [{ value: 'every', facilities: ['all'] }] },
 };
 const house = await openConsoleSite(t, {
   site: { text: true },
