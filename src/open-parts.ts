@@ -198,6 +198,7 @@ export const openMedia = async (
     clock,
     onAttestation: (attestation) => journalledAttestation(rows, attestation as unknown as JsonObject),
     spoolUsable: (node) => recorder.spoolUsable(node),
+    onReaped: (callId) => void recorder.tidy(callId),
   });
   closers.push(() => media.close());
   await media.start();

@@ -35,6 +35,8 @@ export interface MediaOptions {
   readonly peerNetworks?: readonly string[];
   /** Called with each attestation that differs from the one before, for the journal. */
   readonly onAttestation?: (attestation: NodeAttestation) => void;
+  /** Called when a call that ended while its node did not answer is deleted there at last. Must not throw. */
+  readonly onReaped?: (callId: CallId) => void;
   /** Says whether a recorded node's spool can take a recording now; a node whose spool cannot gets no new call. */
   readonly spoolUsable?: (node: string) => boolean;
   readonly timing?: Partial<NodeTiming>;
@@ -167,6 +169,7 @@ export const createMedia = (options: MediaOptions): MediaPools => {
     clock: options.clock ?? systemClock,
     timing: { ...defaultTiming, ...options.timing },
     onAttestation: options.onAttestation ?? (() => undefined),
+    onReaped: options.onReaped ?? (() => undefined),
   };
   const control = options.nodes.flatMap(({ ng, cli }) => (cli === undefined ? [ng] : [ng, cli]));
   if (options.keypad !== undefined && options.keypad.port !== 0) control.push(options.keypad);

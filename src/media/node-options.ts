@@ -1,4 +1,5 @@
 import type { Clock, Emit } from '../call/ports.js';
+import type { CallId } from '../core/leg.js';
 import type { NodeAttestation, Pool } from './attestation.js';
 import type { SilenceLimits } from './silence.js';
 
@@ -49,4 +50,6 @@ export interface NodeCircumstances {
   readonly clock: Clock;
   readonly timing: NodeTiming;
   readonly onAttestation: (attestation: NodeAttestation) => void;
+  /** A call that ended while the node did not answer is deleted there at last: it does nothing for it any more. */
+  readonly onReaped: (callId: CallId) => void;
 }

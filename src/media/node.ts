@@ -484,7 +484,14 @@ export abstract class MediaNode {
     if (this.#reaping) return;
     this.#reaping = true;
     const some = [...this.#toReap].slice(0, REAPED_AT_ONCE);
-    await Promise.all(some.map((callId) => this.remove(callId).catch(() => undefined)));
+    await Promise.all(
+      some.map((callId) =>
+        this.remove(callId).then(
+          () => this.#circumstances.onReaped(callId),
+          () => undefined,
+        ),
+      ),
+    );
     this.#reaping = false;
   }
 }

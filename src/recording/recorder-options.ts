@@ -88,6 +88,11 @@ export interface SpoolRecorder extends SpokenRecorder {
    * Removes what an earlier run began to record of a call that never came about, and looks for anything left of it.
    */
   abandon(callId: CallId): Promise<SpoolFinding>;
+  /**
+   * A node that did not answer at a call's end does nothing for it any more: what it began meanwhile, of a call that was
+   * never connected or is sealed already, is removed. Other recordings stay. Never rejects.
+   */
+  tidy(callId: CallId): Promise<void>;
   /** Stops watching. Recordings being finished go on to their end. */
   close(): void;
 }

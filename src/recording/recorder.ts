@@ -318,6 +318,10 @@ class Recording implements SpoolRecorder {
     return this.verifyAbsence(callId);
   }
 
+  async tidy(callId: CallId): Promise<void> {
+    await this.#unproved.remove(callId);
+  }
+
   async verifyAbsence(callId: CallId): Promise<SpoolFinding> {
     await this.#unproved.remove(callId);
     const { spools } = this.#options;

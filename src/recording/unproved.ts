@@ -20,6 +20,7 @@ export class Unproved {
   }
 
   add(callId: CallId, spool: SpoolOptions): void {
+    this.#spools.delete(callId);
     this.#spools.set(callId, spool);
     const [oldest] = this.#spools.keys();
     if (this.#spools.size > MAX_UNPROVED && oldest !== undefined) this.#spools.delete(oldest);
@@ -43,9 +44,8 @@ export class Unproved {
         const done = await nodeIsDone(stemOf(name), path, spool.dir, pid, null, this.#settleMs);
         if (!done && holdsOpen(pid, path, null) === true) return 0;
       }
-      const removed = await removeFromSpool(spool.dir, callId);
-      this.#spools.delete(callId);
-      return removed;
+      // It stays known: a node that stood still begins a recording when it goes on, long after it was asked to.
+      return await removeFromSpool(spool.dir, callId);
     } catch {
       // What could not be removed is found by the look that follows, and is an alarm there.
       return 0;

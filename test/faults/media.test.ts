@@ -115,6 +115,34 @@ t.test('media nodes die and freeze under calls', async (t) => {
   });
 
   await t.test(
+    'a recorded node that stands still as a recording is begun leaves nothing of it',
+    async (t) => {
+      site.called.answerWith({ do: 'ring' });
+      const out = await dial(site, open, 'm9');
+      const incoming = await incomingOf(site, 'm9');
+      await out.progressed({ status: 180 });
+      const callId = await callIdOf(site, 'm9');
+      const where = await nodes.of(callId);
+      nodes.get(where).freeze();
+      incoming.answer();
+      t.match(await out.failed({ deadlineMs: 2 * nodeLostMs }), { status: 503 });
+      t.match(await cdrOf(site, 'm9'), { armed: null, spool: { state: 'nothing-found' } });
+      nodes.get(where).thaw();
+      // What it was asked to do is done now: the recording is begun, and the call deleted.
+      const isPcap = (name: string): boolean => name.endsWith('.pcap');
+      await site.until('the recording is begun', () => site.watch.named(callId).some(isPcap));
+      await nodes.until(where, true);
+      await nodes.untilEmpty([where]);
+      const left = (): unknown[] =>
+        readdirSync(nodes.get(where).spool ?? '', { recursive: true }).filter((name) =>
+          String(name).includes(callId),
+        );
+      await site.until('nothing of it is left in the spool', () => left().length === 0);
+      site.called.answerWith({ do: 'answer', ring: {}, afterMs: 20 });
+    },
+  );
+
+  await t.test(
     'an unanswered call whose node dies is refused, and the called party’s phone stops',
     async (t) => {
       site.called.answerWith({ do: 'ring' });

@@ -613,7 +613,13 @@ t.test('configurations that could send a private call to a recorder are refused'
   t.throws(make(node, { ...node, name: 'm', pool: 'recorded', spool: '/tmp' }), RangeError);
   t.throws(make(node, { ...node, ng: { host: '127.0.0.1', port: 2 } }), RangeError);
   const clock = { wall: () => 0 as never, mono: () => 0 };
-  const made = new PrivateNode(node, { emit, clock, timing: defaultTiming, onAttestation: emit });
+  const made = new PrivateNode(node, {
+    emit,
+    clock,
+    timing: defaultTiming,
+    onAttestation: emit,
+    onReaped: emit,
+  });
   const methods = Object.getOwnPropertyNames(PrivateNode.prototype);
   t.strictSame(methods.sort(), ['attestationLost', 'command', 'constructor']);
   const inner = made as unknown as { command(message: BencodeDict): Promise<unknown> };

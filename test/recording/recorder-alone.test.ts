@@ -155,6 +155,33 @@ const refusal = (code: string, message: string) => ({
   message: `${code}: ${message}`,
 });
 
+t.test('what a node begins after its call is over is removed, and no recording is', async (t) => {
+  const alone = open();
+  const { recorder, spools } = alone;
+  const [spool = ''] = spools;
+  const late = standIn(alone, { path: null });
+  await t.rejects(arm(alone, late));
+  late.close();
+  t.match(await recorder.verifyAbsence(late.callId), { state: 'nothing-found' });
+  t.same(fileNames(spool), []);
+  // The node goes on, and does what it was asked to.
+  for (const [folder, ending] of [
+    ['pcaps', '.pcap'],
+    ['metadata', '.txt'],
+  ] as const)
+    writeFileSync(join(spool, folder, `${late.callId}-00${ending}`), 'x');
+  const kept = standIn(alone);
+  await arm(alone, kept);
+  await recorder.tidy(late.callId);
+  await recorder.tidy(kept.callId);
+  t.same(
+    fileNames(spool).map((name) => name.slice(0, kept.callId.length)),
+    [kept.callId],
+    'the recording of another call stays, whoever asks',
+  );
+  await recorder.tidy(newCallId());
+});
+
 t.test('ready says what is wrong, asks again after a while, and tells each news once', async (t) => {
   const { recorder, events, spools, says } = open({ spoolMs: 100 });
   const [first = '', second = ''] = spools;
@@ -348,7 +375,7 @@ t.test('what the finisher is given, and what becomes of its answer', async (t) =
     canary: false,
     sides: { ports: { caller: 4000 } },
   });
-  t.match(finishes[0]?.[1], { settleMs: 0, maxSeconds: 77 });
+  t.match(finishes[0]?.[1], { nodeDone: true, maxSeconds: 77 });
   t.equal(finishes[0]?.[1].now(), says.now + 5_000_000);
   const test = standIn(alone);
   await finish(test, { ...test.leg, caller: 'canary' as typeof test.leg.caller });
