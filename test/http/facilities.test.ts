@@ -9,7 +9,7 @@ import { type Role, roles, scopes } from '../../src/http/roles.js';
 import { digestOf } from '../../src/http/secrets.js';
 import type { Facilities } from '../../src/registry/accounts/facilities.js';
 import { until } from '../lists/redis-server.js';
-import { callId as searchedId, writeCall } from '../registry/search-rows.js';
+import { decision, callId as searchedId, writeCall } from '../registry/search-rows.js';
 import { type Asker, addAccount, ask, call, exec, keyOf, openHouse, recordingOf, sessionOf } from './kit.js';
 
 /**
@@ -163,6 +163,19 @@ for (const [n, f] of [
     },
     cdr: { trunk: f },
   });
+// The calls of which there are recordings: investigators see those that the search finds.
+for (const [n, f] of [
+  [3, 'north'],
+  [4, 'south'],
+] as const) {
+  const made = { id: n, number: `${area[f]}0118`, caller: `${f}-caller`, facility: f };
+  const decided = { ...decision({ ...made, unit: `${f}-unit`, phone: `${f}-phone` }), callId: own[f].call };
+  house.searched.add('j', 'decision', { ...decided, trunk: f });
+  house.searched.add('j', 'cdr', {
+    ...{ ...decided, trunk: f, ending: 'called-hung-up', disposition: 'completed', arrivedAt: at },
+    ...{ durationMs: 1000, connectedMs: 1000, spool: { state: 'recording-finished' } },
+  });
+}
 await house.parts.investigation.index.follow();
 
 /** Everybody: each role and each scope, of all facilities and of one. */
