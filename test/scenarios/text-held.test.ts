@@ -65,11 +65,13 @@ t.test('text where the conversation is held here', async (t) => {
   /** Each side types a word at a time, and the other has read nothing but that, from the first to the last. */
   const bothType = async (t: Test, talk: Talk, words: string, before = ''): Promise<void> => {
     const [call, other] = [talk.call, await talk.called()];
+    // Where the conversation is held elsewhere, the caller is answered last: connected is when the 200 was sent.
     for (const [who, party] of Object.entries({ call, other }))
-      if (party.text.remote === undefined)
-        throw new Error(
-          `${who} was told of no text: ${JSON.stringify(party.media.received.map((one) => one.text))}`,
-        );
+      await site.until(
+        `${who} is told of text`,
+        () => party.text.remote !== undefined,
+        () => JSON.stringify(party.media.received.map((one) => one.text)),
+      );
     const [left, right] = [call.text.heard, other.text.heard];
     for (const word of words.split(' ')) {
       call.text.type(`>${word}`);
