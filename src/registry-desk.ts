@@ -86,6 +86,8 @@ const publishingTo = (config: Config, { redis }: RegistrySettings): ReturnType<t
       };
 
 const EVERY_MS = 200;
+/** Of those who approved, as many names as a manifest takes. */
+const MOST_NAMED = 16;
 const PROOF_MINUTES = 60;
 
 /**
@@ -119,6 +121,9 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
   const listing = { ...target, normaliser: NORMALISER_VERSION, statePath: `${settings.journal}.published` };
   const approversOf = ({ approvers, makers }: Standing): readonly string[] => {
     const by = [...new Set([...approvers, ...makers])].sort();
+    // The journal's row has all of them; a manifest is read with every look at the lists.
+    if (by.length > MOST_NAMED)
+      return [...by.slice(0, MOST_NAMED - 1), `and ${by.length - MOST_NAMED + 1} more`];
     return by.length === 0 ? ['registry'] : by;
   };
   /** What goes wrong on the way leaves rows of an epoch that never came: the next publication is a whole one. */
@@ -136,7 +141,7 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
     );
     const { manifest, base, ms } = published;
     const changes = now - Math.max(0, state.published);
-    Object.assign(state, { base, published: now, asOf: standing.asOf, repair: false });
+    Object.assign(state, { base, published: now, asOf: standing.asOf });
     tell({
       ...{ event: 'published', epoch: manifest.epoch, changes, ms: Math.round(ms) },
       whole: manifest.steps === undefined,
@@ -144,12 +149,20 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
   };
   const whole = (now: number): Promise<void> =>
     publishing(now, async () => {
-      const { lists, standing } = await listsOf(db, state.asOf, plan, { forget: true });
-      const approvedBy = approversOf(standing);
-      const published = await publish(lists, { ...listing, approvedBy, repair: state.repair });
-      Object.assign(state, { blocksAfter: standing.blocksAfter, provedMono: clock.mono() });
-      await heartbeat.beat();
-      return [published, standing];
+      const { repair } = state;
+      // What a proof finds from here on is news: no publication may take it for mended.
+      state.repair = false;
+      try {
+        const { lists, standing } = await listsOf(db, state.asOf, plan, { forget: true });
+        const approvedBy = approversOf(standing);
+        const published = await publish(lists, { ...listing, approvedBy, repair });
+        Object.assign(state, { blocksAfter: standing.blocksAfter, provedMono: clock.mono() });
+        await heartbeat.beat();
+        return [published, standing];
+      } catch (error) {
+        state.repair ||= repair;
+        throw error;
+      }
     });
   const change = async (now: number, base: Base): Promise<void> => {
     try {

@@ -32,6 +32,8 @@ interface SeenHeartbeat {
 export interface ArmingOptions {
   readonly trusted: TrustedKeys;
   readonly maxListAgeMs: number;
+  /** For so long the head may point past what is verified. */
+  readonly maxSupersededMs: number;
   /** A heartbeat from the future by more than this means that one of the two clocks is wrong. */
   readonly maxFutureMs: number;
   readonly clock: Clock;
@@ -125,19 +127,20 @@ export class Arming {
     if (own < highestEpoch && head.epoch < highestEpoch) return this.#behind();
     this.#behindSince = null;
     if (head.epoch > own) this.#supersededMono ??= this.#options.clock.mono();
+    else if (head.epoch === own) this.#supersededMono = null;
     return this.#judgeHeartbeat(verified, head, heartbeatProbe);
   }
 
   /**
    * Whether a reply holds the whole verified epoch although the head is past it, by what the heartbeat says, and whether
    * that is not too long ago: what nobody has verified is believed where it protects, and never for longer than a
-   * heartbeat is.
+   * heartbeat is at most.
    */
   #mayFollow(verified: VerifiedEpoch, head: Head, { keeps = 1 }: Heartbeat): boolean {
     if (head.epoch === verified.head.epoch) return true;
     const now = this.#options.clock.mono();
     const ahead = head.epoch - verified.head.epoch;
-    return ahead <= keeps && now - (this.#supersededMono ?? now) <= this.#options.maxListAgeMs;
+    return ahead <= keeps && now - (this.#supersededMono ?? now) <= this.#options.maxSupersededMs;
   }
 
   /** Another shard is at a later epoch. What was made privileged there may be missing here. */

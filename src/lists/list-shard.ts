@@ -41,6 +41,7 @@ export interface ShardOptions {
   readonly trusted: TrustedKeys;
   readonly orders: NumberOrders;
   readonly maxListAgeMs: number;
+  readonly maxSupersededMs: number;
   readonly maxFutureMs: number;
   readonly deadlineMs: number;
   readonly verifyEveryMs: number;
@@ -124,7 +125,7 @@ export class ListShard {
   #leftMono = Number.NEGATIVE_INFINITY;
 
   constructor(options: ShardOptions) {
-    const { trusted, snapshot, clock, maxListAgeMs, maxFutureMs } = options;
+    const { trusted, snapshot, clock, maxListAgeMs, maxSupersededMs, maxFutureMs } = options;
     this.#options = options;
     this.#trusted = trusted;
     this.#snapshot = snapshot;
@@ -133,7 +134,7 @@ export class ListShard {
     this.#lookups = options.lookups;
     this.#background = options.background;
     const highestEpoch = () => snapshot.highestEpoch;
-    this.#arming = new Arming({ trusted, maxListAgeMs, maxFutureMs, clock, highestEpoch });
+    this.#arming = new Arming({ trusted, maxListAgeMs, maxSupersededMs, maxFutureMs, clock, highestEpoch });
   }
 
   async start(): Promise<void> {
@@ -368,6 +369,7 @@ export class ListShard {
       else await this.#options.inTurn(() => this.#scrub());
     } catch (error) {
       this.#why = this.#arming.disarmed ?? (error instanceof RedisError ? error.code : 'fault');
+      this.#scrubPauseMs = this.#options.pollEveryMs;
     }
   }
 
@@ -377,7 +379,9 @@ export class ListShard {
     // While disarmed it is tried again and again, but never so often that it eats the processor.
     if (verified === null || this.#arming.disarmed !== null) return since >= this.#retryMs;
     if (head.state === 'value' && head.text !== formatHead(verified.head)) return true;
-    return this.#digests?.digests == null && this.#isOld();
+    // Digests of an epoch that is not the one being served show nothing of it.
+    const known = this.#digests;
+    return (known?.digests == null || known.epoch.text !== verified.text) && this.#isOld();
   }
 
   #isOld(): boolean {

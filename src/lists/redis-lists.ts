@@ -92,6 +92,8 @@ class ShardedRedisLists implements RedisLists {
       trusted: trustedKeys(options.publisherKeys),
       orders: options.orders ?? { find: () => ({ pending: [], block: [] }) },
       maxListAgeMs: Math.min(maxListAgeMs, fence * 0.8),
+      // Not fenced: how far the head is ahead says nothing of a master that was replaced.
+      maxSupersededMs: maxListAgeMs,
       maxFutureMs: Math.min(maxFutureMs, fence * 0.2),
       deadlineMs,
       verifyEveryMs: options.verifyEveryMs ?? 5_000,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { type Database, told } from './database.js';
 
@@ -5,6 +6,36 @@ import { type Database, told } from './database.js';
 export type Append = (kind: string, body: object) => Promise<number>;
 
 const AT_ONCE = 200;
+/** Of a row too large for the journal, values longer than this are told by their digest. */
+const MOST_BYTES = 1024;
+
+const codeOf = (error: unknown): unknown =>
+  typeof error === 'object' && error !== null && 'code' in error ? error.code : null;
+
+/**
+ * What a journal takes of a row that is too large for it: which values were left out, how large they are, and their
+ * digest. All of it stays in the table. A row that could not be written would hold up every publication after it.
+ */
+const shortened = (body: object): object =>
+  Object.fromEntries(
+    Object.entries(body).map(([name, value]) => {
+      const text = JSON.stringify(value) ?? 'null';
+      if (text.length <= MOST_BYTES) return [name, value];
+      const items = Array.isArray(value) ? { items: value.length } : {};
+      const sha256 = createHash('sha256').update(text).digest('hex');
+      return [name, { omitted: 'too-large', bytes: Buffer.byteLength(text), sha256, ...items }];
+    }),
+  );
+
+const appended = async (append: Append, kind: string, body: object): Promise<number> => {
+  try {
+    return await append(kind, body);
+  } catch (error) {
+    if (codeOf(error) !== 'row-too-large') throw error;
+    return append(kind, shortened(body));
+  }
+};
+
 /** Of all registries on this database one writes its journal; the others see that it does. */
 const LOCK = 7_245_519;
 
@@ -33,7 +64,7 @@ export const relay = async (db: Database, append: Append): Promise<number> => {
             .execute();
           if (rows.length === 0) return went;
           for (const { id, kind, body } of rows) {
-            const seq = await append(kind, { outbox: Number(id), ...(body as object) });
+            const seq = await appended(append, kind, { outbox: Number(id), ...(body as object) });
             await connection
               .updateTable('outbox')
               .set({ seq: String(seq) })

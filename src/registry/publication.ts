@@ -182,11 +182,11 @@ export interface Changed extends Standing {
   }[];
 }
 
-/** Of more than this the rest waits for the next publication, which comes at once. */
-const MOST_TOUCHED = 2_000;
-/** A transaction that touched more than this, or so much in all, is published whole: reading everything is less work. */
-const MOST_AT_ONCE = 5_000;
-const MOST_IN_ALL = 200_000;
+/**
+ * More than this is published whole. Never a part of it: what is published is what stood at one moment, or a number could
+ * be on a list for a while in which what protects it is not published yet, or not any more.
+ */
+const MOST_TOUCHED = 5_000;
 
 interface Owner {
   readonly caller: string | null;
@@ -248,19 +248,16 @@ const listsOfOwners = async (trx: Snapshot, touched: readonly Owner[]): Promise<
 };
 
 /**
- * Reads what changed since this was asked last, or since everything was read, or the first of it: null where it is so much
- * that everything has to be. It counts as published by whoever asks; if they fail, everything has to be read again. Rejects with
+ * Reads all that changed since this was asked last, or since everything was read: null where it is so much that everything
+ * has to be. It counts as published by whoever asks; if they fail, everything has to be read again. Rejects with
  * RegistryError.
  */
 export const readChanged = (db: Database, since: number, blocksAfter: Date): Promise<Changed | null> =>
   atOneMoment(db, async (trx) => {
-    const next = await nextTouched(trx);
-    if (next === null) return null;
-    const noted = await trx
-      .deleteFrom('touched')
-      .where(sql<string>`xmin::text`, 'in', [...next.of, ''])
-      .returningAll()
-      .execute();
+    const count = await sql<{ n: string }>`
+      select count(*) as n from (select 1 from touched limit ${MOST_TOUCHED + 1}) as counted`.execute(trx);
+    if (Number(count.rows[0]?.n ?? 0) > MOST_TOUCHED) return null;
+    const noted = await trx.deleteFrom('touched').returningAll().execute();
     noted.sort((one, other) => Number(one.id) - Number(other.id));
     const entries = noted.flatMap(({ kind, before, after }): Touched[] => {
       const [was, is] = [before as Noted, after as Noted];
@@ -281,37 +278,8 @@ export const readChanged = (db: Database, since: number, blocksAfter: Date): Pro
       }
     });
     const owners = ownersOf(noted.filter(({ kind }) => kind === 'allowed' || kind === 'booking'));
-    const standing = await standingOf(trx, since);
-    // Until all of it is published, those who approved it are asked for again.
-    const asOf = next.left ? since : standing.asOf;
-    return { ...standing, asOf, entries, lists: await listsOfOwners(trx, owners) };
+    return { ...(await standingOf(trx, since)), entries, lists: await listsOfOwners(trx, owners) };
   });
-
-/**
- * What is published next of all that changed: whole transactions, for what was done together becomes visible together. Those
- * that touch numbers come first, in their order: what protects does not wait for a long list. They can, because the lists
- * of callers are read as they stand, whichever change of them is looked at.
- */
-const nextTouched = async (
-  trx: Snapshot,
-): Promise<{ readonly of: readonly string[]; readonly left: boolean } | null> => {
-  const count = await sql<{ n: string }>`
-    select count(*) as n from (select 1 from touched limit ${MOST_IN_ALL + 1}) as counted`.execute(trx);
-  if (Number(count.rows[0]?.n ?? 0) > MOST_IN_ALL) return null;
-  const { rows } = await sql<{
-    of: string;
-    n: string;
-  }>`select xmin::text as of, count(*) as n from touched group by 1
-    order by bool_or(kind in ('privileged', 'block', 'pending')) desc, min(id)`.execute(trx);
-  const taken: string[] = [];
-  let n = 0;
-  for (const row of rows) {
-    if (taken.length > 0 && n + Number(row.n) > MOST_TOUCHED) break;
-    n += Number(row.n);
-    taken.push(row.of);
-  }
-  return n > MOST_AT_ONCE ? null : { of: taken, left: taken.length < rows.length };
-};
 
 /** Whether anything changed since it was read last. Rejects with RegistryError. */
 export const anyTouched = async (db: Database): Promise<boolean> => {

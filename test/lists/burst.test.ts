@@ -140,7 +140,7 @@ t.test('how far behind a controller may be', (t) => {
   });
   const arming = new Arming({
     trusted: trustedKeys([keys.publicPem]),
-    ...{ maxListAgeMs: 60_000, maxFutureMs: 5_000, clock, highestEpoch: () => 0 },
+    ...{ maxListAgeMs: 4_000, maxSupersededMs: 60_000, maxFutureMs: 5_000, clock, highestEpoch: () => 0 },
   });
   arming.arm(epoch(10));
   const judged = (head: number, keeps: number | null): string => {
@@ -168,5 +168,7 @@ t.test('how far behind a controller may be', (t) => {
   arming.arm(epoch(74));
   t.equal(judged(75, 64), '74 and 75');
   t.equal(judged(74, 64), '74 and 74');
+  now += 61_000;
+  t.equal(judged(75, 64), '74 and 75', 'the time begins anew where the head had come back');
   t.end();
 });
