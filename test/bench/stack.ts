@@ -155,7 +155,12 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     const wants = (name: Subject['name']): boolean => options.only?.includes(name) ?? true;
     const openSite = async (name: string, counts = portCounts): Promise<LocalSite> => {
       const opened = await startSite(config, join(dir, name), counts);
-      stops.push(() => opened.stop());
+      stops.push(async () => {
+        await opened.stop();
+        // A peer that records takes nothing out of its spool again, and that is in memory.
+        for (const { spool } of opened.recorded)
+          if (spool !== undefined) rmSync(spool, { recursive: true, force: true });
+      });
       await opened.publish(lists(config));
       await opened.beat();
       return opened;
