@@ -198,8 +198,9 @@ export const startDesk = async (options: DeskOptions): Promise<Desk> => {
         if (same === null) state.provedMono = Number.NEGATIVE_INFINITY;
         else {
           tell({ event: 'proved', epoch: base.manifest.epoch, same });
-          if (!same) state.repair = true;
-          if (!same) troubled('content-differs');
+          if (same) return;
+          state.repair = true;
+          troubled('content-differs');
         }
       } catch (error) {
         if (!state.stopping) troubled(codeOf(error));

@@ -21,8 +21,6 @@ export interface Standing {
 export interface StandingWhole extends Standing {
   /** Blocks that had ended by then are not in it. */
   readonly blocksAfter: Date;
-  /** How much had changed since what was noted last: 0 where it is all published. */
-  readonly touched: number;
 }
 
 export interface Reader {
@@ -158,11 +156,7 @@ export const readStanding = (
         if (facility !== null) reader.allowed(facility, null, number);
       },
     );
-    return {
-      ...(await standingOf(trx, since)),
-      blocksAfter: after,
-      touched: Number(clock.rows[0]?.touched ?? 0),
-    };
+    return { ...(await standingOf(trx, since)), blocksAfter: after };
   });
 
 /** One entry that changed: what it was and what it is; null where there was none, or is none. */
