@@ -1,13 +1,14 @@
+import type { Parts } from './check.js';
 import { ClientTransaction, type ClientUser, clientKey } from './client-transaction.js';
 import { type RequestHead, requestText, toBytes } from './compose.js';
 import type { Context } from './context.js';
-import { Dialog } from './dialog.js';
+import { Dialog, dialogId } from './dialog.js';
 import type { DialogRequests } from './dialog-requests.js';
 import { withFlow } from './launch.js';
 import type { SipMessage } from './message.js';
 import { type Hop, nextHop } from './resolve.js';
 import { decimal, detach, splitList } from './scan.js';
-import type { Flow, Listener } from './transport.js';
+import type { Flow } from './transport.js';
 import { parseAddrList, parseOneAddr } from './uri.js';
 import { parseVia } from './via.js';
 
@@ -28,25 +29,25 @@ export class OrphanInvite implements ClientUser {
   readonly #context: Context;
   readonly #requests: DialogRequests;
   readonly #head: RequestHead;
-  readonly #listener: Listener;
   /** Tags of those who were hung up on, each with its ACK. */
   readonly #answered = new Map<string, { resend(): void } | undefined>();
 
-  constructor(context: Context, requests: DialogRequests, head: RequestHead, listener: Listener) {
+  constructor(context: Context, requests: DialogRequests, head: RequestHead) {
     this.#context = context;
     this.#requests = requests;
     this.#head = head;
-    this.#listener = listener;
   }
 
-  response(message: SipMessage, { to }: { readonly to: { readonly tag?: string | undefined } }): void {
+  response(message: SipMessage, parts: Parts, flow: Flow): void {
     if (message.status < 200 || message.status >= 300) return;
-    const tag = to.tag ?? '';
+    const tag = parts.to.tag ?? '';
     if (this.#answered.has(tag)) {
       this.#answered.get(tag)?.resend();
       return;
     }
-    const { callId, from, seq, uri } = this.#head;
+    const { callId, from, uri } = this.#head;
+    // Of the very INVITE that was answered: it may have gone out again since, with a password or to another server.
+    const { seq } = parts;
     const dialog = new Dialog({
       kind: 'invite',
       role: 'uac',
@@ -59,9 +60,10 @@ export class OrphanInvite implements ClientUser {
       remoteSeq: undefined,
       routes: message.all('record-route').flatMap(splitList).reverse().map(detach),
       target: detach(parseAddrList(message.get('contact') ?? '')?.[0]?.uri ?? uri),
-      listener: this.#listener,
+      listener: flow.listener,
       owner: undefined,
     });
+    if (flow.listener.transport === 'tls') dialog.flow = flow;
     this.#context.telemetry.log({ kind: 'dialog-ended-by-agent', cause: 'cancel-race' });
     this.#answered.set(detach(tag), this.#requests.ack(dialog, seq, '', ''));
     this.#requests.bye(dialog);
@@ -77,6 +79,17 @@ export class OrphanInvite implements ClientUser {
 
   ended(): void {
     this.#answered.clear();
+    const { orphans } = this.#context;
+    if (orphans.get(this.#id) === this) orphans.delete(this.#id);
+  }
+
+  /** Takes answers of its dialogs that come in other transactions than its own, as long as its own lasts. */
+  register(): void {
+    this.#context.orphans.set(this.#id, this);
+  }
+
+  get #id(): string {
+    return dialogId(this.#head.callId, parseOneAddr(this.#head.from)?.tag ?? '');
   }
 }
 
@@ -124,11 +137,12 @@ export const cancelOrphan = (
   const { clientTransactions, clientDeps } = context;
   // Asked for twice, it is cancelled already.
   if (clientTransactions.has(invite) || clientTransactions.has(cancel)) return text;
-  const orphan = new OrphanInvite(context, requests, head, listener);
+  const orphan = new OrphanInvite(context, requests, head);
   withFlow(context, listener, hop, callId, (flow: Flow | undefined) => {
     if (flow === undefined) return;
     const inviting = new ClientTransaction(invite, true, clientDeps, orphan);
     clientTransactions.set(invite, inviting);
+    orphan.register();
     inviting.resume(flow);
     const cancelling = new ClientTransaction(cancel, false, clientDeps, nobody);
     clientTransactions.set(cancel, cancelling);

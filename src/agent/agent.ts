@@ -204,6 +204,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const clientDeps: ClientTransactionDeps = {
     timers,
     sip,
+    repeats: telemetry.repeats,
     send: (data, flow, onError) => transports.send(data, flow, onError),
     probe: (flow, onRefused) => {
       if (flow.listener.transport === 'udp')
@@ -229,7 +230,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     setups: new Set(),
     invites: new Map(),
     clientDeps,
-    givenUp: (head, listener) => new OrphanInvite(context, dialogRequests, head, listener),
+    givenUp: (head) => new OrphanInvite(context, dialogRequests, head),
+    orphans: new Map(),
     userAgent: options.userAgent,
     probeUser: options.probeUser,
     peers: new Peers(options.peers ?? []),
@@ -261,6 +263,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     context.requests.clear();
     context.setups.clear();
     context.invites.clear();
+    context.orphans.clear();
   };
   let appPort = 0;
   try {
@@ -290,6 +293,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       sent: telemetry.sent,
       dropped: { ...telemetry.dropped },
       refused: { ...telemetry.refused },
+      shed: { ...door.turnedAway },
+      messages: telemetry.traffic.read(),
+      repeats: { ...telemetry.repeats },
+      dns: { ...telemetry.dns },
+      tls: { ...telemetry.tls },
     }),
     stop,
   };

@@ -53,10 +53,15 @@ export function cancelText(invite: ServerRequest): string {
   return `CANCEL ${invite.uri} SIP/2.0\r\n${lines}To: ${invite.head.to}\r\nContent-Length: 0\r\n\r\n`;
 }
 
+/** INVITEs the agent answered by itself whose status is remembered for an application that answers them too late. */
+const maxEnded = 10_000;
+
 /** The final and provisional responses of applications, and of the agent in their place. */
 export class Answers {
   readonly #context: Context;
   readonly #dialogRequests: DialogRequests;
+  /** What the agent ended INVITEs with, by transaction: the oldest goes first. */
+  readonly #ended = new Map<string, number>();
 
   constructor(context: Context, dialogRequests: DialogRequests) {
     this.#context = context;
@@ -65,9 +70,13 @@ export class Answers {
 
   /** A response frame of an application (facts page, section 5). */
   respond(app: AppConnection, message: AppMessage, response: SipMessage): void {
-    const request = this.#context.requests.get(message.tokens[0] ?? '');
+    const txnId = message.tokens[0] ?? '';
+    const request = this.#context.requests.get(txnId);
     if (request === undefined || request.app !== app) {
-      app.refuse(message.id, 'Response not sent due to unknown transaction');
+      const ended = this.#ended.get(txnId);
+      // The text is drachtio-server's; behind it stands what was really said, for the application's own record.
+      const how = ended === undefined ? '' : `, ended with ${ended}`;
+      app.refuse(message.id, `Response not sent due to unknown transaction${how}`);
       return;
     }
     const problem = this.#problem(request, response);
@@ -115,10 +124,11 @@ export class Answers {
       request.transaction.respond(status, data);
       return { text, data };
     }
-    const { timers, sip, transports } = this.#context;
+    const { timers, sip, transports, telemetry } = this.#context;
     request.reliable ??= new ReliableResponses(request.seq, {
       timers,
       sip,
+      repeats: telemetry.repeats,
       // Kept as the transaction's last response, it would be repeated for a repeated INVITE as well.
       send: (data) => transports.send(data, request.reply),
       failed: () => this.cancel(request, cancelText(request), request.flow, 504),
@@ -239,7 +249,7 @@ export class Answers {
 
   /** A 2xx to INVITE: the agent repeats it until the ACK comes (section 13.3.1.4). */
   #accept(request: ServerRequest, dialog: Dialog, data: Buffer): void {
-    const { timers, sip, transports } = this.#context;
+    const { timers, sip, transports, telemetry } = this.#context;
     this.#refresh(dialog, request);
     dialog.confirmed = true;
     dialog.inviteIn = false;
@@ -253,6 +263,7 @@ export class Answers {
         this.#dialogRequests.hangUp(dialog, 'ack-timeout', 'ACK timeout');
         return;
       }
+      telemetry.repeats.responsesOut++;
       transports.send(data, reply);
       const next = Math.min(2 * interval, sip.t2, Math.max(1, deadline - timers.clock.now()));
       timer = timers.start(next, () => repeat(Math.min(2 * interval, sip.t2)));
@@ -264,11 +275,18 @@ export class Answers {
   finish(request: ServerRequest, status: number, why: RefusalReason | undefined, extra = ''): boolean {
     if (!this.#context.requests.has(request.txnId)) return false;
     if (why !== undefined) this.#context.telemetry.refuse(why);
+    if (request.method === 'INVITE') this.#endedWith(request.txnId, status);
     if (request.toTag === '' && !request.tagged) request.toTag = newTag();
     const data = toBytes(shortResponse(request.head, status, request.toTag, extra));
     request.transaction.respond(status, data);
     this.#settle(request, status, data);
     return true;
+  }
+
+  #endedWith(txnId: string, status: number): void {
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size >= maxEnded && oldest !== undefined) this.#ended.delete(oldest);
+    this.#ended.set(txnId, status);
   }
 
   /** CANCEL came: 487 for the INVITE, and the application hears of it (facts page, section 4). */

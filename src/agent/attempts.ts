@@ -23,7 +23,8 @@ const nobody: ClientUser = {
 /**
  * A request to a name: it goes to the servers of that name in turn, each time in a new transaction, until one answers
  * (RFC 3263 section 4.3). The next one is asked after a timeout, a transport error or a 503, and after a time in which a
- * server said nothing at all; never once anything but 100 came.
+ * server said nothing at all; never once anything but 100 came. A server that is reached by another transport or address
+ * family is asked from the address of ours that is fit for it, with a Contact that leads back there.
  */
 export class Attempts {
   readonly launch: Launch;
@@ -42,13 +43,14 @@ export class Attempts {
     this.#hop = hop;
     this.#fields = fields;
     this.#user = user;
-    this.#current = new Attempt(context, listener, fields, user, this);
+    this.#current = this.#attempt(listener);
     const { head, branch, text, transaction } = this.#current.sent;
     this.launch = {
       head,
       branch,
       text,
       transaction,
+      listener,
       peer: peerOf(hop),
       start: (onFlow) => {
         this.#onFlow = onFlow;
@@ -62,7 +64,7 @@ export class Attempts {
     const { locator } = this.#context;
     const { targets } = this.#hop;
     const go = (found: readonly Target[]): void => {
-      this.#left = [...found];
+      this.#left = found.filter((target) => this.#from(target) !== undefined);
       this.#start();
     };
     if (targets !== undefined) go(targets);
@@ -70,6 +72,20 @@ export class Attempts {
       const hop = { ...this.#hop, secure: false };
       void locator.locate(hop, this.#fields.callId, this.#listener.ipv6).then(go);
     }
+  }
+
+  /** The address of ours that reaches a target: the one the request was made for, where that does. */
+  #from({ transport, address }: Target): Listener | undefined {
+    const own = this.#listener;
+    if (own.transport === transport && own.ipv6 === address.includes(':')) return own;
+    return this.#context.transports.choose(transport, address);
+  }
+
+  #attempt(listener: Listener): Attempt {
+    const { extraFrom } = this.#fields;
+    const other = listener === this.#listener ? undefined : extraFrom?.(listener);
+    const fields = other === undefined ? this.#fields : { ...this.#fields, extra: other };
+    return new Attempt(this.#context, listener, fields, this.#user, this);
   }
 
   #start(): void {
@@ -80,7 +96,7 @@ export class Attempts {
     }
     const { address, port } = target;
     const { host } = this.#hop;
-    const flow: Flow = { listener: this.#listener, address, port, connection: undefined, host };
+    const flow: Flow = { listener: this.#current.listener, address, port, connection: undefined, host };
     this.#onFlow?.(flow);
     this.#current.start(flow, target, this.#left.length > 0);
   }
@@ -93,9 +109,11 @@ export class Attempts {
   next(why: Why): boolean {
     const { target } = this.#current;
     if (target !== undefined && why !== 'refused') this.#context.locator.shun(target);
-    if (this.#left.length === 0 || this.#user.wanted === false) return false;
+    const [after] = this.#left;
+    const listener = after && this.#from(after);
+    if (listener === undefined || this.#user.wanted === false) return false;
     this.#context.telemetry.log({ kind: 'failover', why });
-    this.#current = new Attempt(this.#context, this.#listener, this.#fields, this.#user, this);
+    this.#current = this.#attempt(listener);
     this.#user.relaunched?.(this.#current.sent);
     this.#start();
     return true;
@@ -107,8 +125,8 @@ class Attempt implements ClientUser {
   readonly sent: ReturnType<typeof transactionOf>;
   flow: Flow | undefined;
   target: Target | undefined;
+  readonly listener: Listener;
   readonly #context: Context;
-  readonly #listener: Listener;
   readonly #all: Attempts;
   readonly #user: ClientUser;
   readonly #method: string;
@@ -121,7 +139,7 @@ class Attempt implements ClientUser {
 
   constructor(context: Context, listener: Listener, fields: RequestFields, user: ClientUser, all: Attempts) {
     this.#context = context;
-    this.#listener = listener;
+    this.listener = listener;
     this.#all = all;
     this.#user = user;
     this.#method = fields.method;
@@ -140,7 +158,7 @@ class Attempt implements ClientUser {
   #giveUp(): void {
     const { transaction, head } = this.sent;
     if (!transaction.unanswered || !this.#all.isCurrent(this)) return;
-    const after = transaction.invite ? this.#context.givenUp(head, this.#listener) : nobody;
+    const after = transaction.invite ? this.#context.givenUp(head) : nobody;
     this.#after = after;
     if (!this.#all.next('silent')) this.#after = undefined;
     else if (transaction.invite) transaction.quiet();

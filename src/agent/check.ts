@@ -1,16 +1,6 @@
 import type { AgentLimits } from './limits.js';
 import type { Fault, SipMessage } from './message.js';
-import {
-  decimal,
-  isCallId,
-  isToken,
-  isUriText,
-  SPACE,
-  skipSpace,
-  splitList,
-  TAB,
-  trimSpace,
-} from './scan.js';
+import { decimal, isCallId, isToken, isUriText, SPACE, splitList, TAB, trimSpace } from './scan.js';
 import { type NameAddr, parseAddrList, parseOneAddr, parseSipUri, schemeOf } from './uri.js';
 import { parseVia, type Via } from './via.js';
 
@@ -58,7 +48,7 @@ function parseCSeq(value: string): { seq: number; method: string } | undefined {
   let i = 0;
   while (i < value.length && value.charCodeAt(i) !== SPACE && value.charCodeAt(i) !== TAB) i++;
   const seq = decimal(value.slice(0, i));
-  const method = trimSpace(value.slice(skipSpace(value, i)));
+  const method = trimSpace(value.slice(i));
   // RFC 3261 section 8.1.1.5: the number is less than 2**31.
   if (seq === undefined || seq >= 2 ** 31 || !isToken(method)) return undefined;
   return { seq, method };
@@ -79,7 +69,7 @@ function checkAddresses(message: SipMessage, uriBytes: number): string | undefin
 function tooManyVias(message: SipMessage, limit: number): boolean {
   let count = 0;
   for (const line of message.headers) {
-    if (line.name === 'via') count += line.value.includes(',') ? splitList(line.value).length : 1;
+    if (line.name === 'via') count += splitList(line.value).length;
   }
   return count > limit;
 }
@@ -123,7 +113,7 @@ const schemes = new Set(['sip', 'sips', 'tel', 'urn']);
 function checkRequestUri(uri: string): Checked | undefined {
   if (!isUriText(uri)) return bad('Malformed Request-URI');
   const scheme = schemeOf(uri);
-  if (scheme === '' || !isToken(scheme)) return bad('Malformed Request-URI');
+  if (!isToken(scheme)) return bad('Malformed Request-URI');
   if (!schemes.has(scheme)) return bad('Unsupported URI Scheme', 416);
   if (scheme !== 'sip' && scheme !== 'sips') return undefined;
   const parsed = parseSipUri(uri);
@@ -147,7 +137,7 @@ export function checkRequest(message: SipMessage, limits: AgentLimits): Checked 
     // Without a Contact there is nowhere to send the requests of the dialog (RFC 3261 section 8.1.1.8).
     const contact = message.get('contact');
     if (contact === undefined) return bad('Missing Contact');
-    if (!schemeOf(parseAddrList(contact)?.[0]?.uri ?? '').startsWith('sip')) return bad('Malformed contact');
+    if (parseSipUri(parseAddrList(contact)?.[0]?.uri ?? '') === undefined) return bad('Malformed contact');
   }
   return checked;
 }

@@ -1,9 +1,10 @@
 import type { Parts } from './check.js';
 import type { Timer, Timers } from './clock.js';
 import type { RequestHead } from './compose.js';
+import type { Repeats } from './events.js';
 import type { SipTimers } from './limits.js';
 import type { SipMessage } from './message.js';
-import type { Flow, OnSendError } from './transport.js';
+import type { Flow, Listener, OnSendError } from './transport.js';
 
 /** How a client transaction ends without a response. */
 export type Failure = 'timeout' | 'transport';
@@ -11,6 +12,7 @@ export type Failure = 'timeout' | 'transport';
 export interface ClientTransactionDeps {
   readonly timers: Timers;
   readonly sip: SipTimers;
+  readonly repeats: Repeats;
   send(data: Buffer, flow: Flow, onError?: OnSendError): void;
   /** Asks whether anybody listens at the address; calls back only if nobody does. */
   probe(flow: Flow, onRefused: () => void): void;
@@ -37,6 +39,8 @@ export interface Relaunch {
   readonly head: RequestHead;
   readonly branch: string;
   readonly transaction: ClientTransaction;
+  /** Where it leaves from now. */
+  readonly listener: Listener;
 }
 
 type State = 'waiting' | 'calling' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
@@ -108,6 +112,7 @@ export class ClientTransaction {
           if (this.unanswered) this.fail('transport');
         });
       }
+      this.#deps.repeats.requestsOut++;
       this.#deps.send(this.#request, this.#flow, () => this.#unsent());
       // INVITE doubles without bound (Timer A); others double up to T2, and use T2 once a provisional came (Timer E).
       const next = this.invite ? 2 * ms : Math.min(2 * ms, sip.t2);
@@ -125,7 +130,11 @@ export class ClientTransaction {
         return;
       case 'completed':
         // The ACK was lost: the final response comes again, and so does the ACK.
-        if (this.#ack !== undefined && message.status >= 300) this.#resendAck();
+        if (message.status >= 200) this.#deps.repeats.responsesIn++;
+        if (this.#ack !== undefined && message.status >= 300) {
+          this.#deps.repeats.requestsOut++;
+          this.#resendAck();
+        }
         return;
       case 'accepted':
         if (message.status >= 200 && message.status < 300) this.#user.response(message, parts, flow);

@@ -16,7 +16,7 @@ import type { Peers } from './peers.js';
 import { newId } from './random.js';
 import type { ServerRequest } from './server-request.js';
 import type { ServerTransaction } from './server-transaction.js';
-import type { Flow, Listener } from './transport.js';
+import type { Flow } from './transport.js';
 import type { Transports } from './transports.js';
 import { peer, stamp } from './wire.js';
 
@@ -43,7 +43,9 @@ export interface Context {
   readonly invites: Map<string, OutgoingInvite>;
   readonly clientDeps: ClientTransactionDeps;
   /** Takes care of an INVITE that was given up without a final response: whoever still answers it is hung up on. */
-  readonly givenUp: (head: RequestHead, listener: Listener) => ClientUser;
+  readonly givenUp: (head: RequestHead) => ClientUser;
+  /** INVITEs of an earlier run that are being cancelled, by the id of the dialogs they make. */
+  readonly orphans: Map<string, ClientUser>;
   readonly userAgent: string | undefined;
   readonly probeUser: string | undefined;
   readonly peers: Peers;

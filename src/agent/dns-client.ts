@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import type { Timer, Timers } from './clock.js';
 import { type DnsAnswer, type DnsType, decodeAnswer, encodeQuery } from './dns-message.js';
+import type { DnsCounts } from './events.js';
 
 export interface DnsServer {
   readonly host: string;
@@ -28,10 +29,12 @@ export type DnsResult =
 export class DnsClient {
   readonly #servers: readonly DnsServer[];
   readonly #timers: Timers;
+  readonly #counts: DnsCounts;
 
-  constructor(servers: readonly DnsServer[], timers: Timers) {
+  constructor(servers: readonly DnsServer[], timers: Timers, counts: DnsCounts) {
     this.#servers = servers;
     this.#timers = timers;
+    this.#counts = counts;
   }
 
   /** Resolves with what the first server that knows says; never rejects, and ends within `ms`. */
@@ -45,6 +48,7 @@ export class DnsClient {
         const answer = await this.#try(server, name, type, Math.min(tryMs, left));
         if (answer.outcome === 'records' || answer.outcome === 'alias' || answer.outcome === 'none')
           return answer;
+        this.#counts.failed++;
       }
     }
     return { outcome: 'dead' };
@@ -70,7 +74,10 @@ export class DnsClient {
         socket.close();
         resolve(answer);
       };
-      timer = this.#timers.start(ms, () => end({ outcome: 'failed' }));
+      timer = this.#timers.start(ms, () => {
+        this.#counts.timeout++;
+        end({ outcome: 'failed' });
+      });
       socket.on('error', () => end({ outcome: 'failed' }));
       socket.on('message', (data) => {
         const answer = decodeAnswer(data, id, name, type);
@@ -99,7 +106,10 @@ export class DnsClient {
           answer.outcome === 'truncated' || answer.outcome === 'malformed' ? { outcome: 'failed' } : answer,
         );
       };
-      timer = this.#timers.start(ms, () => end({ outcome: 'failed' }));
+      timer = this.#timers.start(ms, () => {
+        this.#counts.timeout++;
+        end({ outcome: 'failed' });
+      });
       socket.on('error', () => end({ outcome: 'failed' }));
       socket.on('close', () => end({ outcome: 'failed' }));
       socket.on('connect', () => {

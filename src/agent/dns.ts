@@ -36,7 +36,7 @@ export class Dns {
     this.#limits = limits;
     this.#timers = timers;
     this.#telemetry = telemetry;
-    this.#client = new DnsClient(options.resolvers, timers);
+    this.#client = new DnsClient(options.resolvers, timers, telemetry.dns);
     this.#cache = new DnsCache(limits.dnsEntries, options.staleMs);
   }
 
@@ -79,6 +79,7 @@ export class Dns {
     for (let aliases = 0; aliases <= maxAliases; aliases++) {
       const said = await this.#client.ask(at, type, this.#limits.dnsMs);
       const { clock } = this.#timers;
+      this.#telemetry.dns[said.outcome]++;
       if (said.outcome === 'dead') {
         this.#state(true);
         return this.#cache.fallBack(key, clock.now());

@@ -101,6 +101,9 @@ export class Door {
   #silentSince: number | undefined;
   #silentCalls = 0;
 
+  /** Requests turned away so far, by why. */
+  readonly turnedAway: Record<ShedWhy, number> = { rate: 0, load: 0, silent: 0, 'unknown-source': 0 };
+
   /** Without options every source is known, and nothing is bounded here. */
   readonly open: boolean;
 
@@ -152,6 +155,7 @@ export class Door {
     const why = this.#why(source, method, now);
     if (why === undefined) return undefined;
     this.#pressedUntil = now + pressedMs;
+    this.turnedAway[why] += 1;
     this.#count(source?.rule.name ?? null, why);
     return why;
   }

@@ -52,7 +52,7 @@ export class Doorway {
         return false;
       }
       this.#quick.remember(hashed, why, now);
-    }
+    } else telemetry.repeats.requestsIn++;
     telemetry.refuse('shed');
     const { address, port } = flow;
     const data = this.#quick.response(head, hashed, status(why), linesOf(why), address, port);

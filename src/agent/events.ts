@@ -1,3 +1,5 @@
+import type { ShedWhy } from './door.js';
+import { type MessageCount, Traffic } from './traffic.js';
 import type { TransportName } from './transport.js';
 
 /** Why a message from the network or a connection was dropped without an answer. */
@@ -150,6 +152,35 @@ export type AgentEvent =
       readonly name: string;
     };
 
+/** Messages that came or were sent again, because an answer was lost or late. */
+export interface Repeats {
+  requestsIn: number;
+  requestsOut: number;
+  responsesIn: number;
+  responsesOut: number;
+}
+
+/** What became of questions about names. */
+export interface DnsCounts {
+  /** Answers: with records, with none, with another name to ask for. */
+  records: number;
+  none: number;
+  alias: number;
+  /** Servers that were asked and gave no answer of use; of these, those that said nothing in time. */
+  failed: number;
+  timeout: number;
+  /** Questions that no server answered. */
+  dead: number;
+}
+
+/** TLS handshakes; accepted ones that failed are among what was dropped. */
+export interface TlsCounts {
+  accepted: number;
+  made: number;
+  /** Of connections we made. */
+  failed: number;
+}
+
 /** A snapshot of the agent's gauges and counters. */
 export interface AgentStats {
   readonly serverTransactions: number;
@@ -166,12 +197,22 @@ export interface AgentStats {
   readonly sent: number;
   readonly dropped: Readonly<Record<DropReason, number>>;
   readonly refused: Readonly<Record<RefusalReason, number>>;
+  /** Requests turned away at the door, by why; they are among the refused as well. */
+  readonly shed: Readonly<Record<ShedWhy, number>>;
+  readonly messages: readonly MessageCount[];
+  readonly repeats: Readonly<Repeats>;
+  readonly dns: Readonly<DnsCounts>;
+  readonly tls: Readonly<TlsCounts>;
 }
 
 /** The counters behind AgentStats, and the way to the log. */
 export class Telemetry {
   received = 0;
   sent = 0;
+  readonly traffic = new Traffic();
+  readonly repeats: Repeats = { requestsIn: 0, requestsOut: 0, responsesIn: 0, responsesOut: 0 };
+  readonly dns: DnsCounts = { records: 0, none: 0, alias: 0, failed: 0, timeout: 0, dead: 0 };
+  readonly tls: TlsCounts = { accepted: 0, made: 0, failed: 0 };
   readonly dropped: Record<DropReason, number>;
   readonly refused: Record<RefusalReason, number>;
   readonly #log: (event: AgentEvent) => void;
@@ -181,6 +222,18 @@ export class Telemetry {
     this.#log = log ?? (() => undefined);
     this.dropped = Object.fromEntries(dropReasons.map((r) => [r, 0])) as Record<DropReason, number>;
     this.refused = Object.fromEntries(refusalReasons.map((r) => [r, 0])) as Record<RefusalReason, number>;
+  }
+
+  /** A message from the network, as bytes or as latin1 text. */
+  came(transport: TransportName, data: Buffer | string): void {
+    this.received++;
+    this.traffic.came(transport, data);
+  }
+
+  /** A message to the network. */
+  went(transport: TransportName, data: Buffer): void {
+    this.sent++;
+    this.traffic.went(transport, data);
   }
 
   drop(reason: DropReason): void {

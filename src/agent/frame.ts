@@ -54,7 +54,7 @@ export class FrameReader {
     }
     if (at >= chunk.length) return at;
     const length = this.#length;
-    if (this.#digits === 0 || length === 0 || length > this.maxBytes) return this.#break(chunk);
+    if (length === 0 || length > this.maxBytes) return this.#break(chunk);
     this.#digits = 0;
     this.#length = 0;
     const start = at + 1;

@@ -5,7 +5,7 @@ import { checkParts, checkRequest, type Parts } from './check.js';
 import { clientKey } from './client-transaction.js';
 import { responseHead, shortResponse, toBytes } from './compose.js';
 import { type Context, sendEvent } from './context.js';
-import type { Dialog } from './dialog.js';
+import { type Dialog, dialogId } from './dialog.js';
 import { Doorway } from './doorway.js';
 import type { RefusalReason } from './events.js';
 import { appText, parseMessage, type SipMessage } from './message.js';
@@ -52,10 +52,11 @@ export class Inbound {
     this.#answers = answers;
     this.#refusals = new Refusals(context);
     this.#doorway = new Doorway(context);
-    const { serverTransactions, merged, timers, sip, transports } = context;
+    const { serverTransactions, merged, timers, sip, transports, telemetry } = context;
     this.#deps = {
       timers,
       sip,
+      repeats: telemetry.repeats,
       send: (data, to) => transports.send(data, to),
       ended: (over) => {
         serverTransactions.delete(over.key);
@@ -104,8 +105,16 @@ export class Inbound {
     }
     const { parts } = checked;
     const transaction = clientTransactions.get(clientKey(parts.via.branch ?? '', parts.seqMethod));
-    if (transaction === undefined) telemetry.drop('stray-response');
-    else transaction.receive(message, parts, flow);
+    if (transaction !== undefined) transaction.receive(message, parts, flow);
+    else if (!this.#orphanAnswered(message, parts, flow)) telemetry.drop('stray-response');
+  }
+
+  /** An answer to an INVITE of an earlier run, in a transaction of it that nobody could tell us of. */
+  #orphanAnswered(message: SipMessage, parts: Parts, flow: Flow): boolean {
+    if (parts.seqMethod !== 'INVITE' || message.status < 200 || message.status >= 300) return false;
+    const orphan = this.#context.orphans.get(dialogId(parts.callId, parts.from.tag ?? ''));
+    orphan?.response(message, parts, flow);
+    return orphan !== undefined;
   }
 
   // ---- requests

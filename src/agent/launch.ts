@@ -102,16 +102,19 @@ class Authenticating implements ClientUser {
     if (answer === undefined || (this.#answers > 0 && !answer.stale)) return false;
     this.#superseded = true;
     const seq = fields.nextSeq?.() ?? fields.seq + 1;
-    const extra = fields.extra.replace(/(^|\r\n)(Proxy-)?Authorization:[^\r]*\r\n/gi, '$1') + answer.line;
-    const [listener, hop] = this.#to;
+    const [planned, hop] = this.#to;
+    // The nonce is of that very server, wherever else the name may lead.
+    const way = this.#known ?? (flow.connection === undefined ? this.launch.flow() : flow);
+    const listener = way?.listener ?? planned;
+    const own = (listener === planned ? undefined : fields.extraFrom?.(listener)) ?? fields.extra;
+    const extra = own.replace(/(^|\r\n)(Proxy-)?Authorization:[^\r]*\r\n/gi, '$1') + answer.line;
     const next = new Authenticating(
       this.#context,
       listener,
       hop,
       { ...fields, seq, extra },
       this.#user,
-      // The nonce is of that very server, wherever else the name may lead.
-      this.#known ?? (flow.connection === undefined ? this.launch.flow() : flow),
+      way,
       this.#usable,
       this.#answers + 1,
     );

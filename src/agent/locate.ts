@@ -34,7 +34,7 @@ export class Locator {
   }
 
   /**
-   * Resolves with the targets of a hop in the order they are to be tried, all of one transport and one address family;
+   * Resolves with the targets of a hop in the order they are to be tried, whatever their transport and address family;
    * empty where there are none or nobody could say within the bound. `ipv6` where the family is settled. The same
    * `seed` finds the same order. Never rejects.
    */
@@ -76,85 +76,104 @@ export class Locator {
     });
   }
 
+  /** The address families we have this transport in, the one that was configured first before the other. */
   #families(transport: TransportName): boolean[] {
-    const families = this.#listeners().filter((l) => l.transport === transport);
-    return [false, true].filter((ipv6) => families.some((l) => l.ipv6 === ipv6));
+    return [...new Set(this.#listeners().flatMap((l) => (l.transport === transport ? [l.ipv6] : [])))];
   }
 
   async #find(hop: NextHop, seed: string, ipv6: boolean | undefined): Promise<readonly Target[]> {
     const { transport, host, port } = hop;
     const random = seeded(seed);
-    if (transport !== undefined && port !== undefined) {
-      return this.#addresses(transport, [{ target: host, port }], ipv6);
-    }
-    if (transport !== undefined) {
-      const found = await this.#servers({ transport, name: srvName(transport, host) }, random, ipv6);
-      return found ?? this.#addresses(transport, [{ target: host, port: defaultPort(transport) }], ipv6);
-    }
-    return this.#byDomain(host, hop.secure, random, ipv6);
+    if (transport === undefined) return this.#byDomain(host, hop.secure, random, ipv6);
+    const itself = (at: number): Promise<readonly Target[]> =>
+      this.#addresses(transport, [{ target: host, port: at }], ipv6);
+    if (port !== undefined) return itself(port);
+    const found = await this.#records({ transport, name: srvName(transport, host) });
+    if (found === 'unknown') return [];
+    return found === 'none' ? itself(defaultPort(transport)) : this.#servers(transport, found, random, ipv6);
   }
 
-  /** Section 4.1: NAPTR, failing that the SRV records of each transport we have, failing that an address. */
+  /**
+   * Section 4.1: the services of NAPTR, failing that the SRV records of each transport we have, failing that an address.
+   * All services count, one after another (section 4.3), but never one in clear text behind one of TLS: to go on there
+   * would let whoever keeps us from the first one choose that nothing is encrypted.
+   */
   async #byDomain(
     host: string,
     secure: boolean,
     random: () => number,
     ipv6: boolean | undefined,
   ): Promise<readonly Target[]> {
-    const can = (transport: TransportName): boolean =>
-      (!secure || transport === 'tls') && this.#families(transport).length > 0;
+    const can = (transport: TransportName): boolean => {
+      const families = this.#families(transport);
+      return (
+        (!secure || transport === 'tls') &&
+        (ipv6 === undefined ? families.length > 0 : families.includes(ipv6))
+      );
+    };
     const naptr = await this.#dns.look(host, 'NAPTR');
     // Nobody could say: to guess would let whoever suppresses an answer choose the transport.
     if (naptr === undefined) return [];
     const records = naptr.records.flatMap((one) => (one.type === 'NAPTR' ? [one] : []));
-    const services = naptrOrder(records, can).slice(0, maxServers);
-    for (const service of services) {
-      const found = await this.#servers(service, random, ipv6);
-      if (found !== undefined && found.length > 0) return found;
-    }
+    const named = naptrOrder(records, can).slice(0, maxServers);
     // A domain that names its services has said all there is: no guessing of others behind its back.
-    if (services.length > 0) return [];
-    const usable = transports.filter(can);
-    const all = await Promise.all(
-      usable.map((transport) => this.#servers({ transport, name: srvName(transport, host) }, random, ipv6)),
-    );
-    const offered = all.filter((found) => found !== undefined);
-    if (offered.length > 0) return offered.find((found) => found.length > 0) ?? [];
+    const services =
+      named.length > 0
+        ? named
+        : transports.filter(can).map((transport) => ({ transport, name: srvName(transport, host) }));
+    const offers = await Promise.all(services.map((service) => this.#records(service)));
+    const found: Target[] = [];
+    let encrypted = false;
+    for (const [at, { transport }] of services.entries()) {
+      const offer = offers[at] ?? 'unknown';
+      if (offer === 'none' || (encrypted && transport !== 'tls')) continue;
+      const offered = offer === 'unknown' ? [] : await this.#servers(transport, offer, random, ipv6);
+      found.push(...offered);
+      // A service that decidedly is not there is nothing to fall back from; one that nobody could tell of is.
+      if (transport === 'tls' && (offer === 'unknown' || isOffered(offer))) encrypted = true;
+    }
+    if (found.length > 0 || named.length > 0 || offers.some((offer) => offer !== 'none')) return found;
     const fallback: TransportName = secure ? 'tls' : can('udp') ? 'udp' : 'tcp';
     return this.#addresses(fallback, [{ target: host, port: defaultPort(fallback) }], ipv6);
   }
 
-  /** The targets of SRV records; undefined where there are no such records. */
-  async #servers(
-    { transport, name }: Service,
+  /** The SRV records of a service; `none` where there are none, `unknown` where nobody could say. */
+  async #records({ name }: Service): Promise<readonly Srv[] | 'none' | 'unknown'> {
+    const found = await this.#dns.look(name, 'SRV');
+    if (found === undefined) return 'unknown';
+    const records = found.records.flatMap((one): Srv[] => (one.type === 'SRV' ? [one] : []));
+    return records.length === 0 ? 'none' : records;
+  }
+
+  #servers(
+    transport: TransportName,
+    records: readonly Srv[],
     random: () => number,
     ipv6: boolean | undefined,
-  ): Promise<readonly Target[] | undefined> {
-    const found = await this.#dns.look(name, 'SRV');
-    if (found === undefined) return [];
-    const records = found.records.flatMap((one): Srv[] => (one.type === 'SRV' ? [one] : []));
-    if (records.length === 0) return undefined;
+  ): Promise<readonly Target[]> {
     return this.#addresses(transport, srvOrder(records, random).slice(0, maxServers), ipv6);
   }
 
+  /** The addresses of servers, one server after another: those of one family, then those of the other. */
   async #addresses(
     transport: TransportName,
     servers: readonly { readonly target: string; readonly port: number }[],
     ipv6: boolean | undefined,
   ): Promise<readonly Target[]> {
-    const families = this.#families(transport);
-    for (const family of ipv6 === undefined ? families : families.filter((one) => one === ipv6)) {
-      const found = await Promise.all(
-        servers.map(async ({ target, port }) => {
-          const addresses = await this.#dns.addresses(target, family);
-          return addresses.map((address): Target => ({ transport, address, port }));
-        }),
-      );
-      const targets = new Map(found.flat().map((one) => [keyOf(one), one]));
-      if (targets.size > 0) return [...targets.values()];
-    }
-    return [];
+    const families = this.#families(transport).filter((one) => ipv6 === undefined || one === ipv6);
+    const asked = servers.flatMap((server) => families.map((family) => ({ ...server, family })));
+    const found = await Promise.all(
+      asked.map(async ({ target, port, family }) => {
+        const addresses = await this.#dns.addresses(target, family);
+        return addresses.map((address): Target => ({ transport, address, port }));
+      }),
+    );
+    return [...new Map(found.flat().map((one) => [keyOf(one), one])).values()];
   }
 }
+
+/** False where the domain says that there is decidedly no such service (RFC 2782: a target of "."). */
+const isOffered = (records: readonly Srv[]): boolean =>
+  records.some(({ target, port }) => target !== '' && port !== 0);
 
 const keyOf = ({ transport, address, port }: Target): string => `${transport} ${address} ${port}`;

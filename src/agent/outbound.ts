@@ -169,7 +169,8 @@ export class Outbound {
       return;
     }
     const { method, uri, body } = message;
-    const fields = { ...plan, method, uri, extra, body };
+    const extraFrom = (listener: Listener): string | undefined => this.#extra(message, listener);
+    const fields = { ...plan, method, uri, extra, extraFrom, body };
     const txnId = newId();
     if (method === 'INVITE') {
       const invite = new OutgoingInvite(this.#context, this.#dialogRequests, app, txnId, {

@@ -41,7 +41,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
   readonly #app: AppConnection;
   readonly #context: Context;
   readonly #dialogRequests: DialogRequests;
-  readonly #listener: Listener;
+  #listener: Listener;
   readonly #id: string;
   readonly #callId: string;
   readonly #localTag: string;
@@ -94,13 +94,14 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     return !this.#final && this.#cancel === undefined;
   }
 
-  relaunched({ head, branch, transaction }: Relaunch): void {
+  relaunched({ head, branch, transaction, listener }: Relaunch): void {
     this.#dropEarly();
     if (this.#dialog?.confirmed === false) this.#dialog = undefined;
     this.#head = head;
     this.#branch = branch;
     this.#seq = head.seq;
     this.#transaction = transaction;
+    this.#listener = listener;
   }
 
   get id(): string {
@@ -154,7 +155,10 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     // A reliable response comes again until its PRACK arrives, and one that overtook another waits for it (RFC 3262
     // section 4): the application sees each once, in order. A new INVITE begins to count anew.
     const last = dialog.lastRSeqOf === this.seq ? dialog.lastRSeq : undefined;
-    if (last !== undefined && rseq !== last + 1) return;
+    if (last !== undefined && rseq !== last + 1) {
+      if (rseq <= last) this.#context.telemetry.repeats.responsesIn++;
+      return;
+    }
     dialog.lastRSeq = rseq;
     dialog.lastRSeqOf = this.seq;
     this.#deliver(appText(message), flow);
@@ -200,7 +204,7 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
   #answer(message: SipMessage, parts: Parts, flow: Flow): void {
     const tag = parts.to.tag ?? '';
     if (this.#answeredTag !== undefined) {
-      if (tag === this.#answeredTag) this.#ack?.resend();
+      if (tag === this.#answeredTag) this.#repeatAck();
       else this.#endFork(message, parts, tag);
       return;
     }
@@ -228,6 +232,15 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
       this.#deliver(appText(message), flow);
       if (this.#cancel !== undefined) this.#awaitAckToHangUp();
     }
+  }
+
+  /** The 2xx came again: our ACK was lost, or is still with the application. */
+  #repeatAck(): void {
+    const { repeats } = this.#context.telemetry;
+    repeats.responsesIn++;
+    if (this.#ack === undefined) return;
+    repeats.requestsOut++;
+    this.#ack.resend();
   }
 
   /** The 2xx won against the CANCEL: the application's ACK, or ours if it does not come, and then BYE. */

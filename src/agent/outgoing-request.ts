@@ -17,7 +17,7 @@ export class OutgoingRequest implements ClientUser {
   readonly #app: AppConnection;
   readonly #txnId: string;
   readonly #method: string;
-  readonly #listener: Listener;
+  #listener: Listener;
   #dialog: Dialog | undefined;
   /** Held until the final response, for a fabricated one. */
   #head: RequestHead | undefined;
@@ -43,8 +43,9 @@ export class OutgoingRequest implements ClientUser {
     launch.start();
   }
 
-  relaunched({ head }: Relaunch): void {
+  relaunched({ head, listener }: Relaunch): void {
     this.#head = head;
+    this.#listener = listener;
   }
 
   response(message: SipMessage, _parts: Parts, flow: Flow): void {

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Timer, Timers } from './clock.js';
+import type { Repeats } from './events.js';
 import type { SipTimers } from './limits.js';
 
 /** More than an application has any reason to send before the first is acknowledged. */
@@ -14,6 +15,7 @@ interface Waiting {
 interface ReliableDeps {
   readonly timers: Timers;
   readonly sip: SipTimers;
+  readonly repeats: Repeats;
   send(data: Buffer): void;
   /** Nobody acknowledged a response within 64*T1. */
   failed(): void;
@@ -85,6 +87,7 @@ export class ReliableResponses {
         this.#deps.failed();
         return;
       }
+      this.#deps.repeats.responsesOut++;
       this.#deps.send(data);
       // The interval doubles without a bound of T2, unlike those of final responses.
       this.#repeatAfter(Math.min(2 * ms, 64 * sip.t1 - this.#elapsed), data);

@@ -37,7 +37,6 @@ export const LESS = 60;
 export const EQUALS = 61;
 export const GREATER = 62;
 export const QUESTION = 63;
-export const AT = 64;
 const BACKSLASH = 92;
 
 const has = (code: number, bit: number): boolean => ((classes[code] ?? 0) & bit) !== 0;
@@ -100,12 +99,11 @@ export function trimSpace(text: string): string {
     if (code !== SPACE && code !== TAB) break;
     end--;
   }
-  return start === 0 && end === text.length ? text : text.slice(start, end);
+  return text.slice(start, end);
 }
 
 /** Splits a header value at commas outside quotes and angle brackets. */
 export function splitList(value: string): string[] {
-  if (value.indexOf(',') < 0) return [value];
   const parts: string[] = [];
   let start = 0;
   let inAngle = false;
@@ -130,9 +128,9 @@ export function splitList(value: string): string[] {
 export function decimal(text: string): number | undefined {
   // Leading zeros are legal (RFC 4475 section 3.1.1.1 has "0009"), so the length is judged without them.
   let start = 0;
-  while (start < text.length - 1 && text.charCodeAt(start) === 48) start++;
+  while (text.charCodeAt(start) === 48) start++;
   if (text.length - start > 10 || !isDigits(text)) return undefined;
-  return Number(start === 0 ? text : text.slice(start));
+  return Number(text);
 }
 
 /**

@@ -13,6 +13,8 @@ export interface Launch {
   /** protocol, address and port tokens of the answer to the application; the address may still be a name. */
   readonly peer: string;
   readonly transaction: ClientTransaction;
+  /** Where it leaves from. */
+  readonly listener: Listener;
   /** `onFlow` is told the way, and each other one it takes after that. */
   start(onFlow?: (flow: Flow) => void): void;
   /** The way it went; undefined before it is known. */
@@ -29,6 +31,8 @@ export interface RequestFields {
   readonly callId: string;
   readonly seq: number;
   readonly extra: string;
+  /** The same where it leaves from another address of ours, which its Contact names; without it there is no other. */
+  readonly extraFrom?: (listener: Listener) => string | undefined;
   readonly body: string;
   readonly maxForwards?: string;
   /** Takes the next CSeq, for the request sent again; without it the one after `seq`. */
@@ -45,7 +49,7 @@ export function transactionOf(
   listener: Listener,
   fields: RequestFields,
   user: ClientUser,
-): Pick<Launch, 'head' | 'branch' | 'text' | 'transaction'> {
+): Pick<Launch, 'head' | 'branch' | 'text' | 'transaction' | 'listener'> {
   const branch = newBranch();
   const { uri, routes, from, to, callId, seq } = fields;
   const head: RequestHead = { uri, via: newVia(listener, branch), routes, from, to, callId, seq };
@@ -53,7 +57,7 @@ export function transactionOf(
   const key = clientKey(branch, fields.method);
   const transaction = new ClientTransaction(key, fields.method === 'INVITE', context.clientDeps, user);
   context.clientTransactions.set(key, transaction);
-  return { head, branch, text, transaction };
+  return { head, branch, text, transaction, listener };
 }
 
 /** protocol, address and port tokens of the answer to an application. */

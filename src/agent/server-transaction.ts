@@ -1,5 +1,6 @@
 import type { Parts } from './check.js';
 import type { Timer, Timers } from './clock.js';
+import type { Repeats } from './events.js';
 import type { SipTimers } from './limits.js';
 import type { ServerRequest } from './server-request.js';
 import type { Flow } from './transport.js';
@@ -8,6 +9,7 @@ import type { Via } from './via.js';
 export interface ServerTransactionDeps {
   readonly timers: Timers;
   readonly sip: SipTimers;
+  readonly repeats: Repeats;
   send(data: Buffer, flow: Flow): void;
   /** The transaction is over and may be forgotten. */
   ended(transaction: ServerTransaction): void;
@@ -101,7 +103,10 @@ export class ServerTransaction {
 
   /** The same request again: the last response again. */
   repeat(): void {
+    const { repeats } = this.#deps;
+    repeats.requestsIn++;
     if (this.#last !== undefined && (this.#state === 'proceeding' || this.#state === 'completed')) {
+      repeats.responsesOut++;
       this.#deps.send(this.#last, this.#flow);
     }
   }
@@ -118,6 +123,7 @@ export class ServerTransaction {
   #retransmitAfter(ms: number): void {
     this.#retransmit = this.#deps.timers.start(ms, () => {
       if (this.#state !== 'completed' || this.#last === undefined) return;
+      this.#deps.repeats.responsesOut++;
       this.#deps.send(this.#last, this.#flow);
       this.#retransmitAfter(Math.min(2 * ms, this.#deps.sip.t2));
     });

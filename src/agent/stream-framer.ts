@@ -1,8 +1,8 @@
-/** The body length a head announces: a number, or why the end of the message cannot be known. */
+/** The body length a head (with its empty line) announces: a number, or why the end of the message cannot be known. */
 function announcedLength(head: string): number | 'absent' | 'bad' {
   let found: number | 'absent' = 'absent';
   let at = head.indexOf('\r\n') + 2;
-  while (at > 1 && at < head.length) {
+  while (at < head.length) {
     let end = head.indexOf('\r\n', at);
     if (end < 0) end = head.length;
     const first = head.charCodeAt(at) | 32;
@@ -67,7 +67,7 @@ export class StreamFramer {
   push(chunk: Buffer): void {
     if (this.#closed) return;
     this.#append(chunk);
-    while (!this.#closed && this.#next());
+    while (this.#next());
     if (this.#start === this.#end) {
       this.#buffer = Buffer.alloc(0);
       this.#start = 0;

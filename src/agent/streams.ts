@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Timer, Timers } from './clock.js';
 import type { DropReason, Telemetry } from './events.js';
 import type { AgentLimits } from './limits.js';
@@ -28,7 +29,16 @@ const pong = Buffer.from('\r\n');
 /** How a connection came to be: accepted, or made to somebody and not there yet. */
 type Origin =
   | { readonly how: 'accepted'; readonly identity: string | undefined }
-  | { readonly how: 'made'; readonly established: 'connect' | 'secureConnect'; readonly host: string };
+  | {
+      readonly how: 'made';
+      readonly established: 'connect' | 'secureConnect';
+      readonly host: string;
+      /** Asked once it is there: false where whom it was to prove itself by has changed meanwhile. */
+      readonly holds: () => boolean;
+    };
+
+/** Connections that are judged before others have their turn: a signature each. */
+const judgedAtOnce = 16;
 
 /** One SIP connection over TCP or TLS. */
 export class StreamConnection {
@@ -38,6 +48,7 @@ export class StreamConnection {
   readonly identity: string | undefined;
   readonly #socket: Socket;
   readonly #key: string | undefined;
+  readonly #made: boolean;
   readonly #context: StreamContext;
   readonly #framer: StreamFramer;
   readonly #flow: Flow;
@@ -46,6 +57,8 @@ export class StreamConnection {
   /** What waits for the other side to prove who it is: no byte of SIP goes to anybody before. */
   #unsent: Buffer[] = [];
   #unsentBytes = 0;
+  /** Set while the other side of a TLS connection of ours is there and has not proved who it is. */
+  #shakingHands = false;
   #connectTimer: Timer | undefined;
   #messageTimer: Timer | undefined;
   #idleTimer: Timer | undefined;
@@ -61,7 +74,8 @@ export class StreamConnection {
   ) {
     this.#socket = socket;
     this.#context = context;
-    this.#state = origin.how === 'accepted' ? 'open' : 'connecting';
+    this.#made = origin.how === 'made';
+    this.#state = this.#made ? 'connecting' : 'open';
     this.identity = origin.how === 'accepted' ? origin.identity : undefined;
     this.address = address;
     this.port = port;
@@ -70,11 +84,11 @@ export class StreamConnection {
     this.#lastTraffic = context.timers.clock.now();
     this.#framer = new StreamFramer(context.limits.messageBytes, {
       message: (text) => {
-        context.telemetry.received++;
+        context.telemetry.came(listener.transport, text);
         context.sink.message(text, this.#flow, 'stream');
       },
       unframed: (head) => {
-        context.telemetry.received++;
+        context.telemetry.came(listener.transport, head);
         // Answered with 400 where possible; after it the stream cannot be read any further.
         context.sink.message(head, this.#flow, 'stream');
         this.#close('tcp-framing', true);
@@ -102,7 +116,15 @@ export class StreamConnection {
     this.#socket.on('close', () => this.#fail('closed'));
     if (origin.how === 'made') {
       this.#connectTimer = timers.start(limits.tcpConnectMs, () => this.#fail('timeout'));
-      this.#socket.on(origin.established, () => this.#established());
+      this.#socket.on(origin.established, () => {
+        if (origin.holds()) this.#established();
+        else this.#fail('untrusted');
+      });
+      if (origin.established === 'secureConnect') {
+        this.#socket.once('connect', () => {
+          this.#shakingHands = true;
+        });
+      }
     }
     this.#watchIdle(limits.tcpIdleMs);
   }
@@ -111,9 +133,18 @@ export class StreamConnection {
     if (this.#state !== 'connecting') return;
     this.#connectTimer = this.#context.timers.stop(this.#connectTimer);
     this.#state = 'open';
+    if (this.#shakingHands) this.#context.telemetry.tls.made++;
+    this.#shakingHands = false;
     this.#waiting = [];
     for (const data of this.#unsent.splice(0)) this.#socket.write(data);
     this.#unsentBytes = 0;
+  }
+
+  /** Closes it where its other end would not be let in any more. A dialog upon it can go on over another one. */
+  judge(tls: Tls): void {
+    if (this.#state !== 'open' || !(this.#socket instanceof TLSSocket)) return;
+    const reason = tls.objection(this.#socket, this.#made ? null : { name: this.identity });
+    if (reason !== undefined) this.#close(reason, false);
   }
 
   #watchIdle(ms: number): void {
@@ -150,7 +181,7 @@ export class StreamConnection {
       onError?.('backpressure');
       return;
     }
-    telemetry.sent++;
+    telemetry.went(this.#flow.listener.transport, data);
     this.#lastTraffic = timers.clock.now();
     if (this.#state === 'connecting') {
       if (onError !== undefined) this.#waiting.push(onError);
@@ -179,6 +210,7 @@ export class StreamConnection {
   #fail(code: string): void {
     if (this.#state === 'closed') return;
     const waiting = this.#waiting;
+    if (this.#shakingHands) this.#context.telemetry.tls.failed++;
     this.#forget();
     this.#socket.destroy();
     for (const onError of waiting) onError(code);
@@ -222,6 +254,16 @@ export class Streams {
   ) {
     this.#context = { limits, timers, telemetry, sink, connections: new Set(), byPeer: new Map() };
     this.#tls = tls;
+    tls?.onReload(() => this.#judgeAll(tls));
+  }
+
+  /** Closes the connections whose other end is not believed any more. */
+  async #judgeAll(tls: Tls): Promise<void> {
+    let judged = 0;
+    for (const connection of [...this.#context.connections]) {
+      if (++judged % judgedAtOnce === 0) await new Promise((resolve) => setImmediate(resolve));
+      connection.judge(tls);
+    }
   }
 
   get size(): number {
@@ -317,12 +359,20 @@ export class Streams {
     }
     const wildcard = listener.address === '0.0.0.0' || listener.address === '::';
     const localAddress = wildcard ? undefined : listener.address;
-    const socket =
-      this.#tls === undefined
-        ? connect({ host: address, port, ...(localAddress === undefined ? {} : { localAddress }) })
-        : this.#tls.connect(proved, address, port, localAddress);
-    const established = this.#tls === undefined ? 'connect' : 'secureConnect';
-    const origin: Origin = { how: 'made', established, host: proved };
+    if (this.#tls === undefined) {
+      const socket = connect({
+        host: address,
+        port,
+        ...(localAddress === undefined ? {} : { localAddress }),
+      });
+      const origin: Origin = { how: 'made', established: 'connect', host: proved, holds: () => true };
+      return new StreamConnection(socket, listener, address, port, origin, this.#context);
+    }
+    const tls = this.#tls;
+    const { readings } = tls;
+    const socket = tls.connect(proved, address, port, localAddress);
+    const holds = (): boolean => tls.readings === readings || tls.objection(socket, null) === undefined;
+    const origin: Origin = { how: 'made', established: 'secureConnect', host: proved, holds };
     return new StreamConnection(socket, listener, address, port, origin, this.#context);
   }
 

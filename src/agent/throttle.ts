@@ -16,6 +16,8 @@ const intervalMs = 100;
 const tolerated = 0.05;
 /** In one interval, so many refusals are chance. */
 const noticed = 3;
+/** Intervals in a row with so many refusals before anything is done: what is over by then was no overload. */
+const pressedIntervals = 3;
 /** Handed beyond what was taken, so that an application that can take more shows it. */
 const probe = 1.05;
 /** Calls a second that are handed on whatever happens: nothing else would show that the application is back. */
@@ -47,6 +49,7 @@ export class Throttle {
   #handed = 0;
   #refused = 0;
   #calm = 0;
+  #pressed = 0;
   #late = 0;
   #intervalAt: number;
 
@@ -96,7 +99,9 @@ export class Throttle {
     this.#taken = passed > 4 * intervalMs ? taken : this.#taken / 2 + taken / 2;
     const asked = this.#ask(seconds);
     this.#late = this.#loopDelay() > lateMs ? this.#late + 1 : 0;
-    if (this.#refused > Math.max(noticed, tolerated * this.#handed)) {
+    const pressed = this.#refused > Math.max(noticed, tolerated * this.#handed);
+    this.#pressed = pressed ? this.#pressed + 1 : 0;
+    if (this.#pressed >= (this.#rate === Number.POSITIVE_INFINITY ? pressedIntervals : 1)) {
       this.#rate = Math.max(leastRate, Math.min(this.#rate, probe * this.#taken));
       this.#calm = 0;
     } else if (this.#late >= lateIntervals && this.#taken > leastLoad) {

@@ -5,6 +5,7 @@ import {
   connect,
   createSecureContext,
   createServer,
+  type DetailedPeerCertificate,
   type PeerCertificate,
   type SecureContextOptions,
   type Server,
@@ -15,6 +16,7 @@ import type { Timer, Timers } from './clock.js';
 import type { Telemetry } from './events.js';
 import type { AgentLimits } from './limits.js';
 import type { Peers } from './peers.js';
+import { maxChain, readList, type Standing, standingOf, type Trust } from './revocation-list.js';
 
 /** TLS of the agent: its own certificate, and whose it believes. */
 export interface TlsOptions {
@@ -68,20 +70,38 @@ interface TlsContext {
   readonly telemetry: Telemetry;
 }
 
+/** What the files held when they were read. */
+interface Read {
+  readonly material: SecureContextOptions;
+  readonly trust: Trust;
+  readonly seen: string;
+}
+
+/** A handshake under way, and which reading of the files it began with. */
+interface Handshake {
+  readonly since: number;
+  done(secure: TLSSocket, name: string | undefined): void;
+}
+
 /** The certificate and key in use, and the TLS ends made with them. */
 export class Tls {
   readonly #context: TlsContext;
   readonly #server: Server;
-  readonly #handshakes = new Map<Socket, { done(secure: TLSSocket, name: string | undefined): void }>();
-  #material: SecureContextOptions = {};
+  readonly #handshakes = new Map<Socket, Handshake>();
+  #material: SecureContextOptions;
+  /** By whom and by which lists a connection that is open is judged. */
+  #trust: Trust;
+  #readings = 0;
+  #judge: () => Promise<void> = () => Promise.resolve();
   /** What the files were when they were read, to see a change. */
   #seen = '';
   #watch: Timer | undefined;
   #stopped = false;
 
-  private constructor(context: TlsContext, material: SecureContextOptions, seen: string) {
+  private constructor(context: TlsContext, { material, trust, seen }: Read) {
     this.#context = context;
     this.#material = material;
+    this.#trust = trust;
     this.#seen = seen;
     // The handshake goes on without a good certificate, so that we decide who it is: a pinned one needs no authority.
     const server = createServer({ ...material, requestCert: true, rejectUnauthorized: false });
@@ -96,26 +116,38 @@ export class Tls {
 
   /** Reads certificate and key; rejects if they cannot be used. */
   static async open(context: TlsContext): Promise<Tls> {
-    const { material, seen } = await readMaterial(context.options);
-    return new Tls(context, material, seen);
+    return new Tls(context, await readMaterial(context.options));
   }
 
   get handshakes(): number {
     return this.#handshakes.size;
   }
 
+  /** How often the files have been read anew. */
+  get readings(): number {
+    return this.#readings;
+  }
+
+  /** What is done for the connections that are open when the files have been read anew. */
+  onReload(judge: () => Promise<void>): void {
+    this.#judge = judge;
+  }
+
   /**
-   * Reads the files again. New connections use what is read, those that are open stay as they are. Resolves with false,
-   * and the old ones in use, if the new files are of no use.
+   * Reads the files again. New connections use what is read; of those that are open, the ones whose other end would not
+   * be believed any more are closed. Resolves with false, and the old ones in use, if the new files are of no use.
    */
   async reload(): Promise<boolean> {
     const { telemetry, options } = this.#context;
     try {
-      const { material, seen } = await readMaterial(options);
+      const { material, trust, seen } = await readMaterial(options);
       if (this.#stopped) return false;
       this.#material = material;
+      this.#trust = trust;
       this.#seen = seen;
       this.#server.setSecureContext(material);
+      this.#readings++;
+      await this.#judge();
       telemetry.log({ kind: 'tls-reloaded', ok: true, code: '' });
       return true;
     } catch (error) {
@@ -149,10 +181,8 @@ export class Tls {
       socket.destroy();
       return;
     }
-    const timer = timers.start(limits.tlsHandshakeMs, () => {
-      telemetry.drop('tls-handshake');
-      socket.destroy();
-    });
+    // It is counted as every other that fails: the server tells of a socket that closes in its handshake.
+    const timer = timers.start(limits.tlsHandshakeMs, () => socket.destroy());
     const over = (): void => {
       timers.stop(timer);
       this.#handshakes.delete(socket);
@@ -160,6 +190,7 @@ export class Tls {
     socket.on('error', () => undefined);
     socket.once('close', over);
     this.#handshakes.set(socket, {
+      since: this.#readings,
       done: (secure, name) => {
         over();
         done(secure, name);
@@ -202,7 +233,42 @@ export class Tls {
       secure.destroy();
       return;
     }
+    // What OpenSSL said of it, it said by the files as they were when the handshake began.
+    const reason = handshake.since === this.#readings ? undefined : this.objection(secure, { name });
+    if (reason !== undefined) {
+      telemetry.drop(reason);
+      secure.destroy();
+      return;
+    }
+    telemetry.tls.accepted++;
     handshake.done(secure, name);
+  }
+
+  /**
+   * Why the other end of a connection would not be let in again by the files as they are now; undefined where it would.
+   * `as`: the peer it was let in as, or null where we connected to it.
+   */
+  objection(
+    secure: TLSSocket,
+    as: { readonly name: string | undefined } | null,
+  ): 'tls-revoked' | 'tls-no-certificate' | undefined {
+    const { options, peers, timers } = this.#context;
+    const now = timers.clock.date();
+    const chain = chainOf(secure);
+    const [certificate] = chain;
+    // Without authorities of ours they are Node's, which do not change.
+    const standing: Standing =
+      options.caFile === undefined ? 'unknown' : standingOf(chain, this.#trust, now.getTime());
+    if (standing === 'revoked') return 'tls-revoked';
+    if (as === null) {
+      return options.caFile === undefined || standing === 'believed' ? undefined : 'tls-no-certificate';
+    }
+    const address = plainAddress(secure.remoteAddress ?? '');
+    const name =
+      certificate === undefined
+        ? undefined
+        : peers.byCertificate(evidenceOf(certificate, standing === 'believed', now), address);
+    return name === as.name ? undefined : 'tls-no-certificate';
   }
 
   /** Connects to a server that must prove to be `host`, or whoever is configured for that host and port. */
@@ -254,9 +320,7 @@ const codeOf = (error: unknown): string =>
 
 const maxPemBytes = 1024 * 1024;
 
-async function readMaterial(
-  options: TlsOptions,
-): Promise<{ readonly material: SecureContextOptions; readonly seen: string }> {
+async function readMaterial(options: TlsOptions): Promise<Read> {
   const seen = await lookOf(options);
   const { certFile, keyFile, caFile, crlFile } = options;
   const [cert, key, ca, crl] = await Promise.all([
@@ -282,7 +346,35 @@ async function readMaterial(
   // Made once to see that it works: a key of another certificate is found out here, before anything uses it.
   createSecureContext(material);
   if (new X509Certificate(cert).validTo === '') throw new Error('agent: the certificate cannot be read');
-  return { material, seen };
+  return { material, trust: trustOf(ca, lists ?? undefined), seen };
+}
+
+/** The bytes of a PEM block; what stands beside them is none of it. */
+const bytesOf = (pem: string): Buffer => Buffer.from(pem.replace(/-----[^-]+-----/g, ''), 'base64');
+
+function trustOf(ca: string | undefined, lists: readonly string[] | undefined): Trust {
+  const certificates = ca?.match(
+    /-----BEGIN (?:X509 )?CERTIFICATE-----[^-]+-----END (?:X509 )?CERTIFICATE-----/g,
+  );
+  return {
+    authorities: (certificates ?? []).map((pem) => new X509Certificate(bytesOf(pem))),
+    // One that cannot be read here is as good as missing.
+    lists: lists?.flatMap((pem) => readList(bytesOf(pem)) ?? []),
+  };
+}
+
+/** What the other end showed, its own certificate first; empty where it showed none, or is gone. */
+function chainOf(secure: TLSSocket): readonly X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  let shown: DetailedPeerCertificate | undefined = secure.getPeerCertificate(true);
+  while (shown?.raw !== undefined && chain.length < maxChain) {
+    const certificate = new X509Certificate(shown.raw);
+    // Who vouches for itself is its own issuer there.
+    if (chain.some(({ raw }) => raw.equals(certificate.raw))) break;
+    chain.push(certificate);
+    shown = shown.issuerCertificate;
+  }
+  return chain;
 }
 
 async function readPem(file: string): Promise<string> {

@@ -48,7 +48,7 @@ export class UdpSocket {
           telemetry.log({ kind: 'transport-error', transport: 'udp', code: error.code ?? 'unknown' });
         });
         socket.on('message', (data, from) => {
-          telemetry.received++;
+          telemetry.came('udp', data);
           if (data.length > messageBytes) {
             telemetry.drop('too-large');
             return;
@@ -73,7 +73,7 @@ export class UdpSocket {
   }
 
   send(data: Buffer, port: number, address: string, onError: OnSendError | undefined): void {
-    this.#telemetry.sent++;
+    this.#telemetry.went('udp', data);
     try {
       this.#socket.send(data, port, address, (error) => {
         if (error === null) return;

@@ -1,5 +1,4 @@
 import {
-  AT,
   COMMA,
   EQUALS,
   GREATER,
@@ -66,7 +65,7 @@ export function parseHostPort(text: string): { host: string; port: number | unde
     if (digit < 0 || digit > 9) return undefined;
     port = port * 10 + digit;
   }
-  if (rest.length < 2 || port < 1 || port > 65535) return undefined;
+  if (port < 1 || port > 65535) return undefined;
   return { host: host.toLowerCase(), port };
 }
 
@@ -129,10 +128,10 @@ export interface NameAddr {
 function bracketedEnd(value: string, at: number): number {
   let i = at;
   while (i < value.length && isUriCode(value.charCodeAt(i))) i++;
-  return i > at && value.charCodeAt(i) === GREATER ? i : -1;
+  return value.charCodeAt(i) === GREATER ? i : -1;
 }
 
-/** Finds the "<" after an optional display name; -1 malformed, -2 if the value is an addr-spec without brackets. */
+/** Finds the "<" after an optional display name; -1 if there is none: an addr-spec without brackets, or malformed. */
 function findAngle(value: string, at: number): number {
   if (value.charCodeAt(at) === QUOTE) {
     const close = quotedEnd(value, at);
@@ -145,7 +144,7 @@ function findAngle(value: string, at: number): number {
     const code = value.charCodeAt(i);
     if (code === LESS) return i;
     const end = tokenEnd(value, i);
-    if (end === i) return -2;
+    if (end === i) return -1;
     i = skipSpace(value, end);
   }
 }
@@ -180,7 +179,7 @@ function parseParams(value: string, at: number): Params | undefined {
       }
       if (i === start) return undefined;
     }
-    if (name.length === 3 && name.toLowerCase() === 'tag') {
+    if (name.toLowerCase() === 'tag') {
       // A tag becomes part of the dialog id on the application's wire, so it must be the token it has to be.
       tag = value.slice(start, i);
       if (tokenEnd(tag, 0) !== tag.length) return undefined;
@@ -198,7 +197,6 @@ function parseParams(value: string, at: number): Params | undefined {
 export function parseNameAddr(value: string, at = 0): NameAddr | undefined {
   const start = skipSpace(value, at);
   const angle = findAngle(value, start);
-  if (angle === -1) return undefined;
   let uriStart: number;
   let uriEnd: number;
   let paramsAt: number;
@@ -209,7 +207,7 @@ export function parseNameAddr(value: string, at = 0): NameAddr | undefined {
     paramsAt = uriEnd + 1;
   } else {
     // RFC 3261 section 20.10: without brackets, everything from the first ";" on belongs to the header, and a URI with
-    // "," or "?" needs brackets.
+    // "," or "?" needs brackets. What begins with a quote has no URI code there and is refused here.
     uriStart = start;
     uriEnd = start;
     while (uriEnd < value.length) {
@@ -262,7 +260,7 @@ export function replaceLocalhost(value: string, hostPort: string, params = ''): 
   let hostEnd = hostStart;
   while (hostEnd < addr.uri.length) {
     const code = addr.uri.charCodeAt(hostEnd);
-    if (code === SEMICOLON || code === QUESTION || code === AT) break;
+    if (code === SEMICOLON || code === QUESTION) break;
     hostEnd++;
   }
   const extra = parsed.transport === undefined ? params : '';

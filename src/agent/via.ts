@@ -26,10 +26,10 @@ export interface Via {
   readonly end: number;
 }
 
-/** A token, then a "/" with optional space around it; -1 if it is not there. */
-function tokenSlash(value: string, at: number): number {
+/** The index behind this token (in capitals) and a "/" with optional space around it; -1 if they are not there. */
+function behind(token: string, value: string, at: number): number {
   const end = tokenEnd(value, at);
-  if (end === at) return -1;
+  if (value.slice(at, end).toUpperCase() !== token) return -1;
   const slash = skipSpace(value, end);
   return value.charCodeAt(slash) === SLASH ? skipSpace(value, slash + 1) : -1;
 }
@@ -70,13 +70,13 @@ function parseViaParams(
 
 /** Parses the first Via of a header value; undefined if malformed. */
 export function parseVia(value: string): Via | undefined {
-  const versionAt = tokenSlash(value, 0);
-  if (versionAt < 0 || value.slice(0, 3).toUpperCase() !== 'SIP') return undefined;
-  const transportAt = tokenSlash(value, versionAt);
-  if (transportAt < 0 || !value.startsWith('2.0', versionAt)) return undefined;
+  const versionAt = behind('SIP', value, 0);
+  if (versionAt < 0) return undefined;
+  const transportAt = behind('2.0', value, versionAt);
+  if (transportAt < 0) return undefined;
   const transportEnd = tokenEnd(value, transportAt);
   const hostAt = skipSpace(value, transportEnd);
-  if (transportEnd === transportAt || hostAt === transportEnd) return undefined;
+  if (hostAt === transportEnd) return undefined;
   let hostEnd = hostAt;
   while (hostEnd < value.length) {
     const code = value.charCodeAt(hostEnd);
@@ -86,12 +86,12 @@ export function parseVia(value: string): Via | undefined {
   let sentBy = value.slice(hostAt, hostEnd);
   // COLON may have space around it: "host : 5060".
   let next = skipSpace(value, hostEnd);
-  if (value.charAt(next) === ':' || (sentBy.endsWith(':') && next > hostEnd)) {
-    let portAt = value.charAt(next) === ':' ? skipSpace(value, next + 1) : next;
-    const start = portAt;
-    while (portAt < value.length && isHostName(value.charAt(portAt))) portAt++;
-    sentBy = (sentBy.endsWith(':') ? sentBy : sentBy + ':') + value.slice(start, portAt);
-    next = portAt;
+  const apart = value.charAt(next) === ':';
+  if (apart || sentBy.endsWith(':')) {
+    const start = apart ? skipSpace(value, next + 1) : next;
+    next = start;
+    while (isHostName(value.charAt(next))) next++;
+    sentBy = (apart ? `${sentBy}:` : sentBy) + value.slice(start, next);
   }
   const hostPort = parseHostPort(sentBy);
   if (hostPort === undefined) return undefined;

@@ -1,4 +1,4 @@
-import type { CalledLeg, Emit, JsonObject, OtherParty, Sdp, SpokenLeg } from '../call/ports.js';
+import type { CalledLeg, Emit, OtherParty, Sdp, SpokenLeg } from '../call/ports.js';
 import type { Ending } from '../core/ending.js';
 import type { Key } from '../core/key.js';
 import { LegDialog } from './leg-dialog.js';
@@ -60,10 +60,6 @@ export class SipCalledLeg implements CalledLeg, SpokenLeg {
 
   hangUp(ending: Ending): Promise<void> {
     return this.#dialog.bye({ Reason: reasonHeader(ending) });
-  }
-
-  trace(): JsonObject | null {
-    return this.#dialog.trace;
   }
 
   /** A called party may become another one in the midst of the call, when the carrier's side forwards it. */

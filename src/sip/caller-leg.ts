@@ -109,6 +109,10 @@ export class SipCallerLeg implements CallerLeg, SpokenLeg {
     await this.#bye?.(reasonHeader(ending));
   }
 
+  told(): Promise<number | null> {
+    return this.#invite.told();
+  }
+
   trace(): JsonObject | null {
     return this.#trace;
   }

@@ -188,7 +188,10 @@ export class DialRun {
           options.rang();
         }
       },
-      (trace) => options.sent?.(trace),
+      {
+        sent: (trace) => options.sent?.(trace),
+        answered: (trace) => options.answered?.(trace, carrier.name),
+      },
     );
     control.current(invite);
     try {
@@ -212,7 +215,7 @@ export class DialRun {
   async #settle(invite: OutgoingInvite): Promise<Omit<Attempt, 'rang'>> {
     try {
       const answered = await invite.outcome;
-      // Not said to be over: the dialog it became is noted next, and until then this says whom to tell.
+      // Not said to be over: the dialog it became has been noted beside it.
       this.#heard({ status: 200, header: answered.header });
       return { status: 200, answered, header: answered.header };
     } catch (error) {

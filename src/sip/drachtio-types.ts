@@ -13,6 +13,13 @@ export interface SrfMessage {
   has(name: string): boolean;
 }
 
+/** A provisional response, and where it came from. */
+export interface SrfProvisional extends SrfMessage {
+  readonly protocol?: string;
+  readonly source_address?: string;
+  readonly source_port?: number;
+}
+
 export interface SrfRequest extends SrfMessage {
   readonly source: 'network' | 'application';
   readonly source_address: string;
@@ -119,7 +126,7 @@ export interface SrfInstance {
     options: { localSdp: string; headers?: Record<string, string>; proxy?: string },
     progress: {
       cbRequest: (error: unknown, request: SrfRequest) => void;
-      cbProvisional: (response: SrfMessage) => void;
+      cbProvisional: (response: SrfProvisional) => void;
     },
     done: (error: unknown, dialog: SrfDialog) => void,
   ): void;

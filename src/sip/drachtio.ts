@@ -12,6 +12,7 @@ import {
 } from './drachtio-messages.js';
 import type { SrfInstance, SrfRequest, SrfResponse } from './drachtio-types.js';
 import { answerEarlyUpdate, ReliableAnswers } from './early.js';
+import { FinalAnswer } from './final-answer.js';
 import { type AttachAgent, connectNear } from './near-wire.js';
 import { type Headers, reasonHeader } from './refusal.js';
 import {
@@ -22,7 +23,14 @@ import {
   type SipDialog,
   SipError,
 } from './sip-dialog.js';
-import { endLeftDialog, endLeftInvite, type Told, traceOfInvite } from './trace.js';
+import {
+  endLeftDialog,
+  endLeftInvite,
+  type Told,
+  traceOfAnswer,
+  traceOfInvite,
+  traceOfProgress,
+} from './trace.js';
 import type { Source } from './trunk.js';
 
 export interface DrachtioOptions {
@@ -39,6 +47,17 @@ export interface DrachtioOptions {
   readonly onState: (state: 'up' | 'down', why: string) => void;
   /** OPTIONS to this user part are our own: they are answered 200, and nobody else is asked about them. */
   readonly probeUser?: string;
+}
+
+/** What of an INVITE of ours a later run needs to end it. */
+export interface Kept {
+  /** Told once it is out, and again where the agent has sent it anew. */
+  readonly sent?: (trace: JsonObject) => void;
+  /**
+   * Told the dialog of its 2xx before that is acknowledged: a far end without an ACK says again that it has answered, and
+   * one with it says nothing more to anybody who would have to know.
+   */
+  readonly answered?: (trace: JsonObject) => void;
 }
 
 /** How long a far end may take to answer once the agent is back. */
@@ -215,6 +234,7 @@ export class Drachtio {
   #invite(request: SrfRequest, response: SrfResponse): void {
     let cancelled = false;
     const cancels: (() => void)[] = [];
+    const final = new FinalAnswer(response);
     // Attached in the same tick: a CANCEL without listener is lost for ever (facts: drachtio 11.1).
     request.on('update', (update, response) => answerEarlyUpdate('their', update, response));
     request.on('cancel', () => {
@@ -228,11 +248,13 @@ export class Drachtio {
           return;
         }
         let settled = false;
+        final.given();
         this.#srf.createUAS(
           request,
           response,
           { localSdp: sdp, headers: plain(headers) },
           (error, dialog) => {
+            final.accepted(error);
             if (error !== null && error !== undefined) {
               if (!settled) reject(overtaken(error) ? new SipError('cancelled', 487) : asSipError(error));
             } else if (settled) {
@@ -256,8 +278,11 @@ export class Drachtio {
           else cancels.push(listener);
         },
         respond: (status, phrase, headers) =>
-          sendSafely(response, status, phrase, { headers: plain(headers) }),
+          status < 200
+            ? sendSafely(response, status, phrase, { headers: plain(headers) })
+            : final.refuse(status, phrase, headers),
         accept,
+        told: () => final.told(cancelled),
       });
     } catch (error) {
       sendSafely(response, 500, 'Server Internal Error', {});
@@ -270,7 +295,7 @@ export class Drachtio {
     uri: string,
     options: { proxy: string; sdp: string; headers: Headers },
     progress: (said: Progress) => void,
-    started: (trace: JsonObject) => void = () => undefined,
+    kept: Kept = {},
   ): OutgoingInvite {
     let sent: SrfRequest | null = null;
     let trace: JsonObject | null = null;
@@ -299,7 +324,13 @@ export class Drachtio {
               if (error !== null && error !== undefined) return;
               sent = request;
               trace = traceOfInvite(request, options.proxy);
-              started(trace);
+              kept.sent?.(trace);
+              // Before the library listens, which acknowledges at once.
+              request.on('response', (response) => {
+                if (response.status < 200 || response.status >= 300) return;
+                const dialog = traceOfAnswer(request, response);
+                if (dialog !== null) kept.answered?.(dialog);
+              });
               request.on('update', (update, response) => {
                 progress({ status: 0, header: (name) => headerOf(update, name) });
                 answerEarlyUpdate('our', update, response);
@@ -307,6 +338,9 @@ export class Drachtio {
               if (cancelWith !== null) cancel(cancelWith);
             },
             cbProvisional: (response) => {
+              const was = trace;
+              trace = was && traceOfProgress(was, response);
+              if (trace !== null && trace !== was) kept.sent?.(trace);
               reliable.note(response);
               progress({ status: response.status, header: (name) => headerOf(response, name) });
             },

@@ -29,6 +29,7 @@ export interface CallTaker {
     readonly trunk: string | null;
     readonly source: string;
     readonly ending: Ending;
+    readonly told: Promise<number | null>;
   }): void;
   agentLost(): void;
 }
@@ -158,7 +159,8 @@ export class SipEndpoint {
         headers.Unsupported = token(unsupported(invite, trunk).join(', '));
       }
       invite.respond(status, phrase, headers);
-      taker?.reject({ trunk: trunk?.name ?? null, source: invite.source.address, ending });
+      const { address: source } = invite.source;
+      taker?.reject({ trunk: trunk?.name ?? null, source, ending, told: invite.told() });
     };
     if (trunk === null || trunk.kind === 'carrier') {
       // Calls are outgoing only: a carrier is not a trunk calls come from.

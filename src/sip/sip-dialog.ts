@@ -71,6 +71,11 @@ export interface IncomingInvite extends InviteFacts {
   respond(status: number, phrase: string, headers: Headers): boolean;
   /** Sends the 200 and makes the dialog. */
   accept(sdp: string, headers: Headers): Promise<SipDialog>;
+  /**
+   * The final response it really got, which a CANCEL may have made another one than ours; null where none is known of.
+   * Settles within 2 s of the last answer; never rejects.
+   */
+  told(): Promise<number | null>;
 }
 
 /** What an INVITE of ours became: its dialog, the answer, and the headers of the 200. */

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../call/ports.js';
-import type { SrfDialog, SrfInstance, SrfMessage, SrfRequest } from './drachtio-types.js';
+import type { SrfDialog, SrfInstance, SrfMessage, SrfProvisional, SrfRequest } from './drachtio-types.js';
+import { partNameAddr } from './name-addr.js';
 
 /**
  * What is kept of a dialog, or of an INVITE of ours, so that a later run of the controller can end it: with the
@@ -45,6 +46,28 @@ export const traceOfDialog = (dialog: SrfDialog): JsonObject | null => {
   }
 };
 
+/**
+ * The dialog that a 2xx to an INVITE of ours makes (RFC 3261 section 12.1.2), from the messages alone: there is no dialog
+ * yet, and it has to be kept before the 2xx is acknowledged. Null where it does not say where the far end is.
+ */
+export const traceOfAnswer = (request: SrfMessage, response: SrfMessage): JsonObject | null => {
+  const [contact = ''] = values(bounded(response.get('Contact')));
+  const target = partNameAddr(contact.trim())?.uri;
+  const [callId, local] = [bounded(request.get('Call-ID')), bounded(request.get('From'))];
+  const tag = /;[ \t]*tag=([^;,\s]{1,256})/i.exec(partNameAddr(local)?.params ?? '')?.[1];
+  if (target === undefined || tag === undefined) return null;
+  const routes = values(bounded(response.get('Record-Route'))).reverse();
+  return {
+    id: `${callId};from-tag=${tag}`,
+    callId,
+    local,
+    remote: bounded(response.get('To')),
+    target,
+    route: routes.map((one) => one.trim()).join(', '),
+    seq: sequenceOf(request) + aheadBy,
+  };
+};
+
 export const traceOfInvite = (request: SrfRequest, proxy: string): JsonObject => ({
   id: request.stackTxnId,
   uri: bounded(request.uri),
@@ -56,6 +79,29 @@ export const traceOfInvite = (request: SrfRequest, proxy: string): JsonObject =>
   seq: sequenceOf(request),
   proxy,
 });
+
+/**
+ * The same once it has been answered provisionally: the agent may have sent it again since, with a password or to another
+ * server of its carrier's name, and a CANCEL must repeat what it was sent with and go where it went (RFC 3261 section
+ * 9.1). The trace itself where nothing has changed.
+ */
+export const traceOfProgress = (trace: JsonObject, response: SrfProvisional): JsonObject => {
+  const via = bounded(response.get('Via'));
+  const branch = branchOf(via);
+  if (branch === undefined || branch === branchOf(text(trace, 'via'))) return trace;
+  const { protocol, source_address: address, source_port: port } = response;
+  const host = address?.includes(':') ? `[${address}]` : address;
+  // Over TLS a server has to prove the name it was asked for by, so there it is found by that again.
+  const known = host !== undefined && port !== undefined && (protocol === 'udp' || protocol === 'tcp');
+  const proxy = known ? `sip:${host}:${port};transport=${protocol}` : text(trace, 'proxy');
+  return { ...trace, via: sentVia(via), seq: sequenceOf(response), proxy };
+};
+
+const branchOf = (via: string): string | undefined => /;[ \t]*branch=([^;,\s]{1,256})/i.exec(via)?.[1];
+
+/** As we sent it: what the far end adds to a Via stands behind it, and is no part of the request. */
+const sentVia = (via: string): string =>
+  via.replace(/;[ \t]*received=[^;,\s]*/i, '').replace(/;[ \t]*rport=[^;,\s]*/i, ';rport');
 
 const text = (trace: JsonObject, name: string): string => {
   const value = trace[name];

@@ -30,7 +30,7 @@ export class Certificates {
     execFileSync(this.#program, args, { stdio: 'pipe' });
   }
 
-  #make(subject: string, altNames: readonly string[], issuer: Pair | null): Pair {
+  #make(subject: string, altNames: readonly string[], issuer: Pair | null, ca = false): Pair {
     const base = join(this.folder, `c${++this.#count}`);
     const [certFile, keyFile, requestFile, extensionFile] = ['.crt', '.key', '.csr', '.ext'].map(
       (end) => base + end,
@@ -41,7 +41,9 @@ export class Certificates {
     if (issuer === null) {
       this.#openssl('req', '-x509', ...key, ...subj, ...names, '-days', '30', '-out', certFile);
     } else {
-      writeFileSync(extensionFile, altNames.length === 0 ? '' : `subjectAltName=${altNames.join(',')}\n`);
+      const own = ca ? 'basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\n' : '';
+      const named = altNames.length === 0 ? '' : `subjectAltName=${altNames.join(',')}\n`;
+      writeFileSync(extensionFile, own + named);
       this.#openssl('req', '-new', ...key, ...subj, '-out', requestFile);
       const by = ['-CA', issuer.certFile, '-CAkey', issuer.keyFile, '-CAcreateserial', '-days', '30'];
       this.#openssl('x509', '-req', '-in', requestFile, ...by, '-extfile', extensionFile, '-out', certFile);
@@ -54,6 +56,42 @@ export class Certificates {
   /** By our authority; `altNames` as `DNS:a`, `URI:sip:b`, `IP:127.0.0.1`. */
   issued(subject: string, ...altNames: string[]): Pair {
     return this.#make(subject, altNames, this.authority);
+  }
+
+  /** By another authority than ours. */
+  issuedBy(issuer: Pair, subject: string, ...altNames: string[]): Pair {
+    return this.#make(subject, altNames, issuer);
+  }
+
+  /** An authority below ours. */
+  intermediate(subject: string): Pair {
+    return this.#make(subject, [], this.authority, true);
+  }
+
+  /**
+   * The revocation list of an authority with these certificates on it, for so many days; less than none: one that runs out
+   * within a second.
+   */
+  list(issuer: Pair, days: number, ...revoked: Pair[]): string {
+    const base = join(this.folder, `l${++this.#count}`);
+    const [database, config, number, file] = ['.txt', '.cnf', '.number', '.crl'].map((end) => base + end) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(database, '');
+    writeFileSync(number, '01\n');
+    writeFileSync(
+      config,
+      `[ca]\ndefault_ca=own\n[own]\ndatabase=${database}\ncrlnumber=${number}\ndefault_md=sha256\n`,
+    );
+    const ca = ['ca', '-config', config, '-cert', issuer.certFile, '-keyfile', issuer.keyFile];
+    for (const one of revoked) this.#openssl(...ca, '-revoke', one.certFile);
+    // A list that has run out: its next one should have come already.
+    const until = days >= 0 ? ['-crldays', String(days)] : ['-crlsec', '1'];
+    this.#openssl(...ca, '-gencrl', ...until, '-out', file);
+    return file;
   }
 
   selfSigned(subject: string, ...altNames: string[]): Pair {

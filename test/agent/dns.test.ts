@@ -29,6 +29,7 @@ async function bench(
   has: readonly TransportName[] = ['udp', 'tcp', 'tls'],
   limits: Partial<AgentLimits> = {},
   more: readonly { host: string; port: number }[] = [],
+  addresses: readonly string[] = ['127.0.0.1'],
 ): Promise<Bench> {
   const server = await DnsServerKit.open(handler);
   const clock = new ManualClock();
@@ -40,7 +41,9 @@ async function bench(
   const bounds = { ...defaultLimits, ...limits };
   const resolvers = [...more, { host: '127.0.0.1', port: server.port }];
   const dns = new Dns({ resolvers, staleMs: 3_600_000, system: false }, bounds, timers, telemetry);
-  const listeners = has.map((transport) => describeListener(transport, '127.0.0.1', 5060, undefined));
+  const listeners = has.flatMap((transport) =>
+    addresses.map((address) => describeListener(transport, address, 5060, undefined)),
+  );
   const locator = new Locator(dns, bounds, timers, () => listeners);
   test.teardown(async () => {
     timers.stopAll();
@@ -140,6 +143,54 @@ t.test('only transports that are there count, and a seed finds one order', async
   const orders = new Set<string>();
   for (let i = 0; i < 40; i++) orders.add((await b.of(uri, `call-${i}`)).join());
   t.ok(orders.size > 10, 'other calls find other orders');
+});
+
+t.test('what a name offers is tried in its order, over all transports and both families', async (t) => {
+  const zone = [
+    ...west,
+    'both.example 60 A 192.0.2.4',
+    'both.example 60 AAAA 2001:db8::4',
+    'six.example 60 AAAA 2001:db8::6',
+    '_sip._tcp.mixed.example 60 SRV 1 0 5060 six.example',
+    '_sip._tcp.mixed.example 60 SRV 2 0 5061 both.example',
+    '_sip._udp.mixed.example 60 SRV 1 0 5062 b.pool.example',
+    'mixed.example 60 NAPTR 1 1 s SIP+D2T - _sip._tcp.mixed.example',
+    'mixed.example 60 NAPTR 2 1 s SIP+D2U - _sip._udp.mixed.example',
+    'mixed.example 60 NAPTR 3 1 s SIPS+D2T - _sips._tcp.pool.example',
+    'gone.example 60 NAPTR 1 1 s SIPS+D2T - _sips._tcp.gone.example',
+    'gone.example 60 NAPTR 2 1 s SIP+D2U - _sip._udp.mixed.example',
+    'unsaid.example 60 NAPTR 1 1 s SIPS+D2T - _sips._tcp.unsaid.example',
+    'unsaid.example 60 NAPTR 2 1 s SIP+D2U - _sip._udp.mixed.example',
+  ];
+  const both = await bench(t, fromZone(zone), ['udp', 'tcp'], {}, [], ['::1', '127.0.0.1']);
+  t.same(
+    await both.of('sip:1@mixed.example'),
+    ['tcp 2001:db8::6:5060', 'tcp 2001:db8::4:5061', 'tcp 192.0.2.4:5061', 'udp 192.0.2.3:5062'],
+    'server by server, the family first that is configured first',
+  );
+  const other = await bench(t, fromZone(zone), ['udp', 'tcp'], {}, [], ['127.0.0.1', '::1']);
+  t.same(await other.of('sip:1@both.example:5070'), ['udp 192.0.2.4:5070', 'udp 2001:db8::4:5070']);
+  const four = await bench(t, fromZone(zone), ['udp', 'tcp', 'tls']);
+  t.same(
+    await four.of('sip:1@mixed.example'),
+    ['tcp 192.0.2.4:5061', 'udp 192.0.2.3:5062', 'tls 192.0.2.1:5071', 'tls 192.0.2.2:5071'],
+    'no family that there is no address of ours in',
+  );
+  t.same(
+    await four.of('sip:1@west.example'),
+    ['tls 192.0.2.1:5071', 'tls 192.0.2.2:5071'],
+    'nothing in clear text behind what is encrypted',
+  );
+  t.same(await four.of('sip:1@gone.example'), ['udp 192.0.2.3:5062'], 'what is not there is not behind');
+  four.server.handler = (name, type, over) =>
+    name.startsWith('_sips.') ? 'silent' : fromZone(zone)(name, type, over);
+  four.clock.advance(61_000);
+  for (const name of ['unsaid', 'srvonly'])
+    t.same(
+      await passing(four.clock, four.of(`sip:1@${name}.example`)),
+      [],
+      `${name}: who keeps it from us does not choose that nothing is encrypted`,
+    );
 });
 
 t.test('RFC 2782: priorities strictly, weights by their share', (t) => {

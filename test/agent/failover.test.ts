@@ -1,3 +1,4 @@
+import { createServer as createTcpServer } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { type Agent, type AgentEvent, type AgentOptions, startAgent } from '../../src/agent/agent.js';
@@ -258,6 +259,108 @@ t.test('credentials of a name are given to the server that asked for them', asyn
   t.equal(header(again.text, 'CSeq'), '2 INVITE');
   answer(b.second, again, 486, 'b');
   t.equal((await b.app.event('SIP/2.0 486')).tokens[8], txnId);
+});
+
+/** A port of loopback that nobody listens at. */
+const closedPort = (host: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createTcpServer().once('error', reject);
+    server.listen(0, host, () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+
+/** The call that a server answered after another one was refused: from our address that is fit for it, to its end. */
+async function goesOn(t: Test, b: Bench, told: { txnId: string; text: string }, at: string): Promise<void> {
+  const { txnId, text: first } = told;
+  const two = await b.second.next('INVITE');
+  for (const name of ['Call-ID', 'From', 'CSeq', 'To'])
+    t.equal(header(two.text, name), header(first, name), name);
+  t.match(header(two.text, 'Via'), `SIP/2.0/UDP ${at};`);
+  t.equal(header(two.text, 'Contact'), `<sip:${at}>`, 'which is where the called party will look for us');
+  answer(b.second, two, 180, 'b');
+  t.equal((await b.app.event('SIP/2.0 180')).tokens[8], txnId);
+  answer(b.second, two, 200, 'b');
+  const ok = await b.app.event('SIP/2.0 200');
+  for (const method of ['ACK', 'BYE']) {
+    b.app.sip('', ok.tokens[9] ?? '', `${method} sip:x SIP/2.0`, []);
+    t.match(header((await b.second.next(method)).text, 'Via'), `SIP/2.0/UDP ${at};`, method);
+  }
+  t.match(
+    b.events.filter((e) => e.kind === 'failover'),
+    [{ why: 'transport' }],
+  );
+}
+
+t.test('TCP is refused: the call goes on over UDP', async (t) => {
+  const closed = await closedPort('127.0.0.1');
+  const b = await bench(t, (_, second) => [
+    'west.example 600 NAPTR 1 1 s SIP+D2T - _sip._tcp.west.example',
+    'west.example 600 NAPTR 2 1 s SIP+D2U - _sip._udp.west.example',
+    `_sip._tcp.west.example 600 SRV 1 0 ${closed} a.west.example`,
+    `_sip._udp.west.example 600 SRV 1 0 ${second} b.west.example`,
+    'a.west.example 600 A 127.0.0.1',
+    'b.west.example 600 A 127.0.0.1',
+  ]);
+  const told = await invite(b);
+  const [udp, tcp] = b.agent.sip;
+  t.match(header(told.text, 'Via'), `SIP/2.0/TCP 127.0.0.1:${tcp?.port};`);
+  t.equal(header(told.text, 'Contact'), `<sip:127.0.0.1:${tcp?.port};transport=tcp>`);
+  await goesOn(t, b, told, `127.0.0.1:${udp?.port}`);
+});
+
+t.test('IPv6 leads nowhere: the call goes on over IPv4', async (t) => {
+  const closed = await closedPort('::1');
+  const b = await bench(
+    t,
+    (_, second) => [
+      `_sip._tcp.west.example 600 SRV 1 0 ${closed} a.west.example`,
+      `_sip._udp.west.example 600 SRV 1 0 ${second} b.west.example`,
+      'a.west.example 600 AAAA ::1',
+      'b.west.example 600 A 127.0.0.1',
+    ],
+    {
+      sip: [
+        { transport: 'tcp', host: '::1', port: 0 },
+        { transport: 'udp', host: '::1', port: 0 },
+        { transport: 'udp', host: '127.0.0.1', port: 0 },
+      ],
+    },
+  );
+  const told = await invite(b);
+  t.match(header(told.text, 'Via'), `SIP/2.0/TCP [::1]:${b.agent.sip[0]?.port};`);
+  await goesOn(t, b, told, `127.0.0.1:${b.agent.sip[2]?.port}`);
+});
+
+t.test('a challenge that follows is answered from the address the call goes by then', async (t) => {
+  const closed = await closedPort('127.0.0.1');
+  const realm = 'west';
+  const b = await bench(
+    t,
+    (_, second) => [
+      'west.example 600 NAPTR 1 1 s SIP+D2T - _sip._tcp.west.example',
+      'west.example 600 NAPTR 2 1 s SIP+D2U - _sip._udp.west.example',
+      `_sip._tcp.west.example 600 SRV 1 0 ${closed} a.west.example`,
+      `_sip._udp.west.example 600 SRV 1 0 ${second} a.west.example`,
+      'a.west.example 600 A 127.0.0.1',
+    ],
+    {
+      credentials: [
+        { transport: undefined, host: 'west.example', port: undefined, realm, username: 'u', password: 'p' },
+      ],
+    },
+  );
+  await invite(b);
+  const two = await b.second.next('INVITE');
+  const lines = [`WWW-Authenticate: Digest realm="${realm}", nonce="n", algorithm=MD5, qop="auth"`];
+  b.second.send(response(two.text, 401, { tag: 'b', lines }), two.port);
+  const again = await b.second.inbox.next((m) => /^INVITE .*\r\nCSeq: 2 /s.test(m.text), 'the second INVITE');
+  const at = `127.0.0.1:${b.agent.sip[0]?.port}`;
+  t.match(header(again.text, 'Via'), `SIP/2.0/UDP ${at};`);
+  t.equal(header(again.text, 'Contact'), `<sip:${at}>`);
+  answer(b.second, again, 486, 'b');
+  await b.app.event('SIP/2.0 486');
 });
 
 interface TlsPhone {

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type ConnectionOptions, connect, createServer } from 'node:tls';
 import t from 'tap';
 import { type AgentEvent, startAgent } from '../../src/agent/agent.js';
@@ -120,29 +119,6 @@ t.test('wrong passwords over the wire: ten, then one answer a second, the right 
 
 const program = 'openssl';
 
-/** A revocation list of the authority with these certificates on it. */
-function revocationList(certs: Certificates, name: string, days: number, ...revoked: Pair[]): string {
-  const folder = certs.folder;
-  const { certFile, keyFile } = certs.authority;
-  const [database, config, file] = ['index.txt', 'ca.cnf', name].map((one) => join(folder, one)) as [
-    string,
-    string,
-    string,
-  ];
-  writeFileSync(database, '');
-  writeFileSync(join(folder, 'crlnumber'), '01\n');
-  writeFileSync(
-    config,
-    `[ca]\ndefault_ca=own\n[own]\ndatabase=${database}\ncrlnumber=${join(folder, 'crlnumber')}\ndefault_md=sha256\n`,
-  );
-  const ca = ['ca', '-config', config, '-cert', certFile, '-keyfile', keyFile];
-  for (const one of revoked) execFileSync(program, [...ca, '-revoke', one.certFile], { stdio: 'pipe' });
-  // A list that has run out: its next one should have come already.
-  const until = days >= 0 ? ['-crldays', String(days)] : ['-crlsec', '1'];
-  execFileSync(program, [...ca, '-gencrl', ...until, '-out', file], { stdio: 'pipe' });
-  return file;
-}
-
 t.test(
   'a certificate that was taken back is nobody’s, in both directions, and from the reload on',
   async (t) => {
@@ -153,7 +129,7 @@ t.test(
       certs.issued('pinned', 'DNS:pinned.example'),
       certs.issued('gone', 'DNS:gone.example', 'IP:127.0.0.1'),
     ];
-    const crlFile = revocationList(certs, 'in-use.crl', 30, gone);
+    const crlFile = certs.list(certs.authority, 30, gone);
     class TodayClock extends ManualClock {
       override date(): Date {
         return new Date();
@@ -231,11 +207,11 @@ t.test(
     t.same(heard, []);
 
     // Another list in its place, and one that has run out: then nobody is vouched for any more.
-    renameSync(revocationList(certs, 'next.crl', 30, gone, pbx), crlFile);
+    renameSync(certs.list(certs.authority, 30, gone, pbx), crlFile);
     t.equal(await agent.reloadTls(), true);
     t.equal(await seenAs(pbx), '');
     t.equal(await seenAs(pinned), 'pinned');
-    renameSync(revocationList(certs, 'again.crl', 30, gone), crlFile);
+    renameSync(certs.list(certs.authority, 30, gone), crlFile);
     t.equal(await agent.reloadTls(), true);
     t.equal(await seenAs(pbx), 'pbx', 'it is the list that decides');
     writeFileSync(crlFile, 'nothing\n');
@@ -243,7 +219,7 @@ t.test(
     t.equal(await seenAs(gone), '', 'a list that cannot be read leaves the old one in use');
     t.ok(events.some((e) => e.kind === 'tls-reloaded' && !e.ok));
     await t.rejects(startAgent(options(crlFile)), /revocation list/);
-    renameSync(revocationList(certs, 'old.crl', -1, gone), crlFile);
+    renameSync(certs.list(certs.authority, -1, gone), crlFile);
     await until('the list has run out', () => crlRunOut(crlFile), 10_000);
     t.equal(await agent.reloadTls(), true);
     t.equal(await seenAs(pbx), '', 'a list past its date vouches for nobody');

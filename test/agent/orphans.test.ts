@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import { startAgent } from '../../src/agent/agent.js';
-import { header, headers, ManualClock, RawApp, RawUdp, response, tagOf, until } from './support.js';
+import { header, headers, ManualClock, RawApp, RawUdp, response, sdp, tagOf, until } from './support.js';
 
 /** What an application sends for the calls of an agent that was killed. */
 const bench = async (t: Test) => {
@@ -74,6 +74,73 @@ t.test('who answered in the meantime is acknowledged and hung up on, however oft
   b.peer.send(response(bye, 200), b.port);
   b.peer.send(answer, b.port);
   await b.peer.next('ACK');
+
+  // It had been sent once more, with a password, and nobody could tell us how.
+  const again = answer
+    .replace('ofthedead', 'ofthesecond')
+    .replace(';tag=theirs', ';tag=others')
+    .replace('1 INVITE', '2 INVITE');
+  b.peer.send(again, b.port);
+  const second = await b.peer.next('ACK');
+  t.equal(header(second.text, 'CSeq'), '2 ACK');
+  t.equal(tagOf(header(second.text, 'To')), 'others');
+  const hungUp = await b.peer.next('BYE');
+  t.equal(header(hungUp.text, 'CSeq'), '3 BYE');
+  b.peer.send(response(hungUp.text, 200), b.port);
+  const dropped = b.agent.stats().dropped['stray-response'];
+  b.peer.send(again.replace('left-behind', 'somebody-else'), b.port);
+  await until(
+    'another call is none of its business',
+    () => b.agent.stats().dropped['stray-response'] > dropped,
+  );
+  b.clock.advance(64_000);
+  await until('all is forgotten', () => b.agent.stats().clientTransactions === 0);
+  b.peer.send(again, b.port);
+  await until('and so is the call', () => b.agent.stats().dropped['stray-response'] > dropped + 1);
+});
+
+t.test('whoever answers an INVITE whose application is gone is acknowledged and hung up on', async (t) => {
+  const b = await bench(t);
+  const uri = `sip:them@127.0.0.1:${b.peer.port}`;
+  const invite = async (rings: boolean): Promise<string> => {
+    const id = b.app.sip('', '', `INVITE ${uri} SIP/2.0`, ['from: <sip:us@localhost>'], sdp());
+    await b.app.answer(id);
+    const { text } = await b.peer.next('INVITE');
+    if (!rings) return text;
+    b.peer.send(
+      response(text, 180, { tag: `of ${header(text, 'Call-ID')}`.replace(/[^a-z0-9]/gi, '') }),
+      b.port,
+    );
+    await b.app.event('SIP/2.0 180');
+    return text;
+  };
+  const [rings, silent, unread] = [await invite(true), await invite(false), await invite(true)];
+  const answer = (text: string): void => {
+    const tag = `of ${header(text, 'Call-ID')}`.replace(/[^a-z0-9]/gi, '');
+    const lines = [`Contact: <sip:them@127.0.0.1:${b.peer.port}>`];
+    b.peer.send(response(text, 200, { tag, lines, body: sdp() }), b.port);
+  };
+  // One answer has come, and nobody who was told of it acknowledges it.
+  answer(unread);
+  await b.app.event('SIP/2.0 200');
+  b.app.socket.destroy();
+  const ended = async (text: string): Promise<void> => {
+    const callId = header(text, 'Call-ID');
+    const of = (method: string) =>
+      b.peer.inbox.next((m) => m.text.startsWith(method) && header(m.text, 'Call-ID') === callId, method);
+    await of('ACK ');
+    b.peer.send(response((await of('BYE ')).text, 200), b.port);
+  };
+  await ended(unread);
+  const cancel = await b.peer.next('CANCEL');
+  t.equal(header(cancel.text, 'Call-ID'), header(rings, 'Call-ID'), 'who rings is cancelled');
+  // Both answers were on their way.
+  for (const text of [rings, silent]) {
+    answer(text);
+    await ended(text);
+  }
+  b.clock.advance(64_000);
+  await until('nothing is left', () => b.agent.stats().dialogs + b.agent.stats().clientTransactions === 0);
 });
 
 t.test('what says too little is refused', async (t) => {

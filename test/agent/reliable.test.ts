@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { type Agent, startAgent } from '../../src/agent/agent.js';
 import { Timers } from '../../src/agent/clock.js';
+import { Telemetry } from '../../src/agent/events.js';
 import { parseRAck, ReliableResponses } from '../../src/agent/reliable.js';
 import type { FacilityId, TrunkId } from '../../src/core/leg.js';
 import { NORTH_AMERICAN_PLAN } from '../../src/core/number.js';
@@ -204,6 +205,7 @@ t.test('RAck, and the order of acknowledgements', async (t) => {
       const sent = new ReliableResponses(1, {
         timers,
         sip: { t1: 500, t2: 4000, t4: 5000 },
+        repeats: new Telemetry(undefined).repeats,
         send: (data) => void out.push(Number(data.toString())),
         failed: () => failed++,
       });

@@ -145,6 +145,25 @@ t.test('it is never shut, and opens when there is nothing to bound', async () =>
   );
 });
 
+t.test('what is over within a moment was no overload: nothing is turned away for it', async (t) => {
+  const throttle = new Throttle(0, () => 0);
+  const turnedAway = (from: number, to: number, refuses: boolean): number => {
+    let away = 0;
+    for (let at = from; at < to; at += 12) {
+      if (!throttle.offer('a', at)) away++;
+      else if (refuses) throttle.refused(at);
+    }
+    return away;
+  };
+  t.equal(turnedAway(0, 2000, false), 0);
+  // Refusals in a row, as after a disk that was away.
+  t.equal(turnedAway(2000, 2168, true), 0);
+  t.equal(turnedAway(2168, 6000, false), 0);
+  t.equal(throttle.rate, Number.POSITIVE_INFINITY);
+  turnedAway(6000, 6600, true);
+  t.ok(throttle.rate < 50, 'it is where they go on');
+});
+
 t.test('a late loop is a brake for what can have made it late, and for nothing else', async (t) => {
   const slow = new World(10_000);
   slow.lateMs = 500;

@@ -3,6 +3,7 @@ import t from 'tap';
 import { checkParts } from '../../src/agent/check.js';
 import { ClientTransaction } from '../../src/agent/client-transaction.js';
 import { Timers } from '../../src/agent/clock.js';
+import { Telemetry } from '../../src/agent/events.js';
 import { defaultLimits } from '../../src/agent/limits.js';
 import { parseMessage } from '../../src/agent/message.js';
 import { ServerTransaction } from '../../src/agent/server-transaction.js';
@@ -36,6 +37,7 @@ class Real {
     });
     const say = (word: string): void => void this.words.push(`${this.clock.now()} ${word}`);
     const invite = kind.endsWith('invite');
+    const { repeats } = new Telemetry(undefined);
     const ended = (): void => say('ended');
     if (kind.startsWith('client')) {
       const send = (data: Buffer, _flow: Flow, onError?: (code: string) => void): void => {
@@ -43,7 +45,7 @@ class Real {
         say(text === 'ACK' ? 'send ack' : 'send request');
         if (onError !== undefined) this.#lost = () => onError('gone');
       };
-      const deps = { timers, sip, send, probe: () => undefined, ended };
+      const deps = { timers, sip, repeats, send, probe: () => undefined, ended };
       this.#client = new ClientTransaction('key', invite, deps, {
         response: (message) => say(`up ${message.status}`),
         failed: (failure) => say(`failed ${failure}`),
@@ -54,7 +56,7 @@ class Real {
       return;
     }
     const send = (data: Buffer): void => say(`send ${data.toString('latin1')}`);
-    this.#server = new ServerTransaction('key', invite, this.#flow, { timers, sip, send, ended });
+    this.#server = new ServerTransaction('key', invite, this.#flow, { timers, sip, repeats, send, ended });
   }
 
   input(input: Input): void {
