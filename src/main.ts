@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 import type { AgentStats, ShedCount, SipTimers } from './agent/agent.js';
+import { agentMetrics } from './api/agent-metrics.js';
 import type { CanaryView } from './api/control.js';
 import { startControl } from './api/control-server.js';
 import { type Check, startHealth } from './api/health.js';
@@ -252,7 +253,8 @@ const start = async (
     host: config.http.address,
     port: config.http.port,
     checks,
-    metrics: () => metrics.registry.metrics(),
+    metrics: async () =>
+      (await metrics.registry.metrics()) + (agent === null ? '' : agentMetrics(agent.agent.stats())),
     metricsType: metrics.registry.contentType,
     calls: () => taker.calls(),
   });

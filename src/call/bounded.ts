@@ -2,7 +2,7 @@ import type { Effect } from '../core/call.js';
 import type { CallRun } from './call-run.js';
 import { codeOf, withDeadline } from './deadline.js';
 import type { AlarmCode } from './events.js';
-import type { JsonObject, LedgerNote } from './ports.js';
+import { type JsonObject, type LedgerNote, MediaError } from './ports.js';
 
 /** Runs one step under its bound and notes when it was done, for the CDR's delays. */
 export const timed = async <T>(
@@ -19,7 +19,9 @@ export const timed = async <T>(
 
 export const failed = (run: CallRun, effect: Effect['type'], error: unknown): string => {
   const code = codeOf(error);
-  run.parts.emit({ event: 'call-effect-failed', callId: run.callId, effect, code });
+  if (code === 'node-timeout') run.parts.stoodStill(run.callId);
+  const detail = error instanceof MediaError ? { detail: error.detail } : {};
+  run.parts.emit({ event: 'call-effect-failed', callId: run.callId, effect, code, ...detail });
   return code;
 };
 

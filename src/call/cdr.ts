@@ -229,6 +229,8 @@ export interface CallRecord {
   threeWay: JsonObject | null;
   /** The caller got a 200. */
   answered: boolean;
+  /** The final response the caller's INVITE really got; null where none is known of. */
+  told: number | null;
   readonly others: OtherNoted[];
   readonly conversation: {
     held: 'here' | 'elsewhere';
@@ -253,6 +255,7 @@ export const newRecord = (): CallRecord => ({
   sealed: null,
   threeWay: null,
   answered: false,
+  told: null,
   others: [],
   conversation: { held: 'elsewhere', course: [], more: 0 },
 });
@@ -321,8 +324,8 @@ export const cdrRow = (leg: Leg, record: CallRecord, ending: Ending, prompts: st
     detail: ending.detail ?? null,
     disposition: row.disposition,
     fault: row.fault,
-    // The final response the caller's side got: a call that was up was answered, however it ended.
-    status: record.answered ? 200 : row.status,
+    // What the caller's side got, which is not always what the ending would have told it: a CANCEL can come first.
+    status: record.told ?? (record.answered ? 200 : null),
     cause: row.cause,
     arrivedAt: isoTime(leg.receivedAt),
     durationMs: Math.round(times.ended ?? 0),

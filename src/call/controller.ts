@@ -28,6 +28,8 @@ export interface Rejection {
   readonly trunk: string | null;
   readonly source: string;
   readonly ending: Ending;
+  /** The final response it really got; without it the one of its ending. */
+  readonly told?: Promise<number | null>;
 }
 
 /** What the outside may know of a call under way: no number, no caller. */
@@ -50,7 +52,7 @@ interface Unwritten {
 /** Codes with which the journal refuses a row for what it is: trying it again is no use. */
 const hopeless = new Set(['row-invalid', 'row-too-large']);
 
-type Given = Omit<CallParts, 'bounds' | 'claims' | 'unwritten' | 'ledger' | 'moved'> & {
+type Given = Omit<CallParts, 'bounds' | 'claims' | 'unwritten' | 'ledger' | 'moved' | 'stoodStill'> & {
   readonly ledger?: Ledger;
 };
 
@@ -84,6 +86,7 @@ export class Controller {
       bounds: { ...defaultBounds, ...options.bounds },
       unwritten: (cdr, pending) => this.#keep(cdr, pending),
       moved: (callId, trunk, phase) => this.#setUps.moved(callId, trunk, phase),
+      stoodStill: (callId) => this.#setUps.stoodStill(callId),
     };
   }
 
@@ -164,18 +167,17 @@ export class Controller {
       detail: ending.detail ?? null,
       disposition: row.disposition,
       fault: row.fault,
-      status: row.status,
       cause: row.cause,
       arrivedAt: isoTime(this.#parts.clock.wall()),
       uncounted,
     };
-    void this.#writeRejection(body, uncounted);
+    void this.#writeRejection(body, uncounted, rejection.told ?? Promise.resolve(row.status));
   }
 
   /** Never rejects: a row the journal refuses is counted in the next one, with those it counted itself. */
-  async #writeRejection(body: JsonObject, counted: number): Promise<void> {
+  async #writeRejection(body: JsonObject, counted: number, told: Promise<number | null>): Promise<void> {
     try {
-      await this.#parts.journal.append('cdr', body);
+      await this.#parts.journal.append('cdr', { ...body, status: await told });
     } catch (error) {
       this.#rejections.counted += counted + 1;
       this.#parts.emit({ event: 'fault', where: 'rejection-cdr', code: codeOf(error) });

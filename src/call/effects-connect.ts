@@ -27,7 +27,10 @@ export const anchor = async (run: CallRun, decision: Connectable): Promise<CallE
       made = await anchorPrivate(run, decision, release);
     }
     run.anchor = made;
-    made.onLost((why) => run.feed({ type: 'node-lost', detail: why }));
+    made.onLost((why) => {
+      run.parts.stoodStill(run.callId);
+      run.feed({ type: 'node-lost', detail: why });
+    });
     made.onSilent?.((why) => run.feed({ type: 'media-silent', detail: why }));
     run.record.node = made.node;
     run.cameTo(made.node);
@@ -102,8 +105,6 @@ export const dial = async (run: CallRun, decision: Connectable): Promise<readonl
     const outcome = await dialled(run, decision);
     if (outcome.state === 'failed') return [{ type: 'dial-failed', ending: outcome.ending }];
     const { called } = outcome;
-    const trace = called.trace?.() ?? null;
-    if (trace !== null) noteDown(run, 'called', { trace, trunk: outcome.trunk });
     answerRedirect(run, null);
     if (run.dialAbandoned) {
       await closing(run, 'hang-up-called', () => called.hangUp({ code: 'called-no-answer' }));
@@ -149,6 +150,7 @@ const dialled = (run: CallRun, decision: Connectable): Promise<DialOutcome> => {
       run.feed({ type: 'rang' });
     },
     sent: (trace) => noteDown(run, 'dialling', { trace }),
+    answered: (trace, trunk) => noteDown(run, 'called', { trace, trunk }),
     other: (other) => meetOther(run, other),
     redirect: (other) => meetRedirect(run, other),
   });

@@ -25,6 +25,7 @@ export const lookUpAndDecide = async (run: CallRun): Promise<CallEvent> => {
   const now = parts.clock.wall();
   const answers = withoutClock(asked, now);
   const usage = await takePlace(run, answers, now, entered);
+  if (parts.lists.silent === true) parts.stoodStill(run.callId);
   const circumstances = { ...parts.surroundings.of(leg, now), usage };
   const input: DecisionInput = { leg, trunkEnabled: true, answers, circumstances, policy: parts.policy, now };
   const explanation = explain(input);

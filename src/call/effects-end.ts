@@ -120,6 +120,7 @@ export const writeCdr = async (run: CallRun, ending: Ending): Promise<CallEvent>
       run.keep(parts.journal.append('decision', run.evidence));
     run.evidence = null;
     await allKept(run);
+    run.record.told = await toldOf(run);
     // Named in the same moment as the CDR is given to the journal: no row of the call comes between the two.
     run.record.rows = run.followed?.named(run.record.nodes) ?? null;
     cdr = run.cdr(ending);
@@ -133,6 +134,16 @@ export const writeCdr = async (run: CallRun, ending: Ending): Promise<CallEvent>
     parts.unwritten(cdr ?? run.cdr(ending), error instanceof DeadlineError ? append : null);
   }
   return { type: 'cdr-written' };
+};
+
+/** What the caller was told in the end. Never rejects: a CDR that does not know it says so. */
+const toldOf = async (run: CallRun): Promise<number | null> => {
+  try {
+    return await withDeadline('write-cdr', run.parts.bounds.closeMs, run.caller.told());
+  } catch (error) {
+    failed(run, 'write-cdr', error);
+    return null;
+  }
 };
 
 /** What is to be in the journal before the CDR, for as long as one row may take. Never rejects. */

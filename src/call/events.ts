@@ -65,6 +65,8 @@ export type AppEvent =
       readonly callId: CallId | null;
       readonly effect: string;
       readonly code: string;
+      /** What a media node's error was about. */
+      readonly detail?: string;
     }
   | {
       readonly event: 'call-rejected';

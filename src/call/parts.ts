@@ -103,6 +103,8 @@ export interface CallParts {
   readonly bounds: CallBounds;
   /** A call has come to that phase: what is being set up is counted. */
   readonly moved: (callId: string, trunk: string, phase: CallState['phase']) => void;
+  /** What the call waits for answers nobody: how long that took says nothing about how many can be set up. */
+  readonly stoodStill: (callId: string) => void;
   /**
    * Takes a CDR the journal could not write; it is written as soon as the journal can. `pending` is an append of it
    * that has not settled yet: it may still become durable.

@@ -37,6 +37,8 @@ export interface ListQuestion {
 export interface Lists {
   /** Never rejects: what could not be asked comes back as `unknown`. At most about 50 ms. */
   lookUp(question: ListQuestion): Promise<ListAnswers>;
+  /** True while nothing that is asked is answered: what was waited for in vain says nothing about us. */
+  readonly silent?: boolean;
   /**
    * As `lookUp`, and takes the call's place in the counts in the same round trip. How it counts depends on the answer, so
    * `entering` is asked with what is known without Redis; Redis takes the place only while its lists are those, word for
@@ -339,6 +341,11 @@ export interface CallerLeg extends SpokenLeg {
   refuse(ending: Ending): Promise<void>;
   /** Sends BYE. Never rejects. */
   hangUp(ending: Ending): Promise<void>;
+  /**
+   * The final response its INVITE really got: a CANCEL may have overtaken what we said, and then it was told 487. Null
+   * where none is known of. Never rejects.
+   */
+  told(): Promise<number | null>;
   /** Its dialog as the ledger keeps it; null while there is none. */
   trace?(): JsonObject | null;
 }
@@ -368,8 +375,6 @@ export interface CalledLeg extends SpokenLeg {
   /** As for the caller; what was said before the answer is told to `DialOptions.other`, where there is one. */
   onOther(listener: (party: OtherParty) => void): void;
   hangUp(ending: Ending): Promise<void>;
-  /** Its dialog as the ledger keeps it. */
-  trace?(): JsonObject | null;
 }
 
 export interface DialOptions {
@@ -377,6 +382,8 @@ export interface DialOptions {
   readonly rang: () => void;
   /** Told each INVITE that was sent, as the ledger keeps it, and null once it has a final response. */
   readonly sent?: (trace: JsonObject | null) => void;
+  /** Told each dialog that an INVITE became, as the ledger keeps it, before its answer is acknowledged. */
+  readonly answered?: (trace: JsonObject, trunk: string) => void;
   /** Told each other party the called side names before its answer, and until `CalledLeg.onOther` is set. */
   readonly other?: (party: OtherParty) => void;
   /**

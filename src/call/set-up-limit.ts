@@ -5,7 +5,7 @@
  *
  * The rule is TCP's, in the form of Netflix's concurrency limits (gradient, https://github.com/Netflix/concurrency-limits):
  * once an interval the limit is multiplied by (target ÷ median time of the work) where that took longer than the
- * target, and raised by a tenth where the limit was felt and the work was quick. As in CoDel (RFC 8289) it is the time
+ * target for three of them in a row, and raised by a tenth where the limit was felt and the work was quick. As in CoDel (RFC 8289) it is the time
  * that steps wait that is judged and not how many wait, over an interval of 100 ms; the median is taken instead of
  * CoDel's minimum, because what is promised is a percentile. The target follows from the quickest work seen, so that a
  * slow disk is not taken for overload. As in RFC 7661 a limit nobody comes near says nothing, and goes back to where it
@@ -26,6 +26,8 @@ export interface LimitBounds {
 }
 
 const intervalMs = 100;
+/** So many slow ones in a row are too much work; fewer are a disk or a processor that was away for a moment. */
+const slowIntervals = 3;
 /** The median may be this many times the quickest, and is never judged below the first nor let above the second. */
 const tolerance = 3;
 const leastTargetMs = 25;
@@ -64,6 +66,8 @@ interface UnderWay {
   readonly trunk: string;
   readonly work: Work;
   readonly since: number;
+  /** False where it waited for what stands still: a Redis or a media node that answers nobody. */
+  tells: boolean;
 }
 
 export class SetUpLimit {
@@ -76,6 +80,8 @@ export class SetUpLimit {
   /** Most at once, and whether somebody was turned away, in this interval. */
   #most = 0;
   #refused = false;
+  /** Intervals in a row in which the work took too long. */
+  #slow = 0;
 
   constructor(bounds: LimitBounds, now: number) {
     if (bounds.least < 1 || bounds.first < bounds.least || bounds.most < bounds.first) {
@@ -115,14 +121,23 @@ export class SetUpLimit {
     const was = this.#underWay.get(callId);
     if (was?.work === work || (was === undefined && work === null)) return;
     if (was !== undefined) {
-      this.#times[was.work].add(now - was.since);
+      if (was.tells) this.#times[was.work].add(now - was.since);
       this.#underWay.delete(callId);
       this.#count(was.trunk, -1);
     }
     if (work === null) return;
-    this.#underWay.set(callId, { trunk, work, since: now });
+    this.#underWay.set(callId, { trunk, work, since: now, tells: true });
     this.#count(trunk, 1);
     this.#most = Math.max(this.#most, this.#underWay.size);
+  }
+
+  /**
+   * The work a call is at waits for something that stands still. It takes a place until it is over, but its time is not
+   * judged: fewer calls at once would make it no shorter, and would turn away those that need nothing of it.
+   */
+  pardon(callId: string): void {
+    const work = this.#underWay.get(callId);
+    if (work !== undefined) work.tells = false;
   }
 
   #count(trunk: string, by: number): void {
@@ -139,8 +154,11 @@ export class SetUpLimit {
     const crowded = this.#refused || 2 * this.#most >= this.#limit;
     const ratios = [this.#times.deciding.close(crowded), this.#times.joining.close(crowded)];
     const pressure = Math.max(...ratios.map((ratio) => ratio ?? 0));
-    if (crowded && pressure > 1) this.#limit *= clamp(1 / pressure, 0.5, 0.95);
-    else if (crowded && pressure > 0) this.#limit += Math.max(1, this.#limit / 10);
+    const slow = crowded && pressure > 1;
+    if (slow) this.#slow += 1;
+    else if (pressure > 0 || !crowded) this.#slow = 0;
+    if (slow && this.#slow >= slowIntervals) this.#limit *= clamp(1 / pressure, 0.5, 0.95);
+    else if (crowded && pressure > 0 && !slow) this.#limit += Math.max(1, this.#limit / 10);
     // Nobody came near it, in this interval or in those that passed without anybody.
     const quiet = passed - (crowded ? 1 : 0);
     if (this.#limit < first) this.#limit = Math.min(first, this.#limit + quiet);

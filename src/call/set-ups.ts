@@ -63,6 +63,11 @@ export class SetUps {
     return this.#limit.admits(trunk, this.#mono()) ? null : { code: 'shed', detail: 'set-ups' };
   }
 
+  /** What the call waits for answers nobody. */
+  stoodStill(callId: string): void {
+    this.#limit.pardon(callId);
+  }
+
   /** A call has come to that phase. */
   moved(callId: string, trunk: string, phase: CallState['phase']): void {
     this.#limit.at(callId, trunk, works[phase], this.#mono());

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { agentMetricDocs } from '../api/agent-metrics.js';
 import { Metrics } from '../api/metrics.js';
 import { alarmCodes, alarmTexts } from '../call/events.js';
 import { canaryCodes } from '../canary/judge.js';
@@ -116,7 +117,7 @@ export const docBlocks = (words = wordsOf()): Readonly<Record<string, string>> =
   ),
   metrics: table(
     ['metric', 'type', 'labels', 'meaning'],
-    [...new Metrics(() => 0).docs]
+    [...new Metrics(() => 0).docs, ...agentMetricDocs]
       .sort((a, b) => a.name.localeCompare(b.name))
       .map((metric) => [`\`${metric.name}\``, metric.type, metric.labels.join(', '), metric.help]),
   ),

@@ -74,7 +74,6 @@ const openIn = (state: LiveState): Open => {
 const closedBy = (event: CallEvent, was: Open): Open => {
   switch (event.type) {
     case 'decision-journalled':
-    case 'claim-withdrawn':
     case 'journal-failed':
       return { ...was, row: 'closed' };
     case 'anchor-failed':
@@ -147,7 +146,7 @@ const closeCaller = (was: Open, event: CallEvent, ending: Ending, effects: Effec
       return 'closing';
     case 'awaited':
       // Connecting: a 200 is under way. Its outcome decides between BYE and a final response.
-      if (event.type !== 'caller-connect-failed' && event.type !== 'receive-failed') return 'awaited';
+      if (event.type !== 'caller-connect-failed') return 'awaited';
       effects.push({ type: 'refuse-caller', ending });
       return 'closing';
     case 'up':
@@ -225,8 +224,9 @@ export const endingStep = (state: EndingState, event: CallEvent): Step => {
       return state.lobby
         ? on({ media: 'closing' }, { type: 'release-media' })
         : on({ media: 'closed', spool: 'never' });
+    // The caller and its lobby are awaited together.
     case 'received':
-      return state.caller === 'awaited' && state.media === 'awaited'
+      return state.caller === 'awaited'
         ? on(
             { caller: 'closing', media: 'closing' },
             { type: 'hang-up-caller', ending },
@@ -234,7 +234,7 @@ export const endingStep = (state: EndingState, event: CallEvent): Step => {
           )
         : ignored;
     case 'receive-failed':
-      return state.caller === 'awaited' && state.media === 'awaited'
+      return state.caller === 'awaited'
         ? on({ caller: 'closing', media: 'closed', spool: 'never' }, { type: 'refuse-caller', ending })
         : ignored;
     case 'other-party-decided':

@@ -20,7 +20,7 @@ export const leave = (state: LiveState, why: Ending, event: CallEvent): Step => 
     : canCancelFirst(state, why, event)
       ? to({ ...commonOf(state), phase: 'cancelling', decision: state.decision, ending: why }, cancelDial)
       : begin(state, why, event);
-  return claim.length === 0 ? left : { ...left, effects: [...claim, ...left.effects] };
+  return { ...left, effects: [...claim, ...left.effects] };
 };
 
 const decisionOf = (state: LiveState): Decision | null => {

@@ -3,7 +3,7 @@ import { begin, endingStep } from './call-ending.js';
 import { news } from './call-news.js';
 import { cancelling, leave, parting } from './call-parting.js';
 import { afterJournal, decided, reception } from './call-reception.js';
-import type { CallEvent, CallRules, CallState, LiveState, Manner, Step } from './call-state.js';
+import type { CallEvent, CallRules, CallState, In, LiveState, Manner, Step } from './call-state.js';
 import { ending, stray, to } from './call-steps.js';
 import { connected, moving } from './call-up.js';
 import type { Connectable } from './decision.js';
@@ -29,6 +29,9 @@ export const newCall = (begins: {
   turn: 0,
 });
 
+/** Not yet on its way to the end. */
+type OnTheWay = Exclude<LiveState, In<'parting' | 'cancelling'>>;
+
 /**
  * One step of one call. Pure and total: every phase takes every event, an event without a place in the phase is a
  * stray and changes nothing, and nothing but the acknowledgement of the effect before it moves a call forward.
@@ -47,11 +50,11 @@ export const step = (state: CallState, event: CallEvent): Step => {
   return forward(state, event);
 };
 
-const decidedAgain = (state: LiveState, event: Extract<CallEvent, { type: 'decided-again' }>): Step =>
+const decidedAgain = (state: OnTheWay, event: Extract<CallEvent, { type: 'decided-again' }>): Step =>
   isDecided(state) ? news(state, event) : stray(state);
 
-const isDecided = (state: LiveState): state is Extract<LiveState, { decision: Connectable }> =>
-  'decision' in state && state.decision !== null && state.decision.verdict !== 'refused';
+const isDecided = (state: OnTheWay): state is Extract<OnTheWay, { decision: Connectable }> =>
+  'decision' in state && state.decision.verdict !== 'refused';
 
 /** News from outside that ends a call in any phase. */
 const fatal = (state: LiveState, event: CallEvent): Ending | null => {
@@ -109,7 +112,7 @@ const calledIsUp = (state: LiveState): boolean =>
   state.phase === 'connecting' ||
   state.phase === 'opening';
 
-const forward = (state: LiveState, event: CallEvent): Step => {
+const forward = (state: OnTheWay, event: CallEvent): Step => {
   switch (state.phase) {
     case 'new':
       return event.type === 'arrived'
@@ -165,10 +168,6 @@ const forward = (state: LiveState, event: CallEvent): Step => {
     case 'journalling-move':
     case 'moving':
       return moving(state, event);
-    case 'cancelling':
-      return cancelling(state, event);
-    case 'parting':
-      return parting(state, event);
     default: {
       const never: never = state;
       return never;

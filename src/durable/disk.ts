@@ -16,6 +16,8 @@ export interface OpenFile {
     length: number,
     position: number,
   ): Promise<{ readonly bytesWritten: number }>;
+  /** Several pieces one after another, in one call. */
+  writev(parts: readonly Uint8Array[], position: number): Promise<{ readonly bytesWritten: number }>;
   stat(): Promise<sync.Stats>;
   chmod(mode: number): Promise<void>;
   sync(): Promise<void>;
@@ -26,6 +28,8 @@ export interface OpenFile {
 export interface Disk {
   open(path: string, flags: number, mode?: number): Promise<OpenFile>;
   lstat(path: string): Promise<sync.Stats>;
+  /** The same; null where there is nothing (ENOENT). To throw an error costs more than to look. */
+  find(path: string): Promise<sync.Stats | null>;
   realpath(path: string): Promise<string>;
   mkdir(path: string, options: { readonly recursive?: boolean; readonly mode: number }): Promise<unknown>;
   names(path: string): Promise<string[]>;
@@ -40,6 +44,11 @@ export interface Disk {
 export const pooled: Disk = {
   open: pool.open,
   lstat: (path) => pool.lstat(path),
+  find: (path) =>
+    pool.lstat(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      throw error;
+    }),
   realpath: (path) => pool.realpath(path),
   mkdir: pool.mkdir,
   names: (path) => pool.readdir(path),
@@ -70,6 +79,7 @@ const fileOf = (fd: number): OpenFile => ({
   write: async (bytes, offset, length, position) => ({
     bytesWritten: sign(sync.writeSync(fd, bytes, offset, length, position)),
   }),
+  writev: async (parts, position) => ({ bytesWritten: sign(sync.writevSync(fd, parts, position)) }),
   stat: async () => sync.fstatSync(fd),
   chmod: async (mode) => sync.fchmodSync(fd, mode),
   sync: async () => {
@@ -85,6 +95,7 @@ const fileOf = (fd: number): OpenFile => ({
 export const direct: Disk = {
   open: async (path, flags, mode) => fileOf(sync.openSync(path, flags, mode)),
   lstat: async (path) => sync.lstatSync(path),
+  find: async (path) => sync.lstatSync(path, { throwIfNoEntry: false }) ?? null,
   realpath: async (path) => sync.realpathSync.native(path),
   mkdir: async (path, options) => sync.mkdirSync(path, options),
   names: async (path) => sync.readdirSync(path),

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { disk, type OpenFile } from './disk.js';
@@ -16,10 +16,27 @@ export const isPart = (name: string): boolean => PART.test(name);
 /** The name a file in the making is to get, or null where it is none. */
 export const nameOfPart = (name: string): string | null => PART.exec(name)?.[1] ?? null;
 
+/** 64 random bits; Node has those of many UUIDs made at once. The digits between say its version and variant. */
+const newHex = (): string => {
+  const uuid = randomUUID();
+  return uuid.slice(0, 8) + uuid.slice(-8);
+};
+
 export interface DurableOptions {
   /** Permissions of the file, whatever the umask. Default 0600. */
   readonly mode?: number;
 }
+
+/** What is left of the pieces after so many bytes of them. */
+const after = (parts: readonly Uint8Array[], count: number): readonly Uint8Array[] => {
+  const left: Uint8Array[] = [];
+  let skip = count;
+  for (const part of parts) {
+    if (skip < part.length) left.push(skip === 0 ? part : part.subarray(skip));
+    skip = Math.max(0, skip - part.length);
+  }
+  return left;
+};
 
 /**
  * A file in the making beside its final name: under a new random name that no link and no stranger's file can stand
@@ -45,7 +62,7 @@ export class Beside {
   }
 
   static async create(path: string, { mode = 0o600 }: DurableOptions = {}): Promise<Beside> {
-    const part = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.part`);
+    const part = join(dirname(path), `.${basename(path)}.${newHex()}.part`);
     living.add(resolve(part));
     try {
       const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -66,22 +83,30 @@ export class Beside {
     await this.writeAt(bytes, this.#length);
   }
 
-  async writeAt(bytes: Uint8Array, position: number): Promise<void> {
+  /** Pieces follow one another, and are written in one call. They are the caller's again when it settles. */
+  async writeAt(bytes: Uint8Array | readonly Uint8Array[], position: number): Promise<void> {
     this.#only('open');
-    for (let done = 0; done < bytes.length; ) {
-      const rest = bytes.length - done;
-      done += (await this.#file.write(bytes, done, rest, position + done)).bytesWritten;
+    let at = position;
+    let rest = bytes instanceof Uint8Array ? [bytes] : bytes;
+    for (rest = after(rest, 0); rest.length > 0; ) {
+      const { bytesWritten } = await this.#file.writev(rest, at);
+      at += bytesWritten;
+      rest = after(rest, bytesWritten);
     }
-    this.#length = Math.max(this.#length, position + bytes.length);
+    this.#length = Math.max(this.#length, at);
   }
 
-  /** Makes its bytes durable and closes it; `look` may read back what was written. Gives its size. */
+  /**
+   * Makes its bytes durable and closes it; `look` may read back what was written. Gives its size. Rejects with EIO where
+   * the file is not as long as what was written.
+   */
   async settle(look?: (file: OpenFile) => Promise<void>): Promise<number> {
     this.#only('open');
     try {
-      await this.#file.chmod(this.#mode);
+      const { size, mode } = await this.#file.stat();
+      if (size !== this.#length) throw Object.assign(new Error('another length'), { code: 'EIO' });
+      if ((mode & 0o7777) !== this.#mode) await this.#file.chmod(this.#mode);
       await this.#file.sync();
-      const { size } = await this.#file.stat();
       await look?.(this.#file);
       this.#state = 'settled';
       return size;
@@ -132,22 +157,58 @@ export class Beside {
 const LEFTOVER_MS = 3_600_000;
 const MAX_NAMES = 1_000_000;
 
+const namesIn = async (folder: string): Promise<string[]> =>
+  (await disk.names(folder).catch(() => [])).slice(0, MAX_NAMES);
+
+/** Removes a file in the making that is older than `olderThanMs` and not of this process. Never rejects. */
+const removePart = async (part: string, olderThanMs: number): Promise<void> => {
+  if (living.has(resolve(part))) return;
+  const found = await statOf(part).catch(() => null);
+  if (found === null || found.isDirectory() || Date.now() - Math.floor(found.mtimeMs) < olderThanMs) return;
+  await disk.unlink(part).catch(() => undefined);
+};
+
 /**
  * Removes what crashes left of files in the making of this name, older than `olderThanMs`; none of this process. Never
  * rejects: what cannot be removed is in nobody's way.
  */
 export const sweepParts = async (path: string, olderThanMs = 0): Promise<void> => {
   const [folder, name] = [dirname(path), basename(path)];
-  const names = await disk.names(folder).catch(() => []);
-  for (const one of names.slice(0, MAX_NAMES)) {
-    if (nameOfPart(one) !== name) continue;
-    const part = join(folder, one);
-    if (living.has(resolve(part))) continue;
-    const found = await statOf(part).catch(() => null);
-    if (found === null || found.isDirectory() || Date.now() - found.mtimeMs < olderThanMs) continue;
-    await disk.unlink(part).catch(() => undefined);
+  for (const one of await namesIn(folder)) {
+    if (nameOfPart(one) === name) await removePart(join(folder, one), olderThanMs);
   }
 };
+
+/** Folders whose leftovers are known: of the days around now, ordinary and sealed ones. */
+const MAX_FOLDERS = 16;
+
+/**
+ * As `sweepParts`, for folders of very many files: each is looked through once, when it is first written to. What
+ * another crash leaves meanwhile is in nobody's way, and its successor looks again.
+ */
+export class Leftovers {
+  readonly #folders = new Map<string, Promise<Set<string>>>();
+
+  async sweep(path: string): Promise<void> {
+    const [folder, name] = [dirname(path), basename(path)];
+    const left = await this.#leftIn(folder);
+    for (const one of left) {
+      if (nameOfPart(one) !== name) continue;
+      left.delete(one);
+      await removePart(join(folder, one), 0);
+    }
+  }
+
+  #leftIn(folder: string): Promise<Set<string>> {
+    const known = this.#folders.get(folder);
+    if (known !== undefined) return known;
+    const [oldest] = this.#folders.keys();
+    if (oldest !== undefined && this.#folders.size >= MAX_FOLDERS) this.#folders.delete(oldest);
+    const found = namesIn(folder).then((names) => new Set(names.filter(isPart)));
+    this.#folders.set(folder, found);
+    return found;
+  }
+}
 
 export type Chunks = Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
 

@@ -3,20 +3,30 @@ import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { disk } from './disk.js';
 
-/** Syncs that have not begun: whoever asks meanwhile has made its entry before, and shares it. */
-const waiting = new Map<string, Promise<void>>();
-
-/** Makes a folder's entries durable: a new name is only safe once its folder is synced. */
-export const syncFolder = (dir: string): Promise<void> => {
-  const shared = waiting.get(dir);
-  if (shared !== undefined) return shared;
+/**
+ * Does a piece of work once for all who ask for it by the same key before it begins. It begins in a later turn, so it
+ * sees whatever each of them had done when they asked.
+ */
+export const shared = <Value>(
+  waiting: Map<string, Promise<Value>>,
+  key: string,
+  work: () => Promise<Value>,
+): Promise<Value> => {
+  const before = waiting.get(key);
+  if (before !== undefined) return before;
   const soon = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-    waiting.delete(dir);
-    return syncNow(dir);
+    waiting.delete(key);
+    return work();
   });
-  waiting.set(dir, soon);
+  waiting.set(key, soon);
   return soon;
 };
+
+/** Syncs that have not begun: whoever asks meanwhile has made its entry before, and shares it. */
+const syncs = new Map<string, Promise<void>>();
+
+/** Makes a folder's entries durable: a new name is only safe once its folder is synced. */
+export const syncFolder = (dir: string): Promise<void> => shared(syncs, dir, () => syncNow(dir));
 
 const syncNow = async (dir: string): Promise<void> => {
   const handle = await disk.open(dir, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -28,11 +38,17 @@ const syncNow = async (dir: string): Promise<void> => {
 };
 
 /** What is under this name itself, not where it leads to; null where there is nothing. */
-export const statOf = (path: string): Promise<Stats | null> =>
-  disk.lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw error;
-  });
+export const statOf = (path: string): Promise<Stats | null> => disk.find(path);
+
+/** True where it was made, false where it is there already. */
+const makeFolder = (path: string): Promise<boolean> =>
+  disk.mkdir(path, { mode: 0o700 }).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') return false;
+      throw error;
+    },
+  );
 
 /**
  * Makes `root/parts...` folder by folder, readable to our user alone, each one durable in its parent. The root may be
@@ -43,15 +59,10 @@ export const makeFolders = async (root: string, parts: readonly string[]): Promi
   let dir = root;
   for (const part of parts) {
     const next = join(dir, part);
-    const made = await disk.mkdir(next, { mode: 0o700 }).then(
-      () => true,
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === 'EEXIST') return false;
-        throw error;
-      },
-    );
-    if (made) await syncFolder(dir);
-    else if ((await statOf(next))?.isDirectory() !== true) {
+    // Looked at first: nearly always it is there, and to be told so by mkdir takes an error and a look all the same.
+    const found = await statOf(next);
+    if (found === null && (await makeFolder(next))) await syncFolder(dir);
+    else if ((found ?? (await statOf(next)))?.isDirectory() !== true) {
       throw Object.assign(new Error('no folder of its own'), { code: 'ENOTDIR' });
     }
     dir = next;

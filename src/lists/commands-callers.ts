@@ -192,7 +192,7 @@ const readAll = async (
 ): Promise<Held | null> => {
   const said = await readMeta(connection, keys, facility);
   if (said === null) return null;
-  const [hash] = await readHashes(connection, [keys.callers(facility)], readBytes);
+  const [hash] = await readHashes(connection, [keys.callers(facility)], { maxBytes: readBytes });
   if (hash === undefined || hash.state !== 'fields') throw new CallersError('malformed');
   const rows = new Map(hash.fields);
   const ids = new Map<CallerId, string>();

@@ -2,11 +2,11 @@ import type { Clock, Emit, JsonObject } from '../call/ports.js';
 import type { Counters, Entering, Place, Usage, Used } from '../call/talk.js';
 import type { Leg } from '../core/leg.js';
 import { type NumberKey, numberKeyText } from '../core/number.js';
+import { Answering } from './answering.js';
 import { keySpaces } from './key-spaces.js';
 import { type KeyNames, subjectName } from './layout.js';
 import { memoryMs, OwnUse } from './own-use.js';
-import { Connection, type RedisEndpoint, scripts } from './redis.js';
-import { within } from './within.js';
+import { Connection, type RedisEndpoint, type RedisState, scripts } from './redis.js';
 
 export interface CountersOptions {
   readonly redis: RedisEndpoint;
@@ -157,6 +157,7 @@ class RedisCounters implements SharedCounters {
   readonly #connection: Connection;
   readonly #own: OwnUse;
   readonly #times: string;
+  readonly #answering: Answering;
   readonly #places = new Set<OpenPlace>();
   readonly #unsent = new Set<Message>();
   readonly #timers: NodeJS.Timeout[] = [];
@@ -169,11 +170,14 @@ class RedisCounters implements SharedCounters {
     this.#options = options;
     this.#keys = keySpaces(redis, keyPrefix).use;
     this.#own = new OwnUse(windowMs);
+    this.#answering = new Answering(() => options.clock.mono());
     this.#times = `${leaseMs} ${windowMs} ${memoryMs}`;
-    this.#connection = new Connection(redis, deadlineMs * 2, (state) => {
+    // Sent once: a place that is taken, or held, after it was given back would be nobody's until its lease ends.
+    const renewed = (state: RedisState): void => {
       // It may be another Redis, or an empty one: our places must be in it before the next call asks.
       if (state === 'up') void this.renew().then(() => this.#retry());
-    });
+    };
+    this.#connection = new Connection(redis, deadlineMs * 2, renewed, { sentOnce: true });
   }
 
   async start(): Promise<void> {
@@ -218,7 +222,7 @@ class RedisCounters implements SharedCounters {
     this.#inFlight += 1;
     try {
       const asked = this.#run('enter', 0, place.names, [place.member]);
-      const reply = await within(this.#options.deadlineMs, asked);
+      const reply = await this.#answering.within(this.#options.deadlineMs, asked);
       return readUsed(reply, place.subjects.length);
     } catch {
       return null;

@@ -9,6 +9,7 @@ import {
   privilegedClasses,
   type UnknownWhy,
 } from '../core/lists.js';
+import { Answering } from './answering.js';
 import { Arming, type Judgement } from './arming.js';
 import { bucketCount, digitsOf, type KeyNames } from './layout.js';
 import { epochRef, formatHead, type Manifest, parseHead } from './manifest.js';
@@ -29,7 +30,7 @@ import {
   type VerifiedEpoch,
   verifyRedis,
 } from './verify.js';
-import { TimedOut, within } from './within.js';
+import { TimedOut } from './within.js';
 
 /** What a shard needs of its surroundings. */
 export interface ShardOptions {
@@ -106,6 +107,7 @@ export class ListShard {
   readonly #background: Connection;
   readonly #arming: Arming;
   readonly #snapshot: Snapshot;
+  readonly #answering: Answering;
   #why: string | null = 'starting';
   #inFlight = 0;
   #closed = false;
@@ -129,6 +131,7 @@ export class ListShard {
     this.#options = options;
     this.#trusted = trusted;
     this.#snapshot = snapshot;
+    this.#answering = new Answering(() => clock.mono());
     this.#keys = options.keys;
     this.#verifyEveryMs = options.verifyEveryMs;
     this.#lookups = options.lookups;
@@ -193,7 +196,8 @@ export class ListShard {
     const verified = this.#arming.verified;
     const plan = planLookup(this.#keys, question, verified?.manifest.canaries ?? []);
     if (plan === null) return this.#unknown('malformed', snapshot);
-    const reply = await within(this.#options.deadlineMs, this.#sent(plan, verified, snapshot, asking));
+    const sent = this.#sent(plan, verified, snapshot, asking);
+    const reply = await this.#answering.within(this.#options.deadlineMs, sent);
     const reading = Reading.of(plan, reply);
     if (reading === null) return this.#unknown('malformed', snapshot);
     const judged = this.#judge(verified, reading.head, reading.heartbeat);
@@ -234,7 +238,7 @@ export class ListShard {
     const both = [head, entering.args.length, plan.keys.length, ...entering.args, ...plan.keys, ...args];
     const sending = this.#lookups.run(scripts.decide, 'write', entering.keys, both);
     // Settled whatever becomes of the question: where Redis is late, the place is this process's alone until then.
-    asking.place = within(this.#options.deadlineMs, sending).then(
+    asking.place = this.#answering.within(this.#options.deadlineMs, sending).then(
       (reply) => entering.settle(takenApart(reply)?.used),
       (error) => entering.settle(error instanceof TimedOut ? null : undefined),
     );
@@ -298,6 +302,11 @@ export class ListShard {
     const alarm = reason === 'privileged-entry-missing' ? reason : 'lists-disarmed';
     emit({ event: 'alarm', alarm, callId: null, detail: reason });
     this.#wake();
+  }
+
+  /** True while Redis answers nothing that is asked. */
+  get silent(): boolean {
+    return this.#answering.silent;
   }
 
   armed(): { readonly armed: boolean; readonly why: string } {

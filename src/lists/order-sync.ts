@@ -102,8 +102,16 @@ export class OrderSync {
 
   /** Reads what changed and writes what is missing. Rejects with RedisError; nothing is lost by it. */
   async exchange(): Promise<void> {
-    while (await this.#readOnce()) {
-      // A page at a time, so that calls go on beside it.
+    // A page at a time, so that calls go on beside it.
+    for (let before = Number.NEGATIVE_INFINITY; ; ) {
+      const { full, last } = await this.#readOnce();
+      if (!full) break;
+      if (!(last > before)) {
+        // Pages that lead nowhere would be read for ever. Writing nothing puts the numbers right again.
+        await this.#write([]);
+        throw new RedisError('malformed', 'the changes of the orders have no order');
+      }
+      before = last;
     }
     while (this.#unsent.size > 0) await this.#writeOnce();
   }
@@ -123,7 +131,7 @@ export class OrderSync {
     return subjects;
   }
 
-  async #readOnce(): Promise<boolean> {
+  async #readOnce(): Promise<Page> {
     const { connection, keys, clock } = this.#options;
     const swept = this.#nextSweep();
     const args = [this.#id, this.#last, pageSize, maxOrderBytes, ...swept];
@@ -151,7 +159,7 @@ export class OrderSync {
     }
     if (news.length > 0) this.#options.onNews(news);
     if (!page.full) this.#options.onCaughtUp();
-    return page.full;
+    return page;
   }
 
   /** Compares one row of Redis with what is held; returns it where it is news. */

@@ -15,10 +15,19 @@ for i = 1, 3 do
   -- A key of another type was put there by somebody else. Every controller still holds the orders, so it may go.
   if found ~= 'none' and found ~= want[i] then redis.call('DEL', KEYS[i]) end
 end
-if not redis.call('HGET', KEYS[3], 'id') or not tonumber(redis.call('HGET', KEYS[3], 'n')) then
+local rows = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+local top = rows[2] or '0'
+if not string.match(top, '^%d+$') or #top > 15 then
+  -- No number of a change: nobody could be told of those after it. Every controller still holds the orders.
+  redis.call('DEL', KEYS[2])
+  top = '0'
+end
+local n = redis.call('HGET', KEYS[3], 'n')
+-- Fewer changes than the list has numbers for: who reads it would begin from the first one again, and again.
+if not redis.call('HGET', KEYS[3], 'id') or not n or not string.match(n, '^%d+$') or #n > 15
+  or tonumber(n) < tonumber(top) then
   redis.call('DEL', KEYS[3])
-  local rows = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-  redis.call('HSET', KEYS[3], 'id', ARGV[2], 'n', rows[2] or 0)
+  redis.call('HSET', KEYS[3], 'id', ARGV[2], 'n', top)
 end
 
 local longest = tonumber(ARGV[3])

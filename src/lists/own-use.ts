@@ -10,12 +10,24 @@ export interface OwnPlace {
   readonly callId: string;
 }
 
-interface Subject {
+/** What there is of a subject while calls of it have a place. */
+interface Live {
   readonly places: Set<OwnPlace>;
+  /** Since when, in that order. */
   readonly connected: Map<OwnPlace, number>;
   /** How many of the places are of one call; calls with none are not there. */
   readonly byCall: Map<string, number>;
   readonly connectedByCall: Map<string, number>;
+}
+
+/**
+ * Nearly all that are remembered are of callers who have one call behind them: of those there are two numbers, and no
+ * collections.
+ */
+interface Subject {
+  live: Live | null;
+  /** When calls were connected that are over, in that order. */
+  past: number[];
   endedMono: number | null;
 }
 
@@ -25,8 +37,19 @@ const count = (counts: Map<string, number>, callId: string, by: 1 | -1): void =>
   else counts.delete(callId);
 };
 
-const forget = ({ connected, connectedByCall }: Subject, place: OwnPlace): void => {
-  if (connected.delete(place)) count(connectedByCall, place.callId, -1);
+const forget = ({ connected, connectedByCall }: Live, place: OwnPlace): number | null => {
+  const at = connected.get(place);
+  if (at === undefined) return null;
+  connected.delete(place);
+  count(connectedByCall, place.callId, -1);
+  return at;
+};
+
+/** Calls end in nearly the order in which they were connected: it is looked for from behind. */
+const insert = (past: number[], at: number): void => {
+  let behind = past.length;
+  while (behind > 0 && (past[behind - 1] ?? 0) > at) behind--;
+  past.splice(behind, 0, at);
 };
 
 /** What this process has counted itself: all there is while Redis is lost, and the least there can be otherwise. */
@@ -42,40 +65,50 @@ export class OwnUse {
     return this.#subjects.size;
   }
 
-  #of(name: string): Subject {
-    const found = this.#subjects.get(name);
-    if (found !== undefined) return found;
-    const subject: Subject = {
+  #liveOf(name: string): Live {
+    let subject = this.#subjects.get(name);
+    if (subject === undefined) {
+      subject = { live: null, past: [], endedMono: null };
+      this.#subjects.set(name, subject);
+    }
+    subject.live ??= {
       places: new Set(),
       connected: new Map(),
       byCall: new Map(),
       connectedByCall: new Map(),
-      endedMono: null,
     };
-    this.#subjects.set(name, subject);
-    return subject;
+    return subject.live;
   }
 
   /** Use by other calls than this one, and how many places this one has itself. */
   read(name: string, callId: string, now: number): { readonly used: Used; readonly same: number } {
     const subject = this.#subjects.get(name);
     if (subject === undefined) return { used: { concurrent: 0, recent: 0, idleMs: null }, same: 0 };
-    const { places, connected, endedMono } = subject;
+    this.#forgetOld(subject, now);
+    const { live, past, endedMono } = subject;
     // A number that thousands call has thousands of places: nothing here may look at all of them for each call.
-    const same = subject.byCall.get(callId) ?? 0;
-    for (const [place, at] of connected) {
-      // They come in the order of their time, so that those whose time is over are the first.
-      if (now - at < this.#windowMs) break;
-      forget(subject, place);
-    }
-    const recent = connected.size - (subject.connectedByCall.get(callId) ?? 0);
+    const same = live?.byCall.get(callId) ?? 0;
+    const others = (live?.connected.size ?? 0) - (live?.connectedByCall.get(callId) ?? 0);
     const idleMs = endedMono === null || now - endedMono >= memoryMs ? null : now - endedMono;
-    return { used: { concurrent: places.size - same, recent, idleMs }, same };
+    const concurrent = (live?.places.size ?? 0) - same;
+    return { used: { concurrent, recent: past.length + others, idleMs }, same };
+  }
+
+  /** They come in the order of their time, so that those whose time is over are the first. */
+  #forgetOld({ live, past }: Subject, now: number): void {
+    let old = 0;
+    while (old < past.length && now - (past[old] ?? 0) >= this.#windowMs) old++;
+    if (old > 0) past.splice(0, old);
+    if (live === null) return;
+    for (const [place, at] of live.connected) {
+      if (now - at < this.#windowMs) break;
+      forget(live, place);
+    }
   }
 
   enter(names: readonly string[], place: OwnPlace): void {
     for (const name of names) {
-      const { places, byCall } = this.#of(name);
+      const { places, byCall } = this.#liveOf(name);
       if (places.has(place)) continue;
       places.add(place);
       count(byCall, place.callId, 1);
@@ -84,36 +117,38 @@ export class OwnUse {
 
   connected(names: readonly string[], place: OwnPlace, now: number): void {
     for (const name of names) {
-      const subject = this.#of(name);
+      const live = this.#liveOf(name);
       // The last time counts, and stands last.
-      forget(subject, place);
-      subject.connected.set(place, now);
-      count(subject.connectedByCall, place.callId, 1);
+      forget(live, place);
+      live.connected.set(place, now);
+      count(live.connectedByCall, place.callId, 1);
     }
   }
 
   leave(names: readonly string[], place: OwnPlace, now: number, wasConnected: boolean): void {
     for (const name of names) {
-      const subject = this.#of(name);
-      if (subject.places.delete(place)) count(subject.byCall, place.callId, -1);
+      const live = this.#liveOf(name);
+      const subject = this.#subjects.get(name);
+      if (subject === undefined) continue;
+      if (live.places.delete(place)) count(live.byCall, place.callId, -1);
+      const at = forget(live, place);
+      if (at !== null) insert(subject.past, at);
       if (wasConnected) subject.endedMono = now;
-      else if (subject.places.size === 0 && subject.connected.size === 0 && subject.endedMono === null) {
-        this.#subjects.delete(name);
-      }
+      if (live.places.size > 0 || live.connected.size > 0) continue;
+      subject.live = null;
+      if (subject.past.length === 0 && subject.endedMono === null) this.#subjects.delete(name);
     }
   }
 
   /** Forgets what has no meaning any more, and what is too much. */
   tidy(now: number): void {
     for (const [name, subject] of this.#subjects) {
-      const { places, connected, endedMono } = subject;
-      for (const [place, at] of connected) {
-        if (now - at >= this.#windowMs) forget(subject, place);
-      }
+      this.#forgetOld(subject, now);
+      const { live, past, endedMono } = subject;
+      if (live !== null && live.places.size > 0) continue;
       const ended = endedMono === null || now - endedMono >= memoryMs;
-      if (places.size === 0 && ((connected.size === 0 && ended) || this.#subjects.size > maxSubjects)) {
-        this.#subjects.delete(name);
-      }
+      const used = past.length > 0 || (live?.connected.size ?? 0) > 0 || !ended;
+      if (!used || this.#subjects.size > maxSubjects) this.#subjects.delete(name);
     }
   }
 }

@@ -205,7 +205,7 @@ export const reconcileAllow = async (
   for (let first = 0; first < owners.length; first += batch) {
     const some = owners.slice(first, first + batch);
     const names = some.map((owner) => `${keys.prefix}allow:${owner}`);
-    const hashes = await readHashes(connection, names, maxListBytes);
+    const hashes = await readHashes(connection, names, { maxBytes: maxListBytes });
     for (const [i, hash] of hashes.entries()) {
       const owner = some[i] ?? '';
       const planned = planList(names[i] ?? '', hash, allow.fields(owner), digests.get(owner), epochs);
@@ -230,7 +230,7 @@ export const readAllow = async (
     const hashes = await readHashes(
       connection,
       some.map((owner) => `${keys.prefix}allow:${owner}`),
-      maxListBytes,
+      { maxBytes: maxListBytes },
     );
     for (const [i, hash] of hashes.entries()) {
       if (hash.state === 'broken') throw new RedisError('malformed', `an allow list: ${hash.why}`);
@@ -259,7 +259,7 @@ export const patchAllow = async (
   for (let first = 0; first < owners.length; first += batch) {
     const some = owners.slice(first, first + batch);
     const names = some.map((owner) => `${keys.prefix}allow:${owner}`);
-    const hashes = await readHashes(connection, names, maxListBytes);
+    const hashes = await readHashes(connection, names, { maxBytes: maxListBytes });
     for (const [i, hash] of hashes.entries()) {
       const owner = some[i] ?? '';
       if (hash.state === 'broken') throw new PublishError('content-differs', `an allow list: ${hash.why}`);

@@ -106,11 +106,15 @@ const failFast = (endpoint: RedisEndpoint, commandTimeoutMs: number): ClientOpti
   };
 };
 
-/** A client of one server, of the master of a group or of a Cluster. It is not connected yet. */
+/**
+ * A client of one server, of the master of a group or of a Cluster. It is not connected yet. With `sentOnce` nothing is
+ * sent again once its connection is lost: the library does so in a Cluster, also for a caller who was told long before
+ * that it failed, so that what is taken back meanwhile would be there again afterwards.
+ */
 export const makeClient = (
   endpoint: RedisEndpoint,
   commandTimeoutMs: number,
-  more: { readonly autoResubscribe?: boolean } = {},
+  { sentOnce = false, ...more }: { readonly autoResubscribe?: boolean; readonly sentOnce?: boolean } = {},
 ): Client => {
   const common = failFast(endpoint, commandTimeoutMs);
   if (endpoint.cluster === undefined) {
@@ -131,8 +135,8 @@ export const makeClient = (
       scaleReads: 'master',
       maxRedirections: 3,
       // Longer than a look-up may take: nobody waits for what is sent again, but it has the slots looked up anew.
-      retryDelayOnFailover: 100,
-      retryDelayOnClusterDown: 100,
+      retryDelayOnFailover: sentOnce ? 0 : 100,
+      retryDelayOnClusterDown: sentOnce ? 0 : 100,
       retryDelayOnTryAgain: 100,
       slotsRefreshTimeout: 1_000,
       slotsRefreshInterval: 1_000,
@@ -161,6 +165,11 @@ export const keepConnected = (client: Client): (() => void) => {
     clearTimeout(timer);
     client.disconnect();
   };
+};
+
+/** Looks up anew who has which slots of a Cluster: the master that did not answer may be another's replica by now. */
+export const findMasters = (client: Client): void => {
+  if (client instanceof Cluster && client.status === 'ready') client.refreshSlotsCache(() => {});
 };
 
 /** Every master of a Cluster, or the one server. */

@@ -35,6 +35,7 @@ export interface RedisListsOptions {
 }
 
 export interface RedisLists extends Lists {
+  readonly silent: boolean;
   lookUpEntering: NonNullable<Lists['lookUpEntering']>;
   /**
    * Whether lookups are answered now, and if not why ('starting', a reason code, or a reason to be unknown). In a
@@ -137,6 +138,10 @@ class ShardedRedisLists implements RedisLists {
       this.#emit({ event: 'lists-armed', ...takenLists(manifest) });
     }
     if (news) for (const listener of this.#listeners) listener(epochRef(manifest));
+  }
+
+  get silent(): boolean {
+    return this.#shards.some(({ silent }) => silent);
   }
 
   armed(): { readonly armed: boolean; readonly why: string } {

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fromRoot } from '../root.js';
-import { type Client, keepConnected, makeClient, mastersOf, type RedisEndpoint } from './redis-client.js';
+import {
+  type Client,
+  findMasters,
+  keepConnected,
+  makeClient,
+  mastersOf,
+  type RedisEndpoint,
+} from './redis-client.js';
 
 export type { RedisEndpoint } from './redis-client.js';
 
@@ -97,11 +104,12 @@ export class Connection {
     endpoint: RedisEndpoint,
     commandTimeoutMs: number,
     onState: (state: RedisState) => void = () => {},
+    more: { readonly sentOnce?: boolean } = {},
   ) {
     this.#onState = onState;
     this.#form =
       endpoint.cluster !== undefined ? 'cluster' : endpoint.sentinels !== undefined ? 'group' : 'server';
-    this.#client = makeClient(endpoint, commandTimeoutMs);
+    this.#client = makeClient(endpoint, commandTimeoutMs, more);
     this.#end = keepConnected(this.#client);
     // Without a listener the client would print errors, arguments and all.
     this.#client.on('error', () => {});
@@ -157,16 +165,17 @@ export class Connection {
       this.#client.on('close', () => resolve());
     });
     const connected = this.#client.connect().then(
-      () => (this.#form === 'group' ? this.#confirmed() : undefined),
+      () => (this.#form === 'server' ? undefined : this.#confirmed()),
       () => {},
     );
     // Sentinels that are all away are asked for ever: that is a failure too.
     await (this.#form === 'server' ? connected : Promise.race([connected, failed]));
   }
 
+  /** Connected is not yet ready: a master of a group has to say that it is one, a Cluster that it is whole. */
   async #confirmed(): Promise<void> {
-    await this.#confirmMaster();
-    for (let i = 0; i < 20 && this.#state === 'down'; i++) await new Promise((done) => setTimeout(done, 10));
+    if (this.#form === 'group') await this.#confirmMaster();
+    for (let i = 0; i < 50 && this.#state === 'down'; i++) await new Promise((done) => setTimeout(done, 10));
   }
 
   close(): void {
@@ -184,7 +193,10 @@ export class Connection {
       }
       return reply;
     } catch (error) {
-      if (!isNoScript(error)) this.#shaken = true;
+      if (!isNoScript(error)) {
+        this.#shaken = true;
+        findMasters(this.#client);
+      }
       throw error;
     }
   }

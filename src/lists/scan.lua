@@ -2,10 +2,11 @@
 --
 -- KEYS     hash keys
 -- ARGV[1]  most bytes of memory one hash may take; a larger one is not returned
+-- ARGV[2]  the same for all of them together: those that come after are not returned
 --
 -- Returns one element for each key: nil (absent), a flat list of fields and values, or '!type', '!big', '!error'.
 
-local largest = tonumber(ARGV[1])
+local largest, left = tonumber(ARGV[1]), tonumber(ARGV[2])
 local replies = {}
 for i = 1, #KEYS do
   local size = redis.pcall('MEMORY', 'USAGE', KEYS[i], 'SAMPLES', 0)
@@ -13,9 +14,10 @@ for i = 1, #KEYS do
     replies[i] = false
   elseif type(size) ~= 'number' then
     replies[i] = '!error'
-  elseif size > largest then
+  elseif size > largest or size > left then
     replies[i] = '!big'
   else
+    left = left - size
     local all = redis.pcall('HGETALL', KEYS[i])
     if type(all) ~= 'table' then
       replies[i] = '!error'

@@ -25,13 +25,18 @@ const readHash = (element: unknown): HashRead => {
   return { state: 'fields', fields };
 };
 
-/** Reads whole hashes, all at one instant. Rejects with RedisError. `maxBytes` bounds one hash. */
+/**
+ * Reads whole hashes, all at one instant. Rejects with RedisError. `maxBytes` bounds one hash, `maxInAll` all of them
+ * together: those that come after are broken ('big'). A call may ask for a thousand, and a reply is held in memory whole,
+ * here and in Redis.
+ */
 export const readHashes = async (
   connection: Connection,
   keys: readonly string[],
-  maxBytes = maxHashBytes,
+  bounds: { readonly maxBytes?: number; readonly maxInAll?: number } = {},
 ): Promise<readonly HashRead[]> => {
-  const reply = await connection.run(scripts.scan, 'read', keys, [maxBytes]);
+  const { maxBytes = maxHashBytes, maxInAll = keys.length * maxBytes } = bounds;
+  const reply = await connection.run(scripts.scan, 'read', keys, [maxBytes, maxInAll]);
   const elements: readonly unknown[] = Array.isArray(reply) ? reply : [];
   return keys.map((_, i) =>
     i < elements.length ? readHash(elements[i]) : { state: 'broken', why: 'reply' },

@@ -97,6 +97,9 @@ export const batchSize = (manifest: Manifest): number => {
   return Math.max(16, Math.min(1024, Math.floor((1000 * bucketCount) / Math.max(1, rows))));
 };
 
+/** Memory of one batch in Redis: ten times and more what a thousand rows take. */
+const maxBatchBytes = 8 << 20;
+
 const allBuckets: readonly number[] = Array.from({ length: bucketCount }, (_, bucket) => bucket);
 
 /** Reads buckets of an epoch into digests, and into the privileged rows where they are wanted; says what is odd. */
@@ -114,6 +117,7 @@ const readContent = async (
     const hashes = await readHashes(
       connection,
       some.map((bucket) => keys.bucket(bucket)),
+      { maxInAll: maxBatchBytes },
     );
     for (const [i, hash] of hashes.entries()) {
       const bucket = some[i] ?? 0;

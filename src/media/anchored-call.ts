@@ -11,11 +11,12 @@ import {
 import type { Asked, Sound, Voice } from '../call/talk.js';
 import type { Key } from '../core/key.js';
 import type { CallId } from '../core/leg.js';
+import type { CallFacts } from './call-facts.js';
 import type { CallReplies } from './call-replies.js';
 import { nobody } from './commands.js';
 import { Exchange } from './exchange.js';
 import type { Keypad } from './keypad.js';
-import type { CallFacts, CallOnNode, MediaNode } from './node.js';
+import type { CallOnNode, MediaNode } from './node.js';
 import { holdsProtocols } from './protection.js';
 import {
   checkStreams,

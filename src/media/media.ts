@@ -132,9 +132,12 @@ const checkAddresses = ({ keypad, earAddress }: MediaOptions): void => {
     throw new RangeError('the address for supervisors is not an IP address');
 };
 
-/** Errors that say something about the node and nothing about the call: the next node of the pool may do. */
+/**
+ * Errors that say something about the node and nothing about the call: the next node of the pool may do. What the offer
+ * itself is to blame for has a code of its own.
+ */
 const nextMayDo = (error: unknown): boolean =>
-  error instanceof MediaError && (error.code === 'node-timeout' || error.code === 'node-refused');
+  error instanceof MediaError && ['node-timeout', 'node-refused', 'node-error'].includes(error.code);
 
 /**
  * The least loaded usable node first, for its weight: the one that would have the smallest share of what it can take

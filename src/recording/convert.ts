@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { OpenFile } from '../durable/disk.js';
+import { givePage, PAGE, takePage } from '../durable/pages.js';
 import { Channel, type ChannelCounts } from './channel.js';
 import { readDatagram } from './datagram.js';
 import { PcapError, PcapReader } from './pcap.js';
@@ -38,16 +39,15 @@ export interface WavSink {
   end(header: Buffer): Promise<void>;
 }
 
-const CHUNK = 65_536;
-const silence = Buffer.alloc(CHUNK);
+const silence = Buffer.alloc(PAGE);
 
 /** Puts slices and the silence between them one after another. */
 const writerOf = (wav: WavSink) => {
   let frames = 0;
   return async (slices: readonly Slice[]): Promise<void> => {
     for (const { frame, bytes } of slices) {
-      for (let gap = (frame - frames) * 4; gap > 0; gap -= CHUNK) {
-        await wav.write(silence.subarray(0, Math.min(gap, CHUNK)));
+      for (let gap = (frame - frames) * 4; gap > 0; gap -= PAGE) {
+        await wav.write(silence.subarray(0, Math.min(gap, PAGE)));
       }
       await wav.write(bytes);
       frames = frame + bytes.length / 4;
@@ -96,24 +96,28 @@ export const convert = async (
     channel?.take(packet.atMs, packet.rtp);
   });
   const hash = createHash('sha256');
-  const buffer = Buffer.allocUnsafe(CHUNK);
+  const page = takePage();
   let damage: Conversion['damage'] = null;
   let pcapBytes = 0;
   const write = writerOf(wav);
-  for (;;) {
-    const { bytesRead } = await pcap.read(buffer, 0, CHUNK, pcapBytes);
-    if (bytesRead === 0) break;
-    pcapBytes += bytesRead;
-    const chunk = buffer.subarray(0, bytesRead);
-    hash.update(chunk);
-    if (damage !== null) continue;
-    try {
-      reader.push(chunk);
-    } catch (error) {
-      if (!(error instanceof PcapError)) throw error;
-      damage = error.code;
+  try {
+    for (;;) {
+      const { bytesRead } = await pcap.read(page, 0, PAGE, pcapBytes);
+      if (bytesRead === 0) break;
+      pcapBytes += bytesRead;
+      const chunk = page.subarray(0, bytesRead);
+      hash.update(chunk);
+      if (damage !== null) continue;
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        if (!(error instanceof PcapError)) throw error;
+        damage = error.code;
+      }
+      await write(track.take());
     }
-    await write(track.take());
+  } finally {
+    givePage(page);
   }
   track.finish();
   text?.caller.finish();

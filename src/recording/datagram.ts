@@ -10,15 +10,35 @@ export interface Datagram {
 const UDP = 17;
 const UDP_HEADER = 8;
 
-const readUdp = (bytes: Buffer, address: string): Datagram | null => {
-  if (bytes.length < UDP_HEADER) return null;
-  const length = bytes.readUInt16BE(4);
-  if (length < UDP_HEADER || length > bytes.length) return null;
+/** The UDP datagram between two places of an IP packet; `sourceOf` names the one at a port there. */
+const readUdp = (ip: Buffer, from: number, end: number, sourceOf: NameSource): Datagram | null => {
+  if (end - from < UDP_HEADER) return null;
+  const length = ip.readUInt16BE(from + 4);
+  if (length < UDP_HEADER || length > end - from) return null;
   return {
-    source: `${address} ${bytes.readUInt16BE(0)}`,
-    toPort: bytes.readUInt16BE(2),
-    payload: bytes.subarray(UDP_HEADER, length),
+    source: sourceOf(ip, ip.readUInt16BE(from)),
+    toPort: ip.readUInt16BE(from + 2),
+    payload: ip.subarray(from + UDP_HEADER, from + length),
   };
+};
+
+type NameSource = (ip: Buffer, port: number) => string;
+
+/**
+ * Sources as they were written out. There are few at a time, and to write one out takes longer than all else that is done
+ * with its packet.
+ */
+const written = new Map<number, string>();
+const MAX_WRITTEN = 512;
+
+const sourceV4: NameSource = (ip, port) => {
+  const key = ip.readUInt32BE(12) * 65_536 + port;
+  const known = written.get(key);
+  if (known !== undefined) return known;
+  if (written.size >= MAX_WRITTEN) written.clear();
+  const source = `${ip[12]}.${ip[13]}.${ip[14]}.${ip[15]} ${port}`;
+  written.set(key, source);
+  return source;
 };
 
 const readV4 = (ip: Buffer): Datagram | null => {
@@ -27,7 +47,7 @@ const readV4 = (ip: Buffer): Datagram | null => {
   if (header < 20 || ip.length < header || ip[9] !== UDP || total < header || total > ip.length) return null;
   // A fragment: RTP is far smaller than any path's limit.
   if ((ip.readUInt16BE(6) & 0x3fff) !== 0) return null;
-  return readUdp(ip.subarray(header, total), `${ip[12]}.${ip[13]}.${ip[14]}.${ip[15]}`);
+  return readUdp(ip, header, total, sourceV4);
 };
 
 /** The shortest form of an IPv6 address (RFC 5952), so that it compares with what SDP named. */
@@ -40,11 +60,13 @@ export const shortV6 = (bytes: Buffer): string => {
   return text.replace(/:{3,}/, '::');
 };
 
+const sourceV6: NameSource = (ip, port) => `${shortV6(ip.subarray(8, 24))} ${port}`;
+
 const readV6 = (ip: Buffer): Datagram | null => {
   if (ip.length < 40 || ip[6] !== UDP) return null;
   const end = 40 + ip.readUInt16BE(4);
   if (end > ip.length) return null;
-  return readUdp(ip.subarray(40, end), shortV6(ip.subarray(8, 24)));
+  return readUdp(ip, 40, end, sourceV6);
 };
 
 export const readDatagram = (ip: Buffer): Datagram | null => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { CallId } from '../core/leg.js';
 import { disk } from '../durable/disk.js';
+import { shared } from '../durable/folders.js';
 import { holdsOpen } from './proof.js';
 import { spoolFolders } from './spool.js';
 
@@ -59,17 +60,28 @@ export const nodeIsDone = async (
 /** Name of a pcap without its folder and ending: what the node calls its metadata after, too. */
 export const stemOf = (path: string): string => basename(path, '.pcap');
 
+/** Looks through a spool that have not begun. */
+const looks = new Map<string, Promise<string[]>>();
+
+/** Names in a folder of a spool, looked at once for all who ask before the look begins. */
+const namesIn = (path: string): Promise<string[]> =>
+  shared(looks, path, () =>
+    disk.names(path).catch((error: NodeJS.ErrnoException) => {
+      // The node makes its folders when it first needs them: one killed early has no metadata folder.
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    }),
+  );
+
 /** Removes what the node left of a call. Only ever after the node is done with it: it crashed otherwise. */
 export const removeFromSpool = async (spool: string, callId: CallId): Promise<number> => {
   let removed = 0;
-  for (const folder of spoolFolders) {
-    // The node makes its folders when it first needs them: one killed early has no metadata folder.
-    const names = await disk.names(join(spool, folder)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
-    for (const name of names.filter((each) => each.includes(callId))) {
-      await disk.unlink(join(spool, folder, name));
+  const folders = spoolFolders.map((folder) => join(spool, folder));
+  const found = await Promise.all(folders.map(namesIn));
+  for (const [i, folder] of folders.entries()) {
+    for (const name of found[i] ?? []) {
+      if (!name.includes(callId)) continue;
+      await disk.unlink(join(folder, name));
       removed++;
     }
   }

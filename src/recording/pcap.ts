@@ -20,10 +20,11 @@ const RECORD_HEADER = 16;
 const MAX_RECORD = 262_144;
 const ETHERNET = 1;
 const RAW_IP = 101;
+const nothing = Buffer.alloc(0);
 
 export class PcapReader {
   readonly #onPacket: OnPacket;
-  #left: Buffer = Buffer.alloc(0);
+  #left: Buffer = nothing;
   #format: { readonly little: boolean; readonly fractionsPerMs: number; readonly link: number } | null = null;
 
   constructor(onPacket: OnPacket) {
@@ -40,33 +41,52 @@ export class PcapReader {
     return this.#format !== null;
   }
 
-  /** Throws PcapError; then nothing more can be read. */
+  /** Throws PcapError; then nothing more can be read. The chunk is the caller's again. */
   push(chunk: Buffer): void {
-    const bytes = this.#left.length === 0 ? chunk : Buffer.concat([this.#left, chunk]);
+    let rest = chunk;
+    while (this.#left.length > 0 && rest.length > 0) {
+      // Only what completes it is put behind what is left: the rest of the chunk is read where it lies.
+      const missing = this.#unit(this.#left) - this.#left.length;
+      const joined = Buffer.concat([this.#left, rest.subarray(0, missing)]);
+      rest = rest.subarray(missing);
+      this.#read(joined);
+    }
+    if (rest.length > 0) this.#read(rest);
+  }
+
+  /** Bytes that have to be there for more to be known than now: of the file's header, a record's, or the record. */
+  #unit(bytes: Buffer): number {
+    if (this.#format === null) return GLOBAL_HEADER;
+    return bytes.length < RECORD_HEADER ? RECORD_HEADER : RECORD_HEADER + this.#lengthAt(bytes, 0);
+  }
+
+  /** Bytes of the packet in the record that begins there. Throws PcapError over the bound. */
+  #lengthAt(bytes: Buffer, at: number): number {
+    const length = this.#format?.little ? bytes.readUInt32LE(at + 8) : bytes.readUInt32BE(at + 8);
+    if (length > MAX_RECORD) throw new PcapError('pcap-record');
+    return length;
+  }
+
+  #read(bytes: Buffer): void {
     let at = 0;
-    if (this.#format === null) {
-      if (bytes.length < GLOBAL_HEADER) {
-        this.#left = Buffer.from(bytes);
-        return;
-      }
+    if (this.#format === null && bytes.length >= GLOBAL_HEADER) {
       this.#format = readFormat(bytes);
       at = GLOBAL_HEADER;
     }
-    const { little, fractionsPerMs, link } = this.#format;
-    const word = (offset: number): number =>
-      little ? bytes.readUInt32LE(offset) : bytes.readUInt32BE(offset);
-    while (bytes.length - at >= RECORD_HEADER) {
-      const length = word(at + 8);
-      if (length > MAX_RECORD) throw new PcapError('pcap-record');
-      const end = at + RECORD_HEADER + length;
-      if (end > bytes.length) break;
-      const arrivedMs = word(at) * 1000 + word(at + 4) / fractionsPerMs;
-      const ip = networkLayer(bytes.subarray(at + RECORD_HEADER, end), link);
-      if (ip !== null) this.#onPacket(arrivedMs, ip);
-      at = end;
+    if (this.#format !== null) {
+      const { little, fractionsPerMs, link } = this.#format;
+      while (bytes.length - at >= RECORD_HEADER) {
+        const end = at + RECORD_HEADER + this.#lengthAt(bytes, at);
+        if (end > bytes.length) break;
+        const seconds = little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
+        const fractions = little ? bytes.readUInt32LE(at + 4) : bytes.readUInt32BE(at + 4);
+        const ip = networkLayer(bytes.subarray(at + RECORD_HEADER, end), link);
+        if (ip !== null) this.#onPacket(seconds * 1000 + fractions / fractionsPerMs, ip);
+        at = end;
+      }
     }
     // A copy: the chunk's buffer is read into again.
-    this.#left = Buffer.from(bytes.subarray(at));
+    this.#left = at === bytes.length ? nothing : Buffer.from(bytes.subarray(at));
   }
 }
 

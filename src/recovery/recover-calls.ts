@@ -68,6 +68,10 @@ const traceOf = (fact: JsonObject | undefined): JsonObject | null => {
   return typeof trace === 'object' && trace !== null && !Array.isArray(trace) ? (trace as JsonObject) : null;
 };
 
+/** True if the dialog is what became of the INVITE. */
+const isOf = (dialog: JsonObject, invite: JsonObject): boolean =>
+  dialog.callId === invite.callId && dialog.local === invite.local;
+
 /** Closes the calls of an earlier run of this controller. Whatever fails, each gets its CDR; and done twice, it is as done once. */
 export class CallRecovery {
   readonly #calls: readonly Unfinished[];
@@ -139,11 +143,15 @@ export class CallRecovery {
     const tell = async (what: 'dialog' | 'invite', trace: JsonObject | null): Promise<string | null> =>
       trace === null ? null : quietly(sip.endLeft(what, trace, crashed, tellMs), 'unsent');
     const answered = traceOf(notes?.called);
-    const [caller, called] = await Promise.all([
+    const out = traceOf(notes?.dialling);
+    // Whoever answered an INVITE that had been given up is hung up on, and rings no less on the one after it.
+    const rings = out !== null && !(answered !== null && isOf(answered, out));
+    const [caller, inDialog, ringing] = await Promise.all([
       tell('dialog', traceOf(notes?.caller)),
-      answered === null ? tell('invite', traceOf(notes?.dialling)) : tell('dialog', answered),
+      tell('dialog', answered),
+      tell('invite', rings ? out : null),
     ]);
-    return { caller, called };
+    return { caller, called: inDialog === 'told' ? inDialog : (ringing ?? inDialog) };
   }
 
   async #close(): Promise<number> {

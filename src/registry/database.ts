@@ -57,6 +57,15 @@ export const told = (error: unknown, at: number | null = null): unknown => {
   return error;
 };
 
+/** Asks the database; its errors come as ours (see `told`). */
+export const asking = async <T>(db: Database, use: (db: Database) => Promise<T>): Promise<T> => {
+  try {
+    return await use(db);
+  } catch (error) {
+    throw told(error);
+  }
+};
+
 /** Connections to the registry's database. Nothing is opened before the first use. */
 export const openDatabase = (options: DatabaseOptions): Database => {
   const pool = new pg.Pool({

@@ -104,8 +104,10 @@ export const consequences: Readonly<Record<FaultName, Consequence>> = {
   },
   'ng-loss': {
     words: 'one in four datagrams between the controller and the media nodes is lost',
-    expected: 'commands are sent again; a call may be refused, or end, where that was not enough',
-    refuses: ['monitored', 'private'],
+    expected:
+      'commands are sent again; a call may be refused, or end, where that was not enough; set-ups take so long that calls of any kind are turned away for a moment',
+    // At the door nobody knows yet what a call is.
+    refuses: all,
     loses: ['monitored', 'private'],
     forgets: false,
     lasts: [5, 10],

@@ -217,9 +217,9 @@ const records = (seen: Seen, cdrs: readonly CdrFacts[], excuse: Excuse): Finding
   }
   const found: Finding[] = [];
   const differs = (text: string): void => void found.push({ code: 'cdr-differs', text });
-  // A caller who cancels is told 487 by the agent at once, whatever the call was about to end as.
-  const cancelled = seen.status === 487 && kindFacts[seen.plan.kind].gives !== 'never';
-  const lost = cancelled || cdr.recovered || seen.unanswered || seen.status === 0;
+  // With the connection to its agent gone a controller cannot know what that told the caller in its place.
+  const untold = cdr.status === null && cdr.ending === 'agent-lost';
+  const lost = untold || cdr.recovered || seen.unanswered || seen.status === 0;
   if (!lost && cdr.status !== seen.status && !excuse.crashed)
     differs(`the caller got ${seen.status}, the CDR says ${cdr.status} (${cdr.ending})`);
   if (excuse.names.length > 0) return found;

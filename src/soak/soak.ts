@@ -455,6 +455,9 @@ export const soak = async (
   }
 };
 
-/** Four ports a call, and half as many again; all calls of a kind may come to one node. */
+/**
+ * Four ports a call, were every one answered and all on one node, and a fifth more. Four nodes of 5,120 are what the
+ * ports below the ephemeral ones hold.
+ */
 const portsFor = ({ rate, holdSeconds }: SoakOptions): number =>
-  Math.min(8192, 2 ** Math.ceil(Math.log2(Math.max(256, rate * (holdSeconds + 4) * 4 * 1.5))));
+  Math.min(5120, Math.max(256, 256 * Math.ceil((rate * (holdSeconds + 4) * 4 * 1.2) / 256)));

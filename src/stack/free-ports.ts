@@ -70,32 +70,45 @@ export const quietTcpPort = async (host: string): Promise<number> => {
   throw new StackError('no-free-ports', `no TCP port is free on ${host} between ${LOWEST} and ${HIGHEST}`);
 };
 
+// Every sixteenth port of a range is a lock, and each range begins at one: two that overlap cannot both be had.
+const LOCK_EVERY = 16;
+
+const lockRange = async (host: string, min: number, size: number): Promise<PortRange | null> => {
+  const locks: Server[] = [];
+  const release = async (): Promise<void> => {
+    await Promise.all(locks.map(close));
+  };
+  for (let port = min; port < min + size; port += LOCK_EVERY) {
+    const lock = await listen('127.0.0.1', port);
+    if (lock === null) {
+      await release();
+      return null;
+    }
+    locks.push(lock);
+  }
+  if ((await bindUdp(host, min)) !== null && (await bindUdp(host, min + size - 2)) !== null) {
+    return { min, max: min + size - 1, release };
+  }
+  await release();
+  return null;
+};
+
 /**
  * Holds a free even range of UDP ports. The TCP port of the same number as the first one, held open by this
  * process, is the lock: it works between processes and a crash lets go of it.
  */
 export const holdPortRange = async (host: string, size: number): Promise<PortRange> => {
-  // Ranges are aligned to their rounded size, so two ranges are either the same or apart.
-  const stride = 2 ** Math.ceil(Math.log2(Math.max(size, 16)));
+  // First where ranges of one size lie side by side, so that as many as can be find room; then wherever one fits.
+  const stride = Math.ceil(Math.max(size, 16) / LOCK_EVERY) * LOCK_EVERY;
   const slots = Math.floor((HIGHEST - LOWEST) / stride);
   const first = randomInt(Math.max(slots, 1));
   for (let tried = 0; tried < slots; tried++) {
-    const min = LOWEST + ((first + tried) % slots) * stride;
-    const locks: Server[] = [];
-    const release = async (): Promise<void> => {
-      await Promise.all(locks.map(close));
-    };
-    // Every sixteenth port is a lock, so that ranges of different sizes cannot overlap unseen either.
-    let free = true;
-    for (let port = min; free && port < min + stride; port += 16) {
-      const lock = await listen('127.0.0.1', port);
-      if (lock === null) free = false;
-      else locks.push(lock);
-    }
-    if (free && (await bindUdp(host, min)) !== null && (await bindUdp(host, min + size - 2)) !== null) {
-      return { min, max: min + size - 1, release };
-    }
-    await release();
+    const range = await lockRange(host, LOWEST + ((first + tried) % slots) * stride, size);
+    if (range !== null) return range;
+  }
+  for (let min = LOWEST; min + stride <= HIGHEST; min += LOCK_EVERY * 8) {
+    const range = await lockRange(host, min, size);
+    if (range !== null) return range;
   }
   throw new StackError(
     'no-free-ports',

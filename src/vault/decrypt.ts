@@ -135,15 +135,23 @@ interface Writing {
   readonly stop: AbortSignal;
 }
 
+/** Plain bytes that are held until they are written: a write each would cost more than its chunk's cipher. */
+const HELD_BYTES = 2 ** 20;
+
 const writePlain = async (out: Beside, { source, identities, plain, head, stop }: Writing): Promise<void> => {
   const hash = createHash('sha256');
-  let bytes = 0;
+  const held: Buffer[] = [];
+  let [bytes, written] = [0, 0];
   for await (const part of openSealed(source, identities)) {
     stop.throwIfAborted();
     hash.update(bytes >= head ? part : part.subarray(Math.min(head - bytes, part.length)));
     bytes += part.length;
-    await out.write(part).catch(unwritable);
+    held.push(part);
+    if (bytes - written < HELD_BYTES) continue;
+    await out.writeAt(held.splice(0), written).catch(unwritable);
+    written = bytes;
   }
+  await out.writeAt(held, written).catch(unwritable);
   if (bytes !== plain.bytes || hash.digest('hex') !== plain.bodySha256) {
     throw changed('the plain bytes are not those that were encrypted');
   }

@@ -3,8 +3,9 @@ import { access, mkdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { bytesOf, digestOf } from '../durable/bytes.js';
 import { disk, type OpenFile } from '../durable/disk.js';
-import { Beside, sweepParts } from '../durable/files.js';
+import { Beside, Leftovers } from '../durable/files.js';
 import { makeFolders, statOf, syncFolder } from '../durable/folders.js';
+import { NamesInTurn } from '../durable/names-in-turn.js';
 import { vaultError } from './disk-error.js';
 import { VaultError, type VaultErrorCode } from './errors.js';
 import { checkListed, checkName, type Settled, type Staged, type Store } from './store.js';
@@ -32,16 +33,16 @@ class StagedFile implements Staged {
     this.#file = file;
   }
 
-  async writeAt(bytes: Buffer, position: number): Promise<void> {
+  async writeAt(bytes: Buffer | readonly Buffer[], position: number): Promise<void> {
     await this.#file.writeAt(bytes, position).catch(rethrown);
   }
 
-  async settle(): Promise<Settled> {
-    let sha256 = '';
+  async settle(known?: string): Promise<Settled> {
+    let sha256 = known ?? '';
     const read = async (file: OpenFile): Promise<void> => {
       sha256 = await digestOf(file);
     };
-    const bytes = await this.#file.settle(read).catch(rethrown);
+    const bytes = await this.#file.settle(known === undefined ? read : undefined).catch(rethrown);
     return { bytes, sha256 };
   }
 
@@ -68,6 +69,8 @@ class LocalStore implements Store {
   readonly #minFreeBytes: number;
   readonly #withinMs: number;
   readonly #staged = new WeakMap<Staged, StagedFile>();
+  readonly #leftovers = new Leftovers();
+  readonly #names = new NamesInTurn();
 
   constructor({ dir, minFreeBytes, withinMs = 1000 }: LocalStoreOptions) {
     this.#dir = dir;
@@ -79,13 +82,15 @@ class LocalStore implements Store {
     checkName(name);
     const path = this.locate(name);
     const parts = dirname(name).split('/');
+    const top = join(this.#dir, parts[0] ?? '');
     try {
-      await disk.mkdir(this.#dir, { recursive: true, mode: 0o700 });
+      const found = await statOf(top);
+      if (found === null) await disk.mkdir(this.#dir, { recursive: true, mode: 0o700 });
       const folder = await makeFolders(this.#dir, parts);
       // The topmost may be older than we are, and of anybody's making.
-      await disk.chmod(join(this.#dir, parts[0] ?? ''), 0o700);
+      if (found === null || (found.mode & 0o7777) !== 0o700) await disk.chmod(top, 0o700);
       // What an interrupted run left in the making, or a stranger put there.
-      await sweepParts(path);
+      await this.#leftovers.sweep(path);
       const staged = new StagedFile(name, await Beside.create(join(folder, basename(path)), { mode }));
       this.#staged.set(staged, staged);
       return staged;
@@ -140,6 +145,7 @@ class LocalStore implements Store {
   }
 
   async list(folder: string, part = ''): Promise<string[]> {
+    if (part !== '') return this.#listWith(folder, part);
     return (await this.#entries(folder))
       .filter((entry) => !entry.isDirectory() && entry.name.includes(part))
       .map(({ name }) => name);
@@ -175,15 +181,33 @@ class LocalStore implements Store {
     return space.bavail * space.bsize < this.#minFreeBytes ? 'vault-full' : null;
   }
 
-  async #entries(folder: string): Promise<Dirent[]> {
+  /** For one call among those of a day: many ask, and what each name is, is asked of the few alone that are meant. */
+  async #listWith(folder: string, part: string): Promise<string[]> {
+    const found: string[] = [];
+    for (const name of await this.#looked(folder, (path) => this.#names.of(path))) {
+      if (!name.includes(part)) continue;
+      const entry = await statOf(join(this.locate(folder), name)).catch(rethrown);
+      if (entry !== null && !entry.isDirectory()) found.push(name);
+    }
+    return found;
+  }
+
+  #entries(folder: string): Promise<readonly Dirent[]> {
+    return this.#looked(folder, (path) => disk.entries(path));
+  }
+
+  async #looked<One>(
+    folder: string,
+    look: (path: string) => Promise<readonly One[]>,
+  ): Promise<readonly One[]> {
     if (folder !== '') checkName(folder);
     if (folder !== '') await this.#onlyFolders(folder);
-    const entries = await disk.entries(this.locate(folder)).catch((error: NodeJS.ErrnoException) => {
+    const found = await look(this.locate(folder)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw vaultError(error);
     });
-    if (entries.length > MAX_NAMES) throw new VaultError('vault-too-many');
-    return entries;
+    if (found.length > MAX_NAMES) throw new VaultError('vault-too-many');
+    return found;
   }
 
   /** No part of the way may be a link: it would lead out of the vault. */

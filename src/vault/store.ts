@@ -9,9 +9,13 @@ export interface Settled {
 /** An object in the making. Nothing of it is seen under its name before it is committed. */
 export interface Staged {
   readonly name: string;
-  writeAt(bytes: Buffer, position: number): Promise<void>;
-  /** Makes what was written durable. No more is written then. */
-  settle(): Promise<Settled>;
+  /** Pieces follow one another. They are the caller's again when it settles. */
+  writeAt(bytes: Buffer | readonly Buffer[], position: number): Promise<void>;
+  /**
+   * Makes what was written durable. No more is written then. `sha256` is the digest of all of it, where whoever wrote it
+   * knows it: then it is not read again.
+   */
+  settle(sha256?: string): Promise<Settled>;
   /** Leaves nothing of it. Idempotent; never rejects; does nothing once it is committed. */
   discard(): Promise<void>;
 }
@@ -21,6 +25,7 @@ export interface Staged {
  * are VaultErrors, or of the system.
  */
 export interface Store {
+  /** What an interrupted run left in the making of this name is removed. */
   stage(name: string, mode: number): Promise<Staged>;
   /** Gives settled objects their names and returns when that is durable. Rejects with `recording-exists`: none is ever replaced. */
   commit(staged: readonly Staged[]): Promise<void>;

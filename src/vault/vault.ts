@@ -4,10 +4,11 @@ import type { CallId, FacilityId, WallMs } from '../core/leg.js';
 import type { DraftFile, Kept, RecordingVault, VaultDraft, VaultEntry } from '../recording/vault-port.js';
 import { armored } from './age-armor.js';
 import type { Recipient } from './age-keys.js';
-import { type Piece, Sealer, sealBytes } from './age-stream.js';
+import { sealBytes } from './age-stream.js';
 import { VaultError } from './errors.js';
 import { FORMAT, MAX_MANIFEST, readManifest, type StoredFile } from './manifest.js';
 import { isOfTheService } from './s3-errors.js';
+import { SealedWriter } from './sealed-writer.js';
 import { readWhole, type Settled, type Staged, type Store } from './store.js';
 
 /** A public key recordings are encrypted to. There is none of the other half anywhere in the controller. */
@@ -49,7 +50,7 @@ const folderOf = ({ receivedAt, sealed }: VaultEntry): string =>
 class SealedFile implements DraftFile {
   readonly kind: Kind;
   readonly staged: Staged;
-  readonly #sealer: Sealer;
+  readonly #writer: SealedWriter;
   readonly #hash: Hash = createHash('sha256');
   #settled: Settled | null = null;
   #plainBytes: number;
@@ -57,19 +58,19 @@ class SealedFile implements DraftFile {
   constructor(kind: Kind, staged: Staged, recipients: readonly Recipient[], headBytes: number) {
     this.kind = kind;
     this.staged = staged;
-    this.#sealer = new Sealer(recipients, headBytes);
+    this.#writer = new SealedWriter(staged, recipients, headBytes);
     this.#plainBytes = headBytes;
   }
 
   async write(bytes: Buffer): Promise<void> {
     this.#hash.update(bytes);
     this.#plainBytes += bytes.length;
-    await this.#put(this.#sealer.push(bytes));
+    await this.#writer.write(bytes);
   }
 
   async end(head?: Buffer): Promise<void> {
-    await this.#put(this.#sealer.finish(head));
-    this.#settled = await this.staged.settle();
+    const sha256 = await this.#writer.end(head);
+    this.#settled = await this.staged.settle(sha256 ?? undefined);
   }
 
   /** As it is stored. */
@@ -84,12 +85,8 @@ class SealedFile implements DraftFile {
   }
 
   async discard(): Promise<void> {
-    this.#sealer.forget();
+    this.#writer.forget();
     await this.staged.discard();
-  }
-
-  async #put(pieces: readonly Piece[]): Promise<void> {
-    for (const { at, bytes } of pieces) await this.staged.writeAt(bytes, at);
   }
 }
 
@@ -108,7 +105,7 @@ class Draft implements VaultDraft {
 
   async file(kind: Kind, headBytes = 0): Promise<DraftFile> {
     const name = `${this.#name}.${kind}.age`;
-    const staged = await this.#store.stage(name, modeOf(this.#entry.sealed));
+    const staged = await this.#stage(name);
     const file = new SealedFile(kind, staged, this.#recipients, headBytes);
     this.#files.push(file);
     return file;
@@ -119,10 +116,10 @@ class Draft implements VaultDraft {
     const bytes = Buffer.from(`${JSON.stringify(this.#content(open, closed, files, now), null, 2)}\n`);
     if (bytes.length > MAX_MANIFEST)
       throw new VaultError('manifest-malformed', 'a manifest beyond its bound');
-    const manifest = await this.#store.stage(`${this.#name}.json`, modeOf(this.#entry.sealed));
+    const manifest = await this.#stage(`${this.#name}.json`);
     this.#manifest = manifest;
     await manifest.writeAt(bytes, 0);
-    const { sha256 } = await manifest.settle();
+    const { sha256 } = await manifest.settle(createHash('sha256').update(bytes).digest('hex'));
     // A manifest that is there says that all it names is there.
     await this.#store.commit(this.#files.map(({ staged }) => staged));
     await this.#store.commit([manifest]);
@@ -152,6 +149,10 @@ class Draft implements VaultDraft {
       files: files.map((file) => ({ ...file })),
       details: armored(sealBytes(details, this.#recipients)),
     };
+  }
+
+  #stage(name: string): Promise<Staged> {
+    return this.#store.stage(name, modeOf(this.#entry.sealed));
   }
 
   get #name(): string {
@@ -220,7 +221,10 @@ class Vault implements RecordingVault {
     const name = `${folderOf(entry)}/${entry.callId}`;
     if (await this.#isThere(`${name}.json`)) throw new VaultError('recording-exists');
     // An interrupted commit leaves files without a manifest: they are no recording yet.
-    for (const kind of kinds) await this.#store.remove(`${name}.${kind}.age`).catch(unlessUnasked);
+    for (const kind of kinds) {
+      const file = `${name}.${kind}.age`;
+      if (await this.#isThere(file)) await this.#store.remove(file).catch(unlessUnasked);
+    }
     const hears = entry.canary === true && entry.sealed === null;
     const keys = hears && this.#canary !== null ? [...own, this.#canary] : own;
     return new Draft(this.#store, entry, keys);

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { AgentStats } from '../agent/agent.js';
 import type { AgentSaid } from '../sip-agent.js';
 import { isWord, type Order, type Role, type Word } from './messages.js';
 
@@ -24,7 +25,9 @@ export interface PartOptions {
   readonly begin: () => Order;
   readonly tell: (event: PartEvent) => void;
   /** It is there for the first time, or again. */
-  readonly onReady: (word: Exclude<Word, { is: 'waiting' | 'there' | 'failed' | 'telling' }>) => void;
+  readonly onReady: (
+    word: Exclude<Word, { is: 'waiting' | 'there' | 'counts' | 'failed' | 'telling' }>,
+  ) => void;
   readonly onTold?: (said: AgentSaid) => void;
 }
 
@@ -32,6 +35,8 @@ export interface PartOptions {
 const againMs = [0, 100, 200, 400, 800, 1600, 3200, 5000] as const;
 /** Who stays up for so long starts with a clean sheet. */
 const SOUND_MS = 10_000;
+/** Who asks what was counted waits no longer: it is stopped, or ends just now. */
+const COUNTS_MS = 2000;
 /** A start that takes longer is one that hangs. */
 const START_MS = 60_000;
 /** Who does not answer for so long is stopped or stuck: its successor ends what it had. */
@@ -64,6 +69,7 @@ export class Part {
   #stopping = false;
   #timer: NodeJS.Timeout | null = null;
   readonly #waiting = new Set<{ resolve(): void; reject(error: Error): void }>();
+  readonly #counting = new Set<(stats: AgentStats) => void>();
 
   constructor(options: PartOptions) {
     this.name = options.name;
@@ -90,6 +96,21 @@ export class Part {
     const up = new Promise<void>((resolve, reject) => this.#waiting.add({ resolve, reject }));
     this.#spawn();
     return up;
+  }
+
+  /** What the agent has counted; null where this is none, or it does not say so in time. */
+  counts(): Promise<AgentStats | null> {
+    if (!this.#ready || this.#options.role !== 'agent') return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const told = (stats: AgentStats | null): void => {
+        clearTimeout(timer);
+        this.#counting.delete(told);
+        resolve(stats);
+      };
+      const timer = setTimeout(() => told(null), COUNTS_MS);
+      this.#counting.add(told);
+      this.send({ do: 'count' });
+    });
   }
 
   send(order: Order): void {
@@ -139,6 +160,7 @@ export class Part {
       heard = performance.now();
       if (word.is === 'waiting') this.send(this.#options.begin());
       else if (word.is === 'telling') this.#options.onTold?.(word.said);
+      else if (word.is === 'counts') for (const told of [...this.#counting]) told(word.stats);
       else if (word.is === 'failed') {
         this.#last = new PartError(word.code, word.message);
         tell({ event: 'part-failed', part: name, code: word.code, message: word.message });

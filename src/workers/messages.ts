@@ -1,4 +1,4 @@
-import type { SipTimers } from '../agent/agent.js';
+import type { AgentStats, SipTimers } from '../agent/agent.js';
 import type { Config } from '../config/schema.js';
 import type { Among } from '../main.js';
 import type { AgentSaid, SipListener } from '../sip-agent.js';
@@ -20,6 +20,8 @@ export type Order =
   | { readonly do: 'take-key'; readonly from: string; readonly report: string }
   /** What the agent told, for the controller that counts and journals it. */
   | { readonly do: 'hear'; readonly said: AgentSaid }
+  /** What has the agent counted? */
+  | { readonly do: 'count' }
   /** Are you there? */
   | { readonly do: 'answer' }
   /** The files of the certificate are new. */
@@ -32,6 +34,7 @@ export type Word =
   | { readonly is: 'agent'; readonly port: number; readonly sip: readonly SipListener[] }
   | { readonly is: 'controller'; readonly healthPort: number }
   | { readonly is: 'there' }
+  | { readonly is: 'counts'; readonly stats: AgentStats }
   | { readonly is: 'telling'; readonly said: AgentSaid }
   | { readonly is: 'failed'; readonly code: string; readonly message: string };
 

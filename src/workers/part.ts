@@ -1,3 +1,4 @@
+import type { AgentStats } from '../agent/agent.js';
 import type { AgentSaid } from '../sip-agent.js';
 import { isOrder, type Order, type Word } from './messages.js';
 
@@ -12,6 +13,8 @@ interface Begun {
   readonly take: (report: Buffer, from: string) => void;
   readonly hear: (said: AgentSaid) => void;
   readonly reloadTls: () => void;
+  /** Of the agent alone. */
+  readonly counts: () => AgentStats | null;
   readonly stop: (seconds: number) => Promise<unknown>;
   /** The parent is gone: nobody will start what fails, so what is up is ended in order. */
   readonly orphaned: () => Promise<unknown>;
@@ -38,6 +41,7 @@ const agent = async ({
     take: () => undefined,
     hear: () => undefined,
     reloadTls: () => void own.agent.reloadTls(),
+    counts: () => own.agent.stats(),
     stop: () => own.stop(),
     orphaned: async () => {
       const end = performance.now() + ORPHAN_MS;
@@ -57,6 +61,7 @@ const controller = async ({ config, among }: Extract<Order, { do: 'be-controller
     take: (report, from) => sallyport.media.keyReport(report, from),
     hear: (said) => sallyport.hear(said),
     reloadTls: () => undefined,
+    counts: () => null,
     stop: (seconds) => sallyport.stop(seconds * 1000),
     orphaned: () => sallyport.stop(0),
   };
@@ -105,6 +110,12 @@ const take = (order: Order): void => {
       return;
     case 'hear':
       whenBegun((one) => one.hear(order.said));
+      return;
+    case 'count':
+      whenBegun((one) => {
+        const stats = one.counts();
+        if (stats !== null) say({ is: 'counts', stats });
+      });
       return;
     case 'answer':
       say({ is: 'there' });

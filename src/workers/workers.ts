@@ -1,4 +1,5 @@
 import type { SipTimers } from '../agent/agent.js';
+import { agentMetrics } from '../api/agent-metrics.js';
 import { startControl } from '../api/control-server.js';
 import { type Check, startHealth } from '../api/health.js';
 import type { Config } from '../config/schema.js';
@@ -259,7 +260,8 @@ class Parent {
         return { worker: part.name, text: `${own}\n${up ? answer.text : ''}` };
       }),
     );
-    return mergedMetrics(texts);
+    const agent = (await this.#agent?.counts()) ?? null;
+    return mergedMetrics(agent === null ? texts : [...texts, { worker: 'agent', text: agentMetrics(agent) }]);
   }
 
   async #untilReady(workers: readonly Worker[]): Promise<boolean> {

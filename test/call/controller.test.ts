@@ -627,6 +627,27 @@ t.test('a failed dialling ends as the carrier said', async (t) => {
   });
 });
 
+t.test('the CDR says what the caller was told, whatever we had meant to tell', async (t) => {
+  const failure = { 'anchor recorded': { ends: 'fails', error: new MediaError('no-node', 'none') } } as const;
+  const told: readonly [string, World['tells'], number | null][] = [
+    ['nothing crossed it', (status) => Promise.resolve(status), 503],
+    ['a CANCEL overtook our refusal: the agent had said 487', () => Promise.resolve(487), 487],
+    ['nobody knows', () => Promise.resolve(null), null],
+    ['nor where the agent does not say', () => new Promise(() => undefined), null],
+    ['nor where it cannot be asked', () => Promise.reject(new CodedError('broken')), null],
+  ];
+  for (const [what, tells, status] of told) {
+    await inWorld({}, async (world) => {
+      world.script = failure;
+      world.tells = tells;
+      world.take();
+      await world.time.runOut();
+      t.match(world.cdrs(), [{ ending: 'media-unavailable', disposition: 'refused', status }], what);
+      checkInvariants(world);
+    });
+  }
+});
+
 // ---- leaving at every moment
 
 type Leave = (world: World, call: FakeCall) => void;

@@ -24,7 +24,7 @@ import type {
   SpokenRecordedAnchor,
   SpokenRecorder,
 } from '../../src/call/talk.js';
-import type { Ending } from '../../src/core/ending.js';
+import { type Ending, endingRow } from '../../src/core/ending.js';
 import type { Key } from '../../src/core/key.js';
 import type { CallerId, CallId, Leg, WallMs } from '../../src/core/leg.js';
 import type { ListAnswers } from '../../src/core/lists.js';
@@ -169,6 +169,7 @@ export class FakeCaller implements CallerLeg {
   /** Names another party, as a re-INVITE or a Diversion would. */
   other: (party: OtherParty) => void = () => undefined;
   #goneAs: 'caller-cancelled' | 'caller-hung-up' | 'ack-missing' | null = null;
+  #final: number | null = null;
 
   constructor(world: World, leg: Leg) {
     this.#world = world;
@@ -213,7 +214,14 @@ export class FakeCaller implements CallerLeg {
 
   refuse(ending: Ending): Promise<void> {
     this.endings.push(ending);
+    // The agent has answered a CANCEL that came before: what we say after it goes nowhere.
+    if (this.#goneAs !== 'caller-cancelled') this.#final ??= endingRow(ending.code).status;
     return this.#world.act('refuse', this.leg.callId, () => undefined);
+  }
+
+  told(): Promise<number | null> {
+    const cancelled = this.answer === null && this.#goneAs === 'caller-cancelled' ? 487 : null;
+    return this.#world.tells(this.answer === null ? (this.#final ?? cancelled) : 200);
   }
 
   hangUp(ending: Ending): Promise<void> {
@@ -327,6 +335,8 @@ export class World {
   readonly violations: string[] = [];
   /** Told of each thing before the node is asked to say it. */
   beforeSay: (what: string) => void = () => undefined;
+  /** How the agent says what a caller was told. */
+  tells: (status: number | null) => Promise<number | null> = (status) => Promise.resolve(status);
   /** Nobody can be told of the called party's hang-up. */
   calledBroken = false;
   /** A prompt there is no sound of. */

@@ -145,6 +145,55 @@ t.test('after an overload it takes what it took before, within two seconds', asy
   );
 });
 
+t.test('what stands still elsewhere is no overload: nobody is turned away for it', async (t) => {
+  const refusedWhile = (pardoned: boolean): number => {
+    const limit = new SetUpLimit(bounds, 0);
+    const ends: { readonly at: number; readonly id: string }[] = [];
+    let refused = 0;
+    // A hundred calls a second, each of them a quarter of a second in vain.
+    for (let at = 0; at < 10_000; at += 10) {
+      while ((ends[0]?.at ?? Number.POSITIVE_INFINITY) <= at) {
+        const { id = '', at: ended = 0 } = ends.shift() ?? {};
+        if (pardoned) limit.pardon(id);
+        limit.at(id, 'a', null, ended);
+      }
+      // What came before was quick.
+      const took = at < 1000 ? 2 : 250;
+      if (limit.admits('a', at)) {
+        limit.at(`c${at}`, 'a', 'deciding', at);
+        ends.push({ at: at + took, id: `c${at}` });
+        ends.sort((one, other) => one.at - other.at);
+      } else refused += 1;
+    }
+    return refused;
+  };
+  t.equal(refusedWhile(true), 0);
+  t.ok(refusedWhile(false) > 100, 'where it is our own work that takes so long, most are');
+  const limit = new SetUpLimit(bounds, 0);
+  limit.pardon('unknown');
+  t.equal(limit.underWay, 0, 'who is not there needs no pardon');
+});
+
+t.test('a disk that is away for a moment turns nobody away, at 75 calls a second', async (t) => {
+  for (const stallMs of [100, 200, 300]) {
+    const limit = new SetUpLimit(bounds, 0);
+    const waiting: string[] = [];
+    let refused = 0;
+    for (let at = 0; at < 20_000; at++) {
+      const stalled = at % 4000 >= 4000 - stallMs;
+      // One after another, eight milliseconds each.
+      if (!stalled && at % 8 === 0 && waiting.length > 0) limit.at(waiting.shift() ?? '', 'a', null, at);
+      if (at % 13 !== 0) continue;
+      if (!limit.admits('a', at)) refused += 1;
+      else {
+        limit.at(`c${at}`, 'a', 'deciding', at);
+        waiting.push(`c${at}`);
+      }
+    }
+    t.equal(refused, 0, `${stallMs} ms in every four seconds`);
+  }
+});
+
 t.test('a trunk that floods does not starve another', async () => {
   fc.assert(
     fc.property(machines, ({ seed, workMs, idleMs }) => {

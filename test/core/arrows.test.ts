@@ -38,6 +38,8 @@ const strict: CallRules = { ...mild, onBecomingPrivate: 'end', onForward: 'end',
 const asks = { held: 'here', pin: true, offersPrivate: true } as const;
 const plain = { held: 'elsewhere' } as const;
 const given = { identified: false, rules: mild, lists: [monitored] };
+/** Nobody is asked who they are where the conversation is held elsewhere, and nobody is monitored whom nobody knows. */
+const known = { ...given, manner: plain, identified: true };
 const calls: readonly (readonly [string, Setting, Route])[] = [
   ['held here, monitored', { ...given, manner: asks }, 'ordinary'],
   ['held here, monitored, strict', { ...given, manner: asks, rules: strict, identified: true }, 'ordinary'],
@@ -45,10 +47,12 @@ const calls: readonly (readonly [string, Setting, Route])[] = [
   ['held here, private', { ...given, manner: asks, lists: [attorney] }, 'claims'],
   ['held here, hotline', { ...given, manner: asks, lists: [hotline] }, 'ordinary'],
   ['held here, becomes private', { ...given, manner: asks }, 'becomes-private'],
-  ['held elsewhere, monitored', { ...given, manner: plain }, 'ordinary'],
-  ['held elsewhere, private', { ...given, manner: plain, lists: [attorney] }, 'ordinary'],
-  ['held elsewhere, becomes private', { ...given, manner: plain }, 'becomes-private'],
-  ['held elsewhere, rings out', { ...given, manner: plain }, 'rings-out'],
+  ['held here, rings out', { ...given, manner: asks }, 'rings-out'],
+  ['held elsewhere, nobody knows the caller', { ...given, manner: plain }, 'ordinary'],
+  ['held elsewhere, monitored', known, 'ordinary'],
+  ['held elsewhere, private', { ...known, lists: [attorney] }, 'ordinary'],
+  ['held elsewhere, becomes private', known, 'becomes-private'],
+  ['held elsewhere, rings out', known, 'rings-out'],
   ...refusals.map(
     (refused) =>
       [`held here, ${nameOf(refused)}`, { ...given, manner: asks, lists: [refused] }, 'ordinary'] as const,
@@ -143,12 +147,12 @@ function* worlds(): Generator<readonly [string, World]> {
 }
 
 function* table(): Generator<Row> {
-  const known = new Set<string>();
+  const seen = new Set<string>();
   for (const [where, { state, due, decided }] of worlds()) {
     const text = short(state);
     const key = leaves(state) ? text : `${where} ${text}`;
-    if (known.has(key)) continue;
-    known.add(key);
+    if (seen.has(key)) continue;
+    seen.add(key);
     const answers = due.flatMap((effect) => outcomes(effect, decided));
     const does = new Map<string, Set<string>>();
     for (const event of [...answers, ...heard]) {

@@ -231,6 +231,9 @@ t.test('who calls: a PIN, three times at the most', async (t) => {
     'write-cdr',
   ]);
   t.match(play.state, { ending: { code: 'pin-wrong' } });
+  const silent = new Play([monitored], here(true), {}, false).until('identifying');
+  silent.answer('ask-pin', 2).answer('ask-pin', 1).answer('ask-pin', 2).until('ended');
+  t.match(silent.state, { ending: { code: 'pin-missing' } }, 'the last attempt tells');
   const unasked = new Play([monitored], here(true), {}, false).until('identifying');
   unasked.since;
   t.same(unasked.answer('ask-pin', 5).since, ['say-farewell refused-unavailable | ']);
@@ -238,6 +241,7 @@ t.test('who calls: a PIN, three times at the most', async (t) => {
   const nobody = new Play([monitored, monitored], here(true), {}, false).until('identifying');
   nobody.answer('ask-pin', 4).until('ended');
   t.match(nobody.state, { ending: { code: 'internal-error', detail: 'monitored-unidentified' } });
+  t.notOk(silent.state.phase === 'ended' && 'detail' in silent.state.ending, 'what has no detail has none');
   t.notOk(nobody.said.includes('journal-decision'), 'nobody is monitored whom nobody knows');
 });
 
@@ -306,6 +310,13 @@ t.test('a private call is offered and claimed', async (t) => {
       'also when its row is not durable yet',
     );
   }
+  const deaf = new Play([claim], here()).until('receiving');
+  t.same(
+    deaf.answer('receive-caller', 1).until('ended').since.slice(-3),
+    ['keep-claim', 'refuse-caller', 'write-cdr'],
+    'also of who could not be told',
+  );
+  t.match(deaf.state, { ending: { code: 'review-pending', detail: 'private-claim-unlisted' } });
   const prefixed = new Play([claim], elsewhere).until('ended');
   t.same(prefixed.since, [
     'look-up-and-decide',
@@ -544,6 +555,9 @@ t.test('becoming private: the recording stops before all else', async (t) => {
   const moved = up().feed(again).until('connected');
   t.ok(step(moved.state, { type: 'recording-lost', detail: 'late' }).stray, 'it has no recording to lose');
   t.ok(step(moved.state, { type: 'three-way-suspected', score: 100 }).stray, 'and nobody listens');
+  t.match(up({ onBecomingPrivate: 'end' }).feed(again).until('ended').state, {
+    ending: { code: 'became-private', detail: 'policy' },
+  });
   t.same(up({ onBecomingPrivate: 'end' }).feed(again).until('ended').since, [
     'stop-recording',
     'journal-decision',
@@ -560,6 +574,13 @@ t.test('becoming private: the recording stops before all else', async (t) => {
     ['stop-recording', 'hang-up-called'],
     'the node is let go once the recording has stopped',
   );
+  for (const over of [{ type: 'interlude-over' }, { type: 'interlude-failed', detail: 'x' }] as const) {
+    const said = up().feed({ type: 'time-warning', left: 'minute' }, again);
+    said.since;
+    t.match(said.feed(over).state, { phase: 'unrecording', interludes: 0 }, `${over.type} while it moves`);
+    t.same(said.since, [], 'ends nothing');
+    t.ok(step(said.state, over).stray, 'and is told once');
+  }
   const overtaken = up().feed({ type: 'time-warning', left: 'minute' }, again);
   overtaken.answer('stop-recording', 0).answer('journal-decision', 0).answer('move-media', 0);
   t.match(overtaken.state, { phase: 'connected', interludes: 2 });
@@ -665,6 +686,8 @@ t.test('what has no place changes nothing', async (t) => {
 });
 
 t.test('who is asked, answered and told, and who is not', async (t) => {
+  const unknown = new Play([attorney], here(), {}, false).until('asking');
+  t.notOk(unknown.since.includes('ask-pin'), 'nobody is asked for a PIN where there are none');
   const listed = new Play([attorney], here(false, true)).until('asking');
   t.notMatch(listed.since.join(), 'kind-menu', 'a number that is listed is private without a question');
   const [unknownTrunk] = refusals;
@@ -685,6 +708,21 @@ t.test('who is asked, answered and told, and who is not', async (t) => {
     unarmed.feed({ type: 'arm-failed', ending: { code: 'media-unavailable' } }).since,
     ['hang-up-caller', 'hang-up-called', 'release-media'],
     'a node that is gone says nothing',
+  );
+  for (const [ending, words] of [
+    [{ code: 'journal-unavailable' }, ['say-farewell over-technical | over-technical']],
+    [{ code: 'internal-error', detail: 'node-error' }, ['hang-up-caller', 'hang-up-called', 'release-media']],
+  ] as const) {
+    const told = new Play([monitored], here()).press('called', '1').until('arming');
+    told.since;
+    t.same(told.feed({ type: 'arm-failed', ending }).since, words, ending.code);
+  }
+  const lobby = new Play([monitored, monitored], here(true), {}, false).until('anchoring');
+  lobby.since;
+  t.same(
+    lobby.feed({ type: 'anchor-failed', ending: { code: 'node-lost' } }).since,
+    ['hang-up-caller', 'release-media'],
+    'a lobby is let go also where there is nothing to say',
   );
   for (const detail of ['node-refused', 'node-error']) {
     const there = new Play([monitored], here()).press('called', '1').until('arming');

@@ -13,7 +13,7 @@ import {
 } from '../../src/core/decide.js';
 import { privilegedIn } from '../../src/core/decision.js';
 import { endingCodes, endingOfStatus, endings } from '../../src/core/ending.js';
-import type { WallMs } from '../../src/core/leg.js';
+import { codeTrunk, type WallMs } from '../../src/core/leg.js';
 import {
   type Answer,
   allUnknown,
@@ -463,6 +463,53 @@ t.test('each row by itself connects nothing that the rows before it refuse', asy
   t.equal(row(10)(input({ answers: answers({ allow: absent }) })), null, 'not on a list');
   t.equal(row(10)(input({ answers: answers({ allow: unknown('unknown:timeout') }) })), null, 'nobody knows');
   t.equal(row(10)(input())?.verdict, 'monitored');
+});
+
+t.test('our own call that tells a code is private, and asks no list of theirs', async (t) => {
+  const own = (change: Partial<DecisionInput['leg']> = {}) =>
+    leg({ origin: { ...leg().origin, trunk: codeTrunk('north') }, caller: null, ...change });
+  const wanted = {
+    row: 8,
+    decision: {
+      verdict: 'private',
+      key: key(),
+      class: 'code-call',
+      reasons: [{ code: 'code-call' }],
+      epoch: answers().epoch,
+      policy: policy().version,
+    },
+  };
+  const { circumstances } = input();
+  const allow = absent;
+  const claimed = listed({ id: 'r1' as EntryId });
+  t.strictSame(explain(input({ leg: own(), answers: answers({ allow }) })), wanted);
+  t.strictSame(
+    explain(input({ leg: own(), answers: answers({ allow, pending: claimed }) })),
+    wanted,
+    'a claim',
+  );
+  t.strictSame(explain(input({ leg: own({ claimsPrivate: true }), answers: answers({ allow }) })), wanted);
+  const shut = { ...circumstances, schedule: 'closed', suspended: true, recording: 'disarmed' } as const;
+  t.strictSame(explain(input({ leg: own(), circumstances: shut })), wanted, 'nothing of this is about it');
+  const lockdown = { ...circumstances, lockdown: 'on' } as const;
+  t.match(explain(input({ leg: own(), circumstances: lockdown })), {
+    row: 6,
+    decision: { verdict: 'refused', ending: 'lockdown' },
+  });
+  const stale = answers({ heartbeatAgeMs: 999_999 });
+  t.match(explain(input({ leg: own(), answers: stale })), { row: 4, decision: { verdict: 'refused' } });
+  const privileged = answers({ privileged: listed(privilegedEntry()) });
+  t.match(explain(input({ leg: own(), answers: privileged })), { row: 3, decision: { class: 'attorney' } });
+  // No other trunk is one, and without a number there is nothing to call.
+  t.match(explain(input({ leg: leg({ caller: null }) })), {
+    row: 8,
+    decision: { verdict: 'refused', ending: 'caller-unidentified' },
+  });
+  const emergency = own({ dialled: { kind: 'emergency', code: '911' } });
+  t.match(explain(input({ leg: emergency })), { row: 2, decision: { verdict: 'refused' } });
+  t.match(decisionTable.find(({ order }) => order === 8)?.match(input({ leg: emergency })), {
+    verdict: 'refused',
+  });
 });
 
 t.test('lists that change while they are read connect nothing', async (t) => {

@@ -110,6 +110,37 @@ t.test('kill -9 of the controller at each step of a call', { timeout: longest },
     site.called.answerWith(answers);
   });
 
+  await t.test(
+    'answered in the moment it was killed: acknowledged by the next one, and hung up on',
+    async (t) => {
+      site.called.answerWith({ do: 'wait' });
+      const out = await dial(site, open, 'r3');
+      const incoming = await incomingOf(site, 'r3');
+      // It stands still, so that the answer is there and nobody has read it.
+      running.child.kill('SIGSTOP');
+      incoming.answer();
+      await kill(running);
+      t.equal(incoming.acksReceived, 0);
+      running = await processes.start();
+      t.match(await incoming.ended(), { by: 'them', how: 'bye' });
+      t.ok(incoming.acksReceived > 0, 'its answer was acknowledged before');
+      t.match(await recovered(site, 'r3'), { ending: 'controller-crashed', told: { called: 'told' } });
+      await out.giveUp();
+      site.called.answerWith(answers);
+    },
+  );
+
+  await t.test('killed as soon as the answer is acknowledged: hung up on', async (t) => {
+    const out = await dial(site, numbers.attorney, 'r4');
+    const incoming = await incomingOf(site, 'r4');
+    await incoming.acknowledged200();
+    await kill(running);
+    running = await processes.start();
+    t.match(await incoming.ended(), { by: 'them', how: 'bye' });
+    t.match(await recovered(site, 'r4'), { ending: 'controller-crashed', told: { called: 'told' } });
+    await out.giveUp();
+  });
+
   await t.test('up: both are told, nothing is left, and the recording can be heard', async (t) => {
     const calls = [await up('m1', open), await up('p1', numbers.attorney)];
     const ids = [await callIdOf(site, 'm1'), await callIdOf(site, 'p1')];
@@ -231,7 +262,6 @@ t.test('killed while the conversation is held here', async (t) => {
       await call.answered({ deadlineMs: 30_000 });
       const asked = await incomingOf(site, 'a1');
       await asked.acknowledged200({ deadlineMs: 30_000 });
-      // That it answered is durable when it is asked; in the moment between the two it would get a CANCEL (docs/recovery.md).
       await site.until(
         'the called party hears what it is asked',
         () => asked.audio.counters.received > 0,

@@ -297,8 +297,8 @@ export const fastGuards: readonly Guard[] = [
     edits: [
       edit(
         'src/vault/age-stream.js',
-        'Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])',
-        'Buffer.concat([plain, cipher.final(), cipher.getAuthTag()])',
+        'const sealed = cipher.update(plain);',
+        'cipher.update(plain); const sealed = Buffer.from(plain);',
       ),
     ],
   },

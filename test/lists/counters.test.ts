@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import fc from 'fast-check';
 import t from 'tap';
 import type { AppEvent } from '../../src/call/events.js';
 import type { Place } from '../../src/call/talk.js';
@@ -259,6 +260,57 @@ t.test('poisoned keys do not stop the counting', async (t) => {
   t.match(second.usage, { state: 'shared', caller: { concurrent: 1, recent: 1 } });
   await Promise.all([first.leave(), second.leave()]);
   t.equal(counters.held().unsent, 0);
+});
+
+t.test('own counts are those of whoever counts everything anew each time', async () => {
+  const step = fc.record({
+    what: fc.constantFrom('enter' as const, 'connected' as const, 'leave' as const, 'tidy' as const),
+    place: fc.nat(7),
+    later: fc.nat(400),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      const own = new OwnUse(1_000);
+      let now = 0;
+      let over: number[] = [];
+      let ended: number | null = null;
+      // Two places a call.
+      const places = Array.from({ length: 8 }, (_, i) => ({ callId: `c${i >> 1}` }));
+      const held = new Set<number>();
+      const up = new Map<number, number>();
+      for (const { what, place, later } of steps) {
+        now += later;
+        const one = places[place] ?? { callId: '' };
+        if (what === 'tidy') own.tidy(now);
+        else if (what === 'enter') {
+          own.enter(['n'], one);
+          held.add(place);
+        } else if (what === 'connected' && held.has(place)) {
+          own.connected(['n'], one, now);
+          up.set(place, now);
+        } else if (what === 'leave' && held.has(place)) {
+          const at = up.get(place);
+          own.leave(['n'], one, now, at !== undefined);
+          if (at !== undefined) [over, ended] = [[...over, at], now];
+          held.delete(place);
+          up.delete(place);
+        }
+        for (const callId of ['c0', 'c3', 'none']) {
+          const isOthers = (at: number): boolean => places[at]?.callId !== callId;
+          const recent = [...over, ...[...up].filter(([at]) => isOthers(at)).map(([, at]) => at)];
+          const { used, same } = own.read('n', callId, now);
+          const expected = {
+            concurrent: [...held].filter(isOthers).length,
+            recent: recent.filter((at) => now - at < 1_000).length,
+            idleMs: ended === null ? null : now - ended,
+          };
+          if (JSON.stringify(used) !== JSON.stringify(expected) || same !== held.size - expected.concurrent)
+            throw new Error(`${JSON.stringify(used)}, ${same} of ${JSON.stringify(expected)}`);
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
 });
 
 t.test('own counts end too', async (t) => {

@@ -1,12 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import t from 'tap';
-import type { CallId, Leg, TrunkId, WallMs } from '../../src/core/leg.js';
 import { openCounters } from '../../src/lists/counters.js';
 import { type HeartbeatPublisher, startHeartbeat } from '../../src/lists/heartbeat.js';
 import { keySpaces, slotOf } from '../../src/lists/key-spaces.js';
@@ -17,8 +14,6 @@ import type { RunningRedis } from '../../src/stack/redis.js';
 import { startRedisCluster } from '../../src/stack/redis-cluster.js';
 import { type RunningRedisGroup, startRedisGroup } from '../../src/stack/redis-group.js';
 import {
-  caller,
-  facility,
   key,
   keys,
   listSet,
@@ -31,6 +26,7 @@ import {
   TestClock,
 } from './fixtures.js';
 import { tempDir, verdict } from './forms.js';
+import { direct, leg, neverAbsent, onlyPrivate, Probe } from './probe.js';
 import { until } from './redis-server.js';
 
 /**
@@ -87,41 +83,6 @@ const open = async (
   return opened;
 };
 
-/** Asks one question again and again, and keeps every answer there was. */
-class Probe {
-  seen = new Set<string>();
-  last = '';
-  #stopped = false;
-  readonly #done: Promise<void>;
-
-  constructor(t: Test, { lists }: Opened, text: string, where = 'north') {
-    this.#done = (async () => {
-      while (!this.#stopped) {
-        this.last = verdict(await lists.lookUp(question(text, 'c1', where)));
-        this.seen.add(this.last);
-        await sleep(5);
-      }
-    })();
-    t.teardown(() => this.stop());
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#done;
-  }
-}
-const onlyPrivate = ({ seen }: Probe): boolean => seen.size === 1 && seen.has('private');
-const neverAbsent = ({ seen }: Probe): boolean =>
-  [...seen].every((one) => one === 'allowed' || one.startsWith('unknown '));
-
-const leg = (): Leg => ({
-  callId: `c${randomBytes(13).toString('hex')}` as CallId,
-  origin: { trunk: 't1' as TrunkId, facility: facility('north'), unit: null, phone: null },
-  caller: caller('c1'),
-  dialled: { kind: 'emergency', code: '911' },
-  claimsPrivate: false,
-  receivedAt: 0 as WallMs,
-});
 const otherMaster = async (group: RunningRedisGroup, old: RunningRedis): Promise<boolean> => {
   const now = await group.master();
   return now !== null && now !== old;
@@ -138,8 +99,6 @@ const publishSoon = async (endpoint: RedisEndpoint, ...args: [ReturnType<typeof 
     longMs,
   );
 };
-const direct = (server: RunningRedis): Redis =>
-  new Redis({ host: server.host, port: server.port, protocol: 2, lazyConnect: true });
 
 t.test('Sentinel: kill -9 of the master', async (t) => {
   const endpoint = endpointOf(dying);

@@ -304,6 +304,43 @@ t.test('a flushed Redis is full again after one look', async (t) => {
   t.same(subjects(two), subjects(one), 'a newcomer reads page after page');
 });
 
+t.test('a list of changes that leads nowhere is put right, and not read for ever', async (t) => {
+  const one = await start(t, 'one', { pollEveryMs: 3_600_000 });
+  await one.orders.give(given(claim));
+  await until('sent', async () => (await redis.hlen(hashKey)) === 1);
+  const fill = async (score: (i: number) => string): Promise<void> => {
+    const members = Array.from({ length: 1_500 }, (_, i) => [score(i), `poison${i}`]).flat();
+    await redis.zadd(logKey, ...members);
+  };
+  const poisons: Record<string, () => Promise<unknown>> = {
+    'no number of a change': () => fill(() => 'inf'),
+    'numbers, and then none': () => fill((i) => (i < 1_200 ? String(i + 10) : 'inf')),
+    'fewer changes than the list has': async () => {
+      await fill((i) => String(i + 10));
+      await redis.hset(metaKey, 'n', '3');
+    },
+    'a count that is none': async () => {
+      await fill((i) => String(i + 10));
+      await redis.hset(metaKey, 'n', '1e3');
+    },
+  };
+  for (const [what, poison] of Object.entries(poisons)) {
+    // The name of the set stays: without it all of it would be written anew.
+    await redis.del(logKey);
+    await poison();
+    // Each look ends; the first finds what is wrong, and the ones after it have the numbers right.
+    for (let look = 0; look < 3; look++) await one.orders.refresh();
+    t.match(await stored(claim), { state: 'on' }, what);
+    const score = Number(await redis.zscore(logKey, subjectOf(claim)));
+    t.ok(Number.isSafeInteger(score) && score > 0, `${what}: ${score} is a number of a change`);
+    t.ok(Number(await redis.hget(metaKey, 'n')) >= score, `${what}: there are as many changes`);
+    await one.orders.give(given(claim, 'off'));
+    await one.orders.give(given(claim));
+    const two = await start(t, `two-${Object.keys(poisons).indexOf(what)}`, { pollEveryMs: 3_600_000 });
+    t.same(subjects(two), subjects(one), `${what}: whoever comes now sees everything`);
+  }
+});
+
 t.test('the one order among thousands that Redis lacks is sent with the first look', async (t) => {
   const connection = new Connection(server.endpoint, 2_000);
   t.teardown(() => connection.close());

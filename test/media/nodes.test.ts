@@ -416,6 +416,39 @@ t.test('a node that was not seen for a moment is looked at again soon, not at th
   t.equal(asked, 2);
 });
 
+t.test('a node that cannot do what it is asked: the next one of the pool can', async (t) => {
+  const fakes = [await openFakeNode(), await openFakeNode()];
+  t.teardown(() => Promise.all(fakes.map((fake) => fake.close())));
+  const nodes = fakes.map(({ ng, cli }, i) => ({ name: `n${i}`, ng, cli, mediaAddress: '127.0.0.1' }));
+  const { media } = await poolsOf(
+    t,
+    nodes.map((node) => ({ ...node, pool: 'private' as const })),
+  );
+  for (const fake of fakes)
+    fake.answer = (message, reply) =>
+      message.command === 'offer' ? { result: 'error', 'error-reason': 'of its own' } : reply;
+  const caller = await phone(440);
+  const id = newCallId();
+  const [bad, good] = fakes;
+  await t.rejects(media.anchorPrivate(id, privateDecision(id), caller.sdp()), {
+    code: 'node-error',
+    detail: 'command-failed',
+  });
+  t.ok(
+    fakes.every(({ commands }) => commands.includes('offer')),
+    'all were asked',
+  );
+  if (good === undefined) throw new Error('two nodes');
+  good.answer = (_message, reply) => reply;
+  for (let i = 0; i < 4; i++) {
+    const other = newCallId();
+    const call = await media.anchorPrivate(other, privateDecision(other), caller.sdp());
+    t.equal(call.node, 'n1');
+    await call.release();
+  }
+  t.ok(bad?.commands.includes('delete'), 'and nothing is left on the one that failed');
+});
+
 t.test('a node that says what it must not', async (t) => {
   const open = async (answer: FakeNode['answer']) => {
     const fake = await openFakeNode();

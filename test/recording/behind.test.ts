@@ -62,6 +62,8 @@ t.test('while recordings are not made in time, no further one is begun', async (
   while (recorder.status().finishing < 2) await new Promise((resolve) => setImmediate(resolve));
   t.equal(given.length, 1);
   t.equal(given[0]?.bounds.nodeDone, true, 'it is told what was seen of the node, and does not look again');
+  time = 5000;
+  t.same(await recorder.ready(leg), { ready: true }, 'the bound itself is in time');
   time = 6000;
   t.same(await recorder.ready(leg), { ready: false, code: 'recordings-behind' });
   t.same(await recorder.ready(), { ready: true }, 'its parts are as they should be');

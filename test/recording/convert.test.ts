@@ -6,6 +6,7 @@ import t from 'tap';
 import { type Conversion, convert } from '../../src/recording/convert.js';
 import { shortV6 } from '../../src/recording/datagram.js';
 import { g711Tables } from '../../src/recording/g711.js';
+import { PcapReader } from '../../src/recording/pcap.js';
 import { WAV_HEADER } from '../../src/recording/wav.js';
 import { MemoryWav } from './memory-wav.js';
 import { type PacketSpec, type PcapStyle, pcapOf } from './pcap-maker.js';
@@ -200,6 +201,71 @@ t.test('a long hold is silence, and the clock may be set back', async (t) => {
   const steady = await run(pcapOf(setBack));
   t.strictSame(middles(steady.left), numbers(100).map(mulaw));
   t.equal(steady.caller.dropped, 0);
+});
+
+t.test('more sources than are kept written out, each its own', async (t) => {
+  const strangers = numbers(600).map((number) =>
+    from(number, { from: `203.0.${number >> 8}.${number & 0xff}`, fromPort: 5000 + number }),
+  );
+  const wav = await run(pcapOf(strangers.flatMap((one, number) => [one, from(number)])));
+  t.equal(wav.strangers, 600);
+  t.equal(wav.caller.packets, 600);
+  t.strictSame(middles(wav.left), numbers(600).map(mulaw));
+});
+
+t.test('one after another, and several at a time: nothing of one recording is in another', async (t) => {
+  // Long enough for the window to move, and ended where half of it is full.
+  const spoken = (first: number): PacketSpec[] =>
+    numbers(350).map((number) => from(number, { payload: Buffer.alloc(160, first + (number % 50)) }));
+  const many = await Promise.all([10, 70, 130, 190].map((first) => run(pcapOf(spoken(first)))));
+  for (const [i, wav] of many.entries()) {
+    t.strictSame(
+      middles(wav.left),
+      numbers(350).map((number) => mulaw(10 + 60 * i + (number % 50))),
+    );
+    t.notOk(
+      wav.right.some((sample) => sample !== 0),
+      'who says nothing is silent',
+    );
+  }
+  const holes = await run(pcapOf([from(0), from(300)]));
+  t.equal(holes.left.filter((sample) => sample !== 0).length, 160 + 160, 'silence is silent');
+});
+
+t.test('the chunks a pcap comes in do not show', async () => {
+  const styles: readonly PcapStyle[] = [{}, { link: 'vlan' }, { bigEndian: true, nanoseconds: true }];
+  const specs = numbers(40).map((number) => from(number, { payload: Buffer.alloc(number * 9, number) }));
+  await fc.assert(
+    fc.property(
+      fc.constantFrom(...styles),
+      fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 12 }),
+      fc.nat(400),
+      (style, cuts, short) => {
+        const pcap = pcapOf(specs, style);
+        const whole = pcap.subarray(0, pcap.length - short);
+        const read = (pieces: readonly Buffer[]) => {
+          const packets: string[] = [];
+          const reader = new PcapReader((at, ip) => packets.push(`${at} ${ip.toString('hex')}`));
+          for (const piece of pieces) {
+            const buffer = Buffer.from(piece);
+            reader.push(buffer);
+            // It is ours again.
+            buffer.fill(0xee);
+          }
+          return { packets, pending: reader.pending, begun: reader.begun };
+        };
+        const pieces: Buffer[] = [];
+        for (let at = 0, i = 0; at < whole.length; i++) {
+          const piece = whole.subarray(at, at + (cuts[i % cuts.length] ?? 1));
+          pieces.push(piece);
+          at += piece.length;
+        }
+        const [one, other] = [read([whole]), read(pieces)];
+        return JSON.stringify(one) === JSON.stringify(other) && one.packets.length > 0;
+      },
+    ),
+    { numRuns: 100 },
+  );
 });
 
 t.test('the longest recording is a bound', async (t) => {

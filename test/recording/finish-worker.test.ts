@@ -179,6 +179,22 @@ t.test('a thread that dies is replaced, and what it was at is made', async (t) =
   t.same(told, ['finisher-gone']);
 });
 
+t.test('what a thread had begun to make of a recording is removed by the one that follows it', async (t) => {
+  const day = join(dir, 'halfway', '2026', '11', '20');
+  mkdirSync(day, { recursive: true });
+  const part = `${JSON.stringify(`${day}/.`)} + order.ended.callId + '.wav.age.0123456789abcdef.part'`;
+  const { worker, told } = watched(
+    t,
+    'halfway',
+    `if (once()) { writeFileSync(${part}, 'half'); process.exit(1); }`,
+  );
+  await worker.ready();
+  const one = ended();
+  t.match(await worker.finish(one, bounds), { state: 'finished' });
+  t.same(told, ['finisher-gone']);
+  t.same(readdirSync(day).sort(), [`${one.callId}.json`, `${one.callId}.wav.age`]);
+});
+
 t.test('an order that no thread answers is told as such, and holds up no other for good', async (t) => {
   const { worker, told } = watched(t, 'never-answers', "if (order.ended.sealed === 'bad') stand();", 250);
   await worker.ready();

@@ -112,8 +112,8 @@ t.test('the media goes first, and the CDR last', async (t) => {
     ...arrived,
     place: { member: 'm', names: ['n'] },
     caller: { trace: { of: 'caller' } },
-    dialling: { trace: { of: 'invite' } },
-    called: { trace: { of: 'called' }, trunk: 'carrier-1' },
+    dialling: { trace: { of: 'invite', callId: 'b', local: 'us' } },
+    called: { trace: { of: 'called', callId: 'b', local: 'us' }, trunk: 'carrier-1' },
     opened: { at: 2000 },
   };
   const { did, rows, written } = await run([call({ proof, notes })]);
@@ -143,6 +143,30 @@ t.test('the media goes first, and the CDR last', async (t) => {
       mediaLeft: [],
       spool: { state: 'recording-finished', file: 'a.age' },
     },
+  ]);
+});
+
+t.test('who answered an INVITE that was given up is told, and so is whoever rings', async (t) => {
+  const invite = (of: string, callId: string) => ({ trace: { of, callId, local: '<sip:us>;tag=1' } });
+  const ends = async (notes: Notes) => {
+    const { did, rows } = await run([call({ notes: { ...arrived, ...notes } })]);
+    const { called } = (rows[0]?.told ?? {}) as { called?: unknown };
+    return [did.filter((what) => what.startsWith('end ')), called];
+  };
+  t.same(await ends({ dialling: invite('second', 'b') }), [['end invite second'], 'told']);
+  t.same(
+    await ends({ called: invite('first', 'a'), dialling: invite('second', 'b') }),
+    [['end dialog first', 'end invite second'], 'told'],
+    'its answer came after it had been given up',
+  );
+  t.same(
+    await ends({ called: invite('first', 'a'), dialling: invite('first', 'a') }),
+    [['end dialog first'], 'told'],
+    'an INVITE that was answered rings nowhere',
+  );
+  t.same(await ends({ called: invite('first', 'a'), dialling: { trace: null } }), [
+    ['end dialog first'],
+    'told',
   ]);
 });
 

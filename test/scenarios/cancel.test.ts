@@ -36,6 +36,8 @@ interface Wanted {
   readonly endings: readonly string[];
   /** Decisions there may be: a caller who leaves before the decision gets none. */
   readonly decisions?: readonly number[];
+  /** The CDR says what this caller was told. */
+  readonly call?: OutgoingCall;
 }
 
 /** However the call ended: once, cleanly, with its rows in order, and with nothing left of it anywhere. */
@@ -54,6 +56,7 @@ const expectClean = async (t: Test, site: Site, count: number, wanted: Wanted): 
   t.equal(kinds.at(-1), 'cdr', 'after the decision');
   const cdr = rows.at(-1)?.body;
   t.ok(wanted.endings.includes(cdr.ending), `ended as ${cdr.ending}`);
+  if (wanted.call !== undefined) t.equal(cdr.status, wanted.call.final?.status, 'what the caller was told');
   t.ok(cdr.verdict === wanted.verdict || cdr.verdict === 'undecided', cdr.verdict);
   const seen = site.watch.named(callId);
   const inSpool = seen.filter((file) => !file.startsWith(site.config.recording.directory));
@@ -91,6 +94,7 @@ t.test('the caller leaves at every moment', async (t) => {
           verdict,
           endings: ['caller-cancelled', 'caller-hung-up'],
           decisions: phase === 'looking-up' ? [0, 1] : [1],
+          call: arrived.call,
         });
       });
     }
@@ -186,6 +190,7 @@ t.test('the caller leaves at every moment', async (t) => {
         verdict,
         endings: ['caller-cancelled', 'caller-hung-up'],
         decisions: [0, 1],
+        call,
       });
     }
   });

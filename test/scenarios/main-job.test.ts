@@ -145,6 +145,10 @@ t.test('the main job, with real SIP, Redis, media and audio', async (t) => {
       t.notMatch(text, /555-?0\d{3}|%32|4711|v=0|m=audio/, name);
     }
     t.match(pages.metrics, /sallyport_calls_total\{verdict="private",ending="called-hung-up"\} 1/);
+    t.match(
+      pages.metrics,
+      /sallyport_agent_messages_total\{transport="udp",direction="in",kind="INVITE"\} \d/,
+    );
     t.match(pages.metrics, /sallyport_alarms_total\{alarm="emergency-dialled"\} \d/);
     t.match(JSON.parse(pages.ready), { ready: true });
     t.equal((await fetch(`http://127.0.0.1:${site.sallyport.healthPort}/live`)).status, 200);

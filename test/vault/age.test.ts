@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +8,9 @@ import t from 'tap';
 import { armored, unarmored } from '../../src/vault/age-armor.js';
 import { makeHeader, readHeader } from '../../src/vault/age-header.js';
 import { makeIdentity, parseIdentity, parseRecipient } from '../../src/vault/age-keys.js';
-import { CHUNK, openBytes, openSealed, Sealer, sealBytes } from '../../src/vault/age-stream.js';
+import { CHUNK, openBytes, openSealed, type Piece, Sealer, sealBytes } from '../../src/vault/age-stream.js';
 import { decodeBech32, encodeBech32 } from '../../src/vault/bech32.js';
+import { SealedWriter } from '../../src/vault/sealed-writer.js';
 
 /** Our own age against Debian's `age` and `age-keygen`, in both directions. */
 
@@ -112,17 +113,17 @@ t.test('however the bytes come: sizes around the bounds of a chunk, a head that 
         const head = Buffer.alloc(headBytes, 0xee);
         const body = bytesOf(size);
         const sealer = new Sealer(recipients, headBytes);
-        const pieces: { at: number; bytes: Buffer }[] = [];
+        const pieces: Piece[] = [];
         for (let from = 0, i = 0; from < size; i++) {
           const count = cuts[i % cuts.length] ?? 1;
           pieces.push(...sealer.push(body.subarray(from, from + count)));
           from += count;
         }
         pieces.push(...sealer.finish(head));
-        const length = Math.max(...pieces.map((piece) => piece.at + piece.bytes.length));
+        const length = Math.max(...pieces.map((piece) => piece.at + piece.length));
         const sealed = Buffer.alloc(length);
         let written = 0;
-        for (const piece of pieces) written += piece.bytes.copy(sealed, piece.at);
+        for (const piece of pieces) written += Buffer.concat(piece.bytes).copy(sealed, piece.at);
         const source = async function* () {
           for (let from = 0, i = 0; from < length; i++) {
             const count = cuts[i % cuts.length] ?? 1;
@@ -140,6 +141,93 @@ t.test('however the bytes come: sizes around the bounds of a chunk, a head that 
   const sealer = new Sealer(recipients, 44);
   t.throws(() => sealer.finish(Buffer.alloc(43)), RangeError);
   t.throws(() => new Sealer([]), { code: 'no-recording-key' });
+});
+
+/** Takes what is written, wherever it belongs; a place is only ever written to once. */
+const takerOf = () => {
+  let file = Buffer.alloc(0);
+  let bytesIn = 0;
+  let writes = 0;
+  return {
+    writeAt: async (bytes: Buffer | readonly Buffer[], at: number): Promise<void> => {
+      const whole = bytes instanceof Uint8Array ? bytes : Buffer.concat(bytes);
+      if (at + whole.length > file.length)
+        file = Buffer.concat([file, Buffer.alloc(at + whole.length - file.length)]);
+      whole.copy(file, at);
+      bytesIn += whole.length;
+      writes++;
+    },
+    taken: () => ({ file, whole: bytesIn === file.length, writes }),
+  };
+};
+
+t.test('written in few pieces: any size and head, and a digest that is that of the file', async (t) => {
+  let digests = 0;
+  let long = 0;
+  const most = bytesOf(34 * CHUNK + 20);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.tuple(fc.integer({ min: 0, max: 34 }), fc.integer({ min: -20, max: 20 })),
+      fc.array(fc.integer({ min: 9_000, max: 300_000 }), { minLength: 1, maxLength: 6 }),
+      fc.constantFrom(0, 44, CHUNK),
+      async ([chunks, more], cuts, headBytes) => {
+        const body = most.subarray(0, Math.max(0, chunks * CHUNK + more));
+        const head = Buffer.alloc(headBytes, 0xee);
+        const taker = takerOf();
+        const writer = new SealedWriter(taker, recipients, headBytes);
+        for (let from = 0, i = 0; from < body.length; i++) {
+          const part = Buffer.from(body.subarray(from, from + (cuts[i % cuts.length] ?? 1)));
+          await writer.write(part);
+          from += part.length;
+          // It is ours again.
+          part.fill(0xdd);
+        }
+        const digest = await writer.end(head);
+        const { file, whole, writes } = taker.taken();
+        if (digest !== null) digests++;
+        else long++;
+        const right = digest === null || digest === createHash('sha256').update(file).digest('hex');
+        const opened = await openBytes(file, [two.identity]);
+        const few = writes <= 3 + body.length / 2 ** 20;
+        return whole && right && few && opened.equals(Buffer.concat([head, body]));
+      },
+    ),
+    { numRuns: 40 },
+  );
+  t.ok(digests > 0 && long > 0, 'files of both kinds were written');
+  const short = new SealedWriter(takerOf(), recipients, 44);
+  await short.write(bytesOf(300_000));
+  t.match(await short.end(Buffer.alloc(44)), /^[0-9a-f]{64}$/, 'a short file is not read again');
+});
+
+t.test('an ended file takes nothing more: what it was made with is another’s', async (t) => {
+  const sealer = new Sealer(recipients);
+  sealer.push(bytesOf(10));
+  sealer.finish();
+  t.throws(() => sealer.push(bytesOf(10)), RangeError);
+  t.throws(() => sealer.push(bytesOf(3 * CHUNK)), RangeError);
+  t.throws(() => sealer.finish(), RangeError);
+  sealer.forget();
+  // Files that are made at the same time have nothing of each other, though pages go from one to the next.
+  const many = Array.from({ length: 8 }, (_, i) => ({
+    i,
+    sealer: new Sealer(recipients, 44),
+    pieces: [] as Piece[],
+  }));
+  for (let round = 0; round < 5; round++) {
+    for (const one of many) one.pieces.push(...one.sealer.push(Buffer.alloc(30_000, 0x10 * round + one.i)));
+    const gone = new Sealer(recipients, 44);
+    gone.push(Buffer.alloc(100_000, 0xff));
+    gone.forget();
+    gone.forget();
+  }
+  for (const { i, sealer: each, pieces } of many) {
+    pieces.push(...each.finish(Buffer.alloc(44, i)));
+    pieces.sort((left, right) => left.at - right.at);
+    const opened = await openBytes(Buffer.concat(pieces.flatMap(({ bytes }) => bytes)), [one.identity]);
+    const rounds = [0, 1, 2, 3, 4].map((round) => Buffer.alloc(30_000, 0x10 * round + i));
+    t.ok(opened.equals(Buffer.concat([Buffer.alloc(44, i), ...rounds])), `file ${i}`);
+  }
 });
 
 t.test('what is no age file', async (t) => {

@@ -203,9 +203,28 @@ t.test('an interrupted commit, and one given up', async (t) => {
   writeFileSync(join(day, `.${entry.callId}.txt.age.part`), 'less');
   t.equal((await vault.filesOf(entry.callId, receivedAt)).ordinary.length, 2, 'absence would see both');
   t.equal(await vault.kept(entry), null, 'without a manifest it is no recording');
-  const kept = await keep(vault, entry);
+  const kept = await keep(openVault(root).vault, entry);
   t.ok(openedByAge(kept.file, northFile).subarray(44).equals(audio));
-  t.equal(everyFile(root).length, 3);
+  t.equal(everyFile(root).length, 3, 'who comes after the crash removes what it left');
+});
+
+t.test('a recording of any length has the digest of what is stored', async (t) => {
+  const { vault } = openVault();
+  // In one write, and in several with its first bytes last.
+  for (const pieces of [1, 40]) {
+    const draft = await vault.begin(entryOf());
+    const wav = await draft.file('wav', 44);
+    const piece = Buffer.alloc(65_536, 'sound');
+    for (let i = 0; i < pieces; i++) await wav.write(piece);
+    await wav.end(Buffer.alloc(44, 'H'));
+    const kept = await draft.commit({ complete: true, seconds: 1 }, {}, receivedAt);
+    const stored = readFileSync(kept.file);
+    t.match(kept.files, [
+      { bytes: stored.length, sha256: createHash('sha256').update(stored).digest('hex') },
+    ]);
+    t.equal(kept.manifestSha256, createHash('sha256').update(readFileSync(kept.manifest)).digest('hex'));
+    t.equal(openedByAge(kept.file, northFile).length, 44 + pieces * 65_536);
+  }
 });
 
 t.test('links and other names in the vault are not followed', async (t) => {

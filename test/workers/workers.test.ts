@@ -90,6 +90,12 @@ t.test('two workers on one agent', { timeout: longest }, async (t) => {
       t.match(metrics, `sallyport_calls_under_way{worker="${stack.worker(worker)}"} 1`);
     }
     t.equal(metrics.split('# TYPE sallyport_calls_under_way ').length, 2, 'each family once');
+    t.match(
+      metrics,
+      /^sallyport_agent_messages_total\{worker="agent",transport="udp",direction="in",kind="INVITE"\} \d/m,
+    );
+    t.match(metrics, 'sallyport_agent_connections{worker="agent",transport="app"} 2', 'both workers');
+    t.equal(metrics.split('# TYPE sallyport_agent_dialogs ').length, 2, 'the agent’s once');
     const idOf = async (as: string): Promise<string> => {
       for (const worker of [1, 2]) {
         const row = (await stack.rowsOf(worker, 'decision')).find(({ body }) => body.caller === as);

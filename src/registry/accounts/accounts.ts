@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Transaction } from '../apply.js';
-import { type Database, told } from '../database.js';
+import { asking, type Database } from '../database.js';
 import { RegistryError } from '../errors.js';
 import { withinAll } from '../within.js';
 import { type Account, type Credentials, columns, shown, withSecrets } from './account-rows.js';
@@ -39,14 +39,6 @@ export class Accounts {
     return secret === null ? null : this.#box.seal(secret, totpPurpose(name));
   }
 
-  async #ask<T>(use: (db: Database) => Promise<T>): Promise<T> {
-    try {
-      return await use(this.#db);
-    } catch (error) {
-      throw told(error);
-    }
-  }
-
   /** Whom it acts for is said, and never assumed. Rejects with `account-exists`, `facility-unknown`. */
   add(account: {
     readonly name: string;
@@ -56,7 +48,7 @@ export class Accounts {
     readonly secrets: NewSecrets | null;
   }): Promise<void> {
     const { name, roles, facilities, by, secrets } = account;
-    return this.#ask((db) =>
+    return asking(this.#db, (db) =>
       db.transaction().execute(async (trx) => {
         await known(trx, facilities);
         await trx
@@ -98,7 +90,7 @@ export class Accounts {
   }): Promise<Account> {
     const { subject, name, roles } = person;
     const facilities = storedFacilities(person.facilities);
-    return this.#ask((db) =>
+    return asking(this.#db, (db) =>
       db.transaction().execute(async (trx) => {
         const before = await trx
           .selectFrom('account')
@@ -132,7 +124,7 @@ export class Accounts {
 
   /** From the next request on. Rejects with `account-unknown` (also for one of the provider's), `facility-unknown`. */
   setFacilities(name: string, facilities: Facilities, by: string): Promise<void> {
-    return this.#ask((db) =>
+    return asking(this.#db, (db) =>
       db.transaction().execute(async (trx) => {
         await known(trx, facilities);
         const { numUpdatedRows } = await trx
@@ -150,7 +142,7 @@ export class Accounts {
   }
 
   find(name: string): Promise<Credentials | null> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const row = await db.selectFrom('account').select(columns).where('name', '=', name).executeTakeFirst();
       return row === undefined ? null : withSecrets(row, this.#box);
     });
@@ -158,7 +150,7 @@ export class Accounts {
 
   /** In the order of their names, after `after`; those that lie within some facilities. */
   list(after: string, limit: number, within: Facilities): Promise<readonly Account[]> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const rows = await db
         .selectFrom('account')
         .select(columns)
@@ -172,7 +164,7 @@ export class Accounts {
   }
 
   count(within: Facilities): Promise<number> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql<{ n: string }>`select count(*) as n from account
         where ${withinAll('facilities', within) ?? sql`true`}`.execute(db);
       return Number(rows[0]?.n ?? 0);
@@ -181,7 +173,7 @@ export class Accounts {
 
   /** New secrets in the place of the old; sessions end and a lock is opened. Rejects with `account-unknown`. */
   reset(name: string, secrets: NewSecrets, by: string): Promise<void> {
-    return this.#ask((db) =>
+    return asking(this.#db, (db) =>
       db.transaction().execute(async (trx) => {
         const { numUpdatedRows } = await trx
           .updateTable('account')
@@ -203,7 +195,7 @@ export class Accounts {
 
   /** A new password alone; every session but the one named ends. */
   setPassword(name: string, password: string, but: string): Promise<void> {
-    return this.#ask((db) =>
+    return asking(this.#db, (db) =>
       db.transaction().execute(async (trx) => {
         await trx.updateTable('account').set({ password }).where('name', '=', name).execute();
         await trx.deleteFrom('session').where('account', '=', name).where('hash', '<>', but).execute();
@@ -219,7 +211,7 @@ export class Accounts {
     by: string,
     within: Facilities = 'all',
   ): Promise<void> {
-    return this.#ask((db) =>
+    return asking(this.#db, (db) =>
       db.transaction().execute(async (trx) => {
         const { numUpdatedRows } = await trx
           .updateTable('account')

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { type Database, told } from '../database.js';
+import { asking, type Database } from '../database.js';
 import { RegistryError } from '../errors.js';
 import { type Account, columns, shown } from './account-rows.js';
 import { noteAccount } from './note.js';
@@ -20,17 +20,9 @@ export class Sessions {
     this.#db = db;
   }
 
-  async #ask<T>(use: (db: Database) => Promise<T>): Promise<T> {
-    try {
-      return await use(this.#db);
-    } catch (error) {
-      throw told(error);
-    }
-  }
-
   /** True once for each step of time: a code that was used, or an older one, is no code any more (RFC 6238, 5.2). */
   spendStep(name: string, step: number): Promise<boolean> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { numUpdatedRows } = await db
         .updateTable('account')
         .set({ totp_step: String(step) })
@@ -42,7 +34,7 @@ export class Sessions {
   }
 
   spendRecovery(name: string, hash: string): Promise<boolean> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { numUpdatedRows } = await db
         .updateTable('recovery_code')
         .set({ used_at: sql<Date>`now()` })
@@ -56,7 +48,7 @@ export class Sessions {
 
   /** Rejects with `account-unknown`, also for an account that is disabled or had too many links today. */
   addLink(hash: string, name: string, minutes: number, by: string): Promise<void> {
-    return this.#ask((db) =>
+    return asking(this.#db, (db) =>
       db.transaction().execute(async (trx) => {
         const { rows } = await sql<{ n: string }>`
           insert into login_link (hash, account, expires)
@@ -72,7 +64,7 @@ export class Sessions {
 
   /** Whose link it is, once and in its time; null for every other. */
   spendLink(hash: string): Promise<string | null> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql<{ account: string }>`
         update login_link set used_at = now() from account
         where login_link.hash = ${hash} and used_at is null and expires > now()
@@ -90,7 +82,7 @@ export class Sessions {
     readonly seconds: number;
   }): Promise<Date> {
     const { hash, account, how, seconds } = session;
-    return this.#ask((db) =>
+    return asking(this.#db, (db) =>
       db.transaction().execute(async (trx) => {
         await sql`delete from session where expires <= now()`.execute(trx);
         const { rows } = await sql<{ expires: Date }>`
@@ -114,7 +106,7 @@ export class Sessions {
 
   /** Null where it is over, was idle for too long, or its account is disabled. `used`: whether that counts as a use of it. */
   find(hash: string, idleSeconds: number, used: boolean): Promise<SessionFound | null> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const row = await db
         .selectFrom('session')
         .innerJoin('account', 'account.name', 'session.account')
@@ -133,7 +125,7 @@ export class Sessions {
   }
 
   close(hash: string): Promise<void> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       await db.deleteFrom('session').where('hash', '=', hash).execute();
     });
   }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { type Database, told } from '../database.js';
+import { asking, type Database } from '../database.js';
 
 /** Wrong tries that cost nothing; from then on each doubles the wait, up to a quarter of an hour. */
 const FREE_TRIES = 5;
@@ -12,17 +12,9 @@ export class Tries {
     this.#db = db;
   }
 
-  async #ask<T>(use: (db: Database) => Promise<T>): Promise<T> {
-    try {
-      return await use(this.#db);
-    } catch (error) {
-      throw told(error);
-    }
-  }
-
   /** Seconds until any of these may try again; 0 where all may now. */
   heldFor(keys: readonly string[]): Promise<number> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql<{ seconds: string | null }>`
         select max(extract(epoch from until - now())) as seconds from throttle
         where key = any(${[...keys]}) and until > now()`.execute(db);
@@ -32,7 +24,7 @@ export class Tries {
 
   /** One more wrong try. The wait doubles with each beyond the first few. Forgotten after a day. */
   failed(keys: readonly string[]): Promise<void> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       await sql`delete from throttle where at < now() - interval '1 day'`.execute(db);
       for (const key of keys)
         await sql`
@@ -46,7 +38,7 @@ export class Tries {
   }
 
   succeeded(key: string): Promise<void> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       await db.deleteFrom('throttle').where('key', '=', key).execute();
     });
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
-import { type Database, told } from '../database.js';
+import { asking, type Database } from '../database.js';
 import { RegistryError } from '../errors.js';
 import { withinAll } from '../within.js';
 import { type Facilities, readFacilities, storedFacilities } from './facilities.js';
@@ -50,14 +50,6 @@ export class Webhooks {
     this.#box = box;
   }
 
-  async #ask<T>(use: (db: Database) => Promise<T>): Promise<T> {
-    try {
-      return await use(this.#db);
-    } catch (error) {
-      throw told(error);
-    }
-  }
-
   /** Rejects with `too-many-webhooks`. */
   add(hook: {
     readonly url: string;
@@ -66,7 +58,7 @@ export class Webhooks {
     readonly facilities: Facilities;
     readonly by: string;
   }): Promise<string> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const made = randomUUID();
       const secret = this.#box.seal(hook.secret, webhookPurpose(made));
       const { rows } = await sql<{ id: string }>`
@@ -83,7 +75,7 @@ export class Webhooks {
   }
 
   list(within: Facilities): Promise<readonly Webhook[]> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql<{
         id: string;
         url: string;
@@ -113,7 +105,7 @@ export class Webhooks {
 
   /** Rejects with `webhook-unknown`, also beyond `within`. What waits for it is told no more. */
   end(id: string, within: Facilities): Promise<void> {
-    return this.#ask((db) =>
+    return asking(this.#db, (db) =>
       db.transaction().execute(async (trx) => {
         const { rows } =
           await sql`update webhook set ended_at = now() where id = ${id}::uuid and ended_at is null
@@ -128,7 +120,7 @@ export class Webhooks {
   /** Puts one alarm before everybody who wants to know of it and reaches what it is of. */
   queue(alarm: string, body: string, of: Facilities): Promise<void> {
     const facilities = storedFacilities(of);
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       await sql`
         insert into webhook_delivery (webhook, body, state, last_code)
         select id, ${body},
@@ -148,7 +140,7 @@ export class Webhooks {
 
   /** What is due now, the oldest first. Each is put off at once, so that a crash while it is sent costs one try. */
   due(limit: number): Promise<readonly Due[]> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql<Due & { readonly webhook: string }>`
         update webhook_delivery d set attempts = d.attempts + 1,
           next_at = now() + least(power(2, d.attempts) * 5, 21600) * interval '1 second'
@@ -165,7 +157,7 @@ export class Webhooks {
 
   /** What came of one try; after the last one it is a dead letter. */
   tried(id: string, code: string | null): Promise<void> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       await sql`update webhook_delivery set last_code = ${code}, state = case
           when ${code}::text is null then 'delivered' when attempts >= ${MOST_TRIES} then 'dead' else state end
         where id = ${id}::uuid and state = 'waiting'`.execute(db);
@@ -173,7 +165,7 @@ export class Webhooks {
   }
 
   dead(limit: number, within: Facilities): Promise<readonly DeadLetter[]> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const rows = await db
         .selectFrom('webhook_delivery as d')
         .innerJoin('webhook as w', 'w.id', 'd.webhook')

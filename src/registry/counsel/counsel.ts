@@ -1,7 +1,7 @@
 import { type Transaction as KyselyTransaction, sql } from 'kysely';
 import { storedFacilities } from '../accounts/facilities.js';
 import { noteAccount } from '../accounts/note.js';
-import { type Database, told } from '../database.js';
+import { asking, type Database } from '../database.js';
 import type { Tables } from '../schema.js';
 import type { ClaimState } from './schema.js';
 
@@ -80,17 +80,9 @@ export class Counsel {
     this.#db = db;
   }
 
-  async #ask<T>(use: (db: Database) => Promise<T>): Promise<T> {
-    try {
-      return await use(this.#db);
-    } catch (error) {
-      throw told(error);
-    }
-  }
-
   /** One after the other, so that nobody slips past a bound between its count and its row. */
   #counting<T>(use: (trx: Transaction) => Promise<T>): Promise<T> {
-    return this.#ask((db) =>
+    return asking(this.#db, (db) =>
       db.transaction().execute(async (trx) => {
         await sql`select pg_advisory_xact_lock(${LOCK})`.execute(trx);
         return await use(trx);
@@ -174,7 +166,7 @@ export class Counsel {
   }
 
   attorney(account: string): Promise<Attorney | null> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } =
         await sql<Attorney>`select ${attorneyColumns} from attorney a where a.account = ${account}`.execute(
           db,
@@ -184,7 +176,7 @@ export class Counsel {
   }
 
   claims(account: string): Promise<readonly Claim[]> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql<Claim>`select ${claimColumns} from attorney_number n
         where n.account = ${account} order by n.added_at, n.id limit 1000`.execute(db);
       return rows;
@@ -193,7 +185,7 @@ export class Counsel {
 
   /** Null where there is none, and where it is somebody else's: nobody can tell the two apart. */
   claim(account: string, id: string): Promise<Claim | null> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql<Claim>`select ${claimColumns} from attorney_number n
         where n.id = ${id}::uuid and n.account = ${account}`.execute(db);
       return rows[0] ?? null;
@@ -214,7 +206,7 @@ export class Counsel {
 
   /** False where it is none that can be taken back: one that was proved is evidence. */
   drop(account: string, id: string): Promise<boolean> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql`delete from attorney_number
         where id = ${id}::uuid and account = ${account} and state = 'unproved' returning id`.execute(db);
       return rows.length === 1;
@@ -258,7 +250,7 @@ export class Counsel {
 
   /** What came of the call: its id, or that there was none and the code is good for nothing. */
   codeCalled(id: string, callId: string | null, placed: boolean): Promise<void> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       await sql`update attorney_code set call_id = ${callId}, over_at = case when ${placed} then over_at else now() end
         where id = ${id}::uuid`.execute(db);
     });
@@ -266,7 +258,7 @@ export class Counsel {
 
   /** The newest code of a claim. */
   code(claim: string): Promise<CodeAsked | null> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } =
         await sql<CodeAsked>`select id, call_id as "callId", asked_at as "askedAt", expires, tries,
         over_at as "overAt" from attorney_code where claim = ${claim}::uuid order by asked_at desc, id limit 1`.execute(
@@ -283,7 +275,7 @@ export class Counsel {
   tryCode(
     claim: string,
   ): Promise<{ readonly id: string; readonly hash: string; readonly left: number } | null> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql<{ id: string; hash: string; tries: number }>`
         update attorney_code set tries = tries + 1
         where claim = ${claim}::uuid and over_at is null and expires > now() and tries < ${CODE_TRIES}
@@ -332,13 +324,13 @@ export class Counsel {
   }
 
   proposed(claim: string, change: string): Promise<void> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       await sql`update attorney_number set change = ${change}::uuid where id = ${claim}::uuid`.execute(db);
     });
   }
 
   notices(account: string): Promise<readonly Notice[]> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql<Notice>`select claim, kind, at from attorney_notice
         where account = ${account} order by at desc, id limit ${NOTICES_SHOWN}`.execute(db);
       return rows;
@@ -347,7 +339,7 @@ export class Counsel {
 
   /** Numbers that more than one account proved, with all who did. At most 200 claims. */
   contests(): Promise<readonly (Claim & { readonly attorney: Attorney })[]> {
-    return this.#ask(async (db) => {
+    return asking(this.#db, async (db) => {
       const { rows } = await sql<Claim & Attorney>`select ${claimColumns}, a.name, a.jurisdiction,
           a.bar_number as "barNumber", a.invited_by as "invitedBy", a.made_at as "madeAt"
         from attorney_number n join attorney a on a.account = n.account
