@@ -5,7 +5,7 @@
 import type { OutgoingCall } from '../../src/phones/outgoing-call.js';
 import { createPhone, type Phone } from '../../src/phones/sip-phone.js';
 import { serve } from './ask.js';
-import { count, countSent, type RunOrder, type RunResult, Sound } from './load.js';
+import { count, countSent, pace, type RunOrder, type RunResult, Sound } from './load.js';
 import { callerId, monitoredNumber, privilegedNumber } from './numbers.js';
 
 /** A call not answered by then has failed: longer than 64·T1 of nobody answering is of no use here. */
@@ -91,22 +91,6 @@ const hangUp = async (call: OutgoingCall, tally: Tally): Promise<void> => {
   // A 200 that came again means that somebody missed the ACK; it shows as an ACK too many.
 };
 
-/** Starts one call whenever one is due, until all are; gives how far behind it was at worst, in ms. */
-const pace = async (order: RunOrder, start: () => void): Promise<number> => {
-  const total = Math.round(order.callsPerSecond * order.seconds);
-  const began = performance.now();
-  let behind = 0;
-  for (let made = 0; made < total; ) {
-    const now = performance.now() - began;
-    const due = Math.min(total, Math.floor((now / 1000) * order.callsPerSecond) + 1);
-    if (due > made) behind = Math.max(behind, now - (made / order.callsPerSecond) * 1000);
-    // What a stall left behind is made up for a few at a time: a burst would measure the stall and not the calls.
-    for (let few = 0; made < due && few < 8; few++, made++) start();
-    await pause(1);
-  }
-  return behind;
-};
-
 const excess = (sent: Map<string, number>, tally: Tally): number => {
   const over = (title: string, due: number): number => Math.max(0, (sent.get(title) ?? 0) - due);
   return over('INVITE', tally.invites) + over('ACK', tally.finals) + over('BYE', tally.byes);
@@ -141,23 +125,32 @@ const run = async (order: RunOrder): Promise<RunResult> => {
   };
 };
 
-const held: OutgoingCall[] = [];
+const held: { readonly call: OutgoingCall; readonly theirs: string }[] = [];
+/** Media nodes give a call up in which nobody was heard for a minute. */
+const soundEveryMs = 15_000;
+let sounding: NodeJS.Timeout | null = null;
 
-/** Makes more calls and keeps them up, for the memory a held call takes. Gives how many are up in all. */
+/** Makes more calls and keeps them up, for the memory a held call takes. Gives how many of these are up. */
 const hold = async (order: RunOrder): Promise<number> => {
   const side = await open();
   const tally = new Tally();
   const rising: Promise<OutgoingCall | null>[] = [];
   await pace(order, () => rising.push(answered(side, order, tally).catch(() => null)));
-  held.push(...(await Promise.all(rising)).filter((call) => call !== null));
-  return held.length;
+  const up = (await Promise.all(rising)).filter((call) => call !== null);
+  held.push(...up.map((call) => ({ call, theirs: call.final?.body ?? '' })));
+  sounding ??= setInterval(() => {
+    for (const { call, theirs } of held) side.sound.speak(theirs, { ended: () => call.ending !== undefined });
+  }, soundEveryMs);
+  return up.length;
 };
 
 /** Hangs up what `hold` made; gives how many calls did not end well. */
 const release = async (): Promise<number> => {
   const tally = new Tally();
-  for (const some of held.splice(0)) {
-    void hangUp(some, tally);
+  if (sounding !== null) clearInterval(sounding);
+  sounding = null;
+  for (const { call } of held.splice(0)) {
+    void hangUp(call, tally);
     // Spread, so that the end of the held calls is no burst.
     await pause(2);
   }

@@ -5,6 +5,7 @@ import { type Sallyport, startSallyport } from '../../src/main.js';
 import { serve } from './ask.js';
 import { watchLoop } from './event-loop.js';
 import { count } from './load.js';
+import { liveMemory } from './memory.js';
 import { watchSteps } from './steps.js';
 
 const loop = watchLoop();
@@ -13,9 +14,13 @@ let sallyport: Sallyport | null = null;
 /** What should not happen in a good run, by kind. */
 const mishaps: Record<string, number> = {};
 
+/** Calls turned away for load, which is no mishap and no failure of what is measured either. */
+let shed = 0;
+
 const note = (event: AppEvent): void => {
   steps.note(event);
-  if (event.event === 'alarm') count(mishaps, `alarm ${event.alarm}: ${event.detail}`);
+  if (event.event === 'shed') shed += event.count;
+  else if (event.event === 'alarm') count(mishaps, `alarm ${event.alarm}: ${event.detail}`);
   else if (event.event === 'call-effect-failed') count(mishaps, `${event.effect} failed: ${event.code}`);
   else if (event.event === 'fault') count(mishaps, `fault in ${event.where}: ${event.code}`);
   else if (event.event === 'node-state' && event.state === 'down')
@@ -45,6 +50,7 @@ serve({
   reset: () => {
     loop.reset();
     steps.reset();
+    shed = 0;
     for (const key of Object.keys(mishaps)) delete mishaps[key];
   },
   report: () => ({
@@ -54,9 +60,11 @@ serve({
     steps: steps.read(),
     agent: sallyport?.agentStats() ?? null,
   }),
-  memory: () => {
-    globalThis.gc?.();
-    return process.memoryUsage();
-  },
+  memory: liveMemory,
+  listeners: () => sallyport?.sip ?? [],
+  unready: () => sallyport?.checks().flatMap(({ ok, name }) => (ok ? [] : [name])) ?? ['not started'],
+  // Asked while it is measured: the whole report sorts what it has gathered, and would be seen in the probes.
+  shed: () => shed,
+  stats: () => sallyport?.agentStats() ?? null,
   stop: () => sallyport?.stop(0),
 });

@@ -1,12 +1,11 @@
 /**
  * Kamailio as the peer of the benchmark: started here, from test/bench/kamailio/kamailio.cfg, with lists of its own in a
- * Redis of its own and on media nodes of its own, because ours do not suffer a second master.
+ * Redis of its own and, where it has media, on nodes of its own, because ours do not suffer a second master.
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import type { LocalSite } from '../../src/local.js';
 import { fromRoot } from '../../src/root.js';
 import { type Child, startChild } from '../../src/stack/child.js';
 import { freeUdpPort } from '../../src/stack/free-ports.js';
@@ -70,8 +69,9 @@ const tellRedis = ({ host, port }: Address, commands: readonly (readonly string[
       );
   });
 
-const fill = (site: LocalSite): Promise<void> =>
-  tellRedis(site.redis, [
+/** The lists of a peer: who is privileged, and whom each caller may call. */
+export const fillPeerLists = (redis: Address): Promise<void> =>
+  tellRedis(redis, [
     ['SADD', 'peer:privileged', privilegedNumber],
     ...callerIds().map((id) => ['SADD', `peer:allowed:${id}`, monitoredNumber]),
   ]);
@@ -89,16 +89,23 @@ const listensAt = (port: number): boolean =>
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+export interface KamailioOptions {
+  /** Its Redis. */
+  readonly lists: Address;
+  /** Its media nodes; null for none: then the session descriptions are passed on as they are. */
+  readonly media: { readonly recorded: Address; readonly private: Address } | null;
+  /** Folder for its files; it exists. */
+  readonly dir: string;
+  /** Where every call goes. */
+  readonly called: Address;
+}
+
 /** Starts it between the callers and `called`. Throws where it does not come up. */
 export const startKamailio = async (
   found: Exclude<ReturnType<typeof findKamailio>, string>,
-  site: LocalSite,
-  dir: string,
-  called: Address,
+  { lists, media, dir, called }: KamailioOptions,
 ): Promise<Peer> => {
-  await fill(site);
-  const [recorded, privates] = [site.recorded[0], site.private[0]];
-  if (recorded === undefined || privates === undefined) throw new Error('no media nodes for the peer');
+  await fillPeerLists(lists);
   const at = { host: '127.0.0.1', port: await freeUdpPort('127.0.0.1') };
   const place = ({ host, port }: Address): string => `${host}:${port}`;
   const values: Readonly<Record<string, string | number>> = {
@@ -106,10 +113,10 @@ export const startKamailio = async (
     HOST: at.host,
     PORT: at.port,
     MODULES: found.modules,
-    REDIS_HOST: site.redis.host,
-    REDIS_PORT: site.redis.port,
-    RECORDED: place(recorded.ng),
-    PRIVATE: place(privates.ng),
+    REDIS_HOST: lists.host,
+    REDIS_PORT: lists.port,
+    RECORDED: media === null ? '' : place(media.recorded),
+    PRIVATE: media === null ? '' : place(media.private),
     CALLED: place(called),
   };
   const template = readFileSync(fromRoot('test', 'bench', 'kamailio', 'kamailio.cfg'), 'utf8');
@@ -122,7 +129,25 @@ export const startKamailio = async (
     name: 'kamailio',
     program: { path: found.program },
     // Its default allocators are made for finding errors and take a third of its CPU.
-    args: ['-f', file, '-DD', '-E', '-x', 'fm', '-X', 'fm', '-m', '256', '-M', '32', '-w', dir, '-Y', dir],
+    args: [
+      '-f',
+      file,
+      '-DD',
+      '-E',
+      '-x',
+      'fm',
+      '-X',
+      'fm',
+      '-m',
+      '256',
+      '-M',
+      '32',
+      '-w',
+      dir,
+      '-Y',
+      dir,
+      ...(media === null ? [] : ['-A', 'WITH_MEDIA']),
+    ],
     runAs: null,
     cwd: dir,
   });

@@ -19,8 +19,8 @@ export interface RunResult {
   readonly retransmissions: number;
   /** INVITE to 200, in µs, of the answered calls, in ascending order. */
   readonly latenciesUs: readonly number[];
-  /** RTP packets sent and received by this side. */
-  readonly rtp: { readonly sent: number; readonly received: number };
+  /** RTP packets sent and received by this side; null where the phones make no sound. */
+  readonly rtp: { readonly sent: number; readonly received: number } | null;
   /** How far behind its plan the generator was at worst, in ms. */
   readonly behindMs: number;
   readonly seconds: number;
@@ -117,4 +117,22 @@ export const countSent = (phone: Phone): Map<string, number> => {
 
 export const count = (counts: Record<string, number>, key: string): void => {
   counts[key] = (counts[key] ?? 0) + 1;
+};
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Starts one call whenever one is due, until all are; gives how far behind it was at worst, in ms. */
+export const pace = async (order: RunOrder, start: () => void): Promise<number> => {
+  const total = Math.round(order.callsPerSecond * order.seconds);
+  const began = performance.now();
+  let behind = 0;
+  for (let made = 0; made < total; ) {
+    const now = performance.now() - began;
+    const due = Math.min(total, Math.floor((now / 1000) * order.callsPerSecond) + 1);
+    if (due > made) behind = Math.max(behind, now - (made / order.callsPerSecond) * 1000);
+    // What a stall left behind is made up for a few at a time: a burst would measure the stall and not the calls.
+    for (let few = 0; made < due && few < 8; few++, made++) start();
+    await pause(1);
+  }
+  return behind;
 };

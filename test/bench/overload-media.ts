@@ -8,6 +8,10 @@ serve({
   open: async () => {
     node = await openFakeNode();
     const { ng, cli, commands } = node;
+    // A call is opened only where the node holds both parties under the protocol they were told.
+    const held = { medias: [{ protocol: 'RTP/AVP' }] };
+    node.answer = ({ command }, reply) =>
+      command === 'query' ? { ...reply, tags: { caller: held, called: held } } : reply;
     // It remembers every command it was given; over thousands of calls that would be its main work.
     setInterval(() => commands.splice(0), 100).unref();
     return { ng, cli };

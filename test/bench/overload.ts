@@ -11,6 +11,7 @@ import { sentKey } from '../../src/agent/server-transaction.js';
 import type { Config } from '../../src/config/schema.js';
 import { fromRoot } from '../../src/root.js';
 import { Part } from './ask.js';
+import { withLightNode } from './light-media.js';
 import type { OverloadOrder, OverloadResult } from './overload-phones.js';
 import { cpuUs } from './processes.js';
 import { quantile } from './rung.js';
@@ -76,7 +77,10 @@ class Bench {
       stops.push(() => site.stop());
       await site.publish(lists(site.config));
       await site.beat();
-      const config = media === 'light' ? await lightMedia(site.config, part) : site.config;
+      const config =
+        media === 'light'
+          ? withLightNode(site.config, await part('media', 'overload-media').ask('open'))
+          : site.config;
       const profile = profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
       const controller = part('controller', 'controller', [
         '--enable-source-maps',
@@ -137,17 +141,6 @@ const connecting = (config: Config): Config => ({
     })),
   },
 });
-
-/** Every call goes to the privileged number, so to the private node: one that answers and does nothing. */
-const lightMedia = async (config: Config, part: (name: string, program: string) => Part): Promise<Config> => {
-  const at = await part('media', 'overload-media').ask<{ ng: Address; cli: Address }>('open');
-  const nodes = config.media.nodes.map((node) => {
-    if (node.pool !== 'private') return node;
-    const { pid: _pid, pidFile: _pidFile, ...rest } = node;
-    return { ...rest, ng: at.ng, cli: at.cli };
-  });
-  return { ...config, media: { ...config.media, nodes } };
-};
 
 const isClean = ({ result }: Row): boolean =>
   result.refused === 0 &&

@@ -20,6 +20,7 @@ import { NgSocket } from '../../src/media/ng-socket.js';
 import { listsOptionsOf } from '../../src/open-parts.js';
 import { planOf } from '../../src/options.js';
 import { fromRoot } from '../../src/root.js';
+import { finishParts } from './finish.js';
 import { quantile } from './rung.js';
 import { vaultParts } from './vault.js';
 
@@ -153,4 +154,5 @@ export const measureParts = async (site: LocalSite): Promise<PartFigure[]> => [
   ...(await mediaParts(site, 'private')),
   ...(await mediaParts(site, 'recorded')),
   ...(await vaultParts()),
+  ...(await finishParts()),
 ];

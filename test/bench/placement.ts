@@ -20,6 +20,24 @@ const bears = {
   lookupsPerRedis: 5_000,
 } as const;
 
+/** What a call and an entry cost, as measured, without a margin: docs/scaling.md and docs/scaling-lists.md say where. */
+const costs = {
+  /** Processor time of a call in ms: `npm run bench -- --workers`. */
+  agentMs: 4,
+  workerMs: 21,
+  /** Recorded calls that keep one core of media busy. */
+  callsPerMediaCore: 700,
+  /** A journal's bytes for a call: the same run. */
+  journalBytes: 4_600,
+  /** An allow list of twenty numbers, and a privileged entry, in Redis. */
+  allowListBytes: 390,
+  privilegedBytes: 136,
+  /** Two channels of 8,000 samples a second, two bytes each, as they are kept. */
+  recordingBytesPerSecond: 32_000,
+  /** G.711 in packets of 20 ms, Ethernet and all, for one party in one direction. */
+  rtpBitsPerSecond: 87_200,
+} as const;
+
 /** The busiest hour, as providers have published theirs. */
 const busy = {
   /** Calls under way at the peak for each bed: 3,300 in a state of 100,000. */
@@ -36,6 +54,8 @@ const busy = {
   burstShare: 0.25,
   burstSeconds: 20,
   unitBeds: 64,
+  /** The busy hour against the average of the day. */
+  toAverage: 4.8,
 } as const;
 
 /** mulberry32: the same on every machine. */
@@ -182,3 +202,56 @@ const lines = [
   ),
 ];
 console.log(lines.join('\n'));
+
+/** The whole provider, what it needs of each kind. One caller a bed; privileged entries are half as many. */
+const everything = loadOf(() => true);
+const answered = everything.calls / busy.seconds;
+const peak = everything.attempts + everything.burst;
+const aDay = (perSecond: number): number => (perSecond * 86_400) / busy.toAverage;
+const kept = (everything.calls / busy.toAverage) * (1 - busy.privateShare);
+const cores = (perSecond: number, ms: number): string => ((perSecond * ms) / 1000).toFixed(1);
+const privilegedEntries = beds / 2;
+const needs: readonly (readonly [what: string, much: string, how: string])[] = [
+  ['calls at once', Math.round(everything.calls).toString(), `beds × ${busy.callsPerBed}, zones apart`],
+  ['answered calls/s', answered.toFixed(0), `calls at once ÷ ${busy.seconds} s`],
+  [
+    'attempts/s',
+    `${everything.attempts.toFixed(0)} and ${everything.burst.toFixed(0)} of bursts`,
+    `answered × ${busy.attempts}, and units that are unlocked`,
+  ],
+  ['cores of agents', cores(peak, costs.agentMs), `attempts with bursts × ${costs.agentMs} ms`],
+  ['cores of workers', cores(peak, costs.workerMs), `attempts with bursts × ${costs.workerMs} ms`],
+  [
+    'cores of media nodes',
+    Math.ceil(everything.calls / costs.callsPerMediaCore).toString(),
+    `calls at once ÷ ${costs.callsPerMediaCore}`,
+  ],
+  [
+    'RTP, each way, Gbit/s',
+    ((everything.calls * 2 * costs.rtpBitsPerSecond) / 1e9).toFixed(1),
+    'calls at once × two parties × 87.2 kbit/s',
+  ],
+  ['look-ups/s', Math.round(peak * busy.lookups).toString(), `attempts with bursts × ${busy.lookups}`],
+  [
+    'Redis, a group, GB',
+    ((beds * costs.allowListBytes + privilegedEntries * costs.privilegedBytes) / 1e9).toFixed(2),
+    `callers × ${costs.allowListBytes} B, privileged entries × ${costs.privilegedBytes} B`,
+  ],
+  [
+    'answered calls a day, million',
+    (aDay(answered) / 1e6).toFixed(1),
+    `answered calls/s of the busy hour ÷ ${busy.toAverage}, all day`,
+  ],
+  [
+    'journals a day, GB',
+    ((aDay(everything.attempts) * costs.journalBytes) / 1e9).toFixed(0),
+    `attempts a day × ${costs.journalBytes / 1000} kB`,
+  ],
+  [
+    'recordings a day, TB',
+    ((kept * costs.recordingBytesPerSecond * 86_400) / 1e12).toFixed(1),
+    `recorded calls at once ÷ ${busy.toAverage} × 32 kB/s`,
+  ],
+];
+console.log(['', '| what | the whole provider | computed as |', `|${' --- |'.repeat(3)}`].join('\n'));
+console.log(needs.map((cells) => `| ${cells.join(' | ')} |`).join('\n'));

@@ -3,13 +3,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Clock ticks a second of /proc: USER_HZ, 100 on every Linux that Node runs on. */
 const ticksASecond = 100;
 
-/** User and system CPU time of a process and its threads so far, in µs (proc(5): stat fields 14 and 15). */
-export const cpuUs = (pid: number): number => {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+/** User and system CPU time in µs in the text of a `stat` file (proc(5): fields 14 and 15). */
+export const threadCpuUs = (stat: string): { readonly userUs: number; readonly systemUs: number } => {
   // The name in parentheses may hold blanks; after it comes field 3.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const ticks = Number(fields[11]) + Number(fields[12]);
-  return (ticks * 1e6) / ticksASecond;
+  const us = (ticks: string | undefined): number => (Number(ticks) * 1e6) / ticksASecond;
+  return { userUs: us(fields[11]), systemUs: us(fields[12]) };
+};
+
+/** User and system CPU time of a process and its threads so far, in µs. */
+export const cpuUs = (pid: number): number => {
+  const { userUs, systemUs } = threadCpuUs(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  return userUs + systemUs;
 };
 
 /** Resident memory in bytes. */

@@ -2,7 +2,7 @@ import type { CalledReport } from './called.js';
 import type { LoopDelay } from './event-loop.js';
 import { packetsACall, type RunOrder, type RunResult } from './load.js';
 import { cpuUs } from './processes.js';
-import type { Stack, Subject, SubjectReport } from './stack.js';
+import type { Field, Subject, SubjectReport } from './stack.js';
 import type { Step } from './steps.js';
 
 /** One subject at one rate, once. */
@@ -13,6 +13,7 @@ export interface Rung {
   readonly attempt: number;
   readonly rate: number;
   readonly calls: number;
+  readonly answered: number;
   readonly failures: Readonly<Record<string, number>>;
   readonly retransmissions: number;
   /** No call failed, no message was sent twice, and nothing alarmed. */
@@ -24,14 +25,14 @@ export interface Rung {
     readonly p99: number;
     readonly max: number;
   };
-  /** CPU µs a call, by part. */
+  /** CPU µs an INVITE, by part. */
   readonly cpuUs: Readonly<Record<string, number>>;
   readonly loopMs: LoopDelay | null;
   /** Of the controller alone. */
   readonly steps: readonly Step[];
   /** From the last hang-up until the subject had no call left, CDR and recording included, in ms. */
   readonly settleMs: number;
-  /** Share of the RTP packets sent that arrived at the other phone. */
+  /** Share of the RTP packets due that arrived at the other phone; NaN where the phones make no sound. */
   readonly heard: number;
   readonly behindMs: number;
   readonly mishaps: Readonly<Record<string, number>>;
@@ -52,10 +53,10 @@ const cpuOf = (subject: Subject): Record<string, number> =>
   );
 
 /** Waits until nobody has a call any more; gives how long that took. */
-export const settled = async (stack: Stack, subject: Subject): Promise<number> => {
+export const settled = async (field: Field, subject: Subject): Promise<number> => {
   const began = performance.now();
   for (;;) {
-    const called = await stack.called.ask<CalledReport>('report');
+    const called = await field.called.ask<CalledReport>('report');
     const own = subject.part === null ? 0 : (await subject.part.ask<SubjectReport>('report')).calls;
     const took = performance.now() - began;
     if ((called.liveCalls === 0 && own === 0) || took > settleBoundMs) return took;
@@ -65,29 +66,29 @@ export const settled = async (stack: Stack, subject: Subject): Promise<number> =
 
 /** Runs calls of one rate through one subject and tells what they cost. */
 export const runRung = async (
-  stack: Stack,
+  field: Field,
   subject: Subject,
   round: number,
   attempt: number,
   order: Pick<RunOrder, 'callsPerSecond' | 'seconds' | 'holdMs'>,
 ): Promise<Rung> => {
-  await stack.called.ask('reset');
+  await field.called.ask('reset');
   await subject.part?.ask('reset');
   const before = cpuOf(subject);
-  const run = await stack.caller.ask<RunResult>('run', {
+  const run = await field.caller.ask<RunResult>('run', {
     ...order,
     target: subject.target,
     privateEvery: subject.privateEvery,
   });
-  const settleMs = await settled(stack, subject);
+  const settleMs = await settled(field, subject);
   const after = cpuOf(subject);
-  const called = await stack.called.ask<CalledReport>('report');
+  const called = await field.called.ask<CalledReport>('report');
   const own = subject.part === null ? null : await subject.part.ask<SubjectReport>('report');
   const failures: Record<string, number> = { ...run.failures };
   if (own !== null && own.calls > 0) failures['not ended at the bound'] = own.calls;
   const retransmissions = run.retransmissions + called.retransmissions;
-  // A recording that is missing is as bad as a call that failed.
-  const alarmed = Object.keys(own?.mishaps ?? {}).some((what) => what.startsWith('alarm '));
+  // A recording that is missing, or a call that we ended of ourselves, is as bad as a call that failed.
+  const alarmed = Object.keys(own?.mishaps ?? {}).some((what) => /^(alarm|ended) /.test(what));
   const failed = alarmed || Object.values(failures).some((times) => times > 0);
   const due = 2 * packetsACall * run.answered;
   return {
@@ -96,6 +97,7 @@ export const runRung = async (
     attempt,
     rate: order.callsPerSecond,
     calls: run.calls,
+    answered: run.answered,
     failures,
     retransmissions,
     clean: !failed && retransmissions === 0 && called.calls === run.calls,
@@ -111,7 +113,7 @@ export const runRung = async (
     loopMs: own?.loop ?? null,
     steps: own?.steps ?? [],
     settleMs,
-    heard: due === 0 ? Number.NaN : (run.rtp.received + called.rtp.received) / due,
+    heard: run.rtp === null || due === 0 ? Number.NaN : (run.rtp.received + called.rtp.received) / due,
     behindMs: run.behindMs,
     mishaps: own?.mishaps ?? {},
   };
@@ -124,12 +126,12 @@ export interface Idle {
   readonly cpuUs: Readonly<Record<string, number>>;
 }
 
-export const measureIdle = async (stack: Stack): Promise<Idle[]> => {
-  const before = stack.subjects.map(cpuOf);
+export const measureIdle = async (field: Field): Promise<Idle[]> => {
+  const before = field.subjects.map(cpuOf);
   const began = performance.now();
   await pause(2000);
   const seconds = (performance.now() - began) / 1000;
-  return stack.subjects.map((subject, i) => ({
+  return field.subjects.map((subject, i) => ({
     subject: subject.name,
     cpuUs: Object.fromEntries(
       Object.entries(cpuOf(subject)).map(([name, us]) => [name, (us - (before[i]?.[name] ?? 0)) / seconds]),

@@ -40,10 +40,14 @@ export interface Subject {
   readonly privateEvery: number;
 }
 
-export interface Stack {
+/** The phones, and what they call through. */
+export interface Field {
   readonly caller: Part;
   readonly called: Part;
   readonly subjects: readonly Subject[];
+}
+
+export interface Stack extends Field {
   readonly site: LocalSite;
   /** Why a subject that was asked for is not there. */
   readonly absent: readonly string[];
@@ -168,18 +172,34 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     const site = await openSite('site', wants('full') ? portCounts : portCounts.slice(-1));
     // The collector is called by hand before memory is read, in both subjects alike.
     const node = ['--enable-source-maps', '--expose-gc'];
-    const plain = part('plain B2BUA', 'plain-b2bua', node);
-    const plainAt = await plain.ask<Address>('start', calledAt);
     const profile = options.profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileDir}`];
-    const full = part('controller', 'controller', [...node, ...options.nodeFlags, ...profile]);
-    const fullAt = await full.ask<Address>('start', site.config);
     const phones = { caller: [caller.pid], called: [called.pid] };
     const pidsOn = (own: LocalSite) => ({
       redis: [own.redis.pid],
       rtpengine: [...own.recorded, ...own.private].map((one) => one.pid),
       ...phones,
     });
-    const others: Subject[] = [];
+    const subjects: Subject[] = [
+      {
+        name: 'direct',
+        title: 'phone to phone',
+        target: calledAt,
+        part: null,
+        pids: phones,
+        privateEvery: 0,
+      },
+    ];
+    if (wants('plain')) {
+      const plain = part('plain B2BUA', 'plain-b2bua', node);
+      subjects.push({
+        name: 'plain',
+        title: 'plain B2BUA',
+        target: await plain.ask<Address>('start', { called: calledAt, lists: null }),
+        part: plain,
+        pids: { process: [plain.pid], ...phones },
+        privateEvery: 0,
+      });
+    }
     let peerSpool: string | null = null;
     const absent: string[] = [];
     const found = options.peers && wants('kamailio') ? findKamailio() : null;
@@ -187,9 +207,16 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     else if (found !== null) {
       const own = await openSite('kamailio');
       peerSpool = own.recorded[0]?.spool ?? null;
-      const peer = await startKamailio(found, own, join(dir, 'kamailio'), calledAt);
+      const [recorded, privates] = [own.recorded[0], own.private[0]];
+      if (recorded === undefined || privates === undefined) throw new Error('no media nodes for the peer');
+      const peer = await startKamailio(found, {
+        lists: own.redis,
+        media: { recorded: recorded.ng, private: privates.ng },
+        dir: join(dir, 'kamailio'),
+        called: calledAt,
+      });
       stops.push(() => peer.stop());
-      others.push({
+      subjects.push({
         name: 'kamailio',
         title: 'Kamailio',
         target: peer.at,
@@ -201,7 +228,7 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     if (options.against !== null && wants('before')) {
       const own = await openSite('before');
       const before = part('the other build', 'controller', node, options.against);
-      others.push({
+      subjects.push({
         name: 'before',
         title: 'the other build',
         target: await before.ask<Address>('start', own.config),
@@ -210,34 +237,18 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
         privateEvery: 10,
       });
     }
-    const nodes = [...site.recorded, ...site.private];
-    const subjects: Subject[] = [
-      {
-        name: 'direct',
-        title: 'phone to phone',
-        target: calledAt,
-        part: null,
-        pids: phones,
-        privateEvery: 0,
-      },
-      {
-        name: 'plain',
-        title: 'plain B2BUA',
-        target: plainAt,
-        part: plain,
-        pids: { process: [plain.pid], ...phones },
-        privateEvery: 0,
-      },
-      ...others,
-      {
+    if (wants('full')) {
+      const full = part('controller', 'controller', [...node, ...options.nodeFlags, ...profile]);
+      subjects.push({
         name: 'full',
         title: 'Sallyport',
-        target: fullAt,
+        target: await full.ask<Address>('start', site.config),
         part: full,
         pids: { process: [full.pid], ...pidsOn(site) },
         privateEvery: 10,
-      },
-    ];
+      });
+    }
+    const nodes = [...site.recorded, ...site.private];
     return {
       caller,
       called,

@@ -11,8 +11,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bytesOf } from '../../src/durable/bytes.js';
 import { fromRoot } from '../../src/root.js';
-import { openSealed, Sealer } from '../../src/vault/age-stream.js';
+import { openSealed } from '../../src/vault/age-stream.js';
 import { readIdentityFile, writeIdentityFile } from '../../src/vault/key-files.js';
+import { SealedWriter } from '../../src/vault/sealed-writer.js';
+import type { Staged } from '../../src/vault/store.js';
 import type { PartFigure } from './parts.js';
 import { quantile } from './rung.js';
 
@@ -43,7 +45,8 @@ const measure = async (dir: string): Promise<Bench> => {
     try {
       await pass(
         bytesOf(input),
-        async (bytes, position) => void (await output.write(bytes, 0, bytes.length, position)),
+        async (bytes, position) =>
+          void (await output.writev(bytes instanceof Uint8Array ? [bytes] : [...bytes], position)),
       );
     } finally {
       await Promise.all([input.close(), output.close()]);
@@ -53,19 +56,23 @@ const measure = async (dir: string): Promise<Bench> => {
   const run: Readonly<Record<Work, () => Promise<void>>> = {
     'we encrypt': () =>
       between(PLAIN, 'ours', async (source, put) => {
-        const sealer = new Sealer([recipient]);
-        for await (const bytes of source)
-          for (const piece of sealer.push(bytes)) await put(piece.bytes, piece.at);
-        for (const piece of sealer.finish()) await put(piece.bytes, piece.at);
+        const writer = new SealedWriter({ writeAt: put }, [recipient]);
+        for await (const bytes of source) await writer.write(bytes);
+        await writer.end();
       }),
     'age encrypts': () => age('-r', recipient.text, '-o', at('theirs'), at(PLAIN)),
     'we decrypt': () =>
       between('theirs', 'opened', async (source, put) => {
-        let position = 0;
+        const held: Buffer[] = [];
+        let [length, written] = [0, 0];
         for await (const bytes of openSealed(source, identities)) {
-          await put(bytes, position);
-          position += bytes.length;
+          held.push(bytes);
+          length += bytes.length;
+          if (length - written < MIB) continue;
+          await put(held.splice(0), written);
+          written = length;
         }
+        await put(held, written);
       }),
     'age decrypts': () => age('-d', '-i', at('key'), '-o', at('opened'), at('ours')),
   };
@@ -80,7 +87,7 @@ const measure = async (dir: string): Promise<Bench> => {
   }
   return { rates };
 };
-type Put = (bytes: Buffer, position: number) => Promise<void>;
+type Put = Staged['writeAt'];
 
 const sorted = (rates: readonly number[] = []): number[] => [...rates].sort((a, b) => a - b);
 

@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -9,16 +10,27 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
-import { digestOf } from '../../src/durable/bytes.js';
-import { Beside, isPart, nameOfPart, placeFile, replaceFile, sweepParts } from '../../src/durable/files.js';
-import { makeFolders, statOf, syncFolder } from '../../src/durable/folders.js';
+import { bytesOf, digestOf } from '../../src/durable/bytes.js';
+import {
+  Beside,
+  isPart,
+  Leftovers,
+  nameOfPart,
+  placeFile,
+  replaceFile,
+  sweepParts,
+} from '../../src/durable/files.js';
+import { makeFolders, shared, statOf, syncFolder } from '../../src/durable/folders.js';
+import { NamesInTurn } from '../../src/durable/names-in-turn.js';
 import { fromRoot } from '../../src/root.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'sallyport-durable-'));
@@ -143,6 +155,111 @@ t.test('a file in the making', async (t) => {
   await second.discard();
   await second.discard();
   t.same(readdirSync(at), ['x.age']);
+});
+
+t.test('a folder of very many files is looked through once for what crashes left', async (t) => {
+  const at = folder();
+  const leave = (name: string): string => {
+    const part = join(at, `.${name}.0123456789abcdef.part`);
+    writeFileSync(part, 'half');
+    return part;
+  };
+  const [one, other] = [leave('one'), leave('other')];
+  const leftovers = new Leftovers();
+  await leftovers.sweep(join(at, 'third'));
+  t.ok(existsSync(one) && existsSync(other), 'what is not its own stays');
+  const late = leave('late');
+  await leftovers.sweep(join(at, 'one'));
+  t.notOk(existsSync(one));
+  await leftovers.sweep(join(at, 'late'));
+  t.ok(existsSync(late), 'the folder was not looked through again');
+  await new Leftovers().sweep(join(at, 'late'));
+  t.notOk(existsSync(late), 'and the successor does');
+  const living = await Beside.create(join(at, 'living'));
+  await new Leftovers().sweep(join(at, 'living'));
+  t.ok(existsSync(living.part));
+  await living.discard();
+  await new Leftovers().sweep(join(at, 'absent', 'x'));
+  mkdirSync(join(at, '.folder.0123456789abcdef.part'));
+  await new Leftovers().sweep(join(at, 'folder'));
+  t.ok(existsSync(join(at, '.folder.0123456789abcdef.part')), 'no file of ours');
+});
+
+t.test('who looks for names at the same time looks once, and sees all there was when it asked', async (t) => {
+  const at = folder();
+  const names = new NamesInTurn();
+  const [first, second] = [names.of(at), names.of(at)];
+  t.equal(first, second, 'one look');
+  t.same(await first, []);
+  for (let i = 0; i < 20; i++) {
+    // Asked while another look may be under way, or be waited for.
+    const before = names.of(at);
+    writeFileSync(join(at, `f${i}`), '');
+    const after = names.of(at);
+    t.ok((await after).includes(`f${i}`), `file ${i} is seen by whoever asks when it is there`);
+    await before;
+  }
+  await t.rejects(names.of(join(at, 'absent')), { code: 'ENOENT' });
+  mkdirSync(join(at, 'absent'));
+  t.same(await names.of(join(at, 'absent')), [], 'a look that failed is not remembered');
+});
+
+t.test('several pieces in one write, and a file that is not as long as what was written', async (t) => {
+  const at = folder();
+  const path = join(at, 'x');
+  const file = await Beside.create(path);
+  const tail = Buffer.alloc(100_000, 'tail');
+  await file.writeAt([Buffer.from('l'), Buffer.alloc(0), Buffer.from('ong'), tail], 5);
+  await file.writeAt([], 3);
+  await file.writeAt([Buffer.from('12'), Buffer.from('345')], 0);
+  t.equal(await file.settle(), 9 + tail.length);
+  await file.publish();
+  t.equal(readFileSync(path, 'latin1'), `12345long${tail.toString('latin1')}`);
+  const parts: Buffer[] = [];
+  const big = Buffer.alloc(1_400_000, 'a number of pieces ');
+  writeFileSync(join(at, 'big'), big);
+  for (const [name, content] of [
+    ['big', big],
+    ['x', readFileSync(path)],
+    ['none', Buffer.alloc(0)],
+  ] as const) {
+    if (name === 'none') writeFileSync(join(at, name), content);
+    const handle = await open(join(at, name));
+    for await (const part of bytesOf(handle)) parts.push(part);
+    t.ok(Buffer.concat(parts.splice(0)).equals(content), `${name}: pieces are their taker’s`);
+    t.equal(await digestOf(handle), createHash('sha256').update(content).digest('hex'));
+    await handle.close();
+  }
+  for (const length of [3, 5]) {
+    const other = await Beside.create(join(at, 'y'));
+    await other.write(Buffer.from('four'));
+    truncateSync(other.part, length);
+    await t.rejects(other.settle(), { code: 'EIO' });
+    await other.discard();
+  }
+  t.same(readdirSync(at).sort(), ['big', 'none', 'x']);
+});
+
+t.test('a look that is shared begins after all have asked', async (t) => {
+  const waiting = new Map<string, Promise<number>>();
+  let asked = 0;
+  const looks: number[] = [];
+  const look = (key: string): Promise<number> => {
+    asked++;
+    return shared(waiting, key, async () => looks.push(asked));
+  };
+  const [a, b, c] = await Promise.all([look('x'), look('y'), look('x')]);
+  t.same([a, b, c], [1, 2, 1], 'one for each key');
+  t.same(looks, [3, 3], 'not before the last of them has asked');
+  const first = look('x');
+  // A turn on it has begun, and serves nobody who comes now.
+  await new Promise((resolve) => setImmediate(resolve));
+  await Promise.all([first, look('x')]);
+  t.equal(looks.length, 4);
+  const failing = new Map<string, Promise<never>>();
+  const fail = () => shared(failing, 'x', () => Promise.reject(new Error('no')));
+  for (const one of [fail(), fail()]) await t.rejects(one, { message: 'no' });
+  t.equal(failing.size, 0, 'and the next one is asked for anew');
 });
 
 t.test('a crash leaves what the next one sweeps, and never half a file', async (t) => {
