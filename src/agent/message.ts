@@ -67,13 +67,14 @@ function parseStatusLine(line: string, message: SipMessage): Fault | undefined {
     return fault('Malformed status line');
   }
   message.status = Number(code);
-  message.reason = line.slice(12);
+  // U+2028 and U+2029 (here in their UTF-8 bytes) end a line for the application's library, which then reads no status.
+  message.reason = line.slice(12).replace(/\xe2\x80[\xa8\xa9]/g, ' ');
   return undefined;
 }
 
 /** True for SIP "/" digits "." digits in any case. */
 function isSipVersion(text: string): boolean {
-  if (text.length < 7 || text.length > 20 || text.slice(0, 4).toUpperCase() !== 'SIP/') return false;
+  if (text.length > 20 || text.slice(0, 4).toUpperCase() !== 'SIP/') return false;
   return /^[0-9]+\.[0-9]+$/.test(text.slice(4));
 }
 
@@ -91,12 +92,16 @@ function parseRequestLine(line: string, message: SipMessage, uriBytes: number): 
   return message.uri.length > uriBytes ? fault('Request-URI Too Long', 414) : undefined;
 }
 
-/** True if a NUL, a bare CR or a bare LF stands in the head (which is known to have CRLF line ends). */
-const brokenLine = /\0|\r(?!\n)|(?:^|[^\r])\n/;
+/**
+ * True if a NUL, a bare CR or a bare LF stands in the head (which is known to have CRLF line ends). A head that begins
+ * with a LF has no start line, which is found before.
+ */
+const brokenLine = /\0|\r(?!\n)|[^\r]\n/;
 
 /**
  * Splits the head into header lines, unfolding continuation lines to one space (RFC 3261 section 7.3.1).
- * Returns the first fault; what could be read before and after it is in the message.
+ * Returns the first fault; what could be read before and after it is in the message. `end` is where the CRLF CRLF begins,
+ * or the end of the text: no line goes beyond it.
  */
 function parseHeaders(text: string, from: number, end: number, message: SipMessage, limits: AgentLimits) {
   let found: Fault | undefined;
@@ -104,19 +109,19 @@ function parseHeaders(text: string, from: number, end: number, message: SipMessa
   let at = from;
   while (at < end) {
     let lineEnd = text.indexOf('\r\n', at);
-    if (lineEnd < 0 || lineEnd > end) lineEnd = end;
+    if (lineEnd < 0) lineEnd = end;
     let folded: string[] | undefined;
     let next = lineEnd + 2;
     while (next < end && (text.charCodeAt(next) === SPACE || text.charCodeAt(next) === TAB)) {
       let foldEnd = text.indexOf('\r\n', next);
-      if (foldEnd < 0 || foldEnd > end) foldEnd = end;
+      if (foldEnd < 0) foldEnd = end;
       folded ??= [];
       folded.push(trimSpace(text.slice(next, foldEnd)));
       next = foldEnd + 2;
     }
     const nameEnd = tokenEnd(text, at);
     const colon = skipSpace(text, nameEnd);
-    if (nameEnd === at || colon >= lineEnd || text.charCodeAt(colon) !== COLON) {
+    if (nameEnd === at || text.charCodeAt(colon) !== COLON) {
       found ??= fault('Malformed header line');
     } else if (next - at > limits.headerLineBytes) {
       found ??= fault('Header line too long', 513);
@@ -180,7 +185,7 @@ function takeBody(message: SipMessage, rest: string, framing: Framing): Fault | 
     message.body = rest;
     return fault('Content-Length mismatch');
   }
-  message.body = length === rest.length ? rest : rest.slice(0, length);
+  message.body = rest.slice(0, length);
   return undefined;
 }
 
@@ -196,7 +201,7 @@ export function parseMessage(text: string, limits: AgentLimits, framing: Framing
   const message = new SipMessage();
   const startLine = text.slice(start, lineEnd);
   let found: Fault | undefined;
-  if (startLine.slice(0, 4).toUpperCase() === 'SIP/' && isSipVersion(startLine.slice(0, 7))) {
+  if (isSipVersion(startLine.slice(0, 7))) {
     found = parseStatusLine(startLine, message);
   } else {
     if (startLine.charCodeAt(0) === SPACE || startLine.length > limits.messageBytes) {
@@ -216,19 +221,25 @@ export function parseMessage(text: string, limits: AgentLimits, framing: Framing
   found ??= headers.found;
   const rest = text.slice(bodyAt);
   found ??= takeBody(message, rest, framing);
-  if (found === undefined && headers.plain && message.has('content-length')) {
+  // The version may come in any case (RFC 3261 section 7.1) and is handed on in upper case: the library reads no other.
+  const same = startLine === startLineOf(message);
+  if (found === undefined && same && headers.plain && message.has('content-length')) {
     message.plain =
       start === 0 && message.body.length === rest.length ? text : text.slice(start, bodyAt) + message.body;
   }
   return { message, fault: found };
 }
 
-/** The message as the application gets it: unfolded, long header names, a right Content-Length, nothing after the body. */
+function startLineOf(message: SipMessage): string {
+  return message.isRequest
+    ? `${message.method} ${message.uri} SIP/2.0`
+    : `SIP/2.0 ${message.status} ${message.reason}`;
+}
+
+/** The message as the application gets it: its start line in our spelling, unfolded, long header names, a right Content-Length, nothing after the body. */
 export function appText(message: SipMessage): string {
   if (message.plain !== undefined) return message.plain;
-  let text = message.isRequest
-    ? `${message.method} ${message.uri} SIP/2.0\r\n`
-    : `SIP/2.0 ${message.status} ${message.reason}\r\n`;
+  let text = `${startLineOf(message)}\r\n`;
   for (const line of message.headers) {
     if (line.name === 'content-length' || line.label.includes('%')) continue;
     if (line.name === '__proto__' || line.name === 'constructor') continue;
