@@ -57,6 +57,8 @@ export function refusalInside(
     return { status: 503, why: 'overload', extra: retryAfter() };
   }
   dialog.remoteSeq = seq;
+  // The library of the application unescapes it: "REF%45R" would be a REFER there, and is a method of its own here.
+  if (message.method.includes('%')) return { status: 501, why: 'unknown-method' };
   // Whatever a BYE requires, a caller who hangs up must get through.
   const extension = message.method === 'BYE' ? undefined : unsupported(message, supported);
   if (extension !== undefined) return extension;

@@ -316,6 +316,11 @@ t.test(
       'wrong From tag',
     );
     t.match(await send(request({ method: 'BYE', port: b.peer.port })), /^SIP\/2.0 481/, 'BYE without To tag');
+    t.match(
+      await send(inDialog(b, 'INF%4F', invite, ok, 5)),
+      /^SIP\/2.0 501/,
+      'an escaped method is another method, also in a dialog',
+    );
     const required = inDialog(b, 'INFO', invite, ok, 6).replace(
       '\r\nContent',
       '\r\nRequire: timer, foo\r\nContent',
