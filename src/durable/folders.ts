@@ -3,18 +3,22 @@ import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { disk } from './disk.js';
 
+/** The event loop's next turn. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /**
  * Does a piece of work once for all who ask for it by the same key before it begins. It begins in a later turn, so it
- * sees whatever each of them had done when they asked.
+ * sees whatever each of them had done when they asked; `turn` says when that may be.
  */
 export const shared = <Value>(
   waiting: Map<string, Promise<Value>>,
   key: string,
   work: () => Promise<Value>,
+  turn: () => Promise<void> = nextTurn,
 ): Promise<Value> => {
   const before = waiting.get(key);
   if (before !== undefined) return before;
-  const soon = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+  const soon = turn().then(() => {
     waiting.delete(key);
     return work();
   });

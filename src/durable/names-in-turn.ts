@@ -1,18 +1,12 @@
 import { disk } from './disk.js';
+import { nextTurn, shared } from './folders.js';
 
-/** Folders asked for at the same time. */
+/** Folders whose last look is remembered. */
 const MAX_FOLDERS = 64;
 /** Of the time, one part in this is spent on looking through a folder. */
 const SHARE = 10;
 /** And nobody waits longer for a look to begin, in ms. */
 const MOST_WAIT = 2_000;
-
-interface Looked {
-  /** The look that has not begun; null where none is asked for. */
-  soon: Promise<readonly string[]> | null;
-  /** When the next may begin, in monotonic ms. */
-  from: number;
-}
 
 /**
  * The names in folders of very many files, for many who ask at once: all who ask before a look begins share it, and
@@ -20,36 +14,37 @@ interface Looked {
  * readdir(3) does.
  */
 export class NamesInTurn {
-  readonly #folders = new Map<string, Looked>();
+  readonly #soon = new Map<string, Promise<readonly string[]>>();
+  /** When the next look at a folder may begin, in monotonic ms. */
+  readonly #from = new Map<string, number>();
 
   of(folder: string): Promise<readonly string[]> {
-    const looked = this.#folders.get(folder) ?? { soon: null, from: 0 };
-    this.#folders.set(folder, looked);
-    this.#forget();
-    looked.soon ??= this.#look(folder, looked);
-    return looked.soon;
+    return shared(
+      this.#soon,
+      folder,
+      () => this.#look(folder),
+      () => this.#turn(folder),
+    );
   }
 
-  async #look(folder: string, looked: Looked): Promise<readonly string[]> {
-    const wait = looked.from - performance.now();
-    await (wait <= 0
-      ? new Promise((resolve) => setImmediate(resolve))
-      : new Promise((resolve) => setTimeout(resolve, wait)));
-    // From now on whoever asks may have made a name that this look does not see.
-    looked.soon = null;
+  #turn(folder: string): Promise<void> {
+    const wait = (this.#from.get(folder) ?? 0) - performance.now();
+    return wait <= 0 ? nextTurn() : new Promise((resolve) => setTimeout(resolve, wait));
+  }
+
+  async #look(folder: string): Promise<readonly string[]> {
     const begun = performance.now();
     try {
       return await disk.names(folder);
     } finally {
       const now = performance.now();
-      looked.from = now + Math.min(MOST_WAIT, (now - begun) * (SHARE - 1));
+      this.#forget(now);
+      this.#from.set(folder, now + Math.min(MOST_WAIT, (now - begun) * (SHARE - 1)));
     }
   }
 
-  #forget(): void {
-    for (const [folder, { soon, from }] of this.#folders) {
-      if (this.#folders.size <= MAX_FOLDERS) return;
-      if (soon === null && from <= performance.now()) this.#folders.delete(folder);
-    }
+  #forget(now: number): void {
+    if (this.#from.size < MAX_FOLDERS) return;
+    for (const [folder, from] of this.#from) if (from <= now) this.#from.delete(folder);
   }
 }
