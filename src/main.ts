@@ -6,6 +6,7 @@ import { agentMetrics } from './api/agent-metrics.js';
 import type { CanaryView } from './api/control.js';
 import { startControl } from './api/control-server.js';
 import { type Check, startHealth } from './api/health.js';
+import { LiveHeap } from './api/live-heap.js';
 import { Metrics } from './api/metrics.js';
 import { Controller } from './call/controller.js';
 import type { AppEvent } from './call/events.js';
@@ -130,10 +131,13 @@ const start = async (
   const log = createLog(config.log.level, undefined, among === null ? undefined : config.controller.name);
   let controller: Controller | null = null;
   let nodes: MediaPools | null = null;
+  const liveHeap = new LiveHeap();
+  closers.push(() => liveHeap.stop());
   const metrics = new Metrics(
     () => controller?.size ?? 0,
     () => controller?.setUps ?? { underWay: 0, limit: 0 },
     () => nodes?.status().nodes ?? [],
+    () => liveHeap.bytes,
   );
   let journalled: Emit = () => undefined;
   let supervised: Emit = () => undefined;

@@ -112,6 +112,7 @@ export class Metrics {
     callsUnderWay: () => number,
     setUps: () => { readonly underWay: number; readonly limit: number } = () => ({ underWay: 0, limit: 0 }),
     nodes: () => readonly NodeView[] = () => [],
+    liveHeap: () => number | null = () => null,
   ) {
     this.#ofNodes('sallyport_media_node_calls', 'Calls on a media node.', nodes, ({ calls }) => calls);
     this.#ofNodes(
@@ -132,6 +133,11 @@ export class Metrics {
       'sallyport_set_ups_under_way',
       'Calls being set up, ringing not counted.',
       () => setUps().underWay,
+    );
+    this.#read(
+      'sallyport_live_heap_bytes',
+      'What the main thread held after its last full collection; 0 before the first. It shows a leak long before the resident size does.',
+      () => liveHeap() ?? 0,
     );
     collectDefaultMetrics({ register: this.registry });
   }

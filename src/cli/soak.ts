@@ -24,6 +24,7 @@ interface SoakFlags {
   readonly faultEvery: string;
   readonly for: string;
   readonly seed?: string;
+  readonly callers: string;
   readonly sounds: string;
   readonly tolerate: string;
   readonly patient: boolean;
@@ -62,6 +63,7 @@ export const soakOptions = (
   mix: parseMix(flags.mix),
   faults: parseFaults(flags.faults),
   faultEverySeconds: bounded('fault-every', secondsOf(flags.faultEvery), 5, 86_400),
+  callers: bounded('callers', Number(flags.callers), 1, 1_000_000),
   sounds: bounded('sounds', Number(flags.sounds), 0, 1),
   tolerate: bounded('tolerate', Number(flags.tolerate), 0, 1),
   patient: flags.patient,
@@ -86,7 +88,7 @@ const untilInterrupted = (terminal: Terminal): Promise<void> =>
 const repeatCommand = (flags: SoakFlags, seed: number): string =>
   [
     'sallyport soak',
-    ...(['rate', 'hold', 'mix', 'faults', 'for', 'sounds'] as const).map(
+    ...(['rate', 'hold', 'mix', 'faults', 'for', 'callers', 'sounds'] as const).map(
       (name) => `--${name} ${flags[name]}`,
     ),
     `--fault-every ${flags.faultEvery}`,
@@ -170,6 +172,11 @@ export const addSoakCommand = (
     .option('--fault-every <time>', 'one fault in each of these', '60s')
     .option('--for <time>', 'how long calls are made: 10m, 8h', '10m')
     .option('--seed <number>', 'makes the same choices as another soak (default: new ones)')
+    .option(
+      '--callers <number>',
+      'callers there are: who is free calls again, and more come only where none is',
+      '2000',
+    )
     .option('--sounds <share>', 'share of the calls in which both parties send and hear tones', '0.25')
     .option('--tolerate <share>', 'share of calls that may be refused or lost without a fault', '0')
     .option('--patient', 'longer deadlines, for a machine that is busy with other things', false)

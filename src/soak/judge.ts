@@ -238,6 +238,16 @@ const records = (seen: Seen, cdrs: readonly CdrFacts[], excuse: Excuse): Finding
   return found;
 };
 
+/**
+ * The controller was killed between the caller's 200 and the opening of the media, which is noted before it is asked for: the
+ * two never heard each other, and what the node had begun to record is removed (docs/recovery.md).
+ */
+const wasNeverOpened = ({ sound }: Seen, { recovered, connectedMs, spool }: CdrFacts): boolean =>
+  recovered &&
+  connectedMs === 0 &&
+  spool === 'nothing-found' &&
+  (sound === null || sound.callerHeardMs + sound.calledHeardMs === 0);
+
 const recording = (seen: Seen, cdrs: readonly CdrFacts[], excuse: Excuse): Finding[] => {
   const { side } = kindFacts[seen.plan.kind];
   if (side !== 'monitored' || seen.status !== 200 || seen.talkedMs < 1000) return [];
@@ -246,6 +256,7 @@ const recording = (seen: Seen, cdrs: readonly CdrFacts[], excuse: Excuse): Findi
     const said = cdr.spool === 'recording-missing';
     // What the parties sent comes some hundred ms after the answer: a fault may have ended it before.
     if (said && (excuse.loses || excuse.refuses)) return [];
+    if (excuse.crashed && wasNeverOpened(seen, cdr)) return [];
     return [{ code: 'recording-missing', text: `its CDR says of the recording: ${cdr.spool ?? 'nothing'}` }];
   });
 };

@@ -18,6 +18,8 @@ export interface Sample {
   readonly processes: Readonly<Record<string, ProcLook>>;
   /** 99th percentile of the controller's event loop delay, in ms, as its metrics say; null where it was not to be had. */
   readonly loopMs: number | null;
+  /** What the controller's main thread held after its last full collection, as its metrics say. */
+  readonly liveHeapBytes: number | null;
   /** The same of the soak's own: how far its measurements can be trusted. */
   readonly ownLoopMs: number;
 }
@@ -31,8 +33,12 @@ export const lookAtProcesses = (stage: Stage): Record<string, ProcLook> => {
   return looks;
 };
 
-/** The controller's event loop delay in ms; prom-client tells seconds. */
-export const loopDelayMs = async (stage: Stage): Promise<number | null> => {
-  const seconds = (await metricsOf(stage.httpPort))?.get('nodejs_eventloop_lag_p99_seconds');
-  return seconds === undefined ? null : seconds * 1000;
+/** What only the controller can tell of itself; prom-client tells seconds. */
+export const controllerFigures = async (stage: Stage): Promise<Pick<Sample, 'loopMs' | 'liveHeapBytes'>> => {
+  const metrics = await metricsOf(stage.httpPort);
+  const seconds = metrics?.get('nodejs_eventloop_lag_p99_seconds');
+  return {
+    loopMs: seconds === undefined ? null : seconds * 1000,
+    liveHeapBytes: metrics?.get('sallyport_live_heap_bytes') || null,
+  };
 };

@@ -5,7 +5,7 @@ import { type Kind, kindFacts, type Mix } from './mix.js';
 /** One call as it will be made. All times in ms; every choice follows from the seed. */
 export interface CallPlan {
   readonly serial: number;
-  /** The caller's identity: of this call and no other, so it finds the call’s rows in the journal. */
+  /** The caller's identity: of no other call at the time, so it finds the call’s rows in the journal. */
   readonly as: string;
   readonly kind: Kind;
   /** What is dialled. */
@@ -23,6 +23,9 @@ export interface CallPlan {
   readonly sounds: boolean;
   readonly tones: { readonly caller: number; readonly called: number };
 }
+
+/** A call before it is known who makes it: who is free then. */
+export type PlannedCall = Omit<CallPlan, 'as'>;
 
 export interface CallChoices {
   readonly rate: number;
@@ -43,7 +46,7 @@ const tonesOf = (serial: number): CallPlan['tones'] => ({
  * Calls without end, in the order they are made: open loop with exponential gaps, so that nobody waits for the system
  * to be fast enough.
  */
-export function* callPlans(dice: Dice, choices: CallChoices): Generator<CallPlan, never> {
+export function* callPlans(dice: Dice, choices: CallChoices): Generator<PlannedCall, never> {
   const arrivals = dice.fork('arrivals');
   const what = dice.fork('calls');
   let atMs = 0;
@@ -53,7 +56,6 @@ export function* callPlans(dice: Dice, choices: CallChoices): Generator<CallPlan
     const mean = choices.holdSeconds * 1000;
     yield {
       serial,
-      as: `soak-${serial}`,
       kind,
       number: what.pick(choices.numbers[kind]),
       atMs,

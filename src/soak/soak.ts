@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Config } from '../config/schema.js';
 import type { SoakBounds } from './bounds.js';
 import { type Break, CallBook, type Judged } from './call-book.js';
+import { Callers } from './callers.js';
 import { Dice } from './dice.js';
 import { consequences, type FaultMix } from './faults.js';
 import { FileWatch, type SeenFile } from './file-watch.js';
@@ -15,8 +16,8 @@ import { placeCall } from './place-call.js';
 import type { ProcLook } from './proc.js';
 import { recordingFault, recordingPath, removeRecording } from './recording-check.js';
 import { keyFamilies } from './redis-look.js';
-import { lookAtProcesses, loopDelayMs, type Sample } from './sample.js';
-import { type CallPlan, callPlans, type FaultPlan, faultPlans } from './schedule.js';
+import { controllerFigures, lookAtProcesses, type Sample } from './sample.js';
+import { type CallPlan, callPlans, type FaultPlan, faultPlans, type PlannedCall } from './schedule.js';
 import { Series } from './series.js';
 import { soakNumbers } from './site-lists.js';
 import { Stage } from './stage.js';
@@ -35,6 +36,8 @@ export interface SoakOptions {
   readonly mix: Mix;
   readonly faults: FaultMix;
   readonly faultEverySeconds: number;
+  /** How many callers there are, as long as one of them is free. */
+  readonly callers: number;
   /** Share of the calls in which both parties send and hear tones. */
   readonly sounds: number;
   /** Longer deadlines of the product, for a machine that is busy with other things. */
@@ -96,6 +99,7 @@ export class SoakRun {
   readonly #book: CallBook;
   readonly #tail: JournalTail;
   readonly #dice: Dice;
+  readonly #callers: Callers;
   readonly #stop: Promise<void>;
   /** Files of calls that have no CDR yet. */
   readonly #unplaced = new Map<string, SeenFile>();
@@ -129,6 +133,7 @@ export class SoakRun {
       this.#stopping = true;
     });
     this.#dice = new Dice(parts.options.seed);
+    this.#callers = new Callers(parts.options.callers);
     const { faults, faultEverySeconds, seconds } = parts.options;
     this.faultPlans = faultPlans(this.#dice, faults, faultEverySeconds * 1000, seconds * 1000);
     this.#tail = new JournalTail(parts.stage.config.journal.directory);
@@ -211,7 +216,8 @@ export class SoakRun {
     }
   }
 
-  async #make(plan: CallPlan): Promise<void> {
+  async #make(planned: PlannedCall): Promise<void> {
+    const plan: CallPlan = { ...planned, as: this.#callers.take() };
     this.#underWay += 1;
     this.tally.placed += 1;
     this.#book.placed(plan);
@@ -221,6 +227,7 @@ export class SoakRun {
       this.#book.over(seen);
     } catch (error) {
       this.#book.drop(plan);
+      this.#callers.rests(plan.as);
       this.skippedCalls += 1;
       if (!this.#stopping) this.#lastError = error instanceof Error ? error.message : String(error);
     } finally {
@@ -237,6 +244,7 @@ export class SoakRun {
 
   #judged(judged: Judged, findings: readonly Finding[]): void {
     const { seen, cdr, faults, asPlanned } = judged;
+    this.#callers.rests(seen.plan.as);
     this.tally.take(judged, findings.length);
     if (!asPlanned) {
       const what = `${seen.status === 0 ? 'no answer' : seen.status} ${cdr?.ending ?? 'no CDR'}`;
@@ -383,7 +391,7 @@ export class SoakRun {
       p95: sinceLook.quantile(0.95),
       p99: sinceLook.quantile(0.99),
       processes: lookAtProcesses(this.stage),
-      loopMs: await loopDelayMs(this.stage),
+      ...(await controllerFigures(this.stage)),
       ownLoopMs: this.#loop.percentile(99) / 1e6,
     });
     this.#loop.reset();

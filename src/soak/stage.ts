@@ -261,6 +261,14 @@ const unmount = (dir: string): void => {
   }
 };
 
+/** Read with the schema's defaults: one call at a time of a caller, but as many as the soak's length makes of them. */
+const soakLimits = Object.fromEntries(
+  (['monitored', 'private', 'alone'] as const).map((of) => [
+    of,
+    { recent: { caller: 100_000, number: 100_000, phone: 100_000 } },
+  ]),
+);
+
 /** The example's configuration with the soak's trunks: an exchange of its own for each pair of phones. */
 const soakConfig = ({ config, patient, maxCalls }: StageOptions, phones: Phones): Config => {
   const [trunk] = config.trunks.facilities;
@@ -303,7 +311,7 @@ const soakConfig = ({ config, patient, maxCalls }: StageOptions, phones: Phones)
       vault: { ...config.recording.vault, minFreeMegabytes: 40 },
       ...(patient ? { proveMs: 4000 } : {}),
     },
-    policy: { ...config.policy, limits: {} as Config['policy']['limits'] },
+    policy: { ...config.policy, limits: soakLimits as unknown as Config['policy']['limits'] },
   };
 };
 

@@ -4,10 +4,11 @@ import t from 'tap';
 import { secondsOf, soakOptions } from '../../src/cli/soak.js';
 import { loadConfig } from '../../src/config/load.js';
 import { fromRoot } from '../../src/root.js';
+import { Callers } from '../../src/soak/callers.js';
 import { Dice } from '../../src/soak/dice.js';
 import { consequences, faultNames, parseFaults } from '../../src/soak/faults.js';
 import { plainSound } from '../../src/soak/file-watch.js';
-import { shedIn } from '../../src/soak/final-look.js';
+import { growthOf, heldName, shedIn } from '../../src/soak/final-look.js';
 import { Histogram } from '../../src/soak/histogram.js';
 import { JournalTail } from '../../src/soak/journal-tail.js';
 import {
@@ -20,7 +21,8 @@ import {
 } from '../../src/soak/judge.js';
 import { defaultMix, type Kind, kindFacts, kinds, parseMix } from '../../src/soak/mix.js';
 import { linearTicks, logTicks, plot, timeTicks } from '../../src/soak/report/plot.js';
-import { type CallPlan, callPlans, faultPlans } from '../../src/soak/schedule.js';
+import type { Sample } from '../../src/soak/sample.js';
+import { type CallPlan, callPlans, faultPlans, type PlannedCall } from '../../src/soak/schedule.js';
 import type { Seen } from '../../src/soak/seen.js';
 import { Series } from '../../src/soak/series.js';
 import { soakNumbers } from '../../src/soak/site-lists.js';
@@ -28,7 +30,7 @@ import { judgeSlope, type Point, slopeOf, warmedUp } from '../../src/soak/slope.
 import { verdictOf } from '../../src/soak/verdict.js';
 
 const choices = { rate: 10, holdSeconds: 8, mix: defaultMix, sounds: 0.25, numbers: soakNumbers };
-const take = (seed: number, count: number, more: Partial<typeof choices> = {}): CallPlan[] => {
+const take = (seed: number, count: number, more: Partial<typeof choices> = {}): PlannedCall[] => {
   const plans = callPlans(new Dice(seed), { ...choices, ...more });
   return Array.from({ length: count }, () => plans.next().value);
 };
@@ -73,6 +75,7 @@ t.test('what is asked for has bounds', async (t) => {
     faultEvery: '60s',
     for: '10m',
     seed: '7',
+    callers: '2000',
     sounds: '0.25',
     tolerate: '0',
     patient: false,
@@ -86,6 +89,7 @@ t.test('what is asked for has bounds', async (t) => {
     { for: '1s' },
     { faultEvery: '1s' },
     { seed: '-1' },
+    { callers: '0' },
     { sounds: '2' },
     { tolerate: 'x' },
   ])
@@ -94,6 +98,66 @@ t.test('what is asked for has bounds', async (t) => {
       { code: 'soak-bounds' },
       JSON.stringify(wrong),
     );
+});
+
+t.test(
+  'callers come again, the one that has rested longest first, and never while they are in a call',
+  async (t) => {
+    const callers = new Callers(3);
+    const first = [callers.take(), callers.take()] as const;
+    callers.rests(first[1]);
+    callers.rests(first[0]);
+    const third = callers.take();
+    t.same(new Set([...first, third]).size, 3, 'until all were there, each is a new one');
+    t.equal(callers.take(), first[1]);
+    t.equal(callers.take(), first[0]);
+    const more = callers.take();
+    t.notOk([...first, third].includes(more), 'nobody is free: a new one');
+    callers.rests(third);
+    t.equal(callers.take(), third);
+  },
+);
+
+t.test('what the controller holds is judged apart, by its collections', async (t) => {
+  const samples = (heldAt: (i: number) => number | null, pidAt = (_: number) => 1) => ({
+    samples: {
+      all: Array.from({ length: 720 }, (_, i) => ({
+        atMs: i * 5000,
+        rate: 1,
+        up: 0,
+        p50: null,
+        p95: null,
+        p99: null,
+        loopMs: null,
+        ownLoopMs: 0,
+        liveHeapBytes: heldAt(i),
+        // Twelve megabytes up and down, in which a slope of two an hour cannot be seen.
+        processes: {
+          controller: { pid: pidAt(i), rssBytes: (200 + (i % 13)) * 2 ** 20, fds: 1, sockets: 1 },
+        },
+      })),
+    } as unknown as Series<Sample>,
+    tally: null as never,
+  });
+  const of = (name: string, run: Parameters<typeof growthOf>[0]) =>
+    growthOf(run).find(({ process }) => process === name);
+  // Every twelfth look follows a collection.
+  const step = (i: number): number => Math.floor(i / 12) * 12;
+  const leak = samples((i) => 2 ** 20 * (50 + (2 * step(i)) / 720));
+  t.equal(of(heldName, leak)?.verdict, 'growing');
+  t.match(of(heldName, leak)?.slope?.perHour, 2 * 2 ** 20);
+  t.equal(of('controller', leak)?.verdict, 'steady');
+  const noise = samples((i) => 2 ** 20 * (50 + ((step(i) / 12) % 7) / 7));
+  t.equal(of(heldName, noise)?.verdict, 'steady');
+  t.ok((of(heldName, noise)?.slope?.points ?? 0) <= 60, 'one measurement a collection');
+  t.equal(
+    of(
+      heldName,
+      samples(() => null),
+    ),
+    undefined,
+    'nothing is told before the first',
+  );
 });
 
 t.test('the same seed makes the same calls, whatever the faults', async (t) => {
@@ -110,7 +174,7 @@ t.test('the same seed makes the same calls, whatever the faults', async (t) => {
   const many = take(1, 5000);
   const seconds = (many.at(-1)?.atMs ?? 0) / 1000;
   t.ok(Math.abs(5000 / seconds - 10) < 0.6, `${5000 / seconds} a second`);
-  t.equal(new Set(many.map(({ as }) => as)).size, 5000, 'each call is another caller’s');
+  t.equal(new Set(many.map(({ serial }) => serial)).size, 5000);
   const share = (kind: Kind): number => many.filter((plan) => plan.kind === kind).length / 5000;
   t.ok(Math.abs(share('monitored') - 0.34) < 0.03, `${share('monitored')} are monitored`);
   for (const { holdMs, tones, kind, number } of many) {
@@ -464,6 +528,21 @@ t.test('what a fault excuses, and of whom', async (t) => {
     'but one that was dialled is known',
   );
   t.ok(judged(unanswered, []).includes('cdr-count'));
+  const heard = seenOf('monitored').sound;
+  const silent = heard === null ? null : { ...heard, callerHeardMs: 0, calledHeardMs: 0 };
+  const shut = cdrOf('monitored', {
+    ...{ ending: 'controller-crashed', recovered: true, connectedMs: 0 },
+    ...{ spool: 'nothing-found', file: null },
+  });
+  const killed = during('controller-killed');
+  const unopened = (sound: Seen['sound'], cdr = shut, windows = killed) =>
+    judged(seenOf('monitored', { sound }), [cdr], windows).includes('recording-missing');
+  t.notOk(unopened(silent), 'killed before the media was opened: there is nothing to keep');
+  t.notOk(unopened(null));
+  t.ok(unopened(heard), 'somebody was heard');
+  t.ok(unopened(silent, shut, during('recorded-killed')), 'by another fault');
+  for (const more of [{ connectedMs: 900 }, { recovered: false }, { spool: null }])
+    t.ok(unopened(silent, { ...shut, ...more }), JSON.stringify(more));
   const quiet = seenOf('monitored', { talkedMs: 9000 });
   t.same(judged(quiet, [cdrOf('monitored')]), ['cdr-differs'], 'the CDR’s duration is another');
 });

@@ -28,6 +28,8 @@ const options = (t: Test, more: Partial<SoakOptions>): SoakOptions => {
     mix: parseMix('default'),
     faults: {},
     faultEverySeconds: 60,
+    // Few enough to call again.
+    callers: 12,
     sounds: 1,
     // Other tests run at the same time: delays are not what this is about.
     patient: true,

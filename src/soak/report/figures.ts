@@ -9,7 +9,7 @@ const growthWords = { steady: 'steady', growing: 'GROWING', 'too-short': 'too sh
 
 const growthTable = ({ growth }: ReportData): string =>
   table(
-    `Growth of memory after the warm-up: the median slope of all pairs of measurements (Theil and Sen). Judged from ${leastHours * 60} minutes on; the limit is ${mebibytes(growthLimit.controller)} an hour for the controller, ${mebibytes(growthLimit.other)} for others`,
+    `Growth of memory after the warm-up: the median slope of all pairs of measurements (Theil and Sen). Judged from ${leastHours * 60} minutes on; the limit is ${mebibytes(growthLimit.held)} an hour for what the controller holds after a full collection, ${mebibytes(growthLimit.controller)} for all that is resident of it, ${mebibytes(growthLimit.other)} for others`,
     [
       { title: 'process' },
       { title: 'MiB an hour', number: true },
@@ -65,7 +65,7 @@ export const leftSection = (data: ReportData): string =>
     processTable(data),
     growthTable(data),
     table(
-      'Keys in Redis by family. use:places are calls that are counted as under way: none may be left. use:ended remember each caller for a day, and every call of a soak is another caller’s',
+      'Keys in Redis by family. use:places are calls that are counted as under way: none may be left. use:ended remember each caller for a day',
       [{ title: 'family' }, { title: 'before', number: true }, { title: 'after', number: true }],
       data.keys.map(([name, before, after]) => [name, count(before), count(after)]),
     ),

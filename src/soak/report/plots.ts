@@ -1,3 +1,4 @@
+import { heldName } from '../final-look.js';
 import type { Sample } from '../sample.js';
 import type { ReportData } from './data.js';
 import { legend, type PlotBand, type PlotOptions, type PlotSeries, plot } from './plot.js';
@@ -103,12 +104,13 @@ export const plotsSection = ({ samples, faults, lengthMs }: ReportData): string 
       ...common,
       id: 'memory',
       title: 'Memory (resident), by process',
+      note: 'What the controller holds is without its garbage, as it was after the last full collection.',
       scale: 'linear',
       tick: (value) => `${whole(value)} MiB`,
-      series: seriesOf(
-        samples,
-        ofProcess(({ rssBytes }) => rssBytes / 2 ** 20),
-      ),
+      series: seriesOf(samples, {
+        ...ofProcess(({ rssBytes }) => rssBytes / 2 ** 20),
+        [heldName]: ({ liveHeapBytes }: Sample) => (liveHeapBytes === null ? null : liveHeapBytes / 2 ** 20),
+      }),
     }),
     figure({
       ...common,
