@@ -139,7 +139,8 @@ export const makeClient = (
       retryDelayOnClusterDown: sentOnce ? 0 : 100,
       retryDelayOnTryAgain: 100,
       slotsRefreshTimeout: 1_000,
-      slotsRefreshInterval: 1_000,
+      // By keepConnected: the library's own timer goes on for ever where a client is closed while it is being asked.
+      slotsRefreshInterval: 0,
       clusterRetryStrategy: retryDelay,
       redisOptions: common,
     },
@@ -147,6 +148,8 @@ export const makeClient = (
 };
 
 const againMs = 200;
+/** How often a Cluster is asked who has which slots. */
+const slotsMs = 1_000;
 
 /**
  * Goes on where the library gives up: a client that is told of a failover while it is connecting ends for good.
@@ -155,6 +158,7 @@ const againMs = 200;
 export const keepConnected = (client: Client): (() => void) => {
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
+  const slots = client instanceof Cluster ? setInterval(() => findMasters(client), slotsMs) : undefined;
   client.on('end', () => {
     if (closed) return;
     clearTimeout(timer);
@@ -163,6 +167,7 @@ export const keepConnected = (client: Client): (() => void) => {
   return () => {
     closed = true;
     clearTimeout(timer);
+    clearInterval(slots);
     client.disconnect();
   };
 };

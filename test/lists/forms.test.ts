@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Cluster } from 'ioredis';
 import t from 'tap';
 import type { AppEvent } from '../../src/call/events.js';
 import type { CallId, FacilityId, Leg, TrunkId, WallMs } from '../../src/core/leg.js';
@@ -14,6 +15,7 @@ import { keySpaces, shardTags, slotOf } from '../../src/lists/key-spaces.js';
 import { bucketOf } from '../../src/lists/layout.js';
 import { openOrders } from '../../src/lists/orders.js';
 import { preview } from '../../src/lists/publish.js';
+import { type Client, keepConnected, makeClient } from '../../src/lists/redis-client.js';
 import { publisherKey } from '../../src/lists/signed.js';
 import {
   block,
@@ -106,6 +108,27 @@ for (const form of running) {
       t.teardown(() => opened.lists.close());
       return opened;
     };
+
+    if (form.name === 'Cluster')
+      await t.test('a client that is closed while it asks who has the slots asks no more', async (t) => {
+        const client = makeClient(endpoint, 1000) as unknown as Cluster;
+        const end = keepConnected(client as unknown as Client);
+        client.on('error', () => {});
+        await client.connect();
+        const ask = client.refreshSlotsCache.bind(client);
+        await new Promise<void>((asked) => {
+          client.refreshSlotsCache = (told) => {
+            ask(told);
+            asked();
+          };
+        });
+        end();
+        await new Promise<void>((over) => ask(() => over()));
+        t.notOk(
+          (client as unknown as { slotsTimer?: unknown }).slotsTimer,
+          'its timer would keep the process from ending',
+        );
+      });
 
     await t.test(`lists`, async (t) => {
       const early = await open(t, 'early');
