@@ -90,6 +90,9 @@ export class House {
     const escrow = await writeIdentityFile(house.escrowFile, []);
     house.facility = { id: 'north-1', role: 'facility', recipient: facility };
     house.escrow = { id: 'escrow-1', role: 'escrow', recipient: escrow };
+    // Older than every call, whose day may be yesterday: of files older than the journal nothing is judged.
+    const clock = { wallMs: () => house.now - 30 * 86_400_000, monoUs: () => performance.now() * 1000 };
+    await (await openJournal({ dir: house.journalDir, nodeId: 'c-1', clock })).close();
     house.journal = await openJournal({ dir: house.journalDir, nodeId: 'c-1' });
     return house;
   }
