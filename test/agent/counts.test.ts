@@ -19,17 +19,12 @@ import {
   request,
   response,
   sdp,
+  TodayClock,
   tagOf,
   until,
 } from './support.js';
 
 /** What the agent says of itself after real traffic, as who scrapes it reads it. */
-
-class TodayClock extends ManualClock {
-  override date(): Date {
-    return new Date();
-  }
-}
 
 interface Bench {
   readonly agent: Agent;

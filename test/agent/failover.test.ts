@@ -13,6 +13,7 @@ import {
   RawUdp,
   response,
   sdp,
+  TodayClock,
   tagOf,
   until,
 } from './support.js';
@@ -393,11 +394,6 @@ t.test('over TLS the name that was asked for has to be proved, not the one DNS l
   const impostor = await tlsPhone(t, certs.issued('impostor', 'DNS:impostor.example'));
   const right = await tlsPhone(t, certs.issued('west', 'DNS:west.example'));
   const { certFile, keyFile } = own;
-  class TodayClock extends ManualClock {
-    override date(): Date {
-      return new Date();
-    }
-  }
   const clock = new TodayClock();
   const dns = await DnsServerKit.open(
     fromZone([

@@ -6,7 +6,7 @@ import { type AgentEvent, startAgent } from '../../src/agent/agent.js';
 import { type Algorithm, digestResponse, parseDigest, secretOf } from '../../src/agent/digest.js';
 import { Guesses } from '../../src/agent/guesses.js';
 import { Certificates, type Pair } from './certificates.js';
-import { header, ManualClock, RawApp, RawTcp, RawUdp, request, until } from './support.js';
+import { header, ManualClock, RawApp, RawTcp, RawUdp, request, TodayClock, until } from './support.js';
 
 t.test('a source that guesses is slowed down, and forgotten after a while', (t) => {
   const clock = new ManualClock();
@@ -130,11 +130,6 @@ t.test(
       certs.issued('gone', 'DNS:gone.example', 'IP:127.0.0.1'),
     ];
     const crlFile = certs.list(certs.authority, 30, gone);
-    class TodayClock extends ManualClock {
-      override date(): Date {
-        return new Date();
-      }
-    }
     const clock = new TodayClock();
     const events: AgentEvent[] = [];
     const peer = { addresses: [], transports: ['tls'] } as const;

@@ -7,13 +7,7 @@ import t, { type Test } from 'tap';
 import { type Agent, startAgent } from '../../src/agent/agent.js';
 import { readList, standingOf } from '../../src/agent/revocation-list.js';
 import { Certificates, type Pair } from './certificates.js';
-import { header, ManualClock, RawApp, RawTcp, request, response, sdp, tagOf, until } from './support.js';
-
-class TodayClock extends ManualClock {
-  override date(): Date {
-    return new Date();
-  }
-}
+import { header, RawApp, RawTcp, request, response, sdp, TodayClock, tagOf, until } from './support.js';
 
 const derOf = (file: string): Buffer =>
   Buffer.from(readFileSync(file, 'utf8').replace(/-----[^-]+-----/g, ''), 'base64');

@@ -95,6 +95,16 @@ export class ManualClock implements Clock {
   }
 }
 
+/** Its timers by hand, its date today's: certificates are good for a time. */
+export class TodayClock extends ManualClock {
+  /** Milliseconds added to the wall clock. */
+  ahead = 0;
+
+  override date(): Date {
+    return new Date(Date.now() + this.ahead);
+  }
+}
+
 export interface Received {
   readonly text: string;
   readonly address: string;

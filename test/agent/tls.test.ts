@@ -10,24 +10,16 @@ import { Certificates, type Pair } from './certificates.js';
 import {
   type Frame,
   header,
-  ManualClock,
   RawApp,
   RawTcp,
   RawUdp,
   request,
   response,
   sdp,
+  TodayClock,
   tagOf,
   until,
 } from './support.js';
-
-class TodayClock extends ManualClock {
-  /** Milliseconds added to the wall clock. */
-  ahead = 0;
-  override date(): Date {
-    return new Date(Date.now() + this.ahead);
-  }
-}
 
 interface Bench {
   readonly agent: Agent;

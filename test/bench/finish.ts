@@ -5,7 +5,6 @@
  */
 import {
   existsSync,
-  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -13,16 +12,15 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { FacilityId, WallMs } from '../../src/core/leg.js';
+import type { WallMs } from '../../src/core/leg.js';
 import { FinishWorker } from '../../src/finish-worker.js';
-import type { EndedRecording } from '../../src/recording/finish.js';
 import { fromRoot } from '../../src/root.js';
 import { makeIdentity } from '../../src/vault/age-keys.js';
 import { newCallId } from '../media/decisions.js';
+import { leftByNode } from '../recording/left-by-node.js';
 import { type PacketSpec, pcapOf } from '../recording/pcap-maker.js';
 import type { PartFigure } from './parts.js';
 import { threadCpuUs } from './processes.js';
@@ -59,39 +57,13 @@ const spoken = (seconds: number): Buffer => {
   return pcapOf(packets);
 };
 
-const leftIn = async (spool: string, pcap: Buffer, receivedAt: WallMs): Promise<EndedRecording> => {
-  const callId = newCallId();
-  const stem = `${callId}-0123456789abcdef`;
-  const path = join(spool, 'pcaps', `${stem}.pcap`);
-  await writeFile(path, pcap);
-  await writeFile(join(spool, 'metadata', `rtpengine-meta-${stem}.txt`), '');
-  const { dev, ino } = lstatSync(path);
-  return {
-    callId,
-    node: 'bench',
-    spool,
-    nodePid: null,
-    file: { path, dev, ino, fd: null, evidence: {} },
-    sides: {
-      ports: { caller: 30_000, called: 30_002 },
-      sources: { caller: ['192.0.2.1 5000'], called: ['192.0.2.2 6000'] },
-    },
-    facility: 'north' as FacilityId,
-    receivedAt,
-    decision: { verdict: 'monitored' },
-    totals: null,
-    countedBefore: 0,
-    sealed: null,
-  };
-};
-
 const finishAll = async (worker: FinishWorker, spool: string, shape: FinishShape): Promise<void> => {
   const now = (): WallMs => Date.now() as WallMs;
   const pcap = spoken(shape.seconds);
   let left = shape.recordings;
   const one = async (): Promise<void> => {
     while (left-- > 0) {
-      const done = await worker.finish(await leftIn(spool, pcap, now()), {
+      const done = await worker.finish(leftByNode(spool, newCallId(), pcap, { receivedAt: now() }), {
         nodeDone: true,
         maxSeconds: 3600,
         now,

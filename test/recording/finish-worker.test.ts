@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import t, { type Test } from 'tap';
-import type { CallId, FacilityId, WallMs } from '../../src/core/leg.js';
+import type { CallId, WallMs } from '../../src/core/leg.js';
 import { FinishWorker } from '../../src/finish-worker.js';
 import type { EndedRecording } from '../../src/recording/finish.js';
 import { WAV_HEADER } from '../../src/recording/wav.js';
 import { writeIdentityFile } from '../../src/vault/key-files.js';
 import { newCallId } from '../media/decisions.js';
 import { openedByAge } from '../site/opened.js';
+import { leftByNode } from './left-by-node.js';
 import { pcapOf } from './pcap-maker.js';
 
 const dir = await mkdtemp(join(tmpdir(), 'sallyport-finish-'));
@@ -34,36 +35,15 @@ const receivedAt = Date.UTC(2026, 10, 20, 12) as WallMs;
 const now = (): WallMs => (receivedAt + 60_000) as WallMs;
 const bounds = { nodeDone: true, maxSeconds: 60, now };
 
-/** A recording as a node leaves it: ten packets of the caller, its metadata in its last place. */
+/** A recording as a node leaves it: ten packets of the caller. */
 const ended = (sealed: string | null = null, callId: CallId = newCallId()): EndedRecording => {
-  const stem = `${callId}-0123456789abcdef`;
-  const path = join(spool, 'pcaps', `${stem}.pcap`);
   const packets = Array.from({ length: 10 }, (_, i) => ({
     at: i * 20,
     toPort: 30_000,
     sequence: i,
     timestamp: i * 160,
   }));
-  writeFileSync(path, pcapOf(packets));
-  writeFileSync(join(spool, 'metadata', `rtpengine-meta-${stem}.txt`), '');
-  const { dev, ino } = lstatSync(path);
-  return {
-    callId,
-    node: 'recorded-1',
-    spool,
-    nodePid: null,
-    file: { path, dev, ino, fd: null, evidence: {} },
-    sides: {
-      ports: { caller: 30_000, called: 30_002 },
-      sources: { caller: ['192.0.2.1 5000'], called: ['192.0.2.2 6000'] },
-    },
-    facility: 'north' as FacilityId,
-    receivedAt,
-    decision: { verdict: 'monitored' },
-    totals: null,
-    countedBefore: 0,
-    sealed,
-  };
+  return leftByNode(spool, callId, pcapOf(packets), { receivedAt, sealed });
 };
 
 t.test('recordings are made in the thread as they are here', async (t) => {
