@@ -161,8 +161,8 @@ function dnsOptions(given: AgentOptions['dns']): DnsOptions {
  * Starts a SIP agent that serves drachtio's application protocol: applications connect to `app` with drachtio-srf in
  * client mode. Rejects if an address cannot be bound, with everything closed again.
  *
- * Not done, and answered NOK where an application asks for it: `proxy`, outbound mode, sending reliable provisional
- * responses (receiving them works), session timers.
+ * Not done, and answered NOK where an application asks for it: `proxy` and outbound mode. Session timers are the
+ * application's.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   checkOptions(options);
@@ -249,12 +249,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   const dialogRequests = new DialogRequests(context);
   const answers = new Answers(context, dialogRequests);
-  const inbound = new Inbound(context, answers);
+  const inbound = new Inbound(context, answers, (run) => guarded('network', run));
   const outbound = new Outbound(context, answers, dialogRequests);
 
   const stop = async (): Promise<void> => {
     stopped = true;
     loopDelay?.stop();
+    inbound.stop();
     door.tell();
     timers.stopAll();
     await Promise.all([apps.stop(), transports.stop()]);
@@ -288,6 +289,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       tlsConnections: transports.tlsConnections,
       appConnections: apps.size,
       timers: timers.size,
+      waitingCalls: inbound.waiting,
       callRate: Number.isFinite(door.rate) ? door.rate : null,
       received: telemetry.received,
       sent: telemetry.sent,

@@ -153,11 +153,23 @@ export class Door {
     const who = this.#who(flow, identity);
     const source = typeof who === 'string' ? null : who;
     const why = this.#why(source, method, now);
-    if (why === undefined) return undefined;
-    this.#pressedUntil = now + pressedMs;
-    this.turnedAway[why] += 1;
-    this.#count(source?.rule.name ?? null, why);
+    if (why !== undefined) this.shed(source?.rule.name ?? null, why);
     return why;
+  }
+
+  /** In whose line a new call waits, where there are too many: undefined for one of nobody known. */
+  sourceOf(flow: Flow): string | undefined {
+    if (this.open) return '';
+    const who = this.#who(flow, undefined);
+    if (who === 'unproved') return '';
+    return who === 'unknown' || !who.rule.calls ? undefined : who.rule.name;
+  }
+
+  /** A request of that source (null for unknown ones) is turned away. */
+  shed(source: string | null, why: ShedWhy): void {
+    this.#pressedUntil = this.#timers.clock.now() + pressedMs;
+    this.turnedAway[why] += 1;
+    this.#count(source, why);
   }
 
   #why(source: Source | null, method: string, now: number): ShedWhy | undefined {

@@ -1,6 +1,6 @@
 import type { Context } from './context.js';
 import type { ShedWhy } from './door.js';
-import { QuickRefusals, quickHead } from './quick-refusal.js';
+import { type QuickHead, QuickRefusals, quickHead } from './quick-refusal.js';
 import { type Refusal, retryAfter } from './refusals.js';
 import { sentKey } from './server-transaction.js';
 import type { Flow } from './transport.js';
@@ -53,11 +53,27 @@ export class Doorway {
       }
       this.#quick.remember(hashed, why, now);
     } else telemetry.repeats.requestsIn++;
+    this.#answer(head, hashed, why, flow);
+    return true;
+  }
+
+  /** Turns away a new call of that source for the length of its line; false where nobody is turned away here. */
+  sheds(head: QuickHead, key: string, flow: Flow, source: string): boolean {
+    const { door, timers } = this.#context;
+    if (door.open) return false;
+    const hashed = this.#quick.keyOf(key);
+    door.shed(source, 'load');
+    this.#quick.remember(hashed, 'load', timers.clock.now());
+    this.#answer(head, hashed, 'load', flow);
+    return true;
+  }
+
+  #answer(head: QuickHead, hashed: number, why: ShedWhy, flow: Flow): void {
+    const { telemetry, transports } = this.#context;
     telemetry.refuse('shed');
     const { address, port } = flow;
     const data = this.#quick.response(head, hashed, status(why), linesOf(why), address, port);
-    this.#context.transports.send(data, replyFlow(flow, head.via));
-    return true;
+    transports.send(data, replyFlow(flow, head.via));
   }
 
   /** The application asks itself through us whether it is there: a flood is no reason to say that it is not. */

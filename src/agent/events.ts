@@ -191,6 +191,8 @@ export interface AgentStats {
   readonly tlsConnections: number;
   readonly appConnections: number;
   readonly timers: number;
+  /** New calls that wait to be read. */
+  readonly waitingCalls: number;
   /** Calls a second handed to the application at most; null while nothing bounds them. */
   readonly callRate: number | null;
   readonly received: number;

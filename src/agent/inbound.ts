@@ -8,6 +8,7 @@ import { type Context, sendEvent } from './context.js';
 import { type Dialog, dialogId } from './dialog.js';
 import { Doorway } from './doorway.js';
 import type { RefusalReason } from './events.js';
+import { Intake } from './intake.js';
 import { appText, parseMessage, type SipMessage } from './message.js';
 import { newId, newTag } from './random.js';
 import { Refusals, retryAfter } from './refusals.js';
@@ -46,12 +47,17 @@ export class Inbound {
   readonly #deps: ServerTransactionDeps;
   readonly #refusals: Refusals;
   readonly #doorway: Doorway;
+  readonly #intake: Intake;
 
-  constructor(context: Context, answers: Answers) {
+  /** `guarded` runs what must not throw, as the transports' sink does for what is read at once. */
+  constructor(context: Context, answers: Answers, guarded: (run: () => void) => void) {
     this.#context = context;
     this.#answers = answers;
     this.#refusals = new Refusals(context);
     this.#doorway = new Doorway(context);
+    this.#intake = new Intake(context, this.#doorway, guarded, (text, flow, framing) =>
+      this.#read(text, flow, framing),
+    );
     const { serverTransactions, merged, timers, sip, transports, telemetry } = context;
     this.#deps = {
       timers,
@@ -65,7 +71,21 @@ export class Inbound {
     };
   }
 
+  /** New calls that wait to be read. */
+  get waiting(): number {
+    return this.#intake.waiting;
+  }
+
+  /** What waits is read no more. */
+  stop(): void {
+    this.#intake.stop();
+  }
+
   message(text: string, flow: Flow, framing: 'datagram' | 'stream'): void {
+    this.#intake.message(text, flow, framing);
+  }
+
+  #read(text: string, flow: Flow, framing: 'datagram' | 'stream'): void {
     if (this.#doorway.takes(text, flow)) return;
     const { limits, telemetry } = this.#context;
     const { message, fault } = parseMessage(text, limits, framing);

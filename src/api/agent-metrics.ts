@@ -12,6 +12,7 @@ export interface AgentFigures {
   readonly tcpConnections: number;
   readonly tlsConnections: number;
   readonly appConnections: number;
+  readonly waitingCalls: number;
   readonly callRate: number | null;
   readonly messages: readonly {
     readonly transport: string;
@@ -85,6 +86,13 @@ const families: readonly Family[] = [
       [['tls'], of.tlsConnections],
       [['app'], of.appConnections],
     ],
+  },
+  {
+    name: 'sallyport_agent_waiting_calls',
+    type: 'gauge',
+    labels: [],
+    help: 'New calls that came faster than they are read, and wait for it.',
+    samples: (of) => [[[], of.waitingCalls]],
   },
   {
     name: 'sallyport_agent_call_rate_limit',

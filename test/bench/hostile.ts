@@ -335,8 +335,8 @@ export const measureHostile = async (options: HostileOptions): Promise<void> => 
   }
   const text = [
     `\`npm run bench -- --hostile\`: ${Math.round((performance.now() - began) / 60_000)} minutes on ${onMachine(load)}`,
-    options.scale === 1 ? '' : `\n**A trial: attacks at ${options.scale} of their size.**\n`,
-    broken === null ? '' : `\n**It ended early: ${broken}**\n`,
+    ...(options.scale === 1 ? [] : [`\n**A trial: attacks at ${options.scale} of their size.**`]),
+    ...(broken === null ? [] : [`\n**It ended early: ${broken}**`]),
     '',
     verdicts(rows, options.settleSeconds, unhandled),
     table(rows, options.settleSeconds),
