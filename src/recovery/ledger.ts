@@ -74,6 +74,9 @@ class LedgerFile implements OpenLedger {
   }
 
   note(callId: CallId, what: LedgerNote, fact: JsonObject): void {
+    // Of a call that is over nothing is to be closed: what comes late must not bring it back.
+    if (what === 'arrived' && !this.#live.has(callId)) this.#live.set(callId, new Map());
+    if (!this.#live.has(callId)) return;
     const line = noteLine(callId, what, fact);
     if (line.length > maxLine) {
       this.#options.emit({ event: 'fault', where: 'ledger', code: 'note-too-long' });

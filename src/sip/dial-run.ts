@@ -175,6 +175,8 @@ export class DialRun {
     let responded = false;
     const firstResponse = new Deferred<'late'>();
     const timer = setTimeout(() => firstResponse.resolve('late'), carrier.firstResponseMs);
+    // What comes of an INVITE that was given up is hung up here: it is no longer what the call is known by.
+    let givenUp = false;
     const invite = this.#parts.drachtio.invite(
       uri,
       { proxy: proxyOf(carrier), sdp: anchor.offerForCalled, headers },
@@ -189,16 +191,22 @@ export class DialRun {
         }
       },
       {
-        sent: (trace) => options.sent?.(trace),
-        answered: (trace) => options.answered?.(trace, carrier.name),
+        sent: (trace) => {
+          if (!givenUp) options.sent?.(trace);
+        },
+        answered: (trace) => {
+          if (!givenUp) options.answered?.(trace, carrier.name);
+        },
       },
     );
     control.current(invite);
     try {
       const settled = await Promise.race([this.#settle(invite), firstResponse.promise, control.expired]);
       if (settled !== 'late' && settled !== 'expired') {
+        if (settled.answered === null) options.sent?.(null);
         return { ...settled, rang: didRing };
       }
+      givenUp = true;
       // Given up without a response: whatever still comes of it is hung up.
       invite.cancel({});
       invite.outcome.then(
@@ -219,7 +227,6 @@ export class DialRun {
       this.#heard({ status: 200, header: answered.header });
       return { status: 200, answered, header: answered.header };
     } catch (error) {
-      this.#call.options.sent?.(null);
       if (!(error instanceof SipError)) return { status: 0, answered: null, header: nothing };
       return { status: error.status, answered: null, header: error.header };
     }

@@ -79,6 +79,25 @@ t.test('it holds nobody’s call for longer than it must, and stays small', asyn
   t.equal(statSync(file).mode & 0o077, 0, 'nobody else reads it');
 });
 
+t.test('what comes late does not bring a call back that is over', async (t) => {
+  const { dir, ledger } = opened(t);
+  ledger.note(id(1), 'arrived', { at: 1 });
+  ledger.note(id(2), 'arrived', { at: 2 });
+  ledger.over(id(1));
+  ledger.note(id(1), 'dialling', { trace: null });
+  ledger.over(id(2));
+  ledger.note(id(2), 'called', { trace: null });
+  t.same([...opened(t, { dir }).ledger.found.calls], []);
+  const long = opened(t);
+  long.ledger.note(id(3), 'arrived', { filler: 'y'.repeat(40_000) });
+  long.ledger.note(id(3), 'node', { node: 'x' });
+  t.same(
+    [...opened(t, { dir: long.dir }).ledger.found.calls.keys()],
+    [id(3)],
+    'one that could not be told whole is there',
+  );
+});
+
 t.test('a ledger that cannot be written is told once, and throws at nobody', async (t) => {
   const { ledger, events } = opened(t);
   ledger.close();
@@ -114,6 +133,11 @@ t.test('whatever is noted and wherever it is cut, the next run reads a prefix of
               next.delete(id(call));
               ledger.over(id(call));
             } else {
+              // A call begins by having arrived; of one that is over nothing is noted any more.
+              if (what !== 'arrived' && !next.has(id(call))) {
+                ledger.note(id(call), what, { value });
+                continue;
+              }
               next.set(id(call), { ...next.get(id(call)), [what]: { value } });
               ledger.note(id(call), what, { value });
             }

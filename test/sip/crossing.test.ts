@@ -2,9 +2,11 @@ import { connect, createServer, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { type Agent, type AgentOptions, startAgent } from '../../src/agent/agent.js';
 import type { JsonObject } from '../../src/call/ports.js';
+import type { TrunkId } from '../../src/core/leg.js';
 import { Drachtio } from '../../src/sip/drachtio.js';
 import type { IncomingInvite } from '../../src/sip/sip-dialog.js';
 import { header, RawUdp, request, response, sdp, tagOf, token, until } from '../agent/support.js';
+import { openHouse } from './house.js';
 
 /** Messages that cross: what was really said to whom, and what is known of it should we be killed between the two. */
 
@@ -260,3 +262,38 @@ t.test('an INVITE that went out again is kept as it went out in the end', async 
   await t.rejects(outgoing.outcome);
   t.equal(kept.length, 2, 'once');
 });
+
+for (const late of ['answers', 'refuses'] as const) {
+  t.test(`a carrier that was given up ${late} late: the call is known by the other one alone`, async (t) => {
+    const silent = await RawUdp.open();
+    t.teardown(() => silent.close());
+    const house = await openHouse(t, {
+      facility: { carriers: ['west', 'east'] as TrunkId[] },
+      carrier: { firstResponseMs: 300 },
+      west: { address: '127.0.0.1', port: silent.port },
+    });
+    const { leg } = await house.received();
+    const notes: string[] = [];
+    const to = (of: JsonObject | null): string =>
+      of === null ? 'nobody' : JSON.stringify(of).includes(`:${silent.port}`) ? 'west' : 'east';
+    const dialling = house.dial(leg.leg, {
+      sent: (of) => notes.push(`sent ${to(of)}`),
+      answered: (_of, trunk) => notes.push(`answered ${trunk}`),
+    });
+    const { text, port } = await silent.next('INVITE');
+    t.equal((await dialling.outcome).state, 'answered');
+    const known = ['sent west', 'sent east', 'answered east'];
+    t.same(notes, known);
+    const lines = [`Contact: <sip:w@127.0.0.1:${silent.port}>`, 'Content-Type: application/sdp'];
+    const answer =
+      late === 'answers'
+        ? response(text, 200, { tag: 'w', lines, body: sdp() })
+        : response(text, 486, { tag: 'w' });
+    silent.send(answer, port);
+    // Hung up or acknowledged: it has been dealt with wholly then.
+    const end = await silent.next(late === 'answers' ? 'BYE' : 'ACK');
+    if (late === 'answers') silent.send(response(end.text, 200), end.port);
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+    t.same(notes, known);
+  });
+}

@@ -80,6 +80,8 @@ export interface HouseOptions {
   readonly facility?: Partial<FacilityTrunk>;
   /** Of every carrier trunk. */
   readonly carrier?: Partial<CarrierTrunk>;
+  /** The carrier `west` alone. */
+  readonly west?: Partial<CarrierTrunk>;
   readonly endpoint?: Partial<EndpointOptions>;
   readonly limits?: Partial<AgentLimits>;
   readonly t1Ms?: number;
@@ -118,7 +120,7 @@ export class House {
       agent: { host: '127.0.0.1', port: agent.appPort, secret: 'test' },
       trunks: [
         facility,
-        { ...this.trunk('west', this.carrier), ...options.carrier },
+        { ...this.trunk('west', this.carrier), ...options.carrier, ...options.west },
         { ...this.trunk('east', this.second), ...options.carrier },
       ],
       clock: { wall: () => now, mono: () => performance.now() },
