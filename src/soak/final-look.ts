@@ -35,7 +35,15 @@ export const growthLimit = { held: 1 << 20, controller: 16 << 20, other: 32 << 2
 /** The controller's memory without its garbage, as a line of its own. */
 export const heldName = 'controller, held';
 export const leastHours = 0.5;
-const warmUpHours = 0.1;
+/**
+ * What has run seldom is compiled late: at 5 calls a second what is held rose for 25 minutes and stood still then
+ * (docs/soak.md, "Measured").
+ */
+const warmUpCalls = 7500;
+const leastWarmUpHours = 0.1;
+/** Hours until the memory of a process that begins now says how it will go on. */
+export const warmUpHours = (callsPerSecond: number): number =>
+  Math.max(leastWarmUpHours, warmUpCalls / callsPerSecond / 3600);
 /** A process may end with so many more file descriptors than it began with: what is opened once and kept. */
 const fdSlack = 12;
 
@@ -215,7 +223,8 @@ const limitOf = (process: string): number => {
 };
 
 /** Growth of each process's memory after its warm-up; a process that was restarted is several runs of it. */
-export const growthOf = (run: Pick<SoakRun, 'samples' | 'tally'>): readonly Growth[] => {
+export const growthOf = (run: Pick<SoakRun, 'samples' | 'options'>): readonly Growth[] => {
+  const warmUp = warmUpHours(run.options.rate);
   const runs = new Map<string, Map<number, Point[]>>();
   const pointsOf = (name: string, pid: number): Point[] => {
     const ofProcess = runs.get(name) ?? new Map<number, Point[]>();
@@ -235,7 +244,7 @@ export const growthOf = (run: Pick<SoakRun, 'samples' | 'tally'>): readonly Grow
     if (held.at(-1)?.y !== liveHeapBytes) held.push({ x, y: liveHeapBytes });
   }
   return [...runs].map(([process, byPid]) => {
-    const slope = slopeOf([...byPid.values()].map((points) => warmedUp(points, warmUpHours)));
+    const slope = slopeOf([...byPid.values()].map((points) => warmedUp(points, warmUp)));
     return { process, slope, verdict: judgeSlope(slope, limitOf(process), leastHours) };
   });
 };

@@ -8,7 +8,7 @@ import { Callers } from '../../src/soak/callers.js';
 import { Dice } from '../../src/soak/dice.js';
 import { consequences, faultNames, parseFaults } from '../../src/soak/faults.js';
 import { plainSound } from '../../src/soak/file-watch.js';
-import { growthOf, heldName, shedIn } from '../../src/soak/final-look.js';
+import { growthOf, heldName, shedIn, warmUpHours } from '../../src/soak/final-look.js';
 import { Histogram } from '../../src/soak/histogram.js';
 import { JournalTail } from '../../src/soak/journal-tail.js';
 import {
@@ -27,6 +27,7 @@ import type { Seen } from '../../src/soak/seen.js';
 import { Series } from '../../src/soak/series.js';
 import { soakNumbers } from '../../src/soak/site-lists.js';
 import { judgeSlope, type Point, slopeOf, warmedUp } from '../../src/soak/slope.js';
+import type { SoakOptions } from '../../src/soak/soak.js';
 import { verdictOf } from '../../src/soak/verdict.js';
 
 const choices = { rate: 10, holdSeconds: 8, mix: defaultMix, sounds: 0.25, numbers: soakNumbers };
@@ -137,7 +138,7 @@ t.test('what the controller holds is judged apart, by its collections', async (t
         },
       })),
     } as unknown as Series<Sample>,
-    tally: null as never,
+    options: { rate: 30 } as SoakOptions,
   });
   const of = (name: string, run: Parameters<typeof growthOf>[0]) =>
     growthOf(run).find(({ process }) => process === name);
@@ -150,6 +151,14 @@ t.test('what the controller holds is judged apart, by its collections', async (t
   const noise = samples((i) => 2 ** 20 * (50 + ((step(i) / 12) % 7) / 7));
   t.equal(of(heldName, noise)?.verdict, 'steady');
   t.ok((of(heldName, noise)?.slope?.points ?? 0) <= 60, 'one measurement a collection');
+  // What is compiled in the first 7,500 calls is no leak, and as much of it in later ones would be.
+  const compiling = samples(
+    (i) => 2 ** 20 * (50 + (160 * Math.min(step(i), 333)) / 720) + 4096 * ((step(i) / 12) % 3),
+  );
+  t.equal(of(heldName, { ...compiling, options: { rate: 4.5 } as SoakOptions })?.verdict, 'steady');
+  t.equal(of(heldName, compiling)?.verdict, 'growing');
+  t.equal(warmUpHours(5), 7500 / 5 / 3600);
+  t.equal(warmUpHours(1000), 0.1);
   t.equal(
     of(
       heldName,

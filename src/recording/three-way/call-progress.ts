@@ -33,7 +33,7 @@ const BUSY_WITHIN_MS = 2_000;
 
 type Pair = 'dial-tone' | 'ringback' | 'busy-tone';
 
-const pairIn = (block: Float64Array, energy: number): Pair | null => {
+const pairIn = (block: Int16Array, energy: number): Pair | null => {
   if (energy < LEAST_RMS * LEAST_RMS * block.length) return null;
   const [f350, f440, f480, f620] = sharesOf(block, energy, tones);
   const is = (one: number, other: number): boolean =>
@@ -55,7 +55,7 @@ export class CallProgress {
   }
 
   /** `atMs` is when the block ended. */
-  take(block: Float64Array, energy: number, atMs: number): void {
+  take(block: Int16Array, energy: number, atMs: number): void {
     const pair = pairIn(block, energy);
     if (pair !== this.#pair) {
       if (this.#pair === 'busy-tone') this.#burstEnded(atMs - BLOCK_MS);

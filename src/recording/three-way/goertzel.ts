@@ -16,7 +16,7 @@ export const tonesOf = (hz: readonly [number, number, number, number]): Tones =>
 ];
 
 /** Sum of the squares. */
-export const energyOf = (block: Float64Array): number => {
+export const energyOf = (block: Int16Array): number => {
   let sum = 0;
   for (let i = 0; i < block.length; i++) sum += (block[i] ?? 0) ** 2;
   return sum;
@@ -26,7 +26,7 @@ export const energyOf = (block: Float64Array): number => {
  * Goertzel's filter for four tones in one pass: each step of one waits for the step before, and the processor does
  * four such steps in the time of one. `energy` is that of the block, not 0.
  */
-export const sharesOf = (block: Float64Array, energy: number, [c0, c1, c2, c3]: Tones): Shares => {
+export const sharesOf = (block: Int16Array, energy: number, [c0, c1, c2, c3]: Tones): Shares => {
   let [a0, a1, a2, a3] = [0, 0, 0, 0];
   let [b0, b1, b2, b3] = [0, 0, 0, 0];
   for (let i = 0; i < block.length; i++) {
@@ -53,17 +53,17 @@ export const sharesOf = (block: Float64Array, energy: number, [c0, c1, c2, c3]: 
   ];
 };
 
-/** Cuts sound into blocks of one length. */
+/** Cuts sound, 16-bit samples, into blocks of one length. */
 export class Blocks {
-  readonly #block: Float64Array;
+  readonly #block: Int16Array;
   #filled = 0;
 
   constructor(samples: number) {
-    this.#block = new Float64Array(samples);
+    this.#block = new Int16Array(samples);
   }
 
   /** Calls `full` with each block that became full (valid during the call). */
-  push(sound: Float64Array, full: (block: Float64Array) => void): void {
+  push(sound: Int16Array, full: (block: Int16Array) => void): void {
     let at = 0;
     while (at < sound.length) {
       const count = Math.min(this.#block.length - this.#filled, sound.length - at);

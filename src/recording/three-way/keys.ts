@@ -33,7 +33,7 @@ const loudest = (shares: Shares): { readonly index: number; readonly share: numb
 };
 
 /** Which of the sixteen pairs the block holds; null for none. */
-const pairIn = (block: Float64Array): number | null => {
+const pairIn = (block: Int16Array): number | null => {
   const energy = energyOf(block);
   if (energy < LEAST_RMS * LEAST_RMS * block.length) return null;
   const row = loudest(sharesOf(block, energy, low));
@@ -60,7 +60,7 @@ export class Keys {
   }
 
   /** `atMs` is when the block ended. */
-  sound(block: Float64Array, atMs: number): void {
+  sound(block: Int16Array, atMs: number): void {
     const pair = pairIn(block);
     if (pair !== this.#pair) {
       this.#pair = pair;

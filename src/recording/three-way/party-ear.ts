@@ -18,6 +18,9 @@ const MAX_LATE = 100;
 /** Longest packet that is looked at: 60 ms; senders use 20 or 30. */
 const MAX_SAMPLES = 480;
 
+/** A packet's samples while it is looked at: nobody keeps them. */
+const heard = new Int16Array(MAX_SAMPLES);
+
 /** Everything there is to notice in one party's packets. */
 export class PartyEar {
   readonly #notice: Notice;
@@ -27,7 +30,6 @@ export class PartyEar {
   readonly #keys: Keys;
   readonly #progressBlocks = new Blocks(PROGRESS_BLOCK);
   readonly #keyBlocks = new Blocks(KEY_BLOCK);
-  readonly #sound = new Float64Array(MAX_SAMPLES);
   #source: { readonly ssrc: number; readonly sequence: number } | null = null;
   /** RTP timestamp of the last event: all packets of one carry the same (RFC 4733 section 2.2). */
   #event: number | null = null;
@@ -75,7 +77,7 @@ export class PartyEar {
 
   #hear(atMs: number, payload: Buffer, table: Int16Array): void {
     const count = Math.min(payload.length, MAX_SAMPLES);
-    const sound = this.#sound.subarray(0, count);
+    const sound = heard.subarray(0, count);
     for (let i = 0; i < count; i++) sound[i] = table[payload[i] ?? 0] ?? 0;
     this.#keyBlocks.push(sound, (block) => this.#keys.sound(block, atMs));
     this.#progressBlocks.push(sound, (block) => {
