@@ -12,14 +12,15 @@
 local want = { 'hash', 'zset', 'hash' }
 for i = 1, 3 do
   local found = redis.call('TYPE', KEYS[i]).ok
-  -- A key of another type was put there by somebody else. Every controller still holds the orders, so it may go.
-  if found ~= 'none' and found ~= want[i] then redis.call('DEL', KEYS[i]) end
+  -- A key of another type was put there by somebody else. Every controller still holds the orders, so it may go, and
+  -- the id with it: under another one each of them sends everything at its next look, and not a part at a time.
+  if found ~= 'none' and found ~= want[i] then redis.call('DEL', KEYS[i], KEYS[3]) end
 end
 local rows = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 local top = rows[2] or '0'
 if not string.match(top, '^%d+$') or #top > 15 then
-  -- No number of a change: nobody could be told of those after it. Every controller still holds the orders.
-  redis.call('DEL', KEYS[2])
+  -- No number of a change: nobody could be told of those after it. It goes as one of another type does.
+  redis.call('DEL', KEYS[2], KEYS[3])
   top = '0'
 end
 local n = redis.call('HGET', KEYS[3], 'n')

@@ -341,6 +341,46 @@ t.test('a list of changes that leads nowhere is put right, and not read for ever
   }
 });
 
+t.test(
+  'whoever comes after the list of changes was thrown away holds all orders before it knows',
+  async (t) => {
+    // More than one look sweeps and more than one page has: without another id six looks bring them back.
+    const count = 3_000;
+    const one = await start(t, 'one', { pollEveryMs: 3_600_000 });
+    for (let from = 0; from < count; from += 500) {
+      const claims = Array.from({ length: 500 }, (_, i) =>
+        one.orders.give(given({ ...claim, key: key(`+1212${5550000 + from + i}`) })),
+      );
+      await Promise.all(claims);
+    }
+    await until('sent', async () => (await redis.zcard(logKey)) === count);
+    const damage: Record<string, () => Promise<unknown>> = {
+      'no number of a change': () => redis.zadd(logKey, 'inf', 'poison'),
+      'a list of another type': async () => {
+        await redis.del(logKey);
+        await redis.set(logKey, 'x');
+      },
+      'orders of another type': async () => {
+        await redis.del(hashKey);
+        await redis.set(hashKey, 'x');
+      },
+    };
+    for (const [what, harm] of Object.entries(damage)) {
+      const id = await redis.hget(metaKey, 'id');
+      await harm();
+      // The look this asks for finds the harm, or the order that is sent does; the next one finds another id.
+      await one.orders.give(given(suspension));
+      for (let look = 0; look < 3; look++) await one.orders.refresh();
+      t.not(await redis.hget(metaKey, 'id'), id, `${what}: another set of orders`);
+      const node = `two-${Object.keys(damage).indexOf(what)}`;
+      const two = await start(t, node, { pollEveryMs: 3_600_000 });
+      t.equal(two.orders.health().known, true);
+      t.same(subjects(two), subjects(one), `${what}: none is missing`);
+      await two.orders.close();
+    }
+  },
+);
+
 t.test('the one order among thousands that Redis lacks is sent with the first look', async (t) => {
   const connection = new Connection(server.endpoint, 2_000);
   t.teardown(() => connection.close());
