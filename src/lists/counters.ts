@@ -27,7 +27,7 @@ export interface CountersOptions {
 
 export interface SharedCounters extends Counters {
   entering(...asked: Parameters<Counters['enter']>): Entering;
-  /** Places held by this process, and messages Redis has not taken yet. */
+  /** Places held by this process, and messages Redis has yet to take, some of them for the second time. */
   held(): { readonly places: number; readonly unsent: number; readonly subjects: number };
   /**
    * Gives a place back that an earlier run of this controller took: `trace` is what `enter` told. False where it
@@ -41,7 +41,7 @@ export interface SharedCounters extends Counters {
 
 /** Calls asking Redis at the same time: what a frozen Redis can hold of us. */
 const maxInFlight = 512;
-/** Messages kept for a lost Redis. */
+/** Messages kept for a lost Redis, and those that are said twice. */
 const maxUnsent = 10_000;
 /** Leases prolonged in one step of Redis: about 3 ms, so that look-ups find their way between. */
 const renewSize = 100;
@@ -71,6 +71,13 @@ interface Message {
   readonly mono: number;
   /** Later than this it means nothing any more. */
   readonly untilMono: number;
+  /**
+   * Whether it is to be said once more when Redis has taken it. A place whose asking was never answered may be asked for
+   * yet: it came by another connection, or by one that is lost, and a Redis that stood still reads them in any order.
+   */
+  twice: boolean;
+  /** Not said again before: what it may have overtaken has arrived by then. */
+  fromMono: number;
 }
 
 const shorter = (a: number | null, b: number | null): number | null =>
@@ -265,8 +272,10 @@ class RedisCounters implements SharedCounters {
 
   // ---- what Redis must get
 
-  async #send(message: Message): Promise<void> {
-    if (await this.#deliver(message)) return;
+  async #send(what: Omit<Message, 'twice' | 'fromMono'>): Promise<void> {
+    const twice = what.op === 'leave' && what.place.usage.state === 'alone';
+    const message: Message = { ...what, twice, fromMono: what.mono };
+    if ((await this.#deliver(message)) && !this.#isDueAgain(message)) return;
     this.#unsent.add(message);
     if (this.#unsent.size <= maxUnsent) return;
     const [oldest] = this.#unsent;
@@ -284,17 +293,31 @@ class RedisCounters implements SharedCounters {
     }
   }
 
-  /** Sends what was not taken, oldest first, as long as it is taken. */
-  async #retry(): Promise<void> {
+  /** Asked once Redis has taken it. */
+  #isDueAgain(message: Message): boolean {
+    if (!message.twice) return false;
+    message.twice = false;
+    message.fromMono = this.#options.clock.mono() + this.#options.retryEveryMs;
+    return true;
+  }
+
+  #due(fromMono: number): readonly Message[] {
+    return [...this.#unsent].filter((message) => message.fromMono <= fromMono).slice(0, retrySize);
+  }
+
+  /** Sends what was not taken, oldest first, as long as it is taken; with `all` also what is due later. */
+  async #retry(all = false): Promise<void> {
     if (this.#retrying) return;
     this.#retrying = true;
     try {
-      while (this.#unsent.size > 0 && this.#connection.state === 'up') {
-        const some = [...this.#unsent].slice(0, retrySize);
+      while (this.#connection.state === 'up') {
+        const some = this.#due(all ? Number.POSITIVE_INFINITY : this.#options.clock.mono());
+        if (some.length === 0) return;
         const taken = await Promise.all(some.map((message) => this.#deliver(message)));
         const now = this.#options.clock.mono();
         some.forEach((message, i) => {
-          if (taken[i] === true || now > message.untilMono) this.#unsent.delete(message);
+          const said = taken[i] === true && !this.#isDueAgain(message);
+          if (said || now > message.untilMono) this.#unsent.delete(message);
         });
         if (taken.includes(false)) return;
       }
@@ -327,7 +350,7 @@ class RedisCounters implements SharedCounters {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await this.#retry();
+    await this.#retry(true);
     this.#connection.close();
   }
 }

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Entering } from '../../src/call/talk.js';
 import type { CallId, Leg, TrunkId, WallMs } from '../../src/core/leg.js';
@@ -43,7 +44,11 @@ const leg = (callId: string): Leg => ({
   receivedAt: 0 as WallMs,
 });
 
-const open = async (t: { teardown(close: () => unknown): void }, pollEveryMs = 50) => {
+const open = async (
+  t: { teardown(close: () => unknown): void },
+  pollEveryMs = 50,
+  more: { readonly deadlineMs?: number; readonly retryEveryMs?: number } = {},
+) => {
   await redis.flushall();
   await publishTo(server, lists);
   const {
@@ -52,6 +57,7 @@ const open = async (t: { teardown(close: () => unknown): void }, pollEveryMs = 5
     ...rest
   } = await openLists(server, join(folder, `snapshot-${opened++}`), {
     pollEveryMs,
+    ...more,
   });
   const counters = await openCounters({
     redis: server.endpoint,
@@ -60,6 +66,7 @@ const open = async (t: { teardown(close: () => unknown): void }, pollEveryMs = 5
     deadlineMs: 2_000,
     clock,
     emit: () => undefined,
+    ...more,
   });
   t.teardown(() => Promise.all([asked.close(), counters.close()]));
   await until('armed', () => asked.armed().armed);
@@ -84,11 +91,16 @@ const evalsOf = async (): Promise<number> => {
   return calls.reduce((sum, n) => sum + n, 0);
 };
 
-const places = async (counters: SharedCounters): Promise<readonly string[]> => {
+const placesLeft = async (): Promise<readonly string[]> => {
   const names = await redis.keys(`${prefix}use:places:*`);
   const members = await Promise.all(names.map((name) => redis.zrange(name, '0', '-1')));
-  t.ok(counters.held().unsent === 0);
   return [...new Set(members.flat())];
+};
+
+const places = async (counters: SharedCounters): Promise<readonly string[]> => {
+  const left = await placesLeft();
+  t.ok(counters.held().unsent === 0);
+  return left;
 };
 
 t.test('one script answers both, and counts as the two did', async (t) => {
@@ -166,4 +178,35 @@ t.test('without an answer in time the numbers are unknown, and the place is this
   const { answers, place } = await enter(all, 'c-late');
   t.equal(answers.privileged.state, 'unknown');
   t.equal(place?.usage.state, 'alone');
+});
+
+t.test('a leave that overtook the asking for its place is said once more', async (t) => {
+  const all = await open(t, 50, { deadlineMs: 50, retryEveryMs: 300 });
+  await until('answered', async () => {
+    const { place } = await enter(all, 'warm');
+    await place?.leave();
+    return place?.usage.state === 'shared';
+  });
+  // Shorter than what has a connection given up: what was asked stays in it, and is read when Redis goes on.
+  for (const frozenMs of [120, 300, 450]) {
+    server.freeze();
+    t.teardown(() => server.thaw());
+    const calls: Promise<string | undefined>[] = [];
+    for (const end = performance.now() + frozenMs; performance.now() < end; await sleep(3)) {
+      const call = enter(all, `f-${frozenMs}-${calls.length}`);
+      calls.push(
+        call.then(async ({ place }) => {
+          await place?.leave();
+          return place?.usage.state;
+        }),
+      );
+    }
+    server.thaw();
+    t.ok((await Promise.all(calls)).includes('alone'), `${calls.length} calls, not all of them answered`);
+    // No lease ends as soon as that.
+    await until('nothing is left', async () => (await placesLeft()).length === 0).catch(() => undefined);
+    t.same(await placesLeft(), [], `frozen for ${frozenMs} ms`);
+    await until('all is said', () => all.counters.held().unsent === 0);
+    t.same(await placesLeft(), []);
+  }
 });
