@@ -17,9 +17,11 @@ import {
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { bytesOf, digestOf } from '../../src/durable/bytes.js';
+import { pooled } from '../../src/durable/disk.js';
 import {
   Beside,
   isPart,
@@ -202,6 +204,42 @@ t.test('who looks for names at the same time looks once, and sees all there was 
   await t.rejects(names.of(join(at, 'absent')), { code: 'ENOENT' });
   mkdirSync(join(at, 'absent'));
   t.same(await names.of(join(at, 'absent')), [], 'a look that failed is not remembered');
+});
+
+t.test('one look at a folder at a time, and who asks during one is told by the next', async (t) => {
+  const { names } = pooled;
+  t.teardown(() => {
+    pooled.names = names;
+  });
+  let begun = 0;
+  let underWay = 0;
+  let most = 0;
+  pooled.names = async () => {
+    const nth = ++begun;
+    most = Math.max(most, ++underWay);
+    await sleep(60);
+    underWay -= 1;
+    if (nth === 1) throw new Error('no disk');
+    return [String(nth)];
+  };
+  const looks = new NamesInTurn();
+  const asked: { readonly before: number; readonly told: Promise<number> }[] = [];
+  // While the first look is under way, in the pause after it, and while the next one is.
+  while (begun < 3) {
+    const told = looks.of('/x').then(
+      ([nth]) => Number(nth),
+      () => 1,
+    );
+    asked.push({ before: begun, told });
+    await sleep(5);
+  }
+  for (const { before, told } of asked) {
+    const nth = await told;
+    t.ok(nth > before, `asked when ${before} had begun, told by look ${nth}`);
+    t.ok(nth <= before + 1, 'and by no later one than the next');
+  }
+  t.ok(asked.some(({ before }) => before === 1) && asked.some(({ before }) => before === 2));
+  t.equal(most, 1, 'looks at a time');
 });
 
 t.test('several pieces in one write, and a file that is not as long as what was written', async (t) => {
