@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, readdir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { bytesOf } from '../durable/bytes.js';
+import { isPart } from '../durable/files.js';
 import { Sealer } from '../vault/age-stream.js';
 import { VaultError } from '../vault/errors.js';
 import type { Settled, Staged, Store } from '../vault/store.js';
@@ -24,7 +25,7 @@ export type Quarantined =
   | { readonly state: 'gone' };
 
 const MODE = 0o400;
-/** A file in a spool that was written to so lately may be in the making. */
+/** A file in a spool, or one in the making in the vault, that was written to so lately may be somebody's yet. */
 const RESTS_MS = 60_000;
 
 const isGone = (error: unknown): boolean =>
@@ -102,6 +103,10 @@ export const quarantine = async (
       const stat = await lstat(stray.name);
       if (!stat.isFile()) return { state: 'left', code: 'stray-link' };
       if (Math.abs(now - stat.mtimeMs) < RESTS_MS) return { state: 'left', code: 'stray-growing' };
+    } else if (isPart(basename(stray.name))) {
+      const writtenAt = await store.writtenAt(stray.name);
+      if (writtenAt !== null && Math.abs(now - writtenAt) < RESTS_MS)
+        return { state: 'left', code: 'stray-growing' };
     }
     const digest = await digestOf(store, stray);
     const id = createHash('sha256').update(`${stray.place}\n${stray.name}\n${digest}`).digest('hex');

@@ -1,4 +1,5 @@
 import { lstat } from 'node:fs/promises';
+import { nameOfPart } from '../durable/files.js';
 import { VaultError } from '../vault/errors.js';
 import { MAX_MANIFEST, readManifest } from '../vault/manifest.js';
 import { SEALING } from '../vault/sealing-mark.js';
@@ -38,8 +39,8 @@ interface Candidate extends Stray {
 const leftName = ({ place, name }: Stray): string => `${place}:${name.slice(0, MAX_NAME)}`;
 
 /** A name a recording's file may have, in the making too. */
-const isPart = (callId: string, name: string, sealed: boolean): boolean => {
-  const plain = name.startsWith(`.${callId}.`) && name.endsWith('.part') ? name.slice(1, -5) : name;
+const isOfRecording = (callId: string, name: string, sealed: boolean): boolean => {
+  const plain = nameOfPart(name) ?? name;
   const ending = plain.slice(callId.length);
   const one = /^\.(?:json|(?:wav|txt|pcap)\.age)$/;
   const two = /^\.(?:json\.age|(?:wav|txt|pcap)\.age\.age)$/;
@@ -66,7 +67,7 @@ export class Strays {
     const sealed = folder.startsWith(`${SEALED}/`);
     for (const name of names) {
       const callId = callIdIn(name);
-      const fits = callId !== null && isPart(callId, name, sealed);
+      const fits = callId !== null && isOfRecording(callId, name, sealed);
       if (fits && owned.has(callId)) continue;
       this.#add({ place: 'vault', name: `${folder}/${name}`, day, callId: fits ? callId : null });
     }

@@ -115,6 +115,11 @@ class LocalStore implements Store {
     return (await statOf(this.locate(name)).catch(rethrown)) !== null;
   }
 
+  async writtenAt(name: string): Promise<number | null> {
+    checkListed(name);
+    return (await statOf(this.locate(name)).catch(rethrown))?.mtimeMs ?? null;
+  }
+
   async remove(name: string): Promise<void> {
     checkListed(name);
     await this.#onlyFolders(dirname(name));

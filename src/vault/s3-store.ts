@@ -137,6 +137,10 @@ class BucketStore implements S3Store {
     }
   }
 
+  writtenAt(name: string): Promise<number | null> {
+    return this.#outbox.store.writtenAt(name);
+  }
+
   async remove(name: string): Promise<void> {
     await this.#outbox.store.remove(name);
     await this.#outbox.delivered.remove(name);

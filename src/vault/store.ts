@@ -30,6 +30,8 @@ export interface Store {
   /** Gives settled objects their names and returns when that is durable. Rejects with `recording-exists`: none is ever replaced. */
   commit(staged: readonly Staged[]): Promise<void>;
   has(name: string): Promise<boolean>;
+  /** When a file on this host was written to last, wall time in ms; null where there is none: what is elsewhere is whole. */
+  writtenAt(name: string): Promise<number | null>;
   /**
    * Removes an object for good; nothing happens where there is none. What an interrupted commit left, what was sealed under
    * another name, what expired under a tombstone: each has said so durably before.

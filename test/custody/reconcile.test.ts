@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
@@ -34,6 +35,8 @@ const open = async (t: Test): Promise<House> => {
   return house;
 };
 
+/** As in the name of a file in the making. */
+const hex = (): string => randomBytes(8).toString('hex');
 const hour = 3_600_000;
 const day = 24 * hour;
 const targetOf = (target: Target, more: Partial<PrivilegedItem> = {}): PrivilegedItem => ({
@@ -350,6 +353,7 @@ t.test('what no call owns is moved away encrypted, and a link is followed by nob
   const house = await open(t);
   const began = house.now - hour;
   const call = await house.call('+12125550101', { began });
+  const up = await house.call('+12125550102', { began, cdr: false, recorded: false });
   const folder = house.ordinary(call);
   const stranger = newCallId();
   const secret = join(house.dir, 'secret');
@@ -357,7 +361,9 @@ t.test('what no call owns is moved away encrypted, and a link is followed by nob
   const strays: Record<string, string> = {
     [join(folder, `${stranger}.wav.age`)]: 'of no call',
     [join(folder, `${stranger}.json`)]: '{}',
-    [join(folder, `.${stranger}.wav.age.part`)]: 'in the making of no call',
+    [join(folder, `.${stranger}.wav.age.${hex()}.part`)]: 'in the making of no call',
+    [join(folder, `.${newCallId()}.wav.age.part`)]: 'in the making of no call, as earlier versions called it',
+    [join(folder, `.${call.callId}.exe.${hex()}.part`)]: 'odd, in the making',
     [join(folder, `${call.callId}.wav`)]: 'somebody decrypted it here',
     [join(folder, `${call.callId}.exe`)]: 'odd',
     [join(folder, 'new\nline \u202e.txt')]: 'hostile',
@@ -378,16 +384,24 @@ t.test('what no call owns is moved away encrypted, and a link is followed by nob
   writeFileSync(owned, 'of a call');
   strays[join(house.spool, 'pcaps', `${call.callId}-00aa00aa00aa00aa.pcap`)] =
     'of a call, and left for two hours';
-  const inTheMaking = join(folder, `.${call.callId}.wav.age.part`);
-  writeFileSync(inTheMaking, 'of a call');
+  // Of a call that is up, and what a crash left of one that has ended.
+  const inTheMaking = [up, call].flatMap((one) => [
+    join(house.ordinary(one), `.${one.callId}.wav.age.${hex()}.part`),
+    join(house.ordinary(one), `.${one.callId}.json.part`),
+    join(house.sealed(one), `.${one.callId}.wav.age.age.${hex()}.part`),
+  ]);
+  mkdirSync(house.sealed(up), { recursive: true });
+  for (const path of inTheMaking) writeFileSync(path, 'of a call');
+  const young = join(folder, `.${newCallId()}.wav.age.${hex()}.part`);
+  writeFileSync(young, 'in the making, of whom is not known yet');
   for (const [path, text] of Object.entries(strays)) writeFileSync(path, text);
   const rested = new Date(house.now - 2 * hour);
-  for (const path of Object.keys(strays)) utimesSync(path, rested, rested);
+  for (const path of [...Object.keys(strays), ...inTheMaking]) utimesSync(path, rested, rested);
 
   const report = await house.full();
-  t.match(report.counts, { 'stray-file': Object.keys(strays).length, 'stray-link': 2, 'stray-growing': 1 });
+  t.match(report.counts, { 'stray-file': Object.keys(strays).length, 'stray-link': 2, 'stray-growing': 2 });
   t.equal(report.notJudged, 1);
-  for (const path of [...links, old, growing, owned, inTheMaking, secret])
+  for (const path of [...links, old, growing, owned, ...inTheMaking, young, secret])
     t.ok(existsSync(path), `${path} stays`);
   const rows = await house.rows('stray-found');
   for (const [path, text] of Object.entries(strays)) {
@@ -403,15 +417,15 @@ t.test('what no call owns is moved away encrypted, and a link is followed by nob
     );
     t.match(JSON.parse(readFileSync(join(house.vaultDir, as.replace(/age$/, 'json')), 'utf8')), { name });
   }
-  t.equal(house.namesOf(folder, call).length, 4, 'what the call owns stays');
+  t.equal(house.namesOf(folder, call).length, 5, 'what the call owns stays');
   t.equal(house.alarms.filter(({ alarm }) => alarm === 'stray-file').length, Object.keys(strays).length + 2);
   const again = await house.full();
-  t.same(again.counts, { 'stray-growing': 1 }, 'a link is told once');
+  t.same(again.counts, { 'stray-growing': 2 }, 'a link is told once');
 
   // A whole vault without owners is a journal that is missing, and nobody's to move.
   for (let i = 0; i < 30; i++) writeFileSync(join(folder, `${newCallId()}.wav.age`), 'x');
   t.match((await house.full()).counts, { 'strays-too-many': 1 });
-  t.equal(readdirSync(folder).filter((name) => !name.includes(call.callId)).length, 31);
+  t.equal(readdirSync(folder).filter((name) => !/^\./.test(name) && !name.includes(call.callId)).length, 31);
   t.match((await house.full({}, { allStrays: true })).counts, { 'stray-file': 30 });
 });
 

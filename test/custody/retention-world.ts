@@ -214,6 +214,7 @@ export class Crash {
       stage: (name, mode) => this.op(() => store.stage(name, mode)),
       commit: (staged) => this.op(() => store.commit(staged)),
       has: (name) => this.op(() => store.has(name)),
+      writtenAt: (name) => this.op(() => store.writtenAt(name)),
       remove: (name) => this.op(() => store.remove(name)),
       read: (name) => store.read(name),
       list: (folder) => this.op(() => store.list(folder)),

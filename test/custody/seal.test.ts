@@ -87,6 +87,11 @@ class Failing implements Store {
     return this.#store.has(name);
   }
 
+  async writtenAt(name: string): Promise<number | null> {
+    this.#use();
+    return this.#store.writtenAt(name);
+  }
+
   async remove(name: string): Promise<void> {
     this.#use();
     await this.#store.remove(name);
