@@ -37,14 +37,28 @@ interface Entry {
   readonly plan: CallPlan;
   seen: Seen | null;
   readonly cdrs: { seq: number; facts: CdrFacts }[];
+  /** Ids its rows had. */
+  readonly ids: string[];
 }
 
-/** What the phones saw and what the journal says, brought together call by call. */
+const addBounded = (to: Set<string>, one: string): void => {
+  to.add(one);
+  if (to.size > remembered) to.delete(to.keys().next().value ?? '');
+};
+
+/**
+ * What the phones saw and what the journal says, brought together call by call. The first row of an id finds its call by
+ * the caller; those after it by the id, for the caller may be in the next call by then.
+ */
 export class CallBook {
   readonly #open = new Map<string, Entry>();
+  /** Calls that are open, by the ids their rows had. */
+  readonly #ofId = new Map<string, Entry>();
   readonly #sides = new Map<string, { readonly side: Side; readonly as: string }>();
-  /** The last calls that were judged: a row that comes after that is one too many. */
+  /** Ids of the last calls that were judged: a CDR that comes after that is one too many. */
   readonly #judged = new Set<string>();
+  /** And their callers: a call may be judged before any row of it came. */
+  readonly #callers = new Set<string>();
   readonly #left = new Set<string>();
   readonly #onJudged: (judged: Judged, findings: readonly Finding[]) => void;
   readonly #onLate: (as: string, callId: string) => void;
@@ -63,12 +77,12 @@ export class CallBook {
   }
 
   placed(plan: CallPlan): void {
-    this.#open.set(plan.as, { plan, seen: null, cdrs: [] });
+    this.#open.set(plan.as, { plan, seen: null, cdrs: [], ids: [] });
   }
 
   /** The call was never made. */
   drop(plan: CallPlan): void {
-    this.#open.delete(plan.as);
+    this.#close(plan.as);
   }
 
   over(seen: Seen): void {
@@ -82,14 +96,15 @@ export class CallBook {
     if (row.kind !== 'decision' && row.kind !== 'cdr') return;
     const { caller, callId } = row.body;
     if (typeof caller !== 'string' || typeof callId !== 'string') return;
-    const entry = this.#open.get(caller);
-    if (entry !== undefined) this.#remember(callId, kindFacts[entry.plan.kind].side, caller);
+    const known = this.#sides.has(callId);
+    const entry = known ? this.#ofId.get(callId) : this.#open.get(caller);
+    if (entry !== undefined && !known) this.#bind(callId, entry);
     if (row.kind !== 'cdr') return;
     const facts = cdrFacts(row.body);
     if (facts === null) return;
     if (facts.leftInSpool && this.#left.size < remembered) this.#left.add(callId);
     if (entry !== undefined) entry.cdrs.push({ seq: row.seq, facts });
-    else if (this.#judged.has(caller)) this.#onLate(caller, callId);
+    else if (known ? this.#judged.has(callId) : this.#callers.has(caller)) this.#onLate(caller, callId);
   }
 
   /** What a call was to be, by its id; null for an id no call of ours has had. */
@@ -109,13 +124,13 @@ export class CallBook {
 
   /** Judges what can be judged; with `all`, also what still waits for a CDR. */
   sweep(now: number, windows: readonly FaultWindow[], all = false): void {
-    for (const [as, { seen, cdrs }] of this.#open) {
+    for (const [as, { seen, cdrs, ids }] of this.#open) {
       if (seen === null) continue;
       const bound = cdrs.length > 0 ? settleMs : this.#overdueMs;
       if (!all && now - waitsFrom(seen, cdrs.length > 0 ? [] : windows, now) < bound) continue;
-      this.#open.delete(as);
-      this.#judged.add(as);
-      if (this.#judged.size > remembered) this.#judged.delete(this.#judged.keys().next().value ?? '');
+      this.#close(as);
+      addBounded(this.#callers, as);
+      for (const id of ids) addBounded(this.#judged, id);
       const facts = cdrs.map((one) => one.facts);
       const findings = judgeCall(seen, facts, windows);
       const expected = kindFacts[seen.plan.kind];
@@ -139,8 +154,17 @@ export class CallBook {
     }
   }
 
-  #remember(callId: string, side: Side, as: string): void {
-    this.#sides.set(callId, { side, as });
+  #close(as: string): void {
+    for (const id of this.#open.get(as)?.ids ?? []) this.#ofId.delete(id);
+    this.#open.delete(as);
+  }
+
+  /** Once for each id: what it was to be stays, whatever its caller does next. */
+  #bind(callId: string, entry: Entry): void {
+    const { kind, as } = entry.plan;
+    entry.ids.push(callId);
+    this.#ofId.set(callId, entry);
+    this.#sides.set(callId, { side: kindFacts[kind].side, as });
     if (this.#sides.size <= remembered) return;
     const [oldest] = this.#sides.keys();
     if (oldest !== undefined) this.#sides.delete(oldest);

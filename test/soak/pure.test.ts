@@ -4,6 +4,7 @@ import t from 'tap';
 import { secondsOf, soakOptions } from '../../src/cli/soak.js';
 import { loadConfig } from '../../src/config/load.js';
 import { fromRoot } from '../../src/root.js';
+import { CallBook } from '../../src/soak/call-book.js';
 import { Callers } from '../../src/soak/callers.js';
 import { Dice } from '../../src/soak/dice.js';
 import { consequences, faultNames, parseFaults } from '../../src/soak/faults.js';
@@ -356,6 +357,86 @@ const during = (name: FaultWindow['name'], from = 103_000, to: number | null = 1
 ];
 const judged = (seen: Seen, cdrs: readonly CdrFacts[], windows: readonly FaultWindow[] = []): FindingCode[] =>
   [...new Set(judgeCall(seen, cdrs, windows).map(({ code }) => code))].sort();
+
+t.test('a row is of the call whose id it has, also when its caller is in the next one', async (t) => {
+  const late: (readonly [string, string])[] = [];
+  const told: { kind: Kind; callId: string | null; codes: readonly FindingCode[] }[] = [];
+  const overdueMs = 5000;
+  const book = new CallBook(
+    overdueMs,
+    ({ seen, cdr }, findings) =>
+      told.push({
+        kind: seen.plan.kind,
+        callId: cdr?.callId ?? null,
+        codes: findings.map(({ code }) => code),
+      }),
+    (as, callId) => late.push([as, callId]),
+  );
+  let seq = 0;
+  const row = (kind: string, body: Record<string, unknown>): void =>
+    book.row({ seq: ++seq, kind, at: '', body: { caller: 'soak-1', ...body } });
+  const decision = (callId: string): void => row('decision', { callId });
+  const cdr = (callId: string, kind: Kind): void => {
+    const { armed, spool, file, ...facts } = cdrOf(kind, { callId });
+    row('cdr', { ...facts, armed: armed ? {} : null, spool: { state: spool, file } });
+  };
+  const far = seenOf('private').overAt + 1_000_000;
+
+  book.placed(plan('private'));
+  decision('A');
+  cdr('A', 'private');
+  book.over(seenOf('private'));
+  book.sweep(far, []);
+  t.same(told.splice(0), [{ kind: 'private', callId: 'A', codes: [] }]);
+
+  // The same caller's next call is an ordinary one, and late rows of the private one come.
+  book.placed(plan('monitored'));
+  decision('A');
+  cdr('A', 'private');
+  t.equal(book.sideOfId('A')?.side, 'private', 'a recording of it would still be a break');
+  decision('B');
+  decision('A');
+  cdr('B', 'monitored');
+  cdr('A', 'private');
+  book.over(seenOf('monitored'));
+  book.sweep(far, []);
+  t.same(
+    told.splice(0),
+    [{ kind: 'monitored', callId: 'B', codes: [] }],
+    'the next one has a CDR of its own',
+  );
+  t.same(late.splice(0), [
+    ['soak-1', 'A'],
+    ['soak-1', 'A'],
+  ]);
+  t.equal(book.sideOfId('A')?.side, 'private');
+  t.equal(book.sideOfId('B')?.side, 'monitored');
+
+  // Judged without a CDR, which comes in the next call; and a call that could not be made had rows all the same.
+  book.placed(plan('private'));
+  decision('C');
+  book.over(seenOf('private'));
+  book.sweep(far, []);
+  t.same(told.splice(0), [{ kind: 'private', callId: null, codes: ['cdr-count'] }]);
+  book.placed(plan('private'));
+  decision('D');
+  book.drop(plan('private'));
+  book.placed(plan('monitored'));
+  cdr('C', 'private');
+  cdr('D', 'private');
+  cdr('E', 'monitored');
+  book.over(seenOf('monitored'));
+  book.sweep(far, []);
+  t.same(told.splice(0), [{ kind: 'monitored', callId: 'E', codes: [] }]);
+  t.same(late.splice(0), [['soak-1', 'C']], 'nobody judged the one that was not made');
+  t.same(
+    ['C', 'D', 'E'].map((id) => book.sideOfId(id)?.side),
+    ['private', 'private', 'monitored'],
+  );
+  cdr('F', 'monitored');
+  t.same(late, [['soak-1', 'F']], 'of a call nobody knows, by a caller whose calls were judged');
+  t.equal(book.open, 0);
+});
 
 t.test('a call that came out as planned breaks nothing', async (t) => {
   for (const kind of kinds) t.same(judged(seenOf(kind), [cdrOf(kind)]), [], kind);
