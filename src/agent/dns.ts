@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns';
-import type { Timers } from './clock.js';
+import type { Timer, Timers } from './clock.js';
 import { DnsCache, type Found } from './dns-cache.js';
 import { DnsClient, type DnsServer } from './dns-client.js';
 import { type DnsType, isDnsName, maxAliases } from './dns-message.js';
@@ -19,6 +19,12 @@ export interface DnsOptions {
 /** Who has an old answer waits no longer for a new one (RFC 8767 section 5: client response timer). */
 const staleWaitMs = 500;
 
+/** Once one address family has answered, the other one has this long (RFC 8305 section 3: resolution delay). */
+const resolutionDelayMs = 50;
+
+/** What the hosts file said holds this long: who reads it asks a thread, and maybe resolvers as well. */
+const hostsSeconds = 5;
+
 /** Looks up records: cached, each question under way once, so many at a time. */
 export class Dns {
   readonly #options: DnsOptions;
@@ -27,6 +33,7 @@ export class Dns {
   readonly #telemetry: Telemetry;
   readonly #client: DnsClient;
   readonly #cache: DnsCache;
+  readonly #hostsCache: DnsCache;
   readonly #asking = new Map<string, Promise<Found | undefined>>();
   #systemRunning = 0;
   #dead = false;
@@ -38,6 +45,7 @@ export class Dns {
     this.#telemetry = telemetry;
     this.#client = new DnsClient(options.resolvers, timers, telemetry.dns);
     this.#cache = new DnsCache(limits.dnsEntries, options.staleMs);
+    this.#hostsCache = new DnsCache(limits.dnsEntries, 0);
   }
 
   /** Resolves with the records, maybe none; undefined where nobody could say. Never rejects. */
@@ -105,16 +113,49 @@ export class Dns {
     this.#telemetry.log({ kind: 'dns', state: dead ? 'dead' : 'alive' });
   }
 
-  /** The addresses of a name, of one family; empty where there are none or nobody knows. */
-  async addresses(name: string, ipv6: boolean): Promise<readonly string[]> {
-    const found = await this.look(name, ipv6 ? 'AAAA' : 'A');
-    const addresses = (found?.records ?? []).flatMap((record) =>
-      'address' in record && isReachable(record.address) ? [record.address] : [],
-    );
-    return addresses.length > 0 || !this.#options.system ? addresses : this.#hosts(name, ipv6);
+  /**
+   * The addresses of a name, those of the first of these families (true: IPv6) before those of the other; empty where there
+   * are none or nobody knows. A resolver that says nothing of one family does not keep the addresses of the other back.
+   */
+  async addresses(name: string, families: readonly boolean[]): Promise<readonly string[]> {
+    const known = await this.#ofEach(families, async (ipv6) => {
+      const found = await this.look(name, ipv6 ? 'AAAA' : 'A');
+      return addressesOf(found);
+    });
+    // Who has records is no name of the hosts file alone, whatever the family they are of.
+    if (known.length > 0 || !this.#options.system) return known;
+    return this.#ofEach(families, (ipv6) => this.#hosts(name, ipv6));
+  }
+
+  #ofEach(
+    families: readonly boolean[],
+    ask: (ipv6: boolean) => Promise<readonly string[]>,
+  ): Promise<readonly string[]> {
+    return new Promise((resolve) => {
+      const found: (readonly string[])[] = families.map(() => []);
+      let asked = families.length;
+      let delay: Timer | undefined;
+      const end = (): void => {
+        delay = this.#timers.stop(delay);
+        resolve(found.flat());
+      };
+      if (asked === 0) end();
+      for (const [at, ipv6] of families.entries()) {
+        void ask(ipv6).then((addresses) => {
+          found[at] = addresses;
+          if (--asked === 0) end();
+          else if (addresses.length > 0) delay = this.#timers.start(resolutionDelayMs, end);
+        });
+      }
+    });
   }
 
   #hosts(name: string, ipv6: boolean): Promise<readonly string[]> {
+    const type = ipv6 ? 'AAAA' : 'A';
+    const key = `${name.toLowerCase()} ${type}`;
+    const { clock } = this.#timers;
+    const known = this.#hostsCache.fresh(key, clock.now());
+    if (known !== undefined) return Promise.resolve(addressesOf(known));
     if (this.#systemRunning >= this.#limits.dnsLookups) return Promise.resolve([]);
     this.#systemRunning++;
     return new Promise((resolve) => {
@@ -123,11 +164,18 @@ export class Dns {
         // The thread of a look-up that timed out is occupied until now, so it counts until now.
         this.#systemRunning--;
         this.#timers.stop(timer);
-        resolve(error === null && isReachable(address) ? [address] : []);
+        const records = error === null ? [{ type, address } as const] : [];
+        this.#hostsCache.keep(key, records, hostsSeconds, clock.now());
+        resolve(addressesOf({ records }));
       });
     });
   }
 }
+
+const addressesOf = (found: Found | undefined): readonly string[] =>
+  (found?.records ?? []).flatMap((record) =>
+    'address' in record && isReachable(record.address) ? [record.address] : [],
+  );
 
 /** Nobody is at an unspecified, broadcast or multicast address, whatever a name says. */
 const isReachable = (address: string): boolean =>

@@ -6,7 +6,7 @@ import type { AgentLimits } from './limits.js';
 import { defaultPort, type NextHop, type Target } from './resolve.js';
 import type { Listener, TransportName } from './transport.js';
 
-/** Servers of one service that are tried, and addresses of all of them. A set of this size is no pool any more. */
+/** Servers of one service that are tried; and of all services, and their addresses. A set of this size is no pool any more. */
 const maxServers = 8;
 const maxTargets = 16;
 /** Targets that failed which are remembered. */
@@ -14,6 +14,13 @@ const maxShunned = 1000;
 /** How long a target that did not answer is tried last. */
 const shunMs = 30_000;
 const maxShunMs = 300_000;
+
+/** A server of a name, whose addresses are not known yet. */
+interface Server {
+  readonly transport: TransportName;
+  readonly target: string;
+  readonly port: number;
+}
 
 const transports: readonly TransportName[] = ['tls', 'tcp', 'udp'];
 
@@ -46,7 +53,7 @@ export class Locator {
       const address = host !== 'localhost' ? host : v6 ? '::1' : '127.0.0.1';
       return [{ transport: own, address, port: port ?? defaultPort(own) }];
     }
-    const found = await this.#within(this.#find(hop, seed, ipv6));
+    const found = await this.#within((targets) => this.#find(hop, seed, ipv6, targets));
     const now = this.#timers.clock.now();
     const later = (target: Target): boolean => (this.#shunned.get(keyOf(target)) ?? 0) > now;
     return [...found.filter((one) => !later(one)), ...found.filter(later)].slice(0, maxTargets);
@@ -64,15 +71,19 @@ export class Locator {
     this.#shunned.set(key, this.#timers.clock.now() + ms);
   }
 
-  /** One question has `dnsMs`; all that follow one from the other twice that. */
-  #within(found: Promise<readonly Target[]>): Promise<readonly Target[]> {
+  /**
+   * One question has `dnsMs`; all that follow one from the other twice that. What was found until then has to do: a server
+   * that nobody can tell the address of keeps nobody from the others. `find` puts the targets of each server in its place.
+   */
+  #within(find: (targets: Target[][]) => Promise<void>): Promise<readonly Target[]> {
     return new Promise((resolve) => {
-      const timer = this.#timers.start(2 * this.#limits.dnsMs, () => resolve([]));
-      const end = (targets: readonly Target[]): void => {
+      const targets: Target[][] = [];
+      const end = (): void => {
         this.#timers.stop(timer);
-        resolve(targets);
+        resolve([...new Map(targets.flat().map((one) => [keyOf(one), one])).values()]);
       };
-      found.then(end, () => end([]));
+      const timer = this.#timers.start(2 * this.#limits.dnsMs, end);
+      find(targets).then(end, end);
     });
   }
 
@@ -81,16 +92,28 @@ export class Locator {
     return [...new Set(this.#listeners().flatMap((l) => (l.transport === transport ? [l.ipv6] : [])))];
   }
 
-  async #find(hop: NextHop, seed: string, ipv6: boolean | undefined): Promise<readonly Target[]> {
+  /** The servers first, in their order, and then the addresses of all of them at once. */
+  async #find(hop: NextHop, seed: string, ipv6: boolean | undefined, targets: Target[][]): Promise<void> {
+    const servers = (await this.#servers(hop, seeded(seed), ipv6)).slice(0, maxTargets);
+    targets.push(...servers.map(() => []));
+    await Promise.all(
+      servers.map(async ({ transport, target, port }, at) => {
+        const families = this.#families(transport).filter((one) => ipv6 === undefined || one === ipv6);
+        const addresses = await this.#dns.addresses(target, families);
+        targets[at] = addresses.map((address) => ({ transport, address, port }));
+      }),
+    );
+  }
+
+  async #servers(hop: NextHop, random: () => number, ipv6: boolean | undefined): Promise<readonly Server[]> {
     const { transport, host, port } = hop;
-    const random = seeded(seed);
     if (transport === undefined) return this.#byDomain(host, hop.secure, random, ipv6);
-    const itself = (at: number): Promise<readonly Target[]> =>
-      this.#addresses(transport, [{ target: host, port: at }], ipv6);
-    if (port !== undefined) return itself(port);
+    if (port !== undefined) return [{ transport, target: host, port }];
     const found = await this.#records({ transport, name: srvName(transport, host) });
     if (found === 'unknown') return [];
-    return found === 'none' ? itself(defaultPort(transport)) : this.#servers(transport, found, random, ipv6);
+    return found === 'none'
+      ? [{ transport, target: host, port: defaultPort(transport) }]
+      : ordered(transport, found, random);
   }
 
   /**
@@ -103,7 +126,7 @@ export class Locator {
     secure: boolean,
     random: () => number,
     ipv6: boolean | undefined,
-  ): Promise<readonly Target[]> {
+  ): Promise<readonly Server[]> {
     const can = (transport: TransportName): boolean => {
       const families = this.#families(transport);
       return (
@@ -122,19 +145,18 @@ export class Locator {
         ? named
         : transports.filter(can).map((transport) => ({ transport, name: srvName(transport, host) }));
     const offers = await Promise.all(services.map((service) => this.#records(service)));
-    const found: Target[] = [];
+    const found: Server[] = [];
     let encrypted = false;
     for (const [at, { transport }] of services.entries()) {
       const offer = offers[at] ?? 'unknown';
       if (offer === 'none' || (encrypted && transport !== 'tls')) continue;
-      const offered = offer === 'unknown' ? [] : await this.#servers(transport, offer, random, ipv6);
-      found.push(...offered);
+      if (offer !== 'unknown') found.push(...ordered(transport, offer, random));
       // A service that decidedly is not there is nothing to fall back from; one that nobody could tell of is.
       if (transport === 'tls' && (offer === 'unknown' || isOffered(offer))) encrypted = true;
     }
     if (found.length > 0 || named.length > 0 || offers.some((offer) => offer !== 'none')) return found;
     const fallback: TransportName = secure ? 'tls' : can('udp') ? 'udp' : 'tcp';
-    return this.#addresses(fallback, [{ target: host, port: defaultPort(fallback) }], ipv6);
+    return [{ transport: fallback, target: host, port: defaultPort(fallback) }];
   }
 
   /** The SRV records of a service; `none` where there are none, `unknown` where nobody could say. */
@@ -144,33 +166,13 @@ export class Locator {
     const records = found.records.flatMap((one): Srv[] => (one.type === 'SRV' ? [one] : []));
     return records.length === 0 ? 'none' : records;
   }
-
-  #servers(
-    transport: TransportName,
-    records: readonly Srv[],
-    random: () => number,
-    ipv6: boolean | undefined,
-  ): Promise<readonly Target[]> {
-    return this.#addresses(transport, srvOrder(records, random).slice(0, maxServers), ipv6);
-  }
-
-  /** The addresses of servers, one server after another: those of one family, then those of the other. */
-  async #addresses(
-    transport: TransportName,
-    servers: readonly { readonly target: string; readonly port: number }[],
-    ipv6: boolean | undefined,
-  ): Promise<readonly Target[]> {
-    const families = this.#families(transport).filter((one) => ipv6 === undefined || one === ipv6);
-    const asked = servers.flatMap((server) => families.map((family) => ({ ...server, family })));
-    const found = await Promise.all(
-      asked.map(async ({ target, port, family }) => {
-        const addresses = await this.#dns.addresses(target, family);
-        return addresses.map((address): Target => ({ transport, address, port }));
-      }),
-    );
-    return [...new Map(found.flat().map((one) => [keyOf(one), one])).values()];
-  }
 }
+
+/** The servers of a service in the order they are tried. */
+const ordered = (transport: TransportName, records: readonly Srv[], random: () => number): Server[] =>
+  srvOrder(records, random)
+    .slice(0, maxServers)
+    .map(({ target, port }) => ({ transport, target, port }));
 
 /** False where the domain says that there is decidedly no such service (RFC 2782: a target of "."). */
 const isOffered = (records: readonly Srv[]): boolean =>

@@ -1,3 +1,6 @@
+import nodeDns from 'node:dns';
+import { syncBuiltinESMExports } from 'node:module';
+import { isIP } from 'node:net';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { Timers } from '../../src/agent/clock.js';
@@ -30,6 +33,7 @@ async function bench(
   limits: Partial<AgentLimits> = {},
   more: readonly { host: string; port: number }[] = [],
   addresses: readonly string[] = ['127.0.0.1'],
+  system = false,
 ): Promise<Bench> {
   const server = await DnsServerKit.open(handler);
   const clock = new ManualClock();
@@ -40,7 +44,7 @@ async function bench(
   const telemetry = new Telemetry((event) => events.push(event));
   const bounds = { ...defaultLimits, ...limits };
   const resolvers = [...more, { host: '127.0.0.1', port: server.port }];
-  const dns = new Dns({ resolvers, staleMs: 3_600_000, system: false }, bounds, timers, telemetry);
+  const dns = new Dns({ resolvers, staleMs: 3_600_000, system }, bounds, timers, telemetry);
   const listeners = has.flatMap((transport) =>
     addresses.map((address) => describeListener(transport, address, 5060, undefined)),
   );
@@ -312,6 +316,104 @@ t.test('a name nobody ever answered for leads nowhere, within a bound', async (t
   t.same(await passing(b.clock, b.of('sip:1@west.example')), []);
   t.ok(b.clock.now() - started <= 6500, `${b.clock.now() - started} ms`);
 });
+
+t.test('a resolver that drops the questions of one family keeps nobody waiting for the other', async (t) => {
+  const zone = [
+    'west.example 60 NAPTR 1 1 s SIP+D2T - _sip._tcp.west.example',
+    'west.example 60 NAPTR 2 1 s SIP+D2U - _sip._udp.west.example',
+    '_sip._tcp.west.example 60 SRV 1 0 5061 a.example',
+    '_sip._udp.west.example 60 SRV 1 0 5060 b.example',
+    'a.example 60 A 192.0.2.1',
+    'b.example 60 A 192.0.2.2',
+    'b.example 60 AAAA 2001:db8::2',
+  ];
+  const families = ['::1', '127.0.0.1'];
+  const drops: Handler = (name, type, over) =>
+    type === 'AAAA' ? 'silent' : fromZone(zone)(name, type, over);
+  const b = await bench(t, drops, ['udp', 'tcp'], {}, [], families);
+  let found: string[] | undefined;
+  const first = b.of('sip:1@west.example').then((targets) => {
+    found = targets;
+  });
+  await until('all but AAAA is answered', () => b.telemetry.dns.records === 5);
+  b.clock.advance(49);
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(found, undefined, 'the other family may be a little later');
+  b.clock.advance(1);
+  await first;
+  t.same(found, ['tcp 192.0.2.1:5061', 'udp 192.0.2.2:5060'], 'of both services');
+  t.equal(b.clock.now(), 50);
+  t.same(
+    await passing(b.clock, Promise.all(['a', 'b'].map((name) => b.dns.look(`${name}.example`, 'AAAA')))),
+    [undefined, undefined],
+  );
+  b.server.handler = fromZone(zone);
+  t.same(
+    await b.of('sip:1@west.example'),
+    ['tcp 192.0.2.1:5061', 'udp 2001:db8::2:5060', 'udp 192.0.2.2:5060'],
+    'and where it says both, both count, in our order',
+  );
+});
+
+t.test('when the bound is over, what was found until then counts', async (t) => {
+  // Every question waits a second for a resolver that is dead, and one of two servers hides behind many aliases.
+  const dead = await DnsServerKit.open(() => 'silent');
+  t.teardown(() => dead.close());
+  const zone = [
+    '_sip._udp.west.example 60 SRV 1 0 5060 b0.example',
+    '_sip._udp.west.example 60 SRV 2 0 5060 a.example',
+    'a.example 60 A 192.0.2.1',
+  ];
+  const chained: Handler = (name, type, over) => {
+    const [, at] = /^b(\d)\.example$/.exec(name) ?? [];
+    if (at === undefined) return fromZone(zone)(name, type, over);
+    return { answers: [`${name} 60 CNAME b${Number(at) + 1}.example`] };
+  };
+  const b = await bench(t, chained, ['udp'], {}, [{ host: '127.0.0.1', port: dead.port }]);
+  const far = b.of('sip:1@west.example;transport=udp');
+  t.same(await passing(b.clock, far), ['udp 192.0.2.1:5060']);
+  t.ok(b.clock.now() >= 6000 && b.clock.now() <= 6500, `${b.clock.now()} ms`);
+  await passing(b.clock, b.dns.look('b0.example', 'A'));
+});
+
+t.test(
+  'the hosts file is asked for whom DNS does not know in any family, and not for every call',
+  async (t) => {
+    const asked: string[] = [];
+    const { lookup } = nodeDns;
+    const patch = (to: unknown): void => {
+      Object.assign(nodeDns, { lookup: to });
+      syncBuiltinESMExports();
+    };
+    patch((name: string, options: { family: number }, done: (...said: unknown[]) => void) => {
+      // Node's own sockets ask here for addresses too.
+      if (isIP(name) !== 0) {
+        lookup(name, options, done);
+        return;
+      }
+      asked.push(`${name} ${options.family}`);
+      if (name === 'pbx' && options.family === 4) done(null, '192.0.2.9', 4);
+      else done(new Error('ENOTFOUND'));
+    });
+    t.teardown(() => patch(lookup));
+    const zone = [
+      '_sip._udp.west.example 600 SRV 1 0 5060 a.example',
+      '_sip._udp.west.example 600 SRV 2 0 5060 b.example',
+      'a.example 600 A 192.0.2.1',
+      'b.example 600 A 192.0.2.2',
+    ];
+    const soa = 'example 600 SOA 600';
+    const b = await bench(t, fromZone(zone, soa), ['udp'], {}, [], ['127.0.0.1', '::1'], true);
+    for (let call = 0; call < 10; call++)
+      t.same(await b.of('sip:1@west.example', `${call}`), ['udp 192.0.2.1:5060', 'udp 192.0.2.2:5060']);
+    t.same(asked, [], 'a carrier without IPv6 costs no look-up');
+    for (let call = 0; call < 10; call++) t.same(await b.of('sip:1@pbx:5060'), ['udp 192.0.2.9:5060']);
+    t.same(asked, ['pbx 4', 'pbx 6'], 'what it said holds');
+    b.clock.advance(5000);
+    t.same(await b.of('sip:1@pbx:5060'), ['udp 192.0.2.9:5060']);
+    t.equal(asked.length, 4, 'for some seconds');
+  },
+);
 
 t.test('no more questions at once than the bound, and the same one only once', async (t) => {
   const b = await bench(t, () => 'silent', ['udp'], { dnsLookups: 3 });
