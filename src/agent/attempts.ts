@@ -65,6 +65,9 @@ export class Attempts {
     const { targets } = this.#hop;
     const go = (found: readonly Target[]): void => {
       this.#left = found.filter((target) => this.#from(target) !== undefined);
+      const [first] = this.#left;
+      const listener = first && this.#from(first);
+      if (listener !== undefined && listener !== this.#current.listener) this.#leaveFrom(listener);
       this.#start();
     };
     if (targets !== undefined) go(targets);
@@ -76,9 +79,7 @@ export class Attempts {
 
   /** The address of ours that reaches a target: the one the request was made for, where that does. */
   #from({ transport, address }: Target): Listener | undefined {
-    const own = this.#listener;
-    if (own.transport === transport && own.ipv6 === address.includes(':')) return own;
-    return this.#context.transports.choose(transport, address);
+    return this.#context.transports.reaching(this.#listener, transport, address);
   }
 
   #attempt(listener: Listener): Attempt {
@@ -99,6 +100,14 @@ export class Attempts {
     const flow: Flow = { listener: this.#current.listener, address, port, connection: undefined, host };
     this.#onFlow?.(flow);
     this.#current.start(flow, target, this.#left.length > 0);
+  }
+
+  /** The name has no address of the family the request was written for. */
+  #leaveFrom(listener: Listener): void {
+    const { transaction } = this.#current.sent;
+    this.#current = this.#attempt(listener);
+    this.#user.relaunched?.(this.#current.sent);
+    transaction.terminate();
   }
 
   isCurrent(attempt: Attempt): boolean {

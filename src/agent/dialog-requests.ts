@@ -55,8 +55,7 @@ export class DialogRequests {
     const { transport } = dialog.listener;
     const settled = transport === 'tls' || said.secure ? 'tls' : (said.transport ?? transport);
     const hop: Hop = { transport: settled, host: said.host, port: said.port };
-    const same = dialog.listener.transport === hop.transport;
-    const listener = same ? dialog.listener : this.#context.transports.choose(hop.transport, hop.host);
+    const listener = this.#context.transports.reaching(dialog.listener, hop.transport, hop.host);
     return listener === undefined
       ? undefined
       : { uri, routes: routeLines(routes), hop, listener, flow: undefined };
@@ -91,29 +90,26 @@ export class DialogRequests {
   ): { text: string; resend(): void } | undefined {
     const way = this.way(dialog);
     if (way === undefined) return undefined;
-    const head = {
-      uri: way.uri,
-      via: newVia(way.listener, newBranch()),
-      routes: way.routes,
-      from: dialog.local,
-      to: dialog.remote,
-      callId: dialog.callId,
-      seq,
+    const { local: from, remote: to, callId } = dialog;
+    const branch = newBranch();
+    const textFrom = (listener: Listener): string => {
+      const head = { uri: way.uri, via: newVia(listener, branch), routes: way.routes, from, to, callId, seq };
+      return requestText('ACK', head, extra, body);
     };
-    const text = requestText('ACK', head, extra, body);
-    const data = toBytes(text);
-    let known: Flow | undefined;
+    const text = textFrom(way.listener);
     const context = this.#context;
+    let known: { readonly flow: Flow; readonly data: Buffer } | undefined;
     const send = (flow: Flow | undefined): void => {
-      known = flow;
-      if (flow !== undefined) context.transports.send(data, flow);
+      if (flow === undefined) return;
+      known = { flow, data: toBytes(flow.listener === way.listener ? text : textFrom(flow.listener)) };
+      context.transports.send(known.data, flow);
     };
     if (way.flow !== undefined) send(way.flow);
     else withFlow(context, way.listener, way.hop, dialog.callId, send);
     return {
       text,
       resend: () => {
-        if (known !== undefined) context.transports.send(data, known);
+        if (known !== undefined) context.transports.send(known.data, known.flow);
       },
     };
   }

@@ -12,7 +12,10 @@ import type { Flow, Listener } from './transport.js';
 export type { Launch } from './sending.js';
 export { newVia } from './sending.js';
 
-/** Finds the first target of a hop for a listener; calls `done` at once for addresses. `seed`: the Call-ID. */
+/**
+ * Finds the first target of a hop for a listener, or for another one of ours where the name has no address of its family;
+ * calls `done` at once for addresses. `seed`: the Call-ID.
+ */
 export function withFlow(
   context: Context,
   listener: Listener,
@@ -26,11 +29,11 @@ export function withFlow(
     done({ listener, address, port: hop.port ?? defaultPort(transport), connection: undefined, host });
     return;
   }
-  void context.locator
-    .locate({ ...hop, secure: false }, seed, listener.ipv6)
-    .then(([target]) =>
-      done(target && { listener, address: target.address, port: target.port, connection: undefined, host }),
-    );
+  void context.locator.locate({ ...hop, secure: false }, seed, listener.ipv6).then(([target]) => {
+    const from = target && context.transports.reaching(listener, transport, target.address);
+    const flow = target && from && { listener: from, address: target.address, port: target.port };
+    done(flow && { ...flow, connection: undefined, host });
+  });
 }
 
 /**

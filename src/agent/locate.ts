@@ -42,8 +42,8 @@ export class Locator {
 
   /**
    * Resolves with the targets of a hop in the order they are to be tried, whatever their transport and address family;
-   * empty where there are none or nobody could say within the bound. `ipv6` where the family is settled. The same
-   * `seed` finds the same order. Never rejects.
+   * empty where there are none or nobody could say within the bound. `ipv6`: the family whose targets come before those of
+   * the other. The same `seed` finds the same order. Never rejects.
    */
   async locate(hop: NextHop, seed: string, ipv6?: boolean): Promise<readonly Target[]> {
     const { transport, host, port } = hop;
@@ -53,10 +53,11 @@ export class Locator {
       const address = host !== 'localhost' ? host : v6 ? '::1' : '127.0.0.1';
       return [{ transport: own, address, port: port ?? defaultPort(own) }];
     }
-    const found = await this.#within((targets) => this.#find(hop, seed, ipv6, targets));
+    const found = await this.#within((targets) => this.#find(hop, seed, targets));
     const now = this.#timers.clock.now();
     const later = (target: Target): boolean => (this.#shunned.get(keyOf(target)) ?? 0) > now;
-    return [...found.filter((one) => !later(one)), ...found.filter(later)].slice(0, maxTargets);
+    const other = ({ address }: Target): boolean => ipv6 !== undefined && address.includes(':') !== ipv6;
+    return lastly(later, lastly(other, found)).slice(0, maxTargets);
   }
 
   /** A target that did not answer, or said for how many seconds it will not (RFC 3261 section 21.5.4). */
@@ -93,21 +94,20 @@ export class Locator {
   }
 
   /** The servers first, in their order, and then the addresses of all of them at once. */
-  async #find(hop: NextHop, seed: string, ipv6: boolean | undefined, targets: Target[][]): Promise<void> {
-    const servers = (await this.#servers(hop, seeded(seed), ipv6)).slice(0, maxTargets);
+  async #find(hop: NextHop, seed: string, targets: Target[][]): Promise<void> {
+    const servers = (await this.#servers(hop, seeded(seed))).slice(0, maxTargets);
     targets.push(...servers.map(() => []));
     await Promise.all(
       servers.map(async ({ transport, target, port }, at) => {
-        const families = this.#families(transport).filter((one) => ipv6 === undefined || one === ipv6);
-        const addresses = await this.#dns.addresses(target, families);
+        const addresses = await this.#dns.addresses(target, this.#families(transport));
         targets[at] = addresses.map((address) => ({ transport, address, port }));
       }),
     );
   }
 
-  async #servers(hop: NextHop, random: () => number, ipv6: boolean | undefined): Promise<readonly Server[]> {
+  async #servers(hop: NextHop, random: () => number): Promise<readonly Server[]> {
     const { transport, host, port } = hop;
-    if (transport === undefined) return this.#byDomain(host, hop.secure, random, ipv6);
+    if (transport === undefined) return this.#byDomain(host, hop.secure, random);
     if (port !== undefined) return [{ transport, target: host, port }];
     const found = await this.#records({ transport, name: srvName(transport, host) });
     if (found === 'unknown') return [];
@@ -121,19 +121,9 @@ export class Locator {
    * All services count, one after another (section 4.3), but never one in clear text behind one of TLS: to go on there
    * would let whoever keeps us from the first one choose that nothing is encrypted.
    */
-  async #byDomain(
-    host: string,
-    secure: boolean,
-    random: () => number,
-    ipv6: boolean | undefined,
-  ): Promise<readonly Server[]> {
-    const can = (transport: TransportName): boolean => {
-      const families = this.#families(transport);
-      return (
-        (!secure || transport === 'tls') &&
-        (ipv6 === undefined ? families.length > 0 : families.includes(ipv6))
-      );
-    };
+  async #byDomain(host: string, secure: boolean, random: () => number): Promise<readonly Server[]> {
+    const can = (transport: TransportName): boolean =>
+      (!secure || transport === 'tls') && this.#families(transport).length > 0;
     const naptr = await this.#dns.look(host, 'NAPTR');
     // Nobody could say: to guess would let whoever suppresses an answer choose the transport.
     if (naptr === undefined) return [];
@@ -173,6 +163,12 @@ const ordered = (transport: TransportName, records: readonly Srv[], random: () =
   srvOrder(records, random)
     .slice(0, maxServers)
     .map(({ target, port }) => ({ transport, target, port }));
+
+/** Those of which that holds behind the others. */
+const lastly = <T>(holds: (one: T) => boolean, all: readonly T[]): readonly T[] => [
+  ...all.filter((one) => !holds(one)),
+  ...all.filter(holds),
+];
 
 /** False where the domain says that there is decidedly no such service (RFC 2782: a target of "."). */
 const isOffered = (records: readonly Srv[]): boolean =>

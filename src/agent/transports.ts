@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Timers } from './clock.js';
 import type { Telemetry } from './events.js';
 import type { AgentLimits } from './limits.js';
@@ -81,6 +82,15 @@ export class Transports {
     const ipv6 = host.includes(':');
     const usable = this.listeners.filter((l) => l.transport === transport);
     return usable.find((l) => l.ipv6 === ipv6) ?? (ipv6 ? undefined : usable[0]);
+  }
+
+  /** As `choose`, for a request that leaves from this listener unless its transport or address family keeps it from it. */
+  reaching(own: Listener, transport: TransportName, host: string): Listener | undefined {
+    if (own.transport !== transport) return this.choose(transport, host);
+    const family = isIP(host);
+    if (family === 0 || own.ipv6 === (family === 6)) return own;
+    // Where there is none, a connection from a wildcard address may still get there.
+    return this.listeners.find((l) => l.transport === transport && l.ipv6 === (family === 6)) ?? own;
   }
 
   /** True if the destination is one of the agent's own addresses. */

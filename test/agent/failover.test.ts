@@ -242,6 +242,57 @@ t.test('in a dialog a named Contact is looked up, on the transport the call has'
   t.notOk(b.dns.asked.includes('phone.example NAPTR'));
 });
 
+t.test('a Contact of the other address family is reached from our address of that family', async (t) => {
+  const hosts = { A: '127.0.0.1', AAAA: '::1' } as const;
+  const written = { A: '127.0.0.1', AAAA: '[::1]' } as const;
+  for (const [called, contact] of [
+    ['AAAA', 'A'],
+    ['A', 'AAAA'],
+  ] as const) {
+    const phone = await RawUdp.open(hosts[called]);
+    const peer = await RawUdp.open(hosts[contact]);
+    t.teardown(() => {
+      phone.close();
+      peer.close();
+    });
+    const zone = [
+      'west.example 600 NAPTR 1 1 s SIP+D2U - _sip._udp.west.example',
+      `_sip._udp.west.example 600 SRV 1 0 ${phone.port} a.west.example`,
+      `a.west.example 600 ${called} ${hosts[called]}`,
+      `phone.example 600 ${contact} ${hosts[contact]}`,
+    ];
+    const b = await bench(t, () => zone, {
+      sip: [
+        { transport: 'udp', host: '127.0.0.1', port: 0 },
+        { transport: 'udp', host: '::1', port: 0 },
+      ],
+    });
+    const own = `${written[contact]}:${b.agent.sip[contact === 'A' ? 0 : 1]?.port}`;
+    for (const host of [written[contact], 'phone.example']) {
+      const what = `${called} to ${host}`;
+      await invite(b);
+      const invited = await phone.next('INVITE');
+      const lines = [`Contact: <sip:me@${host}:${peer.port}>`];
+      const ok200 = response(invited.text, 200, { tag: 'a', lines, body: sdp() });
+      phone.send(ok200, invited.port);
+      const ok = await b.app.event('SIP/2.0 200');
+      const dialog = ok.tokens[9] ?? '';
+      b.app.sip('', dialog, 'ACK sip:x SIP/2.0', []);
+      const ack = await peer.next('ACK');
+      t.match(header(ack.text, 'Via'), `SIP/2.0/UDP ${own};`, `${what}: ACK`);
+      phone.send(ok200, invited.port);
+      t.equal((await peer.next('ACK')).text, ack.text, `${what}: the same again`);
+      b.app.sip('', dialog, 'BYE sip:x SIP/2.0', []);
+      const bye = await peer.next('BYE');
+      t.match(header(bye.text, 'Via'), `SIP/2.0/UDP ${own};`, `${what}: BYE`);
+      peer.send(response(bye.text, 200), bye.port);
+      await b.app.event('SIP/2.0 200');
+    }
+    b.clock.advance(64_000);
+    t.equal(b.agent.stats().clientTransactions, 0, 'nothing is left of what was not sent');
+  }
+});
+
 t.test('credentials of a name are given to the server that asked for them', async (t) => {
   const realm = 'west';
   const b = await bench(t, pool, {

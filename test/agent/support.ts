@@ -119,21 +119,27 @@ export const startsWith =
 /** A SIP peer that is only a datagram socket. */
 export class RawUdp {
   readonly inbox = new Inbox<Received>();
-  readonly #socket: UdpSocket = createSocket('udp4');
+  readonly #socket: UdpSocket;
+  readonly #host: string;
   port = 0;
 
-  static async open(): Promise<RawUdp> {
-    const raw = new RawUdp();
+  private constructor(host: string) {
+    this.#host = host;
+    this.#socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  }
+
+  static async open(host = '127.0.0.1'): Promise<RawUdp> {
+    const raw = new RawUdp(host);
     raw.#socket.on('message', (data, from) => {
       raw.inbox.push({ text: data.toString('latin1'), address: from.address, port: from.port });
     });
-    await new Promise<void>((resolve) => raw.#socket.bind(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => raw.#socket.bind(0, host, resolve));
     raw.port = raw.#socket.address().port;
     return raw;
   }
 
   send(data: string | Buffer, port: number): void {
-    this.#socket.send(typeof data === 'string' ? Buffer.from(data, 'latin1') : data, port, '127.0.0.1');
+    this.#socket.send(typeof data === 'string' ? Buffer.from(data, 'latin1') : data, port, this.#host);
   }
 
   next(...starts: string[]): Promise<Received> {
