@@ -84,7 +84,8 @@ export class Certificates {
     writeFileSync(number, '01\n');
     writeFileSync(
       config,
-      `[ca]\ndefault_ca=own\n[own]\ndatabase=${database}\ncrlnumber=${number}\ndefault_md=sha256\n`,
+      `[ca]\ndefault_ca=own\n[own]\ndatabase=${database}\ncrlnumber=${number}\ndefault_md=sha256\n` +
+        'crl_extensions=ext\n[ext]\nauthorityKeyIdentifier=keyid\n',
     );
     const ca = ['ca', '-config', config, '-cert', issuer.certFile, '-keyfile', issuer.keyFile];
     for (const one of revoked) this.#openssl(...ca, '-revoke', one.certFile);
@@ -92,6 +93,22 @@ export class Certificates {
     const until = days >= 0 ? ['-crldays', String(days)] : ['-crlsec', '1'];
     this.#openssl(...ca, '-gencrl', ...until, '-out', file);
     return file;
+  }
+
+  /** A certificate's key, name and serial number once more, vouched for by that authority for so many days. */
+  again(pair: Pair, by: Pair, days: number): Pair {
+    const base = join(this.folder, `a${++this.#count}`);
+    const [certFile, requestFile] = [`${base}.crt`, `${base}.csr`];
+    const copy = ['-copy_extensions', 'copyall'];
+    const ask = ['-x509toreq', '-signkey', pair.keyFile, ...copy];
+    this.#openssl('x509', '-in', pair.certFile, ...ask, '-out', requestFile);
+    const serial = `0x${new X509Certificate(pair.cert).serialNumber}`;
+    const signer = by === pair ? ['-signkey', by.keyFile] : ['-CA', by.certFile, '-CAkey', by.keyFile];
+    const dated = ['-set_serial', serial, '-days', String(days)];
+    this.#openssl('x509', '-req', '-in', requestFile, ...signer, ...dated, ...copy, '-out', certFile);
+    const cert = readFileSync(certFile, 'utf8');
+    const fingerprint = createHash('sha256').update(new X509Certificate(cert).raw).digest('hex');
+    return { ...pair, certFile, cert, fingerprint };
   }
 
   selfSigned(subject: string, ...altNames: string[]): Pair {

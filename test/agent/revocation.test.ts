@@ -71,6 +71,85 @@ t.test('what a certificate is worth by the authorities and lists of today', (t) 
   t.end();
 });
 
+t.test('an authority that was renewed, and one with a new key', (t) => {
+  const certs = new Certificates(t);
+  const { authority } = certs;
+  const direct = certs.issued('direct');
+  const of = (...pairs: Pair[]) => pairs.map(({ cert }) => new X509Certificate(cert));
+  const listOf = (issuer: Pair, ...revoked: Pair[]) => {
+    const list = readList(derOf(certs.list(issuer, 30, ...revoked)));
+    if (list === undefined) throw new Error('no list');
+    return list;
+  };
+  type Lists = ReturnType<typeof listOf>[];
+  const worth = (chain: Pair[], ca: Pair[], lists: Lists | undefined, at = Date.now()): string =>
+    standingOf(of(...chain), { authorities: of(...ca), lists }, at);
+
+  // The same key and name, and one of the two has run out by tomorrow.
+  const first = certs.again(authority, authority, 1);
+  const [tomorrow, list] = [Date.now() + 2 * day, listOf(authority)];
+  t.equal(worth([direct], [first], [list], tomorrow), 'unknown');
+  for (const ca of [
+    [first, authority],
+    [authority, first],
+  ]) {
+    t.equal(worth([direct], ca, undefined, tomorrow), 'believed', 'the one in date vouches for it');
+    t.equal(worth([direct], ca, [list], tomorrow), 'believed', 'and the list is of both');
+    t.equal(worth([direct], ca, [listOf(first, direct)], tomorrow), 'revoked');
+  }
+  t.equal(worth([direct, first], [authority], [list], tomorrow), 'believed', 'whatever its peer shows');
+
+  // One between them that two authorities vouch for, of which one is not ours.
+  const below = certs.intermediate('Below');
+  const leaf = certs.issuedBy(below, 'leaf', 'DNS:leaf.example');
+  const foreign = certs.again(below, certs.selfSigned('Foreign'), 30);
+  for (const shown of [
+    [leaf, foreign, below],
+    [leaf, below, foreign],
+  ])
+    t.equal(worth(shown, [authority], [list, listOf(below)]), 'believed', 'there is a way to ours');
+  t.equal(worth([leaf, foreign], [authority], [list, listOf(below)]), 'unknown');
+
+  // The same name and another key; and by it one of the same number.
+  const next = certs.selfSigned('Test Authority');
+  const renewed = certs.again(direct, next, 30);
+  const [old, own] = [listOf(authority, direct), listOf(next)];
+  t.ok(old.key !== undefined && own.key !== undefined && old.key !== own.key);
+  const nameless = (one: typeof old) => ({ ...one, key: undefined });
+  for (const [how, lists] of [
+    ['by its key', [old, own]],
+    ['by its signature', [nameless(old), nameless(own)]],
+  ] as const) {
+    const both = [authority, next];
+    t.equal(worth([renewed], both, [...lists]), 'believed', `${how}: the old list is not of it`);
+    t.equal(worth([direct], both, [...lists]), 'revoked', `${how}: but of this one`);
+    t.equal(worth([renewed], both, lists.slice(0, 1)), 'unknown', `${how}: nor does it vouch for it`);
+  }
+  const unread = { ...nameless(own), signed: { ...own.signed, hash: undefined } };
+  t.equal(worth([renewed], [next], [unread]), 'unknown', 'whose it is cannot be told');
+  const forged = { ...nameless(own), signed: { ...own.signed, bytes: Buffer.from('other') } };
+  t.equal(worth([renewed], [next], [forged]), 'unknown');
+  t.end();
+});
+
+t.test('who shows many certificates of one key and name keeps nobody busy', (t) => {
+  const certs = new Certificates(t);
+  const own = certs.selfSigned('Loop');
+  const shown = [own, ...[1, 2, 3, 4, 5, 6, 7].map((days) => certs.again(own, own, days))];
+  const chain = shown.map(({ cert }) => new X509Certificate(cert));
+  let checks = 0;
+  for (const one of chain) {
+    const checkIssued = one.checkIssued.bind(one);
+    one.checkIssued = (other) => {
+      checks++;
+      return checkIssued(other);
+    };
+  }
+  t.equal(standingOf(chain, { authorities: [], lists: undefined }, Date.now()), 'unknown');
+  t.ok(checks < 1000, `${checks}`);
+  t.end();
+});
+
 t.test('whatever the bytes are, reading them ends and does not throw', (t) => {
   const certs = new Certificates(t);
   const whole = derOf(certs.list(certs.authority, 30, certs.issued('gone'), certs.issued('away')));
