@@ -4,10 +4,11 @@
  * and the time the work takes tells when there are too many.
  *
  * The rule is TCP's, in the form of Netflix's concurrency limits (gradient, https://github.com/Netflix/concurrency-limits):
- * once an interval the limit is multiplied by (target ÷ median time of the work) where that took longer than the
- * target for three of them in a row, and raised by a tenth where the limit was felt and the work was quick. As in CoDel (RFC 8289) it is the time
- * that steps wait that is judged and not how many wait, over an interval of 100 ms; the median is taken instead of
- * CoDel's minimum, because what is promised is a percentile. The target follows from the quickest work seen, so that a
+ * once an interval the limit is multiplied by (target ÷ median time of the work) where that took longer than the target
+ * in three of them in a row, and raised by a tenth where the limit was felt and the work was quick. One in which the
+ * limit was felt and no work ended says nothing; one in which it was not felt ends the row. As in CoDel (RFC 8289) it is
+ * the time that steps wait that is judged and not how many wait, over an interval of 100 ms; the median is taken instead
+ * of CoDel's minimum, because what is promised is a percentile. The target follows from the quickest work seen, so that a
  * slow disk is not taken for overload. As in RFC 7661 a limit nobody comes near says nothing, and goes back to where it
  * began: a quiet night with one slow call does not close the door for the morning.
  *
@@ -159,6 +160,8 @@ export class SetUpLimit {
     else if (pressure > 0 || !crowded) this.#slow = 0;
     if (slow && this.#slow >= slowIntervals) this.#limit *= clamp(1 / pressure, 0.5, 0.95);
     else if (crowded && pressure > 0 && !slow) this.#limit += Math.max(1, this.#limit / 10);
+    // Those that passed besides, and nobody came near the limit in them, stand between this one and the next.
+    if (passed > 1 && 2 * this.#underWay.size < this.#limit) this.#slow = 0;
     // Nobody came near it, in this interval or in those that passed without anybody.
     const quiet = passed - (crowded ? 1 : 0);
     if (this.#limit < first) this.#limit = Math.min(first, this.#limit + quiet);

@@ -194,6 +194,23 @@ t.test('a disk that is away for a moment turns nobody away, at 75 calls a second
   }
 });
 
+t.test('three slow intervals with quiet ones between them are not three in a row', async (t) => {
+  const after = (everyMs: number, leaveMs: number): number => {
+    const limit = new SetUpLimit(bounds, 0);
+    limit.at('first', 'a', 'deciding', 1);
+    limit.at('first', 'a', null, 2);
+    for (let burst = 1; burst <= 3; burst++) {
+      for (let i = 0; i < 20; i++) limit.at(`${burst} ${i}`, 'a', 'deciding', burst * everyMs + 1);
+      for (let i = 0; i < 20; i++) limit.at(`${burst} ${i}`, 'a', null, burst * everyMs + leaveMs);
+    }
+    limit.admits('a', 3 * everyMs + 101);
+    return limit.limit;
+  };
+  t.equal(after(1000, 90), bounds.first, 'a burst a second');
+  t.ok(after(100, 90) < bounds.first, 'one in each interval is too much');
+  t.ok(after(100, 5) > bounds.first, 'unless they are quick');
+});
+
 t.test('a trunk that floods does not starve another', async () => {
   fc.assert(
     fc.property(machines, ({ seed, workMs, idleMs }) => {
