@@ -22,6 +22,7 @@ export type DropReason =
   | 'tls-handshake'
   | 'tls-no-certificate'
   | 'tls-revoked'
+  | 'tls-distrusted'
   | 'app-limit'
   | 'app-auth'
   | 'app-framing'
@@ -34,6 +35,7 @@ export type DropReason =
 /** Why a request was answered by the agent itself instead of by an application. */
 export type RefusalReason =
   | 'malformed'
+  | 'framing'
   | 'version'
   | 'uri-scheme'
   | 'too-large'
@@ -72,6 +74,7 @@ const dropReasons: readonly DropReason[] = [
   'tls-handshake',
   'tls-no-certificate',
   'tls-revoked',
+  'tls-distrusted',
   'app-limit',
   'app-auth',
   'app-framing',
@@ -84,6 +87,7 @@ const dropReasons: readonly DropReason[] = [
 
 const refusalReasons: readonly RefusalReason[] = [
   'malformed',
+  'framing',
   'version',
   'uri-scheme',
   'too-large',

@@ -17,7 +17,7 @@ import { splitList } from './scan.js';
 import type { ServerRequest } from './server-request.js';
 import { ServerTransaction, type ServerTransactionDeps, serverKey } from './server-transaction.js';
 import { notified } from './subscribe.js';
-import type { Flow } from './transport.js';
+import type { Flow, Framing } from './transport.js';
 import { replyFlow } from './transports.js';
 import { parseAddrList } from './uri.js';
 import { receivedOn } from './wire.js';
@@ -39,6 +39,9 @@ const reliabilityOf = (message: SipMessage): ServerRequest['reliability'] => {
   if (lists(message, 'require', '100rel')) return 'required';
   return lists(message, 'supported', '100rel') ? 'supported' : 'unknown';
 };
+
+const whyOf = (status: number): RefusalReason =>
+  status === 505 ? 'version' : status === 400 ? 'malformed' : 'too-large';
 
 /** What comes from the network, from the parsed message to the application or to the agent's own answer. */
 export class Inbound {
@@ -81,14 +84,17 @@ export class Inbound {
     this.#intake.stop();
   }
 
-  message(text: string, flow: Flow, framing: 'datagram' | 'stream'): void {
+  message(text: string, flow: Flow, framing: Framing): void {
     this.#intake.message(text, flow, framing);
   }
 
-  #read(text: string, flow: Flow, framing: 'datagram' | 'stream'): void {
+  #read(text: string, flow: Flow, framing: Framing): void {
     if (this.#doorway.takes(text, flow)) return;
     const { limits, telemetry } = this.#context;
-    const { message, fault } = parseMessage(text, limits, framing);
+    const unframed = framing === 'unframed';
+    const { message, fault } = parseMessage(text, limits, unframed ? 'stream' : framing);
+    // What had no end is counted with its connection, and once.
+    if (unframed && message?.isRequest !== true) return;
     if (message === undefined) {
       telemetry.drop(text.length <= 4 ? 'keep-alive' : 'not-sip');
       return;
@@ -99,8 +105,7 @@ export class Inbound {
       return;
     }
     if (fault !== undefined) {
-      const why: RefusalReason =
-        fault.status === 505 ? 'version' : fault.status === 400 ? 'malformed' : 'too-large';
+      const why = unframed ? 'framing' : whyOf(fault.status);
       this.#refusals.refuse(message, flow, { status: fault.status, reason: fault.reason, why }, true);
       return;
     }

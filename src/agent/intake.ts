@@ -2,13 +2,11 @@ import type { Context } from './context.js';
 import type { Doorway } from './doorway.js';
 import { quickHead } from './quick-refusal.js';
 import { sentKey } from './server-transaction.js';
-import type { Flow } from './transport.js';
+import type { Flow, Framing } from './transport.js';
 import { WaitingRoom } from './waiting-room.js';
 
 /** New calls that are read in one turn of the event loop; the others wait for the next ones. */
 const perTurn = 2;
-
-type Framing = 'datagram' | 'stream';
 
 /** Reads new calls a few at a time; everything else is read as it comes. */
 export class Intake {

@@ -42,6 +42,8 @@ export class Refusals {
       request.has('call-id') &&
       request.has('cseq');
     if (!answerable) {
+      // The end of its connection is counted.
+      if (refusal.why === 'framing') return;
       telemetry.drop(dirty ? 'malformed' : 'stray-ack');
       return;
     }

@@ -90,7 +90,7 @@ export class StreamConnection {
       unframed: (head) => {
         context.telemetry.came(listener.transport, head);
         // Answered with 400 where possible; after it the stream cannot be read any further.
-        context.sink.message(head, this.#flow, 'stream');
+        context.sink.message(head, this.#flow, 'unframed');
         this.#close('tcp-framing', true);
       },
       ping: () => this.write(pong, undefined),
@@ -143,8 +143,13 @@ export class StreamConnection {
   /** Closes it where its other end would not be let in any more. A dialog upon it can go on over another one. */
   judge(tls: Tls): void {
     if (this.#state !== 'open' || !(this.#socket instanceof TLSSocket)) return;
-    const reason = tls.objection(this.#socket, this.#made ? null : { name: this.identity });
-    if (reason !== undefined) this.#close(reason, false);
+    let believed = false;
+    try {
+      believed = tls.objection(this.#socket, this.#made ? null : { name: this.identity }) === undefined;
+    } finally {
+      // Its handshake was counted when it was made, and is no other one now.
+      if (!believed) this.#close('tls-distrusted', false);
+    }
   }
 
   #watchIdle(ms: number): void {
@@ -260,10 +265,17 @@ export class Streams {
   /** Closes the connections whose other end is not believed any more. */
   async #judgeAll(tls: Tls): Promise<void> {
     let judged = 0;
+    let failed: unknown;
     for (const connection of [...this.#context.connections]) {
       if (++judged % judgedAtOnce === 0) await new Promise((resolve) => setImmediate(resolve));
-      connection.judge(tls);
+      // One that cannot be judged is closed, and the others are judged all the same.
+      try {
+        connection.judge(tls);
+      } catch (error) {
+        failed ??= error;
+      }
     }
+    if (failed !== undefined) throw failed;
   }
 
   get size(): number {

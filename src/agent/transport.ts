@@ -34,10 +34,13 @@ export interface Flow {
 /** Called once if the message could not be handed to the network. */
 export type OnSendError = (code: string) => void;
 
+/** How the end of a message was found; `unframed` where it was not, and its connection ends after the answer. */
+export type Framing = 'datagram' | 'stream' | 'unframed';
+
 /** Takes what came from the network. */
 export interface NetworkSink {
-  /** `text` is latin1; `framing` says how its end was found; `last` if the connection is to be closed after the answer. */
-  message(text: string, flow: Flow, framing: 'datagram' | 'stream'): void;
+  /** `text` is latin1. */
+  message(text: string, flow: Flow, framing: Framing): void;
 }
 
 function firstExternal(ipv6: boolean): string {

@@ -197,6 +197,25 @@ t.test('over TCP and TLS: connections, handshakes, and those that fail', async (
   tcp.socket.write('OPTIONS sip:a SIP/2.0\r\nContent-Length: many\r\n\r\n');
   await until('closed', () => tcp.closed);
   t.equal(b.of('sallyport_agent_parse_errors_total{kind="framing"}'), 1);
+  // One with all that an answer needs, one that is no request, and one that is no SIP.
+  const endless = request({ method: 'OPTIONS', port: 5070, transport: 'TCP' }).replace(
+    /Content-Length.*\r\n/,
+    '',
+  );
+  for (const text of [endless, 'SIP/2.0 200 OK\r\n\r\n', ' nothing of the kind\r\n\r\n']) {
+    const peer = await RawTcp.open(b.tcp);
+    peer.socket.write(text);
+    if (text === endless) await peer.next('SIP/2.0 400');
+    await until('closed', () => peer.closed);
+  }
+  t.equal(b.of('sallyport_agent_parse_errors_total{kind="framing"}'), 4);
+  for (const kind of ['request', 'response', 'not-sip'])
+    t.equal(
+      b.of(`sallyport_agent_parse_errors_total{kind="${kind}"}`),
+      0,
+      `counted once, and not as ${kind}`,
+    );
+  t.equal(b.of('sallyport_agent_refused_total{reason="framing"}'), 1, 'the one that was answered');
   t.equal(b.of('sallyport_agent_connections{transport="tcp"}'), 0);
   const secure = connect({ host: '127.0.0.1', port: b.tls, rejectUnauthorized: false });
   const tls = new RawTcp(secure);
