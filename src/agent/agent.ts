@@ -92,8 +92,9 @@ export interface Agent {
    */
   attach(app: NearApp): NearLink | null;
   /**
-   * Reads certificate and key again, for connections to come; open ones stay. False if there is no TLS, or if the files
-   * are of no use and the old ones stay in use.
+   * Reads the files of TLS again. Connections to come use them; of those that are open, the ones whose other end would not
+   * be believed any more are closed. False if there is no TLS, or if the files are of no use and what was read before
+   * stays in use.
    */
   reloadTls(): Promise<boolean>;
   /** Closes every socket and stops every timer. Calls in progress are not ended: that is the application's decision. */

@@ -135,25 +135,32 @@ export class Tls {
 
   /**
    * Reads the files again. New connections use what is read; of those that are open, the ones whose other end would not
-   * be believed any more are closed. Resolves with false, and the old ones in use, if the new files are of no use.
+   * be believed any more are closed. Resolves with false if the files are of no use; then what was read before stays in
+   * use. Never rejects.
    */
   async reload(): Promise<boolean> {
     const { telemetry, options } = this.#context;
     try {
       const { material, trust, seen } = await readMaterial(options);
       if (this.#stopped) return false;
+      this.#server.setSecureContext(material);
       this.#material = material;
       this.#trust = trust;
       this.#seen = seen;
-      this.#server.setSecureContext(material);
       this.#readings++;
-      await this.#judge();
-      telemetry.log({ kind: 'tls-reloaded', ok: true, code: '' });
-      return true;
     } catch (error) {
       telemetry.log({ kind: 'tls-reloaded', ok: false, code: codeOf(error) });
       return false;
     }
+    // From here on the new files are in use, whatever becomes of the connections that are open.
+    try {
+      await this.#judge();
+    } catch (error) {
+      const name = error instanceof Error ? error.name : 'unknown';
+      telemetry.log({ kind: 'internal-error', where: 'network', name });
+    }
+    telemetry.log({ kind: 'tls-reloaded', ok: true, code: '' });
+    return true;
   }
 
   #watchFiles(): void {

@@ -6,10 +6,16 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { type Agent, type AgentEvent, type AgentOptions, startAgent } from '../../src/agent/agent.js';
 import { certificateNames, namesHost, splitAltNames } from '../../src/agent/certificate.js';
+import { Timers } from '../../src/agent/clock.js';
+import { Telemetry } from '../../src/agent/events.js';
+import { defaultLimits } from '../../src/agent/limits.js';
+import { Peers } from '../../src/agent/peers.js';
+import { Tls } from '../../src/agent/tls.js';
 import { Certificates, type Pair } from './certificates.js';
 import {
   type Frame,
   header,
+  ManualClock,
   RawApp,
   RawTcp,
   RawUdp,
@@ -363,6 +369,54 @@ t.test('certificate and key are read again; what is open stays open', async (t) 
   standing.socket.write(invite('sip:100@agent.example'));
   t.ok(await b.app.event('INVITE'), 'the old connection still works');
   standing.socket.destroy();
+});
+
+t.test('new files are in use also where judging what is open fails', async (t) => {
+  const certs = new Certificates(t);
+  const { certFile, keyFile } = certs.issued('agent', 'DNS:agent.example');
+  const events: AgentEvent[] = [];
+  const timers = new Timers(new ManualClock(), (error) => {
+    throw error;
+  });
+  const tls = await Tls.open({
+    options: { certFile, keyFile, requireClientCertificate: false },
+    peers: new Peers([]),
+    limits: defaultLimits,
+    timers,
+    telemetry: new Telemetry((event) => events.push(event)),
+  });
+  t.teardown(() => tls.stop());
+  tls.onReload(() => Promise.reject(new RangeError('no')));
+  t.equal(await tls.reload(), true);
+  t.equal(tls.readings, 1);
+  t.same(events, [
+    { kind: 'internal-error', where: 'network', name: 'RangeError' },
+    { kind: 'tls-reloaded', ok: true, code: '' },
+  ]);
+});
+
+t.test('a connection that cannot be judged is closed, and the others are judged', async (t) => {
+  const b = await bench(t, () => ({ peers: [] }), false);
+  const [first, second, third] = [await dial(b), await dial(b), await dial(b)];
+  await until('three', () => b.agent.stats().tlsConnections === 3);
+  const { objection } = Tls.prototype;
+  t.teardown(() => {
+    Tls.prototype.objection = objection;
+  });
+  const said = [new RangeError('no'), undefined, 'tls-revoked'] as const;
+  let judged = 0;
+  Tls.prototype.objection = () => {
+    const one = said[judged++];
+    if (one instanceof Error) throw one;
+    return one;
+  };
+  t.equal(await b.agent.reloadTls(), true);
+  await until('two are closed', () => first.closed && third.closed);
+  t.equal(second.closed, false);
+  t.equal(b.agent.stats().dropped['tls-distrusted'], 2);
+  const told = b.events.findIndex((event) => event.kind === 'internal-error' && event.name === 'RangeError');
+  t.equal(b.events.splice(told, 1).length, 1, 'and it is told');
+  second.socket.destroy();
 });
 
 t.test('handshakes and connections have bounds', async (t) => {
