@@ -36,7 +36,8 @@ export class Intake {
   }
 
   message(text: string, flow: Flow, framing: Framing): void {
-    if (text.startsWith('INVITE ')) {
+    // Behind what has no end its connection is closed: it is answered now or never.
+    if (framing !== 'unframed' && text.startsWith('INVITE ')) {
       if (this.#keeps(text, flow, framing)) return;
     } else if (this.#room.size > 0 && text.startsWith('CANCEL ')) this.#hurry(text);
     this.#read(text, flow, framing);
