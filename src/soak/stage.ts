@@ -261,13 +261,19 @@ const unmount = (dir: string): void => {
   }
 };
 
-/** Read with the schema's defaults: one call at a time of a caller, but as many as the soak's length makes of them. */
-const soakLimits = Object.fromEntries(
-  (['monitored', 'private', 'alone'] as const).map((of) => [
-    of,
-    { recent: { caller: 100_000, number: 100_000, phone: 100_000 } },
-  ]),
-);
+/**
+ * Read with the schema's defaults: one call at a time of a caller, but as many as the soak's length makes of them. What is
+ * counted is kept for a quarter of an hour and not for a day, in which memory would only ever grow.
+ */
+const soakLimits = {
+  windowHours: 0.25,
+  ...Object.fromEntries(
+    (['monitored', 'private', 'alone'] as const).map((of) => [
+      of,
+      { recent: { caller: 100_000, number: 100_000, phone: 100_000 } },
+    ]),
+  ),
+};
 
 /** The example's configuration with the soak's trunks: an exchange of its own for each pair of phones. */
 const soakConfig = ({ config, patient, maxCalls }: StageOptions, phones: Phones): Config => {
