@@ -61,7 +61,8 @@ const count = (value: unknown): number =>
 const fields = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 
-const pastCall = ({ journal, node, seq, at, body }: ShownRow): PastCall | null => {
+/** A call by its closing record; null where that names none. */
+export const pastCall = ({ journal, node, seq, at, body }: ShownRow): PastCall | null => {
   const callId = text(body.callId);
   if (callId === null) return null;
   const dialled = fields(body.dialled);

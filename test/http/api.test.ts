@@ -361,6 +361,13 @@ t.test('calls that are over, and what of them is whose to see', async (t) => {
     'what its node was, and nothing else that it names',
   );
   t.equal((beside.json.context as unknown as []).length, 1);
+  // Asked for at once: what is known of all calls is read twice a second, and its own rows say that it is over.
+  for (const [i, name] of ['g', 'h', 'i'].entries()) {
+    const body = { callId: call(name), trunk: 'pbx', verdict: 'refused', ending: 'not-allowed' };
+    house.log.push({ ...last, seq: 14 + i, at: `2026-11-21T10:03:0${i}.000Z`, body });
+    const just = await ask(house, as('auditor'), 'GET', `/v1/calls/${call(name)}`);
+    t.match(just.json, { call: { callId: call(name), verdict: 'refused' }, endingText: String });
+  }
   t.match(await ask(house, as('auditor'), 'GET', `/v1/calls/${call('z')}`), { status: 404 });
   t.match(await ask(house, as('counsel'), 'GET', `/v1/calls/${call('b')}/evidence`), {
     status: 200,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isCanaryTrunk } from '../../core/leg.js';
 import { privilegedClasses } from '../../core/lists.js';
 import { type Facilities, facilitiesText, holds } from '../../registry/accounts/facilities.js';
-import type { PastCall } from '../call-log.js';
+import { type PastCall, pastCall } from '../call-log.js';
 import { SESSION_COOKIE } from '../cookies.js';
 import { partProblem } from '../part-problem.js';
 import type { Parts } from '../parts.js';
@@ -280,16 +280,19 @@ export const callRoutes = (parts: Parts): readonly Route[] => {
         const { call: id } = asked.params;
         const { within } = asked;
         await log.refresh().catch(partProblem);
-        const call = log.find(id);
-        if (call !== null) mustReach(within, [call.facility]);
+        const known = log.find(id);
+        if (known !== null) mustReach(within, [known.facility]);
         const rows: ShownRow[] = [];
-        for (const name of call === null ? journals.calls : [call.journal]) {
-          const from = call?.firstSeq ?? Math.max(1, log.lastSeq(name) - 100_000);
+        for (const name of known === null ? journals.calls : [known.journal]) {
+          const from = known?.firstSeq ?? Math.max(1, log.lastSeq(name) - 100_000);
           for await (const row of journals.ofCall(name, id, from)) {
             if (rows.length <= MOST_ROWS) rows.push(row);
           }
         }
         if (rows.length === 0) throw new Problem('unknown');
+        // The log is read every now and then: the call may have ended since.
+        const cdr = rows.findLast(({ kind }) => kind === 'cdr');
+        const call = known ?? (cdr === undefined ? null : pastCall(cdr));
         mustReach(within, placesOf(rows, call));
         // A call under way shows as what it is judged as so far, and one that is not judged yet as private.
         const verdict =
