@@ -18,6 +18,8 @@ const tolerated = 0.05;
 const noticed = 3;
 /** Intervals in a row with so many refusals before anything is done: what is over by then was no overload. */
 const pressedIntervals = 3;
+/** So many without a call are a pause. */
+const pauseIntervals = 4;
 /** Handed beyond what was taken, so that an application that can take more shows it. */
 const probe = 1.05;
 /** Calls a second that are handed on whatever happens: nothing else would show that the application is back. */
@@ -96,10 +98,12 @@ export class Throttle {
     this.#intervalAt = now;
     const seconds = passed / 1000;
     const taken = Math.max(0, this.#handed - this.#refused) / seconds;
-    this.#taken = passed > 4 * intervalMs ? taken : this.#taken / 2 + taken / 2;
+    // What was refused before a pause says nothing of now, and over all that time it would be next to none that was taken.
+    const paused = passed > pauseIntervals * intervalMs;
+    this.#taken = paused ? taken : this.#taken / 2 + taken / 2;
     const asked = this.#ask(seconds);
     this.#late = this.#loopDelay() > lateMs ? this.#late + 1 : 0;
-    const pressed = this.#refused > Math.max(noticed, tolerated * this.#handed);
+    const pressed = !paused && this.#refused > Math.max(noticed, tolerated * this.#handed);
     this.#pressed = pressed ? this.#pressed + 1 : 0;
     if (this.#pressed >= (this.#rate === Number.POSITIVE_INFINITY ? pressedIntervals : 1)) {
       this.#rate = Math.max(leastRate, Math.min(this.#rate, probe * this.#taken));

@@ -128,6 +128,23 @@ t.test('max-min fairness: who asks for little gets it, the others the same', asy
   );
 });
 
+t.test('what was refused before a pause keeps nobody out after it', async (t) => {
+  const throttle = new Throttle(0, () => 0);
+  /** So many calls spread over an interval, of which the last ones are refused. */
+  const interval = (from: number, calls: number, refused: number): void => {
+    for (let i = 0; i < calls; i++) {
+      const at = from + (i * 100) / calls;
+      if (throttle.offer('a', at) && i >= calls - refused) throttle.refused(at);
+    }
+  };
+  for (let at = 0; at < 1000; at += 100) interval(at, 50, 25);
+  interval(1000, 20, 20);
+  const before = throttle.rate;
+  t.ok(before > 20 && before < 500, `${before} a second`);
+  throttle.offer('a', 5000);
+  t.ok(throttle.rate >= before, `${throttle.rate} a second after four seconds without a call`);
+});
+
 t.test('it is never shut, and opens when there is nothing to bound', async () => {
   fc.assert(
     fc.property(worlds, ({ seed, capacity }) => {
