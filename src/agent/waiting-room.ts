@@ -5,7 +5,8 @@
  *
  * How many are too many is told by the time they wait, as in CoDel (RFC 8289): a line whose first has waited longer than
  * the target all through an interval is a standing one, and who comes to it is turned away until it is short again. A line
- * that was turned away from lately is judged at once.
+ * that was turned away from lately is judged at once. A few are no line, however long they wait: that is a machine that was
+ * away for a moment, and not too many calls.
  *
  * Pure: time comes as an argument, in monotonic milliseconds. Lines are those of configured sources, so their number is
  * bounded.
@@ -15,6 +16,8 @@ const targetMs = 20;
 const intervalMs = 100;
 /** For so long after somebody was turned away, a line over the target is a standing one at once. */
 const memoryMs = 1000;
+/** So many may always wait in a line. */
+const few = 8;
 /** In one line, and in all of them together. */
 const mostCalls = 512;
 const mostChars = 4 << 20;
@@ -56,7 +59,8 @@ export class WaitingRoom<T> {
       this.#lines.set(source, line);
     }
     const full = line.items.length >= mostCalls || this.#chars + chars > mostChars;
-    if (full || this.#stands(line, now)) {
+    const stands = this.#stands(line, now);
+    if (full || (stands && line.items.length >= few)) {
       line.turnedAwayAt = now;
       return false;
     }
