@@ -57,6 +57,16 @@ export class Doorway {
     return true;
   }
 
+  /** Whether the request that was looked at last was let in while others were turned away. */
+  hasLetIn(): boolean {
+    return this.#letIn;
+  }
+
+  /** The request that is read next was let in before. */
+  letIn(): void {
+    this.#letIn = true;
+  }
+
   /** Turns away a new call of that source for the length of its line; false where nobody is turned away here. */
   sheds(head: QuickHead, key: string, flow: Flow, source: string): boolean {
     const { door, timers } = this.#context;

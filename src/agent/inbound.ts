@@ -89,7 +89,6 @@ export class Inbound {
   }
 
   #read(text: string, flow: Flow, framing: Framing): void {
-    if (this.#doorway.takes(text, flow)) return;
     const { limits, telemetry } = this.#context;
     const unframed = framing === 'unframed';
     const { message, fault } = parseMessage(text, limits, unframed ? 'stream' : framing);

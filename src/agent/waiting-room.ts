@@ -16,6 +16,8 @@ const targetMs = 20;
 const intervalMs = 100;
 /** For so long after somebody was turned away, a line over the target is a standing one at once. */
 const memoryMs = 1000;
+/** Who has waited so long is not read any more once others were turned away: its caller is better off elsewhere. */
+const mostMs = 50;
 /** So many may always wait in a line. */
 const few = 8;
 /** In one line, and in all of them together. */
@@ -83,6 +85,20 @@ export class WaitingRoom<T> {
     if (line.items.length > 0) this.#turns.push(source);
     this.#left(item);
     return item.value;
+  }
+
+  /** One that has waited too long in a line that turns others away; undefined where there is none. A burst may wait. */
+  overdue(now: number): T | undefined {
+    for (const source of this.#turns) {
+      const line = this.#lines.get(source);
+      const [first] = line?.items ?? [];
+      if (line === undefined || first === undefined) continue;
+      const turnsAway = now - line.turnedAwayAt < memoryMs;
+      if (!turnsAway || line.items.length <= few || now - first.at <= mostMs) continue;
+      line.turnedAwayAt = now;
+      return this.pull(first.key);
+    }
+    return undefined;
   }
 
   /** The one of that key, out of its turn. */

@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { type Agent, type ShedCount, startAgent } from '../../src/agent/agent.js';
@@ -45,6 +46,26 @@ t.test('a few are no line, however long they wait', async (t) => {
   t.notOk(enter(1200), 'nine are');
   room.next(1300);
   t.ok(enter(1300), 'of one that was turned away from as well');
+});
+
+t.test('who has waited long is told so once others were turned away; a burst may wait', async (t) => {
+  const room = new WaitingRoom<number>();
+  let key = 0;
+  const enter = (now: number): boolean => room.enter('a', `${++key}`, key, 500, now);
+  for (let i = 0; i < 40; i++) enter(0);
+  t.equal(room.overdue(600), undefined, 'nobody was turned away');
+  t.ok(enter(600));
+  t.notOk(enter(700));
+  const told: number[] = [];
+  for (let one = room.overdue(700); one !== undefined; one = room.overdue(700)) told.push(one);
+  t.same(
+    told,
+    Array.from({ length: 33 }, (_, i) => i + 1),
+    'the oldest first, and never the last eight',
+  );
+  t.equal(room.next(700), 34);
+  t.equal(room.size, 7);
+  t.equal(room.overdue(5000), undefined);
 });
 
 t.test('neither its places nor its bytes are without a bound', async (t) => {
@@ -107,9 +128,14 @@ interface Bench {
   readonly peer: RawTcp;
   readonly port: number;
   readonly shed: ShedCount[];
+  readonly clock: ManualClock;
 }
 
-async function bench(test: Test, doors: boolean): Promise<Bench> {
+async function bench(
+  test: Test,
+  doors: boolean,
+  rate?: { readonly perSecond: number; readonly burst: number },
+): Promise<Bench> {
   const clock = new ManualClock();
   const shed: ShedCount[] = [];
   const source = {
@@ -118,6 +144,7 @@ async function bench(test: Test, doors: boolean): Promise<Bench> {
     transports: ['tcp'],
     proves: false,
     calls: true,
+    ...(rate === undefined ? {} : { rate }),
   } as const;
   const door = {
     sources: [source],
@@ -139,7 +166,7 @@ async function bench(test: Test, doors: boolean): Promise<Bench> {
     await agent.stop();
     if (clock.pending !== 0) throw new Error(`${clock.pending} timers are left`);
   });
-  return { agent, app, peer, port, shed };
+  return { agent, app, peer, port, shed, clock };
 }
 
 const invite = ({ port }: Bench, callId: string): string =>
@@ -202,6 +229,48 @@ t.test('those for whom there is no place are told so at once, and counted', asyn
   await until('all of them', () => events(it, 'INVITE').length + away === ids.length);
   t.equal(it.agent.stats().shed.load, away);
   t.equal(new Set(events(it, 'INVITE')).size, events(it, 'INVITE').length);
+});
+
+t.test('who was let in before it waited is not judged again, and neither is its repetition', async (t) => {
+  const it = await bench(t, true, { perSecond: 10, burst: 10 });
+  const send = (from: number): string =>
+    Array.from({ length: 15 }, (_, i) => invite(it, `call-${from + i}`)).join('');
+  const handed = (): number => events(it, 'INVITE').length;
+  const away = (): number => it.agent.stats().refused.shed;
+  it.peer.socket.write(send(0));
+  await until('all of them', () => handed() + away() === 15);
+  t.equal(handed(), 10);
+  it.clock.advance(1000);
+  // The tenth of the next fifteen has a place in the rate and waits; it comes again before it is read.
+  it.peer.socket.write(send(100) + invite(it, 'call-109'));
+  await until('all of them', () => handed() + away() >= 30);
+  t.equal(handed(), 20);
+  t.equal(away(), 10);
+  t.equal(it.agent.stats().repeats.requestsIn, 1);
+});
+
+t.test('what stands in the buffer of the kernel is taken in before new calls are read', async (t) => {
+  const agent = await startAgent({
+    app: { host: '127.0.0.1', port: 0, secret: 'sesame' },
+    sip: [{ transport: 'udp', host: '127.0.0.1', port: 0 }],
+  });
+  const app = await RawApp.open(agent.appPort, 'sesame', 'invite', 'options');
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  t.teardown(async () => {
+    socket.close();
+    app.socket.destroy();
+    await agent.stop();
+  });
+  const port = agent.sip[0]?.port ?? 0;
+  const send = (text: string): void => socket.send(text, port, '127.0.0.1');
+  const from = { port: socket.address().port };
+  for (let i = 0; i < 200; i++)
+    send(request({ ...from, callId: `call-${i}`, branch: `z9hG4bKcall-${i}`, body: sdp() }));
+  send(request({ ...from, method: 'OPTIONS', callId: 'probe', contact: false }));
+  await app.inbox.next(({ sip }) => sip.startsWith('OPTIONS '), 'OPTIONS');
+  const before = app.inbox.items.filter(({ sip }) => sip.startsWith('INVITE ')).length;
+  t.ok(before <= 6, `${before} calls were handed on before the OPTIONS behind them`);
 });
 
 t.test('what waits when the agent stops is gone', async (t) => {

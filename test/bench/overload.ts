@@ -34,7 +34,7 @@ const say = (text: string): void => void process.stderr.write(`bench: ${text}\n`
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const ladder = [20, 40, 60, 90, 120, 160, 200, 250, 300, 400, 500, 600, 800];
 const times = [1, 2, 10];
-const plan = { rounds: 3, seconds: 4, rungSeconds: 2, holdMs: 1000, standing: 20 };
+const plan = { rounds: 3, seconds: 4, holdMs: 1000, standing: 20 };
 
 const ms = (us: number): string => (us / 1000).toFixed(us < 10_000 ? 1 : 0);
 
@@ -166,9 +166,9 @@ const cleanRate = async (bench: Bench): Promise<number> => {
   await bench.load(50, 3, 0, 0);
   let clean = ladder[0] ?? 60;
   for (const rate of ladder) {
-    let row = await bench.load(rate, plan.rungSeconds, 0, 0);
+    let row = await bench.load(rate, plan.seconds, 0, 0);
     tell(row, rate);
-    if (!isClean(row)) row = await bench.load(rate, plan.rungSeconds, 0, 0);
+    if (!isClean(row)) row = await bench.load(rate, plan.seconds, 0, 0);
     if (!isClean(row)) break;
     clean = rate;
   }
