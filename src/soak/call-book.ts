@@ -55,25 +55,30 @@ export class CallBook {
   /** Calls that are open, by the ids their rows had. */
   readonly #ofId = new Map<string, Entry>();
   readonly #sides = new Map<string, { readonly side: Side; readonly as: string }>();
-  /** Ids of the last calls that were judged: a CDR that comes after that is one too many. */
-  readonly #judged = new Set<string>();
+  /** Ids of the last calls that were judged, with the rows of their CDRs: one that comes after that is one too many. */
+  readonly #judged = new Map<string, readonly number[]>();
+  /** Of these, those whose CDR was marked as not counting: one more has to come. The values are callers. */
+  readonly #takenBack = new Map<string, string>();
   /** And their callers: a call may be judged before any row of it came. */
   readonly #callers = new Set<string>();
   readonly #left = new Set<string>();
   readonly #onJudged: (judged: Judged, findings: readonly Finding[]) => void;
-  readonly #onLate: (as: string, callId: string) => void;
+  readonly #onCount: (as: string, callId: string, count: 'more' | 'none') => void;
 
   readonly #overdueMs: number;
 
-  /** Without a CDR, a call is judged so long after its end: a controller that was killed has to close what it left. */
+  /**
+   * Without a CDR, a call is judged so long after its end: a controller that was killed has to close what it left.
+   * `onCount` hears of a call that was judged and has a CDR more, or none that counts.
+   */
   constructor(
     overdueMs: number,
     onJudged: (judged: Judged, findings: readonly Finding[]) => void,
-    onLate: (as: string, callId: string) => void,
+    onCount: (as: string, callId: string, count: 'more' | 'none') => void,
   ) {
     this.#overdueMs = overdueMs;
     this.#onJudged = onJudged;
-    this.#onLate = onLate;
+    this.#onCount = onCount;
   }
 
   placed(plan: CallPlan): void {
@@ -104,7 +109,9 @@ export class CallBook {
     if (facts === null) return;
     if (facts.leftInSpool && this.#left.size < remembered) this.#left.add(callId);
     if (entry !== undefined) entry.cdrs.push({ seq: row.seq, facts });
-    else if (known ? this.#judged.has(callId) : this.#callers.has(caller)) this.#onLate(caller, callId);
+    else if (this.#takenBack.delete(callId)) this.#judged.set(callId, [row.seq]);
+    else if (known ? this.#judged.has(callId) : this.#callers.has(caller))
+      this.#onCount(caller, callId, 'more');
   }
 
   /** What a call was to be, by its id; null for an id no call of ours has had. */
@@ -130,7 +137,7 @@ export class CallBook {
       if (!all && now - waitsFrom(seen, cdrs.length > 0 ? [] : windows, now) < bound) continue;
       this.#close(as);
       addBounded(this.#callers, as);
-      for (const id of ids) addBounded(this.#judged, id);
+      for (const id of ids) this.#remember(id, cdrs);
       const facts = cdrs.map((one) => one.facts);
       const findings = judgeCall(seen, facts, windows);
       const expected = kindFacts[seen.plan.kind];
@@ -144,14 +151,33 @@ export class CallBook {
       };
       this.#onJudged(judged, findings);
     }
+    if (!all) return;
+    for (const [callId, as] of this.#takenBack) this.#onCount(as, callId, 'none');
+    this.#takenBack.clear();
   }
 
   #abandoned({ firstSeq, lastSeq }: TailRow['body']): void {
     if (typeof firstSeq !== 'number' || typeof lastSeq !== 'number') return;
+    const counts = (seq: number): boolean => seq < firstSeq || seq > lastSeq;
     for (const entry of this.#open.values()) {
-      const counting = entry.cdrs.filter(({ seq }) => seq < firstSeq || seq > lastSeq);
+      const counting = entry.cdrs.filter(({ seq }) => counts(seq));
       if (counting.length < entry.cdrs.length) entry.cdrs.splice(0, entry.cdrs.length, ...counting);
     }
+    for (const [callId, seqs] of this.#judged) {
+      const counting = seqs.filter(counts);
+      if (counting.length === seqs.length) continue;
+      this.#judged.set(callId, counting);
+      if (counting.length === 0) this.#takenBack.set(callId, this.#sides.get(callId)?.as ?? '');
+    }
+  }
+
+  #remember(callId: string, cdrs: Entry['cdrs']): void {
+    this.#judged.set(
+      callId,
+      cdrs.filter(({ facts }) => facts.callId === callId).map(({ seq }) => seq),
+    );
+    const [oldest] = this.#judged.keys();
+    if (this.#judged.size > remembered && oldest !== undefined) this.#judged.delete(oldest);
   }
 
   #close(as: string): void {

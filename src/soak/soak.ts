@@ -140,7 +140,15 @@ export class SoakRun {
     this.#book = new CallBook(
       parts.options.bounds.overdue,
       (judged, findings) => this.#judged(judged, findings),
-      (as, callId) => this.breaks({ code: 'cdr-count', text: `${as} has a CDR more` }, callId, ''),
+      (as, callId, count) =>
+        this.breaks(
+          {
+            code: 'cdr-count',
+            text: count === 'more' ? `${as} has a CDR more` : `${as} has no CDR that counts`,
+          },
+          callId,
+          '',
+        ),
     );
   }
 

@@ -20,14 +20,6 @@ const portOf = (server: Server): number => {
 
 const close = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
 
-export const freeTcpPort = async (host: string): Promise<number> => {
-  const server = await listen(host, 0);
-  if (server === null) throw new StackError('no-free-ports', `no TCP port is free on ${host}`);
-  const port = portOf(server);
-  await close(server);
-  return port;
-};
-
 const bindUdp = (host: string, port: number): Promise<number | null> =>
   new Promise((resolve) => {
     const socket = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
@@ -59,7 +51,7 @@ const LOWEST = 10_000;
 const HIGHEST = 32_000;
 
 /** A free TCP port that the kernel gives to no outgoing connection before somebody listens on it. */
-export const quietTcpPort = async (host: string): Promise<number> => {
+export const freeTcpPort = async (host: string): Promise<number> => {
   for (let tried = 0; tried < 200; tried++) {
     const server = await listen(host, randomInt(LOWEST, HIGHEST));
     if (server === null) continue;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chown, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { untilReady } from './child.js';
-import { quietTcpPort } from './free-ports.js';
+import { freeTcpPort } from './free-ports.js';
 import { placeFor } from './place.js';
 import { type RunningRedis, startRedis } from './redis.js';
 import { askRedis } from './redis-ask.js';
@@ -66,7 +66,7 @@ export const startRedisCluster = async (options: RedisClusterOptions): Promise<R
   const user = await chooseUser(['redis']);
   const nodes: Node[] = [];
   for (let i = 0; i < masters * (1 + replicas); i++) {
-    const [port, bus] = [await quietTcpPort(HOST), await quietTcpPort(HOST)];
+    const [port, bus] = [await freeTcpPort(HOST), await freeTcpPort(HOST)];
     const id = randomBytes(20).toString('hex');
     nodes.push({ id, port, bus, master: i % masters, isMaster: i < masters });
   }

@@ -1,7 +1,7 @@
 import { chown, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Child, startChild, untilReady } from './child.js';
-import { quietTcpPort } from './free-ports.js';
+import { freeTcpPort } from './free-ports.js';
 import { ownsPort } from './owns-port.js';
 import { placeFor } from './place.js';
 import { type RunningRedis, startRedis } from './redis.js';
@@ -73,7 +73,7 @@ const startSentinel = async (
   user: RunAs | null,
 ): Promise<RunningSentinel> => {
   const { dir, tidy } = await placeFor(wanted, user);
-  const port = await quietTcpPort(HOST);
+  const port = await freeTcpPort(HOST);
   const file = join(dir, 'sentinel.conf');
   // It writes what it learns into this very file.
   await writeFile(file, [`port ${port}`, `bind ${HOST}`, `dir ${dir}`, ...lines, ''].join('\n'), {
@@ -116,7 +116,7 @@ export const startRedisGroup = async (options: RedisGroupOptions): Promise<Runni
     for (let i = 0; i <= replicas; i++) {
       const more = [...args, ...replicaArgs(replicas, servers[0]?.port ?? null, replicaLogin)];
       servers.push(
-        await startRedis({ dir: join(dir, `server-${i}`), port: await quietTcpPort(HOST), args: more }),
+        await startRedis({ dir: join(dir, `server-${i}`), port: await freeTcpPort(HOST), args: more }),
       );
     }
     const lines = [

@@ -176,7 +176,8 @@ const cleanRate = async (bench: Bench): Promise<number> => {
 };
 
 const spread = (values: readonly number[], text: (value: number) => string): string => {
-  const sorted = [...values].sort((a, b) => a - b);
+  // A round without any has none.
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
   return `${text(sorted[sorted.length >> 1] ?? Number.NaN)} (${text(sorted[0] ?? Number.NaN)}–${text(sorted.at(-1) ?? Number.NaN)})`;
 };
 

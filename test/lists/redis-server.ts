@@ -1,23 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-
-/** A free port of the loopback interface. */
-export const freePort = async (): Promise<number> => {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-};
+import { freeTcpPort } from '../../src/stack/free-ports.js';
 
 /** Asks until the answer is true; throws after the deadline. */
 export const until = async (
@@ -55,7 +44,10 @@ export class RedisServer {
   }
 
   static async start(): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), await mkdtemp(join(tmpdir(), 'lists-redis-')));
+    const server = new RedisServer(
+      await freeTcpPort('127.0.0.1'),
+      await mkdtemp(join(tmpdir(), 'lists-redis-')),
+    );
     await server.run();
     return server;
   }
@@ -85,7 +77,12 @@ export class RedisServer {
     };
     process.once('exit', end);
     child.once('exit', () => process.off('exit', end));
-    await until('redis-server answers', () => answers(this.port));
+    await until('redis-server answers', async () => {
+      const there = await answers(this.port);
+      // Somebody else's server at that port would answer as well.
+      if (child.exitCode !== null) throw new Error(`redis-server ended: port ${this.port} may be taken`);
+      return there;
+    });
   }
 
   get endpoint(): { readonly host: string; readonly port: number } {

@@ -358,8 +358,9 @@ const during = (name: FaultWindow['name'], from = 103_000, to: number | null = 1
 const judged = (seen: Seen, cdrs: readonly CdrFacts[], windows: readonly FaultWindow[] = []): FindingCode[] =>
   [...new Set(judgeCall(seen, cdrs, windows).map(({ code }) => code))].sort();
 
-t.test('a row is of the call whose id it has, also when its caller is in the next one', async (t) => {
-  const late: (readonly [string, string])[] = [];
+/** A book, what it told, and rows of the journal for it. */
+const bookOf = () => {
+  const late: (readonly string[])[] = [];
   const told: { kind: Kind; callId: string | null; codes: readonly FindingCode[] }[] = [];
   const overdueMs = 5000;
   const book = new CallBook(
@@ -370,17 +371,25 @@ t.test('a row is of the call whose id it has, also when its caller is in the nex
         callId: cdr?.callId ?? null,
         codes: findings.map(({ code }) => code),
       }),
-    (as, callId) => late.push([as, callId]),
+    (as, callId, count) => late.push(count === 'more' ? [as, callId] : [as, callId, count]),
   );
   let seq = 0;
-  const row = (kind: string, body: Record<string, unknown>): void =>
+  /** Answers the row's number. */
+  const row = (kind: string, body: Record<string, unknown>): number => {
     book.row({ seq: ++seq, kind, at: '', body: { caller: 'soak-1', ...body } });
-  const decision = (callId: string): void => row('decision', { callId });
-  const cdr = (callId: string, kind: Kind): void => {
-    const { armed, spool, file, ...facts } = cdrOf(kind, { callId });
-    row('cdr', { ...facts, armed: armed ? {} : null, spool: { state: spool, file } });
+    return seq;
   };
-  const far = seenOf('private').overAt + 1_000_000;
+  const decision = (callId: string): number => row('decision', { callId });
+  const cdr = (callId: string, kind: Kind): number => {
+    const { armed, spool, file, ...facts } = cdrOf(kind, { callId });
+    return row('cdr', { ...facts, armed: armed ? {} : null, spool: { state: spool, file } });
+  };
+  return { book, late, told, row, decision, cdr };
+};
+const far = seenOf('private').overAt + 1_000_000;
+
+t.test('a row is of the call whose id it has, also when its caller is in the next one', async (t) => {
+  const { book, late, told, decision, cdr } = bookOf();
 
   book.placed(plan('private'));
   decision('A');
@@ -436,6 +445,31 @@ t.test('a row is of the call whose id it has, also when its caller is in the nex
   cdr('F', 'monitored');
   t.same(late, [['soak-1', 'F']], 'of a call nobody knows, by a caller whose calls were judged');
   t.equal(book.open, 0);
+});
+
+t.test('a CDR that was marked as not counting after its call was judged stands for none', async (t) => {
+  const { book, late, told, row, decision, cdr } = bookOf();
+  const judge = (callId: string): number => {
+    book.placed(plan('private'));
+    decision(callId);
+    const seq = cdr(callId, 'private');
+    book.over(seenOf('private'));
+    book.sweep(far, []);
+    t.same(told.splice(0), [{ kind: 'private', callId, codes: [] }]);
+    return seq;
+  };
+  const abandon = (seq: number): number => row('abandoned', { firstSeq: seq, lastSeq: seq });
+  abandon(judge('A'));
+  cdr('A', 'private');
+  t.same(late, [], 'written again');
+  cdr('A', 'private');
+  t.same(late.splice(0), [['soak-1', 'A']], 'and once more');
+  abandon(judge('B'));
+  judge('C');
+  book.sweep(far, []);
+  t.same(late, [], 'it may come yet');
+  book.sweep(far, [], true);
+  t.same(late, [['soak-1', 'B', 'none']]);
 });
 
 t.test('a call that came out as planned breaks nothing', async (t) => {
