@@ -41,9 +41,8 @@ interface Entry {
   readonly ids: string[];
 }
 
-const addBounded = (to: Set<string>, one: string): void => {
-  to.add(one);
-  if (to.size > remembered) to.delete(to.keys().next().value ?? '');
+const keepNewest = (of: Set<string> | Map<string, unknown>): void => {
+  if (of.size > remembered) of.delete(of.keys().next().value ?? '');
 };
 
 /**
@@ -136,7 +135,8 @@ export class CallBook {
       const bound = cdrs.length > 0 ? settleMs : this.#overdueMs;
       if (!all && now - waitsFrom(seen, cdrs.length > 0 ? [] : windows, now) < bound) continue;
       this.#close(as);
-      addBounded(this.#callers, as);
+      this.#callers.add(as);
+      keepNewest(this.#callers);
       for (const id of ids) this.#remember(id, cdrs);
       const facts = cdrs.map((one) => one.facts);
       const findings = judgeCall(seen, facts, windows);
@@ -176,8 +176,7 @@ export class CallBook {
       callId,
       cdrs.filter(({ facts }) => facts.callId === callId).map(({ seq }) => seq),
     );
-    const [oldest] = this.#judged.keys();
-    if (this.#judged.size > remembered && oldest !== undefined) this.#judged.delete(oldest);
+    keepNewest(this.#judged);
   }
 
   #close(as: string): void {
@@ -191,8 +190,6 @@ export class CallBook {
     entry.ids.push(callId);
     this.#ofId.set(callId, entry);
     this.#sides.set(callId, { side: kindFacts[kind].side, as });
-    if (this.#sides.size <= remembered) return;
-    const [oldest] = this.#sides.keys();
-    if (oldest !== undefined) this.#sides.delete(oldest);
+    keepNewest(this.#sides);
   }
 }
