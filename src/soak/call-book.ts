@@ -58,7 +58,7 @@ export class CallBook {
   readonly #judged = new Map<string, readonly number[]>();
   /** Of these, those whose CDR was marked as not counting: one more has to come. The values are callers. */
   readonly #takenBack = new Map<string, string>();
-  /** And their callers: a call may be judged before any row of it came. */
+  /** Callers of calls that were judged: that may be before any row of a call came. */
   readonly #callers = new Set<string>();
   readonly #left = new Set<string>();
   readonly #onJudged: (judged: Judged, findings: readonly Finding[]) => void;
