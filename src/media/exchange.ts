@@ -2,7 +2,7 @@ import { type Between, MediaError, type Party, type Sdp, type TextStreams } from
 import type { CallId } from '../core/leg.js';
 import { otherParty } from './commands.js';
 import type { MediaNode } from './node.js';
-import { type PeerStreams, placeholderFor, speaks } from './sdp-in.js';
+import { type PeerStreams, placeholderFor, speaks, withoutAddresses } from './sdp-in.js';
 import { type OutgoingSdp, PartyDescriptions } from './sdp-out.js';
 import { answerTo, completed, textSection, withoutText, withTextOf } from './sdp-text.js';
 import { CallText } from './text-streams.js';
@@ -117,10 +117,18 @@ export class Exchange {
     return agreed.offerer === party ? agreed.offer : agreed.answer;
   }
 
-  /** The caller's first offer, to the node. `then` comes before anything is made of what the node says. */
-  async begin(then: () => Promise<void>): Promise<void> {
+  /**
+   * The caller's first offer, to the node. `block` comes before anything is made of what the node says.
+   *
+   * The node passes on what anybody sends to a port of an offer that nobody has answered (measured: 10 of 10 packets), and
+   * the port may have been another call's a moment ago, whose party still sends. Only a call that it knows can be blocked,
+   * so it is told of one whose caller is nowhere first, and where the caller is once that is blocked. Its ports stay.
+   */
+  async begin(block: () => Promise<void>): Promise<void> {
+    const nowhere = withoutAddresses(this.#firstOffer);
+    await this.#home.offer(this.#callId, 'caller', false, nowhere, this.#between);
+    await block();
     const sdp = await this.#home.offer(this.#callId, 'caller', false, this.#firstOffer, this.#between);
-    await then();
     this.#nodeOffer = sdp;
     this.#offerForCalled = this.#describe('called', sdp).text;
   }

@@ -285,6 +285,16 @@ export const placeholderFor = (offer: string, address: string): string => standI
 export const nobodyFor = (description: string, family: 4 | 6): string =>
   standIn(description, family === 4 ? '0.0.0.0' : '::', false);
 
+/**
+ * The same description of a party that is nowhere yet, in the old style of hold (RFC 2543 appendix B.5): the node makes
+ * its ports of it and sends the party nothing. The description must have passed `checkStreams`.
+ */
+export const withoutAddresses = (description: string): string =>
+  description
+    .replace(/^a=rtcp:.*\r?\n/gm, '')
+    .replace(/^c=IN IP4 .*?(\r?)$/gm, 'c=IN IP4 0.0.0.0$1')
+    .replace(/^c=IN IP6 .*?(\r?)$/gm, 'c=IN IP6 ::$1');
+
 /** A party sends its keys as events (RFC 4733): its description holds them among its formats. */
 export const holdsEvents = (description: string): boolean => eventsIn(parsed(description).media[0]) !== null;
 

@@ -1,6 +1,12 @@
 import dgram from 'node:dgram';
 import t from 'tap';
 import type { Between, Sdp } from '../../src/call/ports.js';
+import type { BencodeDict } from '../../src/media/bencode.js';
+import { PrivateCall } from '../../src/media/private-call.js';
+import { PrivateNode } from '../../src/media/private-node.js';
+import { RecordedCall } from '../../src/media/recorded-call.js';
+import { RecordedNode } from '../../src/media/recorded-node.js';
+import { peerRules } from '../../src/media/sdp-in.js';
 import { encodeG711 } from '../../src/phones/g711.js';
 import { goertzelPower, hears } from '../../src/phones/goertzel.js';
 import { buildRtp, parseRtp } from '../../src/phones/rtp-packet.js';
@@ -9,7 +15,7 @@ import { channelOf, finished, openHouse } from '../recording/house.js';
 import { legOf, monitoredDecision, newCallId, privateDecision } from './decisions.js';
 import { AT_ONCE, readOut } from './read-out.js';
 import { strengthOf, until } from './rtp-phone.js';
-import { startSpokenSite } from './spoken-site.js';
+import { foreignTo, quick, startSpokenSite } from './spoken-site.js';
 import { type WiredPhone, wiredPhone } from './srtp-phone.js';
 
 /**
@@ -39,18 +45,15 @@ class Attacker {
     return this;
   }
 
-  async spray({ address, port }: { address: string; port: number }, known: Known): Promise<void> {
-    for (let i = 0; i < PACKETS; i++) {
+  async spray(
+    { address, port }: { address: string; port: number },
+    known: Known,
+    { packets = PACKETS, payloadType = 0, payload = forged } = {},
+  ): Promise<void> {
+    for (let i = 0; i < packets; i++) {
       const sequence = known.sequence + i;
       const timestamp = (known.timestamp + 160 * i) >>> 0;
-      const packet = buildRtp({
-        payloadType: 0,
-        marker: false,
-        sequence,
-        timestamp,
-        ssrc: known.ssrc,
-        payload: forged,
-      });
+      const packet = buildRtp({ payloadType, marker: false, sequence, timestamp, ssrc: known.ssrc, payload });
       await new Promise<void>((sent) => this.#socket.send(packet, port, address, () => sent()));
       // A deadened port would end the call as media-timeout, and is no way into it.
       if (i % AT_ONCE === AT_ONCE - 1) await readOut(port);
@@ -135,6 +138,99 @@ const partiesOf = async (t: Tearing, between: Between) => {
   });
   return { phones: { caller, called }, attackers };
 };
+
+/** Each command of ours is answered, and then the node is left alone with strangers before the next one. */
+let meanwhile: (callId: string) => Promise<void> = async () => undefined;
+class BesetPrivate extends PrivateNode {
+  protected override async command(message: BencodeDict): Promise<BencodeDict> {
+    const reply = await super.command(message);
+    await meanwhile(String(message['call-id']));
+    return reply;
+  }
+}
+class BesetRecorded extends RecordedNode {
+  protected override async command(message: BencodeDict): Promise<BencodeDict> {
+    const reply = await super.command(message);
+    await meanwhile(String(message['call-id']));
+    return reply;
+  }
+}
+
+for (const pool of ['private', 'recorded'] as const) {
+  await t.test(`between any two commands of a ${pool} call, from its first`, async (t) => {
+    const { phones, attackers } = await partiesOf(t, { caller: 'rtp', called: 'rtp' });
+    const { caller, called } = phones;
+    const options = site.nodes.find((node) => node.pool === pool);
+    if (options === undefined) throw new Error('no such node');
+    const id = newCallId();
+    const foreign = foreignTo(site[pool]);
+    const seen: number[] = [];
+    meanwhile = async (callId) => {
+      if (callId !== id) return;
+      const query = JSON.stringify(await foreign.ask({ command: 'query', 'call-id': id }));
+      const ports = new Set([...query.matchAll(/"local port":(\d+)/g)].map(([, port]) => Number(port)));
+      seen.push(ports.size);
+      const [attacker] = attackers;
+      for (const port of ports) {
+        await attacker?.spray({ address: '127.0.0.1', port }, guessed, { packets: 10 });
+        const key = { packets: 10, payloadType: 101, payload: Buffer.from([4, 0x8a, 0x01, 0x40]) };
+        await attacker?.spray({ address: '127.0.0.1', port }, guessed, key);
+        await readOut(port);
+      }
+    };
+    const circumstances = {
+      emit: () => undefined,
+      clock: { mono: () => performance.now(), wall: () => Date.now() as never },
+      timing: { ...quick, pingDeadlineMs: 5000 },
+      onAttestation: () => undefined,
+      onReaped: () => undefined,
+    };
+    const parts = {
+      rules: peerRules(['127.0.0.0/8'], []),
+      keypad: null,
+      earAddress: null,
+      emit: () => undefined,
+    };
+    const plain = { caller: 'rtp', called: 'rtp' } as const;
+    const begin = async () => {
+      if (pool === 'private') {
+        const node = new BesetPrivate(options, circumstances);
+        await node.start();
+        return { node, call: new PrivateCall(node, id, caller.offer(), plain, parts) };
+      }
+      const node = new BesetRecorded(options, circumstances);
+      await node.start();
+      return { node, call: new RecordedCall(node, id, caller.offer(), plain, parts) };
+    };
+    const { node, call } = await begin();
+    t.teardown(async () => {
+      await call.release();
+      node.close();
+      foreign.close();
+    });
+    await call.begin();
+    t.equal(seen.length, 4, 'two offers, and what blocks sound and keys between them');
+    const received = await call.receive();
+    const answer = called.answer(call.offerForCalled);
+    await (call instanceof PrivateCall
+      ? call.answer(privateDecision(id), answer)
+      : call.answer(monitoredDecision(id), answer));
+    await call.open();
+    t.equal(caller.takes(received), true);
+    t.ok(seen.length >= 8 && seen.every((ports) => ports >= 4), `${seen}`);
+    // What was sent before lies before it in the same socket.
+    await until('sound both ways', () => [caller, called].every((one) => one.packets('in').length >= 50));
+    for (const [name, phone] of Object.entries(phones)) {
+      t.equal(forgedIn(phone), 0, `nothing of a stranger on the wire to the ${name}`);
+      const keys = phone.packets('in').filter((bytes) => ((bytes[1] ?? 0) & 0x7f) === 101);
+      t.equal(keys.length, 0, `and no key to the ${name}`);
+    }
+    t.strictSame(
+      attackers.map(({ got }) => got),
+      [0, 0],
+    );
+  });
+}
 
 for (const protection of ['rtp', 'srtp-sdes'] as const) {
   const between = { caller: protection, called: protection };
