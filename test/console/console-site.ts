@@ -246,7 +246,11 @@ export const openConsoleSite = async (t: Closing, options: ConsoleSiteOptions = 
   const postgres = await startPostgres({ dir: join(dir, 'postgres') });
   closers.push(() => postgres.stop());
   await writeFile(join(dir, 'statement.pem'), generateSigningKey().privatePem, { mode: 0o600 });
-  const sites: Closing = { teardown: (close) => closers.push(() => close()) };
+  const sites: Closing = {
+    teardown: (close) => closers.push(() => close()),
+    passing: () => t.passing?.() !== false,
+    comment: (text) => t.comment?.(text),
+  };
   const site = await openSite(sites, {
     ...options.site,
     overlay: (config, home) => {

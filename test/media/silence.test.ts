@@ -12,6 +12,9 @@ import { startRtpengine } from '../../src/stack/rtpengine.js';
 import { newCallId, privateDecision } from './decisions.js';
 import { RtpPhone, until } from './rtp-phone.js';
 
+/** A node is not given up here for being late on a busy machine: that would be another end of its calls. */
+const patient = { commandMs: 2000, pingMs: 200, pingDeadlineMs: 5000 };
+
 t.test('who has been silent, by the packets a node has counted', async (t) => {
   const silence = new Silence({ bothMs: 100, oneMs: 300, pollMs: 10 });
   silence.begin(0);
@@ -94,7 +97,7 @@ t.test('a node finds a call that has died, or has given it up itself', async (t)
       ],
       emit: () => undefined,
       peerNetworks: ['127.0.0.0/8'],
-      timing: { commandMs: 2000, pingMs: 200, attestMs: 300, silence: { bothMs, oneMs, pollMs: 100 } },
+      timing: { ...patient, attestMs: 300, silence: { bothMs, oneMs, pollMs: 100 } },
     });
     t.teardown(() => media.close());
     await media.start();
@@ -155,8 +158,8 @@ t.test('a node finds a call that has died, or has given it up itself', async (t)
   t.strictSame([held.silent, held.lost], [[], []], 'a call on hold may be silent for as long as it likes');
   await call.reoffer('caller', caller.sdp());
   await call.reanswer('called', called.sdp({ formats: '0 101' }));
-  await until('resumed, and silent', () => held.silent.length > 0);
-  t.strictSame(held.silent, ['silent-caller'], 'from then on it may not');
+  await until('resumed, and silent', () => held.silent.length + held.lost.length > 0);
+  t.strictSame([held.silent, held.lost], [['silent-caller'], []], 'from then on it may not');
 });
 
 t.test('a node says itself that it gave a call up, and nobody else is believed', async (t) => {
@@ -172,7 +175,7 @@ t.test('a node says itself that it gave a call up, and nobody else is believed',
     emit: () => undefined,
     peerNetworks: ['127.0.0.0/8'],
     // Asked so seldom that only the node itself can tell in time.
-    timing: { commandMs: 2000, pingMs: 200, silence: { bothMs: 600_000, oneMs: 600_000, pollMs: 600_000 } },
+    timing: { ...patient, silence: { bothMs: 600_000, oneMs: 600_000, pollMs: 600_000 } },
     notices,
   });
   t.teardown(async () => {

@@ -306,6 +306,15 @@ export class Site {
     return openedByAge(file, file.includes('/recordings/sealed/') ? escrow : facility);
   }
 
+  /** Where the test failed: what the controller last said of its calls and parts, for whoever looks for the cause. */
+  tellOnFailure(t: Closing): void {
+    if (t.passing?.() !== false) return;
+    for (const event of this.events.slice(-200)) t.comment?.(JSON.stringify(event));
+    if (this.#sallyport === null) return;
+    t.comment?.(JSON.stringify(this.#sallyport.checks()));
+    t.comment?.(JSON.stringify(this.#sallyport.controller.calls()));
+  }
+
   publish(words: ListWords, more: Parameters<LocalSite['publish']>[1] = {}) {
     return this.local.publish(listSet(words, this.config), more);
   }
@@ -322,6 +331,8 @@ const patient = (config: Config): Config => ({
 /** Whoever closes what a test opened: a test of tap, or another that does so. */
 export interface Closing {
   teardown(close: () => unknown): unknown;
+  passing?(): boolean;
+  comment?(text: string): void;
 }
 
 /** Starts a site and ends it, whatever happens, with the test. */
@@ -416,6 +427,7 @@ export const openSite = async (t: Closing, options: SiteOptions = {}): Promise<S
   const t1Ms = options.t1Ms ?? 500;
   const site = new Site({ dir, local, config: told, caller, carriers, watch, heartbeat, t1Ms });
   closers.push(() => site.stop());
+  closers.push(() => site.tellOnFailure(t));
   if (options.controller !== false) await site.start();
   return site;
 };
