@@ -25,7 +25,7 @@ import {
   type SpoolRecorder,
 } from './recorder-options.js';
 import { callsIn, endedFrom, type Leftover, type LeftRecording } from './recover.js';
-import { judgeSpool, pidOf, type SpoolCode, type SpoolOptions } from './spool.js';
+import { pidOf, type SpoolCode, type SpoolOptions, spoolJudge } from './spool.js';
 import { Unproved } from './unproved.js';
 
 export type { RecorderOptions, RecordingLimits, SpoolRecorder } from './recorder-options.js';
@@ -67,12 +67,14 @@ class Recording implements SpoolRecorder {
   readonly #verdicts = new Map<string, SpoolCode | null>();
   /** Calls that were found to have a key, each with its facility: no other is ever armed. */
   readonly #cleared = new Map<CallId, FacilityId>();
+  readonly #judges: readonly (readonly [node: string, judge: () => Promise<SpoolCode | null>])[];
   #vaultVerdict: string | null = null;
   #judged: { readonly at: number; readonly done: Promise<void> } | null = null;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
+    this.#judges = options.spools.map((spool) => [spool.node, spoolJudge(spool, this.#limits)]);
     this.#clock = options.clock ?? systemClock;
     this.#spoolDisk = this.#limits.spoolOnDisk ? pooled : direct;
     this.#unproved = new Unproved(this.#limits.settleMs);
@@ -348,13 +350,12 @@ class Recording implements SpoolRecorder {
     });
     await Promise.all([
       judged,
-      ...this.#options.spools.map(async (spool) => {
-        const pid = await pidOf(spool);
-        const verdict = await judgeSpool(spool.dir, pid, this.#limits, 1000);
-        const before = this.#verdicts.get(spool.node);
-        this.#verdicts.set(spool.node, verdict);
+      ...this.#judges.map(async ([node, judge]) => {
+        const verdict = await judge();
+        const before = this.#verdicts.get(node);
+        this.#verdicts.set(node, verdict);
         if (verdict !== null && verdict !== before) {
-          const detail = `${spool.node}: ${verdict}`;
+          const detail = `${node}: ${verdict}`;
           this.#options.emit({ event: 'alarm', alarm: 'spool-unusable', callId: null, detail });
         }
       }),

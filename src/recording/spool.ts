@@ -1,6 +1,7 @@
 import { constants, readFileSync } from 'node:fs';
 import { access, lstat, readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MayHang } from '../durable/in-time.js';
 
 /** A recorded node's spool as seen from here. */
 export interface SpoolOptions {
@@ -78,6 +79,19 @@ export interface SpoolNeeds {
   readonly spoolOnDisk: boolean;
 }
 
+/** All of it is one question where nothing is wrong, as nearly always. */
+const accessFault = async (path: string): Promise<SpoolCode | null> => {
+  const may = (mode: number): Promise<string> =>
+    access(path, mode).then(
+      () => '',
+      (error: NodeJS.ErrnoException) => error.code ?? 'unknown',
+    );
+  if ((await may(constants.R_OK | constants.W_OK | constants.X_OK)) === '') return null;
+  // For root, only a read-only file system fails here.
+  if ((await may(constants.W_OK)) === 'EROFS') return 'spool-read-only';
+  return (await may(constants.R_OK | constants.X_OK)) === '' ? null : 'spool-unreadable';
+};
+
 const judge = async (
   dir: string,
   pid: number | null,
@@ -90,20 +104,10 @@ const judge = async (
     // The spool itself may be a link to where the disk is; what rtpengine made in it is not.
     if (stat === null || !(stat.isDirectory() || (folder === '' && stat.isSymbolicLink())))
       return 'spool-missing';
-    try {
-      await access(path, constants.W_OK);
-    } catch (error) {
-      // For root, only a read-only file system fails here.
-      if ((error as NodeJS.ErrnoException).code === 'EROFS') return 'spool-read-only';
-    }
+    const code = await accessFault(path);
+    if (code === 'spool-read-only') return code;
     if (owner !== null && folder !== '' && !mayWrite(stat, owner)) return 'spool-unwritable';
-    if (
-      await access(path, constants.R_OK | constants.X_OK).then(
-        () => false,
-        () => true,
-      )
-    )
-      return 'spool-unreadable';
+    if (code !== null) return code;
   }
   const space = await statfs(dir);
   // What lay on a disk can be found there after it was removed.
@@ -118,25 +122,18 @@ const judge = async (
   return null;
 };
 
+/** How long a file system may take to answer. */
+const WITHIN_MS = 1000;
+
 /**
- * Why this spool cannot take a recording, or null where nothing speaks against it. A file system that does not
- * answer in time is as bad as a full one. The final word is always the file of the call itself.
+ * Why a spool cannot take a recording, or null where nothing speaks against it. A file system that does not answer in
+ * time is as bad as a full one. The final word is always the file of the call itself.
  */
-export const judgeSpool = async (
-  dir: string,
-  pid: number | null,
-  needs: SpoolNeeds,
-  withinMs: number,
-): Promise<SpoolCode | null> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<SpoolCode>((resolve) => {
-    timer = setTimeout(() => resolve('spool-unresponsive'), withinMs);
-  });
-  try {
-    return await Promise.race([judge(dir, pid, needs), late]);
-  } catch {
-    return 'spool-unreadable';
-  } finally {
-    clearTimeout(timer);
-  }
+export const spoolJudge = (spool: SpoolOptions, needs: SpoolNeeds): (() => Promise<SpoolCode | null>) => {
+  const look = new MayHang(async () => judge(spool.dir, await pidOf(spool), needs));
+  return () =>
+    look.within(WITHIN_MS).then(
+      (code) => (code === 'late' ? 'spool-unresponsive' : code),
+      () => 'spool-unreadable' as const,
+    );
 };

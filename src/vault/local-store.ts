@@ -5,6 +5,7 @@ import { bytesOf, digestOf } from '../durable/bytes.js';
 import { disk, type OpenFile } from '../durable/disk.js';
 import { Beside, Leftovers } from '../durable/files.js';
 import { makeFolders, statOf, syncFolder } from '../durable/folders.js';
+import { MayHang } from '../durable/in-time.js';
 import { NamesInTurn } from '../durable/names-in-turn.js';
 import { vaultError } from './disk-error.js';
 import { VaultError, type VaultErrorCode } from './errors.js';
@@ -68,6 +69,7 @@ class LocalStore implements Store {
   readonly #dir: string;
   readonly #minFreeBytes: number;
   readonly #withinMs: number;
+  readonly #look = new MayHang(() => this.#judge());
   readonly #staged = new WeakMap<Staged, StagedFile>();
   readonly #leftovers = new Leftovers();
   readonly #names = new NamesInTurn();
@@ -161,17 +163,12 @@ class LocalStore implements Store {
   }
 
   async judge(): Promise<VaultErrorCode | null> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<VaultErrorCode>((resolve) => {
-      timer = setTimeout(() => resolve('vault-unresponsive'), this.#withinMs);
-    });
     try {
-      return await Promise.race([this.#judge(), late]);
+      const code = await this.#look.within(this.#withinMs);
+      return code === 'late' ? 'vault-unresponsive' : code;
     } catch (error) {
       const known = vaultError(error);
       return known instanceof VaultError ? known.code : 'vault-unwritable';
-    } finally {
-      clearTimeout(timer);
     }
   }
 

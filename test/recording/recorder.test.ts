@@ -13,12 +13,12 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Armed, RecordedAnchor } from '../../src/call/ports.js';
 import { createRecorder } from '../../src/recording/recorder.js';
-import { judgeSpool } from '../../src/recording/spool.js';
+import { spoolJudge } from '../../src/recording/spool.js';
 import { fromRoot } from '../../src/root.js';
 import { legOf, monitoredDecision, newCallId } from '../media/decisions.js';
 import { strengthOf, until } from '../media/rtp-phone.js';
@@ -358,14 +358,33 @@ t.test('no key, no recording; a spool on a disk is none', async (t) => {
   const onDisk = mkdtempSync(fromRoot('var', 'test-spool-'));
   cleanups.push(() => rm(onDisk, { recursive: true }));
   for (const folder of ['pcaps', 'tmp', 'metadata']) mkdirSync(join(onDisk, folder));
-  const verdict = (spoolOnDisk: boolean) => judgeSpool(onDisk, null, { minFreeBytes: 1, spoolOnDisk }, 5000);
+  const verdict = (spoolOnDisk: boolean) =>
+    spoolJudge({ node: 'r1', dir: onDisk }, { minFreeBytes: 1, spoolOnDisk })();
   const type = execFileSync('stat', ['-f', '-c', '%T', onDisk], { encoding: 'utf8' }).trim();
   t.equal(await verdict(false), /^(tmpfs|ramfs)$/.test(type) ? null : 'spool-on-disk', type);
   t.equal(await verdict(true), null);
   for (const folder of ['pcaps', 'tmp', 'metadata'])
     mkdirSync(join(house.spool, folder), { recursive: true });
-  const inMemory = await judgeSpool(house.spool, null, { minFreeBytes: 1, spoolOnDisk: false }, 5000);
+  const needs = { minFreeBytes: 1, spoolOnDisk: false };
+  const inMemory = await spoolJudge({ node: 'r1', dir: house.spool }, needs)();
   t.equal(inMemory, house.node.spoolInMemory ? null : 'spool-on-disk');
+});
+
+t.test('a file system that does not answer is waited for once, and asked once', async (t) => {
+  const here = mkdtempSync(fromRoot('var', 'test-hangs-'));
+  t.teardown(() => rm(here, { recursive: true }));
+  for (const folder of ['pcaps', 'tmp', 'metadata']) mkdirSync(join(here, folder));
+  // What is read of a pipe comes when somebody writes to it.
+  const pidFile = join(here, 'pid');
+  execFileSync('mkfifo', [pidFile]);
+  const judge = spoolJudge({ node: 'r1', dir: here, pidFile }, { minFreeBytes: 1, spoolOnDisk: true });
+  t.equal(await judge(), 'spool-unresponsive');
+  const verdicts = await Promise.all(Array.from({ length: 20 }, () => judge()));
+  t.strictSame([...new Set(verdicts)], ['spool-unresponsive']);
+  // Had each of them taken a thread, none would be left to write with.
+  await writeFile(pidFile, 'nobody');
+  await rm(pidFile);
+  await until('it answers again', async () => (await judge()) === null);
 });
 
 t.test('a recording that is durable and was not tidied away', async (t) => {
