@@ -4,6 +4,7 @@ import type { Config } from './config/schema.js';
 import { type DialPlan, NORMALISER_VERSION } from './core/number.js';
 import type { JsonObject } from './journal/canonical.js';
 import { type Journal, openJournal } from './journal/log.js';
+import { UNHURRIED_MS } from './journal/options.js';
 import { startHeartbeat } from './lists/heartbeat.js';
 import { type Base, type Published, publish } from './lists/publish.js';
 import { publishDelta } from './lists/publish-delta.js';
@@ -97,7 +98,10 @@ const PROOF_MINUTES = 60;
  */
 export const startDesk = async (options: DeskOptions): Promise<Desk> => {
   const { config, settings, plan, clock, tell } = options;
-  const journal = await openJournal({ dir: settings.journal, nodeId: `${config.controller.name}-registry` });
+  const journal = await openJournal({
+    ...{ dir: settings.journal, nodeId: `${config.controller.name}-registry` },
+    appendDeadlineMs: UNHURRIED_MS,
+  });
   let opened: Awaited<ReturnType<typeof openRegistry>>;
   try {
     opened = await openRegistry(settings, plan);

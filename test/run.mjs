@@ -52,7 +52,8 @@ if (wanted.length === 0) {
   }
 }
 
-// The whole TAP stream goes to a file; the terminal gets one line a file and everything about a failure.
+// The whole TAP stream goes to a file; the terminal gets everything about a failure, and now and then how far it is.
+const TELL_EVERY = 10;
 const log = createWriteStream('var/test.tap');
 let files_seen = 0;
 let failing = false;
@@ -64,7 +65,8 @@ const code = await run('node_modules/.bin/tap', ['--reporter=tap', ...files], (l
     failing = result[2] !== undefined && !todo;
     if (result[1] === '') {
       files_seen += 1;
-      console.log(line);
+      if (failing) console.log(line);
+      if (files_seen % TELL_EVERY === 0) console.log(`${files_seen} of ${files.length} files`);
     } else {
       if (failing) console.log(line);
       // A leaf is an assertion; a line that closes a subtest repeats what its leaves said.

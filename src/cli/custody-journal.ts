@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config/schema.js';
 import { JournalError } from '../journal/errors.js';
 import { type Journal, openJournal } from '../journal/log.js';
+import { UNHURRIED_MS } from '../journal/options.js';
 
 /**
  * What is done to recordings after their calls has a journal of its own, hash-chained like the controller's: that one
@@ -19,7 +20,7 @@ const open = async (config: Config): Promise<Journal> => {
       return await openJournal({
         dir: custodyJournalDir(config),
         nodeId: config.controller.name,
-        appendDeadlineMs: 5_000,
+        appendDeadlineMs: UNHURRIED_MS,
       });
     } catch (error) {
       const busy = error instanceof JournalError && error.code === 'journal-locked';

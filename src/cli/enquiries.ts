@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.js';
 import type { JsonObject } from '../journal/canonical.js';
 import { JournalError } from '../journal/errors.js';
 import { type Journal, openJournal } from '../journal/log.js';
+import { UNHURRIED_MS } from '../journal/options.js';
 import { CommandError } from './output.js';
 
 /**
@@ -52,7 +53,11 @@ const open = async (config: Config): Promise<Journal> => {
   const until = performance.now() + waitMs;
   for (;;) {
     try {
-      return await openJournal({ dir: enquiriesDir(config), nodeId: config.controller.name });
+      return await openJournal({
+        dir: enquiriesDir(config),
+        nodeId: config.controller.name,
+        appendDeadlineMs: UNHURRIED_MS,
+      });
     } catch (error) {
       const busy = error instanceof JournalError && error.code === 'journal-locked';
       if (!busy || performance.now() > until) throw error;

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { isPrintable, maxByLength, maxWhyLength } from '../api/control-request.js';
 import { type Journal, openJournal } from '../journal/log.js';
+import { UNHURRIED_MS } from '../journal/options.js';
 import { readJournal } from '../journal/read.js';
 import type { Identity } from '../vault/age-keys.js';
 import { type Found, findRecording, recordingsIn } from '../vault/catalogue.js';
@@ -174,7 +175,7 @@ const openReadings = async (dir: string): Promise<Journal> => {
   const end = performance.now() + LOCK_MS;
   for (;;) {
     try {
-      return await openJournal({ dir, nodeId: READINGS, appendDeadlineMs: 5000 });
+      return await openJournal({ dir, nodeId: READINGS, appendDeadlineMs: UNHURRIED_MS });
     } catch (error) {
       const code = (error as { code?: string }).code ?? 'failed';
       if (code !== 'journal-locked' || performance.now() >= end) {

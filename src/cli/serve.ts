@@ -17,6 +17,7 @@ import { StatementDesk } from '../http/statement-desk.js';
 import { WebhookSender } from '../http/webhook-sender.js';
 import { profilesOf } from '../import-profiles.js';
 import { type Journal, openJournal } from '../journal/log.js';
+import { UNHURRIED_MS } from '../journal/options.js';
 import { systemClock, version } from '../main.js';
 import { storeOf } from '../open-vault.js';
 import { planOf } from '../options.js';
@@ -93,7 +94,10 @@ export const startServing = async (options: ServeOptions): Promise<Serving> => {
     for (const one of closers.reverse()) await one().catch((error) => trouble('close', codeOf(error)));
   };
   try {
-    const journal = await openJournal({ dir: serve.journal, nodeId: `${config.controller.name}-http` });
+    const journal = await openJournal({
+      ...{ dir: serve.journal, nodeId: `${config.controller.name}-http` },
+      appendDeadlineMs: UNHURRIED_MS,
+    });
     closers.push(() => journal.close());
     const plan = planOf(config, options.plan);
     const { db, registry } = await openRegistry(settings, plan);

@@ -24,6 +24,12 @@ export type JournalEvent =
   | { readonly type: 'closed'; readonly clean: boolean }
   | HeadEvent;
 
+/**
+ * `appendDeadlineMs` of the journals that no call waits for: those of commands, of the API and of the registry. A disk that
+ * others are busy with is waited for there.
+ */
+export const UNHURRIED_MS = 10_000;
+
 export interface JournalOptions {
   /** The directory; made if it is not there. One journal, one writer, one directory. */
   readonly dir: string;

@@ -50,10 +50,16 @@ export interface PortRange {
 const LOWEST = 10_000;
 const HIGHEST = 32_000;
 
+// Every sixteenth port of a range is a lock, and each range begins at one: two that overlap cannot both be had.
+const LOCK_EVERY = 16;
+
 /** A free TCP port that the kernel gives to no outgoing connection before somebody listens on it. */
 export const freeTcpPort = async (host: string): Promise<number> => {
   for (let tried = 0; tried < 200; tried++) {
-    const server = await listen(host, randomInt(LOWEST, HIGHEST));
+    const wanted = randomInt(LOWEST, HIGHEST);
+    // The locks of ranges, and the ports beside them on which their holders listen: one may be taken between this look
+    // and the moment at which the server it is for listens.
+    const server = wanted % LOCK_EVERY < 2 ? null : await listen(host, wanted);
     if (server === null) continue;
     const port = portOf(server);
     await close(server);
@@ -61,9 +67,6 @@ export const freeTcpPort = async (host: string): Promise<number> => {
   }
   throw new StackError('no-free-ports', `no TCP port is free on ${host} between ${LOWEST} and ${HIGHEST}`);
 };
-
-// Every sixteenth port of a range is a lock, and each range begins at one: two that overlap cannot both be had.
-const LOCK_EVERY = 16;
 
 const lockRange = async (host: string, min: number, size: number): Promise<PortRange | null> => {
   const locks: Server[] = [];

@@ -1,9 +1,8 @@
 import { existsSync, rmSync } from 'node:fs';
-import { chromium } from 'playwright-core';
 import t from 'tap';
 import { actsOf } from '../../src/cli/demo.js';
 import { fromRoot } from '../../src/root.js';
-import { CHROMIUM } from '../console/console-site.js';
+import { launchBrowser } from '../console/console-site.js';
 import { until } from '../lists/redis-server.js';
 import { Terminal } from './terminal.js';
 
@@ -64,10 +63,7 @@ t.test('--keep leaves a site up whose console’s links sign in, until a signal'
     ['applied', 'applied', 'applied'],
   );
   t.equal((await asked('/v1/calls/now')).rows?.length, 0, 'the controller answers');
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ['--no-sandbox', '--disable-gpu'],
-  });
+  const browser = await launchBrowser();
   t.teardown(() => browser.close());
   const page = await browser.newPage();
   await page.goto(`${url}/sign-in#link=${second}`);

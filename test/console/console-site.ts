@@ -25,7 +25,6 @@ import { type Closing, numbers, openSite, type Site, type SiteOptions } from '..
  */
 
 export { numbers };
-export const CHROMIUM = '/usr/bin/chromium';
 export const password = 'correct horse battery staple';
 /** Second factor of the account `operator`; the others have none. */
 export const totpSecret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
@@ -181,6 +180,21 @@ export class ConsoleSite {
   }
 }
 
+/** Debian's Chromium, that talks to nobody by itself. One that did not come up is started a second time. */
+export const launchBrowser = (): Promise<Browser> => {
+  const launch = (): Promise<Browser> =>
+    chromium.launch({
+      executablePath: '/usr/bin/chromium',
+      args: [
+        ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
+        ...['--disable-background-networking', '--disable-component-update'],
+        // Recordings in the making lie in /dev/shm, of which a container has little.
+        '--disable-dev-shm-usage',
+      ],
+    });
+  return launch().catch(launch);
+};
+
 /** What axe finds on the page as it stands, of serious faults and worse: a line each. */
 export const axeFaults = async (page: Page): Promise<readonly string[]> => {
   await page.evaluate(axe.source);
@@ -308,13 +322,7 @@ export const openConsoleSite = async (t: Closing, options: ConsoleSiteOptions = 
     trouble: (where, code) => void troubles.push(`${where} ${code}`),
   });
   closers.push(() => serving.stop());
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
-      ...['--disable-background-networking', '--disable-component-update'],
-    ],
-  });
+  const browser = await launchBrowser();
   closers.push(() => browser.close());
   const console_ = new ConsoleSite({ site, serving, accounts, registry, desk, browser });
   closers.push(() => console_.close());

@@ -97,6 +97,15 @@ t.test('a port range is held by one at a time', async (t) => {
   }
 });
 
+t.test('no server is given the port that the holder of a range takes', async (t) => {
+  const ports: number[] = [];
+  for (let i = 0; i < 300; i++) ports.push(await freeTcpPort('127.0.0.1'));
+  t.same(
+    ports.filter((port) => port % 16 < 2 || port >= 32_768),
+    [],
+  );
+});
+
 t.test('children end with their parent, however it ends', async (t) => {
   const module = fileURLToPath(new URL('../../src/stack/redis.js', import.meta.url));
   for (const end of [
