@@ -324,8 +324,8 @@ export const fastGuards: readonly Guard[] = [
     edits: [
       edit(
         'src/cli/recordings.js',
-        'return await openJournal({ dir, nodeId: READINGS, appendDeadlineMs: 5000 });',
-        'return await openJournal({ dir, nodeId: READINGS, appendDeadlineMs: 5000 }).catch(() => ({ append: async () => ({}), close: async () => {} }));',
+        'return await openJournal({ dir, nodeId: READINGS, appendDeadlineMs: UNHURRIED_MS });',
+        'return await openJournal({ dir, nodeId: READINGS, appendDeadlineMs: UNHURRIED_MS }).catch(() => ({ append: async () => ({}), close: async () => {} }));',
       ),
     ],
   },
