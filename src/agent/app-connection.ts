@@ -117,6 +117,11 @@ export class AppConnection {
     this.#wire.send(payload);
   }
 
+  /** See {@link AppWire.heard}. */
+  heard(then: () => void): void {
+    this.#wire.heard(then);
+  }
+
   /** Answers a message of the application. */
   answer(id: string, answer: string): void {
     this.send(`${newId()}|response|${id}|${answer}`);

@@ -19,6 +19,8 @@ export interface AppWire {
   listen(events: WireEvents): void;
   /** Sends one payload (latin1 text). */
   send(payload: string): void;
+  /** Calls back once the application has dealt with what was sent before, where that can be known; else at once. */
+  heard(then: () => void): void;
   /** Nothing that comes is read any more. */
   stop(): void;
   /** Ends the wire once what was sent is there. */
@@ -74,6 +76,10 @@ export class SocketWire implements AppWire {
     this.#socket.write(frame(payload));
   }
 
+  heard(then: () => void): void {
+    then();
+  }
+
   stop(): void {
     this.#reader?.stop();
   }
@@ -117,6 +123,7 @@ export class NearWire implements AppWire {
   readonly #gone: (() => void)[] = [];
   #events: WireEvents | undefined;
   #queue: string[] = [];
+  #whenHeard: (() => void)[] = [];
   #waiting = 0;
   #due = false;
   #stopped = false;
@@ -154,6 +161,14 @@ export class NearWire implements AppWire {
     this.#wake();
   }
 
+  heard(then: () => void): void {
+    if (this.#queue.length === 0) {
+      then();
+      return;
+    }
+    this.#whenHeard.push(then);
+  }
+
   stop(): void {
     this.#stopped = true;
   }
@@ -178,9 +193,12 @@ export class NearWire implements AppWire {
     setImmediate(() => {
       this.#due = false;
       const payloads = this.#queue;
+      const whenHeard = this.#whenHeard;
       this.#queue = [];
+      this.#whenHeard = [];
       this.#waiting = 0;
       for (const payload of payloads) this.#app.frame(payload);
+      for (const then of whenHeard) then();
       if (this.#ended && this.#queue.length === 0) this.#app.gone();
     });
   }

@@ -121,9 +121,13 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
       telemetry.log({ kind: 'invite-expired', role: 'uac' });
       this.cancel('');
     });
-    launch.start((flow) => {
-      this.#flow = flow;
-    });
+    const send = (): void =>
+      launch.start((flow) => {
+        this.#flow = flow;
+      });
+    // Whoever is to end the call has noted it before anybody's phone rings: this process may be killed at any moment.
+    if (this.#initial) this.#app.heard(send);
+    else send();
   }
 
   #deliver(text: string, flow: Flow | undefined): void {

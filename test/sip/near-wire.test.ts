@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { type Agent, startAgent } from '../../src/agent/agent.js';
 import { Drachtio } from '../../src/sip/drachtio.js';
 import type { IncomingInvite } from '../../src/sip/sip-dialog.js';
-import { header, RawUdp, request, sdp, until } from '../agent/support.js';
+import { header, RawUdp, request, response, sdp, until } from '../agent/support.js';
 
 /** The library and the agent in one process, without a socket between them. */
 interface Near {
@@ -105,4 +106,38 @@ t.test('a connection that is given up is followed by another', async (t) => {
   await until('up again', () => drachtio.up);
   t.match(states, ['up connected', 'down test', 'up connected']);
   await until('one connection', () => agent.stats().appConnections === 1);
+});
+
+/** Something came to this UDP port of 127.0.0.1 and was not read yet, by the kernel's own account. */
+const waitsUnread = (port: number): boolean => {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const line = readFileSync('/proc/net/udp', 'utf8')
+    .split('\n')
+    .find((one) => one.includes(` ${local} `));
+  return !/:0{8}$/.test(line?.trim().split(/\s+/)[4] ?? '');
+};
+
+t.test('who calls has noted an INVITE before anybody has it', async (t) => {
+  const { drachtio, phone, port } = await open(t);
+  await drachtio.connect(5000);
+  t.notOk(waitsUnread(phone.port));
+  for (let call = 0; call < 5; call++) {
+    let noted: { readonly there: boolean } | null = null;
+    const { outcome } = drachtio.invite(
+      'sip:x@127.0.0.1',
+      { proxy: `sip:127.0.0.1:${phone.port}`, sdp: sdp(), headers: {} },
+      () => undefined,
+      {
+        sent: () => {
+          noted ??= { there: waitsUnread(phone.port) || phone.inbox.items.length > 0 };
+        },
+      },
+    );
+    const refused = t.rejects(outcome);
+    const { text } = await phone.inbox.next((m) => m.text.startsWith('INVITE '), 'our INVITE');
+    t.same(noted, { there: false });
+    phone.send(response(text, 486), port);
+    await phone.inbox.next((m) => m.text.startsWith('ACK '), 'our ACK');
+    await refused;
+  }
 });
