@@ -29,11 +29,19 @@ export interface FinalLook {
 
 /**
  * Growth that counts as one, in bytes an hour; and how long it must have been observed to be judged. What the controller
- * holds can be told far more exactly than what is resident.
+ * holds in its heap, and what is resident beside its heap, can be told far more exactly than all that is resident: the
+ * rest of that is the heap's garbage and free room.
  */
-export const growthLimit = { held: 1 << 20, controller: 16 << 20, other: 32 << 20 } as const;
+export const growthLimit = {
+  held: 1 << 20,
+  outside: 1 << 20,
+  controller: 16 << 20,
+  other: 32 << 20,
+} as const;
 /** The controller's memory without its garbage, as a line of its own. */
 export const heldName = 'controller, held';
+/** Its memory without its main thread's heap. */
+export const outsideName = 'controller, beside its heap';
 export const leastHours = 0.5;
 /**
  * What has run seldom is compiled late: at 5 calls a second what is held rose for 25 minutes and stood still then
@@ -219,6 +227,7 @@ const shedAreCounted = async (run: SoakRun): Promise<void> => {
 
 const limitOf = (process: string): number => {
   if (process === heldName) return growthLimit.held;
+  if (process === outsideName) return growthLimit.outside;
   return process === 'controller' ? growthLimit.controller : growthLimit.other;
 };
 
@@ -233,12 +242,14 @@ export const growthOf = (run: Pick<SoakRun, 'samples' | 'options'>): readonly Gr
     ofProcess.set(pid, points);
     return points;
   };
-  for (const { atMs, processes, liveHeapBytes } of run.samples.all) {
+  for (const { atMs, processes, liveHeapBytes, outsideHeapBytes } of run.samples.all) {
     const x = atMs / 3_600_000;
     for (const [name, { pid, rssBytes }] of Object.entries(processes))
       pointsOf(name, pid).push({ x, y: rssBytes });
     const pid = processes.controller?.pid;
-    if (pid === undefined || liveHeapBytes === null) continue;
+    if (pid === undefined) continue;
+    if (outsideHeapBytes !== null) pointsOf(outsideName, pid).push({ x, y: outsideHeapBytes });
+    if (liveHeapBytes === null) continue;
     const held = pointsOf(heldName, pid);
     // The same figure again is no new measurement: nothing was collected since.
     if (held.at(-1)?.y !== liveHeapBytes) held.push({ x, y: liveHeapBytes });

@@ -20,6 +20,8 @@ export interface Sample {
   readonly loopMs: number | null;
   /** What the controller's main thread held after its last full collection, as its metrics say. */
   readonly liveHeapBytes: number | null;
+  /** What is resident of the controller beside its main thread's heap, as its metrics say: buffers, code, its workers. */
+  readonly outsideHeapBytes: number | null;
   /** The same of the soak's own: how far its measurements can be trusted. */
   readonly ownLoopMs: number;
 }
@@ -34,11 +36,17 @@ export const lookAtProcesses = (stage: Stage): Record<string, ProcLook> => {
 };
 
 /** What only the controller can tell of itself; prom-client tells seconds. */
-export const controllerFigures = async (stage: Stage): Promise<Pick<Sample, 'loopMs' | 'liveHeapBytes'>> => {
+export const controllerFigures = async (
+  stage: Stage,
+): Promise<Pick<Sample, 'loopMs' | 'liveHeapBytes' | 'outsideHeapBytes'>> => {
   const metrics = await metricsOf(stage.httpPort);
   const seconds = metrics?.get('nodejs_eventloop_lag_p99_seconds');
+  // Both of one answer: the heap's size changes by tens of megabytes from one look to the next.
+  const resident = metrics?.get('process_resident_memory_bytes');
+  const heap = metrics?.get('nodejs_heap_size_total_bytes');
   return {
     loopMs: seconds === undefined ? null : seconds * 1000,
     liveHeapBytes: metrics?.get('sallyport_live_heap_bytes') || null,
+    outsideHeapBytes: resident === undefined || heap === undefined ? null : resident - heap,
   };
 };

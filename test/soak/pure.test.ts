@@ -9,7 +9,7 @@ import { Callers } from '../../src/soak/callers.js';
 import { Dice } from '../../src/soak/dice.js';
 import { consequences, faultNames, parseFaults } from '../../src/soak/faults.js';
 import { plainSound } from '../../src/soak/file-watch.js';
-import { growthOf, heldName, shedIn, warmUpHours } from '../../src/soak/final-look.js';
+import { growthOf, heldName, outsideName, shedIn, warmUpHours } from '../../src/soak/final-look.js';
 import { Histogram } from '../../src/soak/histogram.js';
 import { JournalTail } from '../../src/soak/journal-tail.js';
 import {
@@ -121,7 +121,10 @@ t.test(
 );
 
 t.test('what the controller holds is judged apart, by its collections', async (t) => {
-  const samples = (heldAt: (i: number) => number | null, pidAt = (_: number) => 1) => ({
+  const samples = (
+    heldAt: (i: number) => number | null,
+    outsideAt: (i: number) => number | null = () => null,
+  ) => ({
     samples: {
       all: Array.from({ length: 720 }, (_, i) => ({
         atMs: i * 5000,
@@ -133,9 +136,10 @@ t.test('what the controller holds is judged apart, by its collections', async (t
         loopMs: null,
         ownLoopMs: 0,
         liveHeapBytes: heldAt(i),
+        outsideHeapBytes: outsideAt(i),
         // Twelve megabytes up and down, in which a slope of two an hour cannot be seen.
         processes: {
-          controller: { pid: pidAt(i), rssBytes: (200 + (i % 13)) * 2 ** 20, fds: 1, sockets: 1 },
+          controller: { pid: 1, rssBytes: (200 + (i % 13)) * 2 ** 20, fds: 1, sockets: 1 },
         },
       })),
     } as unknown as Series<Sample>,
@@ -168,6 +172,13 @@ t.test('what the controller holds is judged apart, by its collections', async (t
     undefined,
     'nothing is told before the first',
   );
+  const buffers = samples(
+    (i) => 2 ** 20 * (50 + ((step(i) / 12) % 7) / 7),
+    (i) => 2 ** 20 * (90 + (2 * i) / 720 + (i % 5)),
+  );
+  t.equal(of(outsideName, buffers)?.verdict, 'growing', 'and what it keeps outside its heap, by itself');
+  t.match(of(outsideName, buffers)?.slope?.perHour, 2 * 2 ** 20);
+  t.equal(of(heldName, buffers)?.verdict, 'steady');
 });
 
 t.test('the same seed makes the same calls, whatever the faults', async (t) => {

@@ -9,7 +9,7 @@ const growthWords = { steady: 'steady', growing: 'GROWING', 'too-short': 'too sh
 
 const growthTable = ({ growth }: ReportData): string =>
   table(
-    `Growth of memory after the warm-up: the median slope of all pairs of measurements (Theil and Sen). Judged from ${leastHours * 60} minutes on; the limit is ${mebibytes(growthLimit.held)} an hour for what the controller holds after a full collection, ${mebibytes(growthLimit.controller)} for all that is resident of it, ${mebibytes(growthLimit.other)} for others`,
+    `Growth of memory after the warm-up: the median slope of all pairs of measurements (Theil and Sen). Judged from ${leastHours * 60} minutes on; the limit is ${mebibytes(growthLimit.held)} an hour for what the controller holds after a full collection and for what is resident beside its heap, ${mebibytes(growthLimit.controller)} for all that is resident of it, ${mebibytes(growthLimit.other)} for others`,
     [
       { title: 'process' },
       { title: 'MiB an hour', number: true },

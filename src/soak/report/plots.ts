@@ -1,4 +1,4 @@
-import { heldName } from '../final-look.js';
+import { heldName, outsideName } from '../final-look.js';
 import type { Sample } from '../sample.js';
 import type { ReportData } from './data.js';
 import { legend, type PlotBand, type PlotOptions, type PlotSeries, plot } from './plot.js';
@@ -7,6 +7,8 @@ import { clock, duration } from './text.js';
 
 /** Rows of the table behind a plot: the values themselves, thinned out. */
 const maxRows = 40;
+
+const mebibytesOf = (bytes: number | null): number | null => (bytes === null ? null : bytes / 2 ** 20);
 
 type Read = (sample: Sample) => number | null;
 
@@ -104,12 +106,13 @@ export const plotsSection = ({ samples, faults, lengthMs }: ReportData): string 
       ...common,
       id: 'memory',
       title: 'Memory (resident), by process',
-      note: 'What the controller holds is without its garbage, as it was after the last full collection.',
+      note: 'What the controller holds is without its garbage, as it was after the last full collection. Beside its heap are buffers, code and its workers.',
       scale: 'linear',
       tick: (value) => `${whole(value)} MiB`,
       series: seriesOf(samples, {
         ...ofProcess(({ rssBytes }) => rssBytes / 2 ** 20),
-        [heldName]: ({ liveHeapBytes }: Sample) => (liveHeapBytes === null ? null : liveHeapBytes / 2 ** 20),
+        [heldName]: ({ liveHeapBytes }: Sample) => mebibytesOf(liveHeapBytes),
+        [outsideName]: ({ outsideHeapBytes }: Sample) => mebibytesOf(outsideHeapBytes),
       }),
     }),
     figure({
