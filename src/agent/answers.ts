@@ -53,8 +53,8 @@ export function cancelText(invite: ServerRequest): string {
   return `CANCEL ${invite.uri} SIP/2.0\r\n${lines}To: ${invite.head.to}\r\nContent-Length: 0\r\n\r\n`;
 }
 
-/** INVITEs the agent answered by itself whose status is remembered for an application that answers them too late. */
-const maxEnded = 10_000;
+/** INVITEs the agent answered by itself whose status is remembered for an application that answers them too late: some seconds. */
+const maxEnded = 1000;
 
 /** The final and provisional responses of applications, and of the agent in their place. */
 export class Answers {

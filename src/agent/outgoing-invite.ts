@@ -227,8 +227,10 @@ export class OutgoingInvite implements ClientUser, AcceptedInvite, PendingInvite
     this.#finish();
     if (this.#initial) this.#context.records.start('network', 'uac', () => appText(message));
     if (dialog.ended) {
-      // A re-INVITE answered after the dialog's end: the far end must get its ACK, nobody else cares.
+      // A re-INVITE answered after the dialog's end: the far end must get its ACK. The library keeps a request, and all
+      // of its call with it, until it is told a final response.
       this.acknowledge('', '');
+      if (this.#app.open) this.#deliver(appText(message), flow);
     } else if (!this.#app.open) {
       this.acknowledge('', '');
       this.#dialogRequests.hangUp(dialog, 'app-lost', 'Application lost');

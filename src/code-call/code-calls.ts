@@ -126,9 +126,11 @@ export class CodeCalls {
 
   async #talk(call: OutgoingCall, extension: string | null, said: Int16Array): Promise<void> {
     const { signal } = this.#stop;
+    let stop = (): void => undefined;
     const stopped = new Promise<never>((_resolve, reject) => {
-      if (signal.aborted) reject(new Error('stopped'));
-      signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true });
+      stop = () => reject(new Error('stopped'));
+      if (signal.aborted) stop();
+      signal.addEventListener('abort', stop, { once: true });
     });
     stopped.catch(() => undefined);
     try {
@@ -143,6 +145,8 @@ export class CodeCalls {
       await Promise.race([rest(LAST_MS), stopped]);
     } catch {
       // Nobody answered, somebody hung up, or we stop: the CDR says which.
+    } finally {
+      signal.removeEventListener('abort', stop);
     }
     await call.giveUp().catch(() => undefined);
   }

@@ -46,7 +46,13 @@ const forget = ({ connected, connectedByCall }: Live, place: OwnPlace): number |
 };
 
 /** Calls end in nearly the order in which they were connected: it is looked for from behind. */
-const insert = (past: number[], at: number): void => {
+const insert = (subject: Subject, at: number): void => {
+  const { past } = subject;
+  // Most have one time, and there are very many: what an array is grown to by its first splice is room for seventeen.
+  if (past.length === 0) {
+    subject.past = [at];
+    return;
+  }
   let behind = past.length;
   while (behind > 0 && (past[behind - 1] ?? 0) > at) behind--;
   past.splice(behind, 0, at);
@@ -132,7 +138,7 @@ export class OwnUse {
       if (subject === undefined) continue;
       if (live.places.delete(place)) count(live.byCall, place.callId, -1);
       const at = forget(live, place);
-      if (at !== null) insert(subject.past, at);
+      if (at !== null) insert(subject, at);
       if (wasConnected) subject.endedMono = now;
       if (live.places.size > 0 || live.connected.size > 0) continue;
       subject.live = null;

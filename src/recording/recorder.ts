@@ -218,6 +218,7 @@ class Recording implements SpoolRecorder {
     totals: MediaTotals | null,
     sealed: string | null,
   ): Promise<SpoolFinding> {
+    this.#cleared.delete(callId);
     const armed = this.#running.get(callId);
     if (armed === undefined) return this.#neverRecorded(callId);
     armed.end();
@@ -264,7 +265,7 @@ class Recording implements SpoolRecorder {
       await this.#unproved.remove(callId);
       this.#unproved.drop(callId);
     }
-    return this.verifyAbsence(callId);
+    return this.#absence(callId);
   }
 
   async #finish(ended: EndedRecording): Promise<SpoolFinding> {
@@ -317,7 +318,7 @@ class Recording implements SpoolRecorder {
       this.#running.delete(callId);
       this.#unproved.add(callId, armed.begun.spool);
     }
-    return this.verifyAbsence(callId);
+    return this.#absence(callId);
   }
 
   async tidy(callId: CallId): Promise<void> {
@@ -325,6 +326,12 @@ class Recording implements SpoolRecorder {
   }
 
   async verifyAbsence(callId: CallId): Promise<SpoolFinding> {
+    // It is over. Who was busy, or rang in vain, was never armed.
+    this.#cleared.delete(callId);
+    return this.#absence(callId);
+  }
+
+  async #absence(callId: CallId): Promise<SpoolFinding> {
     await this.#unproved.remove(callId);
     const { spools } = this.#options;
     return this.#finisher.look(spools, callId, this.#clock.wall(), this.#sealed.get(callId) ?? []);

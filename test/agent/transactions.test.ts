@@ -399,12 +399,26 @@ t.test(
     const ackNok = b.app.sip('', dialogOf(refused), 'ACK sip:x SIP/2.0', []);
     t.match((await b.app.answer(ackNok)).tokens, { 3: 'NOK', 4: /automatically generated/ });
 
+    b.app.sip('', dialogOf(second), 'INVITE sip:placeholder SIP/2.0', [], sdp(5));
+    const crossed = (await b.peer.next('INVITE')).text;
     const bye = inDialog(b, 'BYE', invite, ok, 11);
     b.peer.send(bye, b.udp);
     const byeEvent = await b.app.event('BYE');
     b.app.sip(txnOf(byeEvent), dialogOf(byeEvent), 'SIP/2.0 200 OK', []);
     await b.peer.inbox.next((m) => header(m.text, 'CSeq') === '11 BYE');
     t.equal(b.agent.stats().dialogs, 0);
+    // Ours was answered all the same: drachtio-srf keeps a request until it is told of a final response.
+    b.peer.send(response(crossed, 200), b.udp);
+    const seq = Number.parseInt(header(crossed, 'CSeq') ?? '', 10);
+    await b.peer.inbox.next((m) => header(m.text, 'CSeq') === `${seq} ACK`);
+    const late = await b.app.event('SIP/2.0 200');
+    t.match(header(late.sip, 'CSeq'), `${seq} INVITE`);
+    const again = b.app.sip('', dialogOf(late), 'ACK sip:x SIP/2.0', []);
+    t.equal(
+      (await b.app.answer(again)).tokens[3],
+      'NOK',
+      'it is acknowledged already, and the dialog is over',
+    );
     t.match(await send(inDialog(b, 'INFO', invite, ok, 12)), /^SIP\/2.0 481/);
     const gone = b.app.sip('', dialogOf(byeEvent), 'BYE sip:x SIP/2.0', []);
     t.match((await b.app.answer(gone)).tokens[4], /unable to find dialog/i);

@@ -27,8 +27,11 @@ t.test('what two sayings of a code are, to whoever hears them', async (t) => {
     [['582066', '582067'], undefined],
     [['582066', '58207'], undefined],
     [['582066'], undefined],
+    [['582066582066'], '582066'],
+    [['582066582067'], undefined],
+    [['58206658206'], undefined],
+    [['582066582066582066'], undefined],
     [['582066', '582066', '582066'], undefined],
-    [['582066582066'], undefined],
     [[], undefined],
   ] as const)
     t.equal(agreed(sayings), code, sayings.join(' '));

@@ -273,6 +273,25 @@ t.test('what is not armed, and with which code', async (t) => {
     few.recorder.arm(oldest.decision, oldest.anchor, answer),
     refusal('no-recording-key', noKey),
   );
+
+  // Who was busy is forgotten at its end, whichever way that is looked at: it would stay until that bound otherwise.
+  for (const end of ['absence', 'finish'] as const) {
+    const vain = open();
+    const busy = standIn(vain);
+    await vain.recorder.ready(busy.leg);
+    if (end === 'absence') await vain.recorder.verifyAbsence(busy.callId);
+    else await vain.recorder.finish(busy.leg, busy.decision, busy.anchor, null);
+    await t.rejects(
+      vain.recorder.arm(busy.decision, busy.anchor, answer),
+      refusal('no-recording-key', noKey),
+      end,
+    );
+    await vain.recorder.ready(busy.leg);
+    await vain.recorder.discard(busy.callId);
+    await vain.recorder.arm(busy.decision, busy.anchor, answer);
+    t.equal(vain.recorder.status().armed, 1, 'what began is thrown away, and begun once more');
+  }
+
   const kept = open({ maxArmed: 2 });
   const both = [standIn(kept), standIn(kept)];
   for (const each of both) await kept.recorder.ready(each.leg);
