@@ -42,7 +42,9 @@ const mayImport: Readonly<Record<string, (target: string) => boolean>> = {
   phones: (target) => target.startsWith('phones/'),
   sip: (target) => /^(core|sip)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target),
   media: (target) =>
-    /^(core|media)\//.test(target) || /^call\/(ports|talk|events)\.ts$/.test(target) || target === 'root.ts',
+    /^(core|media)\//.test(target) ||
+    /^call\/(ports|talk|events)\.ts$/.test(target) ||
+    ['durable/in-time.ts', 'root.ts'].includes(target),
   recording: (target) =>
     /^(core|durable|recording)\//.test(target) ||
     /^call\/(ports|talk|events)\.ts$/.test(target) ||

@@ -202,6 +202,7 @@ t.test('the Redis users of the compose file: one publishes, one only reads', asy
     snapshotPath: join(dir, 'snapshot.json'),
     emit: () => undefined,
     clock,
+    deadlineMs: 10_000,
   });
   t.teardown(() => lists.close());
   await lists.refresh();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Config } from '../src/config/schema.js';
-import { hears } from '../src/phones/goertzel.js';
+import { heardMs } from '../src/phones/goertzel.js';
 import { readWav } from '../src/phones/wav.js';
 import { fromRoot } from '../src/root.js';
 import { connect, finish, paired, redisClient } from './faults/kit.js';
@@ -150,7 +150,7 @@ t.test('what docs/operations.md says is what happens', async (t) => {
       openedByAge(found, join(other, 'media', 'keys', 'north.identity.txt')),
     ).channels;
     t.ok(
-      left !== undefined && right !== undefined && hears(left, 440) && hears(right, 1000),
+      left !== undefined && right !== undefined && heardMs(left, 440) >= 200 && heardMs(right, 1000) >= 200,
       'and can be heard',
     );
   });

@@ -45,8 +45,6 @@ const END_MS = 40_000;
 const HEAR_FOR_MS = 400;
 const TALK_MS = 1800;
 
-const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** A packet of each party's sound, as it would stand in a file: no other call has one. */
 const soundsOf = ({ caller, called }: Tones): readonly Buffer[] =>
   [caller, called].map((hz) => Buffer.from(encodeG711('PCMU', toneSamples(hz, PACKET_SAMPLES))));
@@ -124,7 +122,13 @@ const talk = async (
     hears(call.audio.untilHears(tones.called, wait)),
     hears(other?.audio.untilHears(tones.caller, wait)),
   ]);
-  if (byCaller && byCalled) await rest(TALK_MS);
+  // By what is heard, and not by the clock: this process may get no turn for a while, and sends nothing then.
+  const more = { forMs: TALK_MS, deadlineMs: HEAR_MS };
+  if (byCaller && byCalled)
+    await Promise.all([
+      hears(call.audio.untilHears(tones.called, more)),
+      hears(other?.audio.untilHears(tones.caller, more)),
+    ]);
   return { byCaller, byCalled };
 };
 

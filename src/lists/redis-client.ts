@@ -96,7 +96,8 @@ const failFast = (endpoint: RedisEndpoint, commandTimeoutMs: number): ClientOpti
     lazyConnect: true,
     maxRetriesPerRequest: 0,
     commandTimeout: commandTimeoutMs,
-    connectTimeout: 300,
+    // A call's look-up tries again elsewhere at once. A publisher tries once, and may have waited for the processor.
+    connectTimeout: Math.min(5000, Math.max(300, commandTimeoutMs / 6)),
     // A frozen server keeps its sockets open for ever; this is what closes them.
     socketTimeout: Math.max(500, commandTimeoutMs * 2),
     autoResendUnfulfilledCommands: false,

@@ -1,4 +1,5 @@
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
+import { inTime } from '../durable/in-time.js';
 
 export interface CliAddress {
   readonly host: string;
@@ -11,20 +12,20 @@ const MAX_CHARS = 65_536;
  * Asks rtpengine's command line interface one question over TCP; the answer ends where the node closes. Null where
  * it could not be had in time or within bounds: that is "not seen", never "nothing there".
  */
-export const askCli = (
+export const askCli = async (
   { host, port }: CliAddress,
   question: string,
   withinMs = 1000,
-): Promise<string | null> =>
-  new Promise((resolve) => {
+): Promise<string | null> => {
+  const socket = createConnection({ host, port });
+  const answer = await inTime(withinMs, answerOf(socket, question));
+  socket.destroy();
+  return answer === 'late' ? null : answer;
+};
+
+const answerOf = (socket: Socket, question: string): Promise<string | null> =>
+  new Promise((done) => {
     let answer = '';
-    const socket = createConnection({ host, port });
-    const done = (value: string | null): void => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(value);
-    };
-    const timer = setTimeout(() => done(null), withinMs);
     socket.setEncoding('utf8');
     socket.once('error', () => done(null));
     socket.once('connect', () => socket.write(`${question}\n`));

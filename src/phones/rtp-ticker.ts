@@ -21,6 +21,8 @@ class PacketTicker {
   readonly #origin = performance.now();
   #timer: NodeJS.Timeout | undefined;
   #step = 0;
+  /** How often packets were skipped: each time leaves a silence in every stream that was being sent. */
+  skips = 0;
 
   add(tick: Tick): void {
     if (this.#slotOf.has(tick)) return;
@@ -49,7 +51,10 @@ class PacketTicker {
 
   readonly #wake = (): void => {
     const now = (performance.now() - this.#origin) / STEP_MS;
-    if (now - this.#step > MAX_CATCH_UP_MS / STEP_MS) this.#step = Math.floor(now);
+    if (now - this.#step > MAX_CATCH_UP_MS / STEP_MS) {
+      this.#step = Math.floor(now);
+      this.skips += 1;
+    }
     for (; this.#step <= now; this.#step++) {
       const packet = Math.floor(this.#step / SLOTS);
       for (const tick of this.#slots[this.#step % SLOTS] ?? []) tick(packet);

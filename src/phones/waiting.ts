@@ -10,6 +10,12 @@ export interface Deadline {
 
 const DEFAULT_DEADLINE_MS = 5000;
 
+/**
+ * Parts of a deadline. Between any two of them this process has looked once at what has come: one that was kept from the
+ * processor has not waited meanwhile, and a single timer would run before what came is read.
+ */
+const TICKS = 5;
+
 /** Thrown at a deadline, and for waits that can no longer come true. `code` is stable. */
 export class WaitError extends Error {
   readonly code: 'deadline-passed' | 'cannot-happen-any-more';
@@ -51,11 +57,14 @@ export class Waits {
     if (already !== undefined) return Promise.resolve(already);
     if (this.#over !== undefined) return Promise.reject(this.#impossible(what, this.#over));
     return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiters.delete(waiter as Waiter<unknown>);
+      let left = TICKS;
+      const timer = setInterval(() => {
+        left -= 1;
+        if (left > 0) return;
+        this.#drop(waiter as Waiter<unknown>);
         const seen = this.#evidence();
         reject(new WaitError('deadline-passed', `no ${what} within ${deadlineMs} ms\n${seen}`));
-      }, deadlineMs);
+      }, deadlineMs / TICKS);
       const waiter: Waiter<T> = { check, resolve, reject, timer, what };
       this.#waiters.add(waiter as Waiter<unknown>);
     });
@@ -88,7 +97,7 @@ export class Waits {
   }
 
   #drop(waiter: Waiter<unknown>): void {
-    clearTimeout(waiter.timer);
+    clearInterval(waiter.timer);
     this.#waiters.delete(waiter);
   }
 

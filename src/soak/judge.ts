@@ -211,9 +211,8 @@ const records = (seen: Seen, cdrs: readonly CdrFacts[], excuse: Excuse): Finding
   if (cdr === undefined) {
     const mayBeForgotten = excuse.crashed && seen.legs === 0 && seen.status !== 200;
     const neverCame = excuse.refuses && seen.unanswered && seen.legs === 0;
-    return mayBeForgotten || neverCame || (excuse.refuses && wasShed(seen, null))
-      ? []
-      : [{ code: 'cdr-count', text: 'no CDR' }];
+    // Whether it may be turned away at all is another question, and so is whether it was counted.
+    return mayBeForgotten || neverCame || wasShed(seen, null) ? [] : [{ code: 'cdr-count', text: 'no CDR' }];
   }
   const found: Finding[] = [];
   const differs = (text: string): void => void found.push({ code: 'cdr-differs', text });

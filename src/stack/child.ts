@@ -65,7 +65,7 @@ const collectTail = (child: ChildProcess): (() => string) => {
 const STOPPING_MS = 1_000;
 
 /** Waits, without letting go of this thread, until every thread of the process has taken the signal. */
-const untilStopped = (pid: number): void => {
+export const untilStopped = (pid: number): void => {
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
   const stopped = (): boolean =>
     readdirSync(`/proc/${pid}/task`).every((task) =>

@@ -13,11 +13,6 @@ const listen = (host: string, port: number): Promise<Server | null> =>
     });
   });
 
-const portOf = (server: Server): number => {
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-};
-
 const close = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
 
 const bindUdp = (host: string, port: number): Promise<number | null> =>
@@ -33,12 +28,6 @@ const bindUdp = (host: string, port: number): Promise<number | null> =>
     });
   });
 
-export const freeUdpPort = async (host: string): Promise<number> => {
-  const port = await bindUdp(host, 0);
-  if (port === null) throw new StackError('no-free-ports', `no UDP port is free on ${host}`);
-  return port;
-};
-
 /** A range of UDP ports nobody else of us takes while it is held. */
 export interface PortRange {
   readonly min: number;
@@ -53,17 +42,20 @@ const HIGHEST = 32_000;
 // Every sixteenth port of a range is a lock, and each range begins at one: two that overlap cannot both be had.
 const LOCK_EVERY = 16;
 
+/** What was given once is not given again: whoever asked may listen there only after the next one has asked. */
+const given = new Set<number>();
+
 /** A free TCP port that the kernel gives to no outgoing connection before somebody listens on it. */
 export const freeTcpPort = async (host: string): Promise<number> => {
   for (let tried = 0; tried < 200; tried++) {
     const wanted = randomInt(LOWEST, HIGHEST);
     // The locks of ranges, and the ports beside them on which their holders listen: one may be taken between this look
     // and the moment at which the server it is for listens.
-    const server = wanted % LOCK_EVERY < 2 ? null : await listen(host, wanted);
+    const server = wanted % LOCK_EVERY < 2 || given.has(wanted) ? null : await listen(host, wanted);
     if (server === null) continue;
-    const port = portOf(server);
+    given.add(wanted);
     await close(server);
-    return port;
+    return wanted;
   }
   throw new StackError('no-free-ports', `no TCP port is free on ${host} between ${LOWEST} and ${HIGHEST}`);
 };
@@ -109,4 +101,23 @@ export const holdPortRange = async (host: string, size: number): Promise<PortRan
     'no-free-ports',
     `no free range of ${size} UDP ports between ${LOWEST} and ${HIGHEST}`,
   );
+};
+
+/** What is left of the range that UDP ports are given from. Its first two ports are a lock and its holder's. */
+let room: { next: number; readonly end: number } = { next: 0, end: 0 };
+
+/**
+ * A free UDP port that stays this process's as long as it lives, whether anybody is bound to it or not: whoever is
+ * killed comes back on it. Nothing that binds to any port there is can have got it meanwhile.
+ */
+export const freeUdpPort = async (host: string): Promise<number> => {
+  for (let tried = 0; tried < 200; tried++) {
+    if (room.next >= room.end) {
+      const { min, max } = await holdPortRange('127.0.0.1', LOCK_EVERY);
+      room = { next: min + 2, end: max + 1 };
+    }
+    const port = room.next++;
+    if ((await bindUdp(host, port)) !== null) return port;
+  }
+  throw new StackError('no-free-ports', `no UDP port is free on ${host}`);
 };

@@ -22,7 +22,7 @@ const house = async (t: Test): Promise<string> => {
   await journal.append('cdr', cdr('c-first', 'called-busy'));
   await journal.append('decision', { callId: 'c-late' });
   await journal.close();
-  const slow = await openJournal({ dir, nodeId: 'one', appendDeadlineMs: 50, fs: disk });
+  const slow = await openJournal({ dir, nodeId: 'one', appendDeadlineMs: 1500, fs: disk });
   let release: () => void = () => undefined;
   const held = new Promise<void>((resolve) => {
     release = resolve;

@@ -5,6 +5,8 @@ import type { Page } from 'playwright-core';
 import t, { type Test } from 'tap';
 import { axeFaults, type OpenOptions, openConsoleSite, overflows, shot } from './console-site.js';
 
+t.setTimeout(600_000);
+
 /** A feed into the lists, as the people of a real site do it in a browser. */
 
 const house = await openConsoleSite(t);

@@ -4,6 +4,8 @@ import { until } from '../lists/redis-server.js';
 import { hangUp } from '../site/conversation.js';
 import { axeFaults, numbers, openConsoleSite, overflows, shot } from './console-site.js';
 
+t.setTimeout(600_000);
+
 /** The console's lists, by the people who keep them, on a real site with real calls. */
 
 const house = await openConsoleSite(t, {

@@ -6,6 +6,8 @@ import type { Page } from 'playwright-core';
 import t from 'tap';
 import { axeFaults, numbers, openConsoleSite, overflows, shot } from './console-site.js';
 
+t.setTimeout(600_000);
+
 /** Investigators at work in a browser, on real calls: they find what was monitored, and never what was private. */
 
 const keyFile = join(tmpdir(), `sallyport-exports-${process.pid}.pem`);

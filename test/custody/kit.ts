@@ -92,8 +92,10 @@ export class House {
     house.escrow = { id: 'escrow-1', role: 'escrow', recipient: escrow };
     // Older than every call, whose day may be yesterday: of files older than the journal nothing is judged.
     const clock = { wallMs: () => house.now - 30 * 86_400_000, monoUs: () => performance.now() * 1000 };
-    await (await openJournal({ dir: house.journalDir, nodeId: 'c-1', clock })).close();
-    house.journal = await openJournal({ dir: house.journalDir, nodeId: 'c-1' });
+    await (
+      await openJournal({ dir: house.journalDir, nodeId: 'c-1', clock, appendDeadlineMs: 60_000 })
+    ).close();
+    house.journal = await openJournal({ dir: house.journalDir, nodeId: 'c-1', appendDeadlineMs: 60_000 });
     return house;
   }
 
@@ -175,7 +177,7 @@ export class House {
       state: join(this.dir, 'state'),
       lists: async () => this.lists,
       write: async (use) => {
-        const journal = await openJournal({ dir: this.own, nodeId: 'c-1' });
+        const journal = await openJournal({ dir: this.own, nodeId: 'c-1', appendDeadlineMs: 60_000 });
         try {
           return await use(journal);
         } finally {
@@ -255,7 +257,7 @@ export class House {
   }
 
   async reading(call: MadeCall, by: string): Promise<void> {
-    const journal = await openJournal({ dir: this.readings, nodeId: 'readings' });
+    const journal = await openJournal({ dir: this.readings, nodeId: 'readings', appendDeadlineMs: 60_000 });
     await journal.append('recording-read', { callId: call.callId, by, why: 'case 7' });
     await journal.append('recording-read-ended', { callId: call.callId, by, outcome: 'decrypted' });
     await journal.close();

@@ -294,7 +294,7 @@ t.test('a call that was recorded and has no playable recording is told, once, wi
   truncateSync(path(calls.cut, '.txt.age'), 40);
   renameSync(path(calls.linked, '.wav.age'), join(house.dir, 'elsewhere'));
   symlinkSync(join(house.dir, 'elsewhere'), path(calls.linked, '.wav.age'));
-  const own = await openJournal({ dir: house.own, nodeId: 'c-1' });
+  const own = await openJournal({ dir: house.own, nodeId: 'c-1', appendDeadlineMs: 60_000 });
   const { callId, manifestSha256 } = calls.removed;
   await own.append('tombstone', { callId, manifestSha256, why: 'expired' });
   await own.close();
@@ -462,7 +462,12 @@ t.test('journals: read on where they were read to, and anew where they are not t
 
   // Another journal in the place of the one that was read.
   const other = join(house.dir, 'other');
-  const begun = await openJournal({ dir: other, nodeId: 'c-1', genesisNote: { why: 'begun anew' } });
+  const begun = await openJournal({
+    dir: other,
+    nodeId: 'c-1',
+    genesisNote: { why: 'begun anew' },
+    appendDeadlineMs: 60_000,
+  });
   for (let i = 0; i < 50; i++) await begun.append('controller-started', { i });
   await begun.close();
   const reader = await house.reconciler();

@@ -6,7 +6,7 @@ import { recordingsDecrypt } from '../../src/cli/recordings.js';
 import type { WallMs } from '../../src/core/leg.js';
 import { readJournal } from '../../src/journal/read.js';
 import { storeOf } from '../../src/open-vault.js';
-import { hears } from '../../src/phones/goertzel.js';
+import { heardMs } from '../../src/phones/goertzel.js';
 import { readWav } from '../../src/phones/wav.js';
 import { inProcess, Terminal } from '../cli/terminal.js';
 import { bothHear, converse, hangUp } from '../site/conversation.js';
@@ -99,7 +99,7 @@ t.test(
     const wav = readFileSync(join(later, `${talk.callId}.wav`));
     t.ok(wav.equals(readFileSync(join(out, `${talk.callId}.wav`))), 'the same to the last byte');
     const [left = new Int16Array(), right = new Int16Array()] = readWav(wav).channels;
-    t.ok(hears(left, 440) && hears(right, 1000));
+    t.ok(heardMs(left, 440) >= 200 && heardMs(right, 1000) >= 200);
     t.throws(() => openedByAge(join(sealed, `${talk.callId}.wav.age.age`), facility));
     const inner = join(site.dir, 'inner');
     writeFileSync(inner, openedByAge(join(sealed, `${talk.callId}.wav.age.age`), escrow), { mode: 0o600 });

@@ -30,7 +30,6 @@ const callIdShape = /c[a-z2-7]{26}/;
 t.test('the independent watcher', async (t) => {
   const dice = new Dice(t);
   const site = await openSite(t, {
-    patience: 'usual',
     config: (config) =>
       paired({
         ...config,

@@ -43,7 +43,6 @@ t.test('the journal’s disk is full', async (t) => {
     return;
   }
   const site = await openSite(t, {
-    patience: 'usual',
     config: (config) => paired({ ...config, controller: { ...config.controller, maxUnwrittenCdrs: 2 } }),
     overlay: (config) => ({ ...config, journal: { ...config.journal, directory: join(disk, 'journal') } }),
     lists,
@@ -126,7 +125,6 @@ t.test('the connection to the SIP agent breaks', async (t) => {
   });
   const cut = await Cut.open({ host: '127.0.0.1', port: agent.appPort });
   const site = await openSite(t, {
-    patience: 'usual',
     config: paired,
     overlay: (config, dir) => {
       const secretFile = join(dir, 'agent.secret');
@@ -178,7 +176,6 @@ t.test('the connection to the SIP agent breaks', async (t) => {
 
 t.test('the controller is stopped with calls up', async (t) => {
   const site = await openSite(t, {
-    patience: 'usual',
     config: paired,
     lists,
   });
@@ -216,7 +213,6 @@ t.test('the controller is stopped with calls up', async (t) => {
 
 t.test('the real process is terminated, and killed, with calls up', async (t) => {
   const site = await openSite(t, {
-    patience: 'usual',
     config: paired,
     lists,
     controller: false,

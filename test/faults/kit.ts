@@ -275,7 +275,7 @@ export class Nodes {
 export const rawNg = (
   at: { readonly host: string; readonly port: number },
   message: BencodeDict,
-  deadlineMs = 2000,
+  deadlineMs = 10_000,
 ): Promise<BencodeDict> =>
   new Promise((resolve, reject) => {
     const socket = dgram.createSocket('udp4');

@@ -45,8 +45,8 @@ t.test(
   async (t) => {
     // Stale after 4 s instead of 60, so that a test can see it.
     const site = await openSite(t, {
-      patience: 'usual',
-      config: (config) => paired({ ...config, lists: { ...config.lists, maxAgeSeconds: 4 } }),
+      config: (config) =>
+        paired({ ...config, lists: { ...config.lists, maxAgeSeconds: 4, deadlineMs: 250 } }),
       lists: before,
       local: { heartbeatMs: 500 },
     });

@@ -34,7 +34,6 @@ const isTold = (t: Test, told: readonly [string, string], code: string): void =>
 
 t.test('media nodes die and freeze under calls', async (t) => {
   const site = await openSite(t, {
-    patience: 'usual',
     config: (config) => paired({ ...config, media: { ...config.media, attestSeconds: 1 } }),
     overlay: withPidFiles,
     lists,
@@ -224,7 +223,6 @@ t.test('media nodes die and freeze under calls', async (t) => {
 
 t.test('a node in the private pool that could record is never used', async (t) => {
   const site = await openSite(t, {
-    patience: 'usual',
     config: (config) => paired({ ...config, media: { ...config.media, attestSeconds: 1 } }),
     lists,
     local: { nodes: { recorded: 3, private: 1 }, portCount: 64 },
@@ -276,12 +274,12 @@ t.test('spools fail under calls', async (t) => {
   const disk = smallDisk(t, 4096);
   if (disk === null) t.comment('no disk may be mounted here: the full disk is not tested');
   const site = await openSite(t, {
-    patience: 'usual',
     config: (config) =>
       paired({
         ...config,
         media: { ...config.media, attestSeconds: 1 },
-        recording: { ...config.recording, growthSeconds: 0.5, minFreeMegabytes: 1 },
+        // Proved within its usual second: given longer, a recording may begin in the room another one has just left.
+        recording: { ...config.recording, growthSeconds: 0.5, minFreeMegabytes: 1, proveMs: 1000 },
       }),
     overlay: withPidFiles,
     lists,

@@ -13,7 +13,7 @@ t.test('a call whose media died is ended, told to both and counted', async (t) =
     config: (config) =>
       paired({
         ...config,
-        media: { ...config.media, silence: { bothSeconds: 2, oneSeconds: 3, everySeconds: 1 } },
+        media: { ...config.media, silence: { bothSeconds: 2, oneSeconds: 6, everySeconds: 1 } },
       }),
     local: { nodes: { recorded: 1, private: 1 }, portCount: 128 },
   });

@@ -23,6 +23,8 @@ import {
   sessionOf,
 } from './kit.js';
 
+t.setTimeout(600_000);
+
 // No watcher is admitted: a stream would not end here. The streams have a test of their own.
 const house = await openHouse({ watchers: 0 });
 t.teardown(() => house.close());

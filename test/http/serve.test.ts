@@ -49,7 +49,11 @@ const config = {
 const callId = `c${'a'.repeat(26)}`;
 
 t.test('from a link to the statement', async (t) => {
-  const journal = await openJournal({ dir: config.journal.directory, nodeId: config.controller.name });
+  const journal = await openJournal({
+    dir: config.journal.directory,
+    nodeId: config.controller.name,
+    appendDeadlineMs: 60_000,
+  });
   t.teardown(() => journal.close());
   const { db } = await openRegistry(settings, NORTH_AMERICAN_PLAN);
   t.teardown(() => db.destroy());
@@ -152,7 +156,11 @@ t.test('from a link to the statement', async (t) => {
   t.notMatch(JSON.stringify(rows), /5550111/);
 
   // What the desk of the registry does: the rows of accounts go to its journal.
-  const registry = await openJournal({ dir: settings.journal, nodeId: `${config.controller.name}-registry` });
+  const registry = await openJournal({
+    dir: settings.journal,
+    nodeId: `${config.controller.name}-registry`,
+    appendDeadlineMs: 60_000,
+  });
   t.teardown(() => registry.close());
   let twice = 0;
   await relay(db, async (kind, body) => {

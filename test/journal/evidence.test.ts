@@ -12,6 +12,7 @@ import { openJournal } from '../../src/journal/log.js';
 import type { JournalEvent } from '../../src/journal/options.js';
 import type { JournalRow } from '../../src/journal/row.js';
 import { type Problem, type VerifyProgress, verifyJournal } from '../../src/journal/verify.js';
+import { untilStopped } from '../../src/stack/child.js';
 import { codeOf, newDirectory, options, randomFrom, rows } from './fixture.js';
 import { keyPair } from './signed.js';
 
@@ -138,6 +139,7 @@ async function fillAndFree(
   t.strictSame(new Set(child.refused), new Set(['journal-write-failed']));
   // Stopped, since a verifier that reads a file while it is cut back sees halves of two writes.
   child.process.kill('SIGSTOP');
+  untilStopped(child.process.pid ?? 0);
   const during = await verifyJournal(dir);
   child.process.kill('SIGCONT');
   const bad = during.problems.filter((problem) => problem.code !== 'torn-tail');

@@ -247,7 +247,7 @@ t.test('an append that is too late is refused, and marked when it got to the dis
   const disk = new HeldDisk();
   const events: JournalEvent[] = [];
   const journal = await openJournal(
-    options(dir, { fs: disk, appendDeadlineMs: 400, onEvent: (event) => events.push(event) }),
+    options(dir, { fs: disk, appendDeadlineMs: 1500, onEvent: (event) => events.push(event) }),
   );
   const before = journal.head().seq;
   disk.hold();
@@ -293,6 +293,18 @@ t.test('an append that is too late is refused, and marked when it got to the dis
   ]);
   await next.close();
 });
+
+t.test(
+  'while this process stands still, nobody is refused for what the disk has done meanwhile',
+  async (t) => {
+    const journal = await openJournal(options(await newDirectory(t, 'memory'), { appendDeadlineMs: 300 }));
+    const written = codeOf(journal.append('test', { n: 1 }));
+    const until = performance.now() + 500;
+    while (performance.now() < until);
+    t.equal(await written, 'resolved');
+    await journal.close();
+  },
+);
 
 t.test('segments follow each other, and a reader follows a living writer through them', async (t) => {
   const dir = await newDirectory(t);

@@ -173,7 +173,7 @@ t.test('a server that takes no writes still answers about numbers', async (t) =>
 });
 
 t.test('without an answer in time the numbers are unknown, and the place is this process’s', async (t) => {
-  const all = await open(t);
+  const all = await open(t, 50, { deadlineMs: 1000 });
   await redis.call('CLIENT', 'PAUSE', '3000', 'ALL');
   const { answers, place } = await enter(all, 'c-late');
   t.equal(answers.privileged.state, 'unknown');

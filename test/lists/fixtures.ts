@@ -124,7 +124,7 @@ export const openLists = async (
     emit: (event) => events.push(event),
     clock,
     // Generous, because tests share two cores; the deadline itself has a test of its own.
-    deadlineMs: 1_000,
+    deadlineMs: 10_000,
     pollEveryMs: 50,
     ...more,
   });

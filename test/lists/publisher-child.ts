@@ -15,7 +15,7 @@ await publish(
     normaliser: 'test-1',
     clock: new TestClock(),
     batchSize: 10,
-    lockMs: 600,
+    lockMs: 6000,
     onProgress: async ({ phase }) => {
       if (phase !== 'allow') return;
       process.stdout.write('writing\n');

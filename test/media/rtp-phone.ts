@@ -155,7 +155,10 @@ export class RtpPhone {
       const due = Math.floor((performance.now() - this.#startedMs) / 20);
       // Who was kept from the processor for long goes on from now: what was missed, sent at once, would deaden the
       // node's port (see read-out.ts).
-      this.#ticks = Math.max(this.#ticks, due - 25);
+      const missed = Math.max(0, due - 25 - this.#ticks);
+      this.#ticks += missed;
+      // Time went on meanwhile.
+      this.#timestamp = (this.#timestamp + 160 * missed) >>> 0;
       while (this.#ticks < due) {
         this.#ticks++;
         this.sendOne();

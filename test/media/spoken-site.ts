@@ -41,7 +41,7 @@ export interface Talking {
   alarms(): string[];
 }
 
-export const quick = { commandMs: 1500, pingMs: 150, pingDeadlineMs: 500, lossThreshold: 3, attestMs: 150 };
+export const quick = { commandMs: 5000, pingMs: 150, pingDeadlineMs: 3000, lossThreshold: 3, attestMs: 150 };
 
 export const startSpokenSite = async (logLevel = 5): Promise<SpokenSite> => {
   const dir = await mkdtemp(join(tmpdir(), 'sallyport-spoken-'));
@@ -56,7 +56,7 @@ export const startSpokenSite = async (logLevel = 5): Promise<SpokenSite> => {
       kind,
       dir,
       name: kind,
-      portCount: 64,
+      portCount: 256,
       logLevel,
       dtmfLog: { host: '127.0.0.1', port: keypad.min },
     });

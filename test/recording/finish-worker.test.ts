@@ -127,7 +127,7 @@ await import(${JSON.stringify(real)});
   return pathToFileURL(file);
 };
 
-const watched = (t: Test, name: string, does: string, lookMs = 500) => {
+const watched = (t: Test, name: string, does: string, lookMs = 1000) => {
   const told: string[] = [];
   const tell = (code: string): void => void told.push(code);
   const worker = new FinishWorker(vaultOf(name), { program: programOf(name, does), lookMs, tell });
@@ -176,7 +176,7 @@ t.test('what a thread had begun to make of a recording is removed by the one tha
 });
 
 t.test('an order that no thread answers is told as such, and holds up no other for good', async (t) => {
-  const { worker, told } = watched(t, 'never-answers', "if (order.ended.sealed === 'bad') stand();", 250);
+  const { worker, told } = watched(t, 'never-answers', "if (order.ended.sealed === 'bad') stand();", 500);
   await worker.ready();
   const bad = ended('bad');
   await t.rejects(worker.finish(bad, bounds), { name: 'RecordingError', code: 'finisher-stuck' });
@@ -187,8 +187,8 @@ t.test('an order that no thread answers is told as such, and holds up no other f
 
 t.test('a thread that reads on for long is not taken for one that stands still', async (t) => {
   // It answers nothing for ten looks, and counts what it reads, as a long recording does.
-  const busy = 'const end = Date.now() + 1000; while (Date.now() < end) Atomics.add(workerData.signs, 0, 1);';
-  const { worker, told } = watched(t, 'busy', busy, 100);
+  const busy = 'const end = Date.now() + 5000; while (Date.now() < end) Atomics.add(workerData.signs, 0, 1);';
+  const { worker, told } = watched(t, 'busy', busy, 500);
   await worker.ready();
   t.match(await worker.finish(ended(), bounds), { state: 'finished' });
   t.same(told, []);

@@ -93,7 +93,7 @@ export const openHouse = async (
     ],
     emit,
     peerNetworks: ['127.0.0.0/8'],
-    timing: { pingMs: 150, pingDeadlineMs: 500, commandMs: 2000, attestMs: 200 },
+    timing: { pingMs: 150, pingDeadlineMs: 3000, commandMs: 5000, attestMs: 200 },
   });
   cleanups.push(async () => {
     media.close();

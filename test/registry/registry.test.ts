@@ -87,7 +87,7 @@ const codeOf = (done: Promise<unknown>): Promise<string> =>
   );
 
 t.test('protection comes at once, and goes with two others and time', async (t) => {
-  const { db, registry } = await house(1500);
+  const { db, registry } = await house(8000);
   const added = await registry.propose('ann', 'new counsel', [attorney('(212) 555-0111')]);
   t.equal(added.state, 'applied');
   const { ids, privileged } = await everything(db);
@@ -97,7 +97,7 @@ t.test('protection comes at once, and goes with two others and time', async (t) 
   const removal = [{ op: 'privileged-remove', entry, version: 1 }];
   const { id, state, needs } = await registry.propose('ann', 'left the bar', removal);
   t.equal(state, 'proposed');
-  t.same(needs, { approvals: 2, delayMs: 1500 });
+  t.same(needs, { approvals: 2, delayMs: 8000 });
   t.equal(await codeOf(registry.say('ann', id, 'approve')), 'own-change');
   t.equal((await registry.say('ben', id, 'approve')).state, 'proposed');
   t.equal(await codeOf(registry.say('ben', id, 'approve')), 'approved-already');

@@ -23,6 +23,8 @@ import { RegistrySearch } from '../../src/registry/search.js';
 import { startPostgres } from '../../src/stack/postgres.js';
 import { callId, decision, Rows, writeCall } from './search-rows.js';
 
+t.setTimeout(600_000);
+
 /** What investigators find, on a real PostgreSQL: and above all what they never find. */
 
 const dir = await mkdtemp(join(tmpdir(), 'sallyport-search-'));

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap';
 import { hears } from '../../src/phones/goertzel.js';
 import type { Answer } from '../../src/phones/line.js';
 import type { PhoneCall } from '../../src/phones/phone-call.js';
+import { packetTicker } from '../../src/phones/rtp-ticker.js';
 import { createPhone } from '../../src/phones/sip-phone.js';
 import { readWav } from '../../src/phones/wav.js';
 import { bothHear, type Conversation, converse, hangUp, neitherHears } from '../site/conversation.js';
@@ -76,6 +77,7 @@ t.test('what happens within a call', async (t) => {
   for (const who of ['caller', 'called'] as const) {
     for (const direction of ['sendonly', 'inactive'] as const) {
       await t.test(`the ${who} holds (${direction}) and resumes; the recording goes on`, async (t) => {
+        const skipsBefore = packetTicker.skips;
         const talk = await converse(site, monitored);
         const holder = who === 'caller' ? talk.call : talk.other;
         const held = who === 'caller' ? talk.other : talk.call;
@@ -95,8 +97,10 @@ t.test('what happens within a call', async (t) => {
         const [left = new Int16Array(), right = new Int16Array()] = channelsOf(site, cdr.spool.file);
         const around = (list: readonly string[]) => list.join(' ').replace(/^silence |( silence)$/g, '');
         const { spool } = cdr;
-        t.equal(around(turns(left, 440)), 'tone silence tone', 'the caller’s channel', { spool });
-        t.equal(around(turns(right, 1000)), 'tone silence tone', 'the called party’s channel', { spool });
+        // One silence is the hold. The phones keep another where this process was kept from the processor.
+        const heard = new RegExp(`^tone( silence tone){1,${1 + packetTicker.skips - skipsBefore}}$`);
+        t.match(around(turns(left, 440)), heard, 'the caller’s channel', { spool });
+        t.match(around(turns(right, 1000)), heard, 'the called party’s channel', { spool });
       });
     }
   }

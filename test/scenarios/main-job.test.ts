@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import t from 'tap';
-import { heardMs, hears } from '../../src/phones/goertzel.js';
+import { heardMs } from '../../src/phones/goertzel.js';
 import { readWav } from '../../src/phones/wav.js';
 import { openSite } from '../site/site.js';
 
@@ -33,11 +33,11 @@ t.test('the main job, with real SIP, Redis, media and audio', async (t) => {
       const { channels, sampleRate } = readWav(site.opened(cdr.spool.file));
       const [left = new Int16Array(), right = new Int16Array()] = channels;
       t.equal(sampleRate, 8000);
-      t.ok(hears(left, 440) && heardMs(left, 1000) === 0, 'the caller alone is left');
-      t.ok(hears(right, 1000) && heardMs(right, 440) === 0, 'the called party alone is right');
-      t.ok(
+      t.ok(heardMs(left, 440) >= 200 && heardMs(left, 1000) === 0, 'the caller alone is left');
+      t.ok(heardMs(right, 1000) >= 200 && heardMs(right, 440) === 0, 'the called party alone is right');
+      // It is a process of its own, and may be a moment behind.
+      await site.until('the watcher does see files of recorded calls', () =>
         site.watch.named(callId).some((file) => file.endsWith('.pcap')),
-        'the watcher does see files of recorded calls',
       );
       t.equal(
         called.invites.at(-1)?.uri.split('@')[0],

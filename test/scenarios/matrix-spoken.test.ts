@@ -404,8 +404,8 @@ const lockedDown = async (t: Test, house: TalkSite, tracer: Tracer): Promise<voi
   const given = performance.now();
   await orderLockdown(site, 'on');
   const other = await monitored.called();
-  const deadlineMs = lockdownMs - (performance.now() - given);
-  await Promise.all([monitored.call.ended({ deadlineMs }), other.ended({ deadlineMs })]);
+  const within = { deadlineMs: lockdownMs };
+  await Promise.all([monitored.call.ended(within), other.ended(within)]);
   t.comment(`ended within ${Math.round(performance.now() - given)} ms`);
   const { cdr, heard: said } = await monitored.over();
   t.match(cdr, { ending: 'lockdown', verdict: 'monitored', spool: { state: 'recording-finished' } });

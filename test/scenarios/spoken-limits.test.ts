@@ -12,6 +12,10 @@ import {
   withTrunk,
 } from '../site/talk.js';
 
+/** No call is ended early. How late depends on the machine, which is busy with other tests. */
+const inTime = (connectedMs: number, limitMs: number): boolean =>
+  connectedMs > limitMs - 500 && connectedMs < limitMs + 5000;
+
 /** How long, how often and how many: what both hear of it, and that the counts come back to nothing. */
 
 const allowed = numbersFrom('212', 20, 40);
@@ -43,7 +47,7 @@ t.test('limits of spoken calls', async (t) => {
           maxRelayCallMinutes: 1.05,
           limits: {
             windowHours: 24,
-            monitored: { concurrent: one, recent: { ...wide, number: 2 }, coolDownSeconds: 4 },
+            monitored: { concurrent: one, recent: { ...wide, number: 2 }, coolDownSeconds: 12 },
             private: { concurrent: { ...wide, caller: 2 }, recent: wide, coolDownSeconds: 0 },
             alone: { concurrent: { ...wide, caller: 1 }, recent: wide, coolDownSeconds: 0 },
           },
@@ -83,7 +87,7 @@ t.test('limits of spoken calls', async (t) => {
         t.same(over.heard.caller, [...waiting, 'told-recorded', 'ten-seconds-left', 'over-time']);
         t.same(over.heard.called.slice(-3), ['you-accepted', 'ten-seconds-left', 'over-time']);
         t.match(over.cdr, { ending: 'time-limit', disposition: 'completed' });
-        t.ok(Math.abs(over.cdr.connectedMs - 12_000) < 1000, `${over.cdr.connectedMs} ms of 12 s`);
+        t.ok(inTime(over.cdr.connectedMs, 12_000), `${over.cdr.connectedMs} ms of 12 s`);
         t.equal(over.cdr.spool.state, 'recording-finished');
       },
     ],
@@ -94,7 +98,7 @@ t.test('limits of spoken calls', async (t) => {
         const over = await talk.over();
         t.same(over.heard.caller, [...waiting, 'told-private', 'ten-seconds-left', 'over-time']);
         t.match(over.cdr, { ending: 'time-limit', verdict: 'private' });
-        t.ok(Math.abs(over.cdr.connectedMs - 15_000) < 1000, `${over.cdr.connectedMs} ms of 15 s`);
+        t.ok(inTime(over.cdr.connectedMs, 15_000), `${over.cdr.connectedMs} ms of 15 s`);
         checkUnrecorded(t, talk, over);
       },
     ],
@@ -165,7 +169,7 @@ t.test('limits of spoken calls', async (t) => {
               () => false,
             ),
           ]);
-          if (!dialled && tries < 20) continue;
+          if (!dialled && tries < 60) continue;
           t.ok(dialled, 'and then may call again');
           await next.calledHears('menu-recorded');
           await next.call.hangUp();

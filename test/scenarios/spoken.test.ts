@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import { heardMs, hears } from '../../src/phones/goertzel.js';
+import { heardMs } from '../../src/phones/goertzel.js';
 import { readWav } from '../../src/phones/wav.js';
 import type { KeyKind, Over } from '../site/talk.js';
 import {
@@ -69,7 +69,10 @@ t.test('the conversation with the called party', async (t) => {
     const [left = new Int16Array(), right = new Int16Array()] = readWav(
       house.site.opened(over.cdr.spool.file),
     ).channels;
-    t.ok(hears(left, 440) && hears(right, 1000), 'the two are in the recording, each in its channel');
+    t.ok(
+      heardMs(left, 440) >= 200 && heardMs(right, 1000) >= 200,
+      'the two are in the recording, each in its channel',
+    );
     t.equal(heardMs(left, 620) + heardMs(right, 700), 0, 'and nothing of before they were told');
     t.same([...house.ear.in(left), ...house.ear.in(right)], [], 'nor what we said');
     t.ok(

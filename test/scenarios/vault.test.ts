@@ -10,7 +10,7 @@ import {
 import { readJournal } from '../../src/journal/read.js';
 import { verifyJournal } from '../../src/journal/verify.js';
 import { storeOf } from '../../src/open-vault.js';
-import { hears } from '../../src/phones/goertzel.js';
+import { heardMs } from '../../src/phones/goertzel.js';
 import { readWav } from '../../src/phones/wav.js';
 import { inProcess, Terminal } from '../cli/terminal.js';
 import { bothHear, converse, hangUp } from '../site/conversation.js';
@@ -57,7 +57,10 @@ t.test('what was said is nowhere in plain, and opens only with a key and a reaso
   });
   const wav = site.opened(cdr.spool.file);
   const [left = new Int16Array(), right = new Int16Array()] = readWav(wav).channels;
-  t.ok(hears(left, 440) && hears(right, 1000), 'with the key it is all there, each in its channel');
+  t.ok(
+    heardMs(left, 440) >= 200 && heardMs(right, 1000) >= 200,
+    'with the key it is all there, each in its channel',
+  );
   const middle = 44 + 4 * Math.floor((wav.length - 44) / 8);
   const needles = [ulaw, wav.subarray(middle, middle + 64), wav.subarray(middle - 4000, middle - 3936)];
   t.same(holding(site, needles), [], 'and nowhere else');

@@ -269,8 +269,7 @@ for (const late of ['answers', 'refuses'] as const) {
     t.teardown(() => silent.close());
     const house = await openHouse(t, {
       facility: { carriers: ['west', 'east'] as TrunkId[] },
-      carrier: { firstResponseMs: 300 },
-      west: { address: '127.0.0.1', port: silent.port },
+      west: { address: '127.0.0.1', port: silent.port, firstResponseMs: 300 },
     });
     const { leg } = await house.received();
     const notes: string[] = [];

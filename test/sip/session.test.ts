@@ -153,7 +153,7 @@ const openWith = (t: Test, caller: boolean, called: boolean, secondMs: number): 
   });
 
 t.test('a caller’s session', async (t) => {
-  const house = await openWith(t, true, false, 5);
+  const house = await openWith(t, true, false, 10);
   const refused = await house.caller.call({
     to: `sip:2125550123@${house.sip.host}`,
     via: house.sip,

@@ -266,7 +266,6 @@ export class Site {
     return new Promise((resolve, reject) => {
       const done = (error?: Error): void => {
         clearInterval(every);
-        clearTimeout(timer);
         this.#looks.delete(look);
         if (error === undefined) resolve();
         else reject(error);
@@ -274,8 +273,13 @@ export class Site {
       const look = (): void => {
         if (condition()) done();
       };
-      const every = setInterval(look, 25);
-      const timer = setTimeout(() => done(new Error(`waited in vain until ${what}: ${state()}`)), deadlineMs);
+      // Counted by looks: while this process is kept from the processor it does not wait.
+      let left = Math.ceil(deadlineMs / 25);
+      const every = setInterval(() => {
+        look();
+        left -= 1;
+        if (left <= 0) done(new Error(`waited in vain until ${what}: ${state()}`));
+      }, 25);
       this.#looks.add(look);
       look();
     });

@@ -487,30 +487,33 @@ t.test('a call that came out as planned breaks nothing', async (t) => {
   for (const kind of kinds) t.same(judged(seenOf(kind), [cdrOf(kind)]), [], kind);
 });
 
-t.test('a call turned away at the door has no CDR, in the time of a fault alone', async (t) => {
-  const away = seenOf('monitored', {
-    ...{ status: 503, legs: 0, talkedMs: 0, sound: null, called: null, progressed: false, setupMs: null },
-    caller: { by: 'them', how: 'rejected' },
-  });
-  t.same(judged(away, [], during('controller-frozen')), []);
-  t.same(judged(away, []), ['cdr-count', 'unexplained']);
-  const rung = {
-    ...away,
-    legs: 1,
-    called: { answered: false, end: { by: 'them', how: 'cancelled' } },
-  } as const;
-  t.same(judged(rung, [], during('controller-frozen')), ['cdr-count'], 'one that was dialled was not shed');
-  t.same(judged({ ...away, status: 480 }, [], during('controller-frozen')), ['cdr-count']);
-  const calls = [
-    { trunk: 'north', ending: 'shed', detail: 'silent', count: 4 },
-    { count: 3 },
-    { count: '9' },
-    {},
-  ];
-  t.equal(shedIn({ kind: 'shed', body: { since: 'x', calls, more: 2 } }), 9);
-  t.equal(shedIn({ kind: 'cdr', body: { calls, more: 2 } }), 0);
-  t.equal(shedIn({ kind: 'shed', body: {} }), 0);
-});
+t.test(
+  'a call turned away at the door has no CDR, but without a fault it is one refused for nothing',
+  async (t) => {
+    const away = seenOf('monitored', {
+      ...{ status: 503, legs: 0, talkedMs: 0, sound: null, called: null, progressed: false, setupMs: null },
+      caller: { by: 'them', how: 'rejected' },
+    });
+    t.same(judged(away, [], during('controller-frozen')), []);
+    t.same(judged(away, []), ['unexplained'], 'which may be tolerated');
+    const rung = {
+      ...away,
+      legs: 1,
+      called: { answered: false, end: { by: 'them', how: 'cancelled' } },
+    } as const;
+    t.same(judged(rung, [], during('controller-frozen')), ['cdr-count'], 'one that was dialled was not shed');
+    t.same(judged({ ...away, status: 480 }, [], during('controller-frozen')), ['cdr-count']);
+    const calls = [
+      { trunk: 'north', ending: 'shed', detail: 'silent', count: 4 },
+      { count: 3 },
+      { count: '9' },
+      {},
+    ];
+    t.equal(shedIn({ kind: 'shed', body: { since: 'x', calls, more: 2 } }), 9);
+    t.equal(shedIn({ kind: 'cdr', body: { calls, more: 2 } }), 0);
+    t.equal(shedIn({ kind: 'shed', body: {} }), 0);
+  },
+);
 
 t.test('what breaks, and what no fault excuses', async (t) => {
   const sound = seenOf('private').sound;

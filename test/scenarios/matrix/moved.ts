@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import type { Test } from 'tap';
 import type { AppEvent } from '../../../src/call/events.js';
-import { heardMs, hears } from '../../../src/phones/goertzel.js';
+import { heardMs } from '../../../src/phones/goertzel.js';
 import type { PhoneCall } from '../../../src/phones/phone-call.js';
 import { readWav } from '../../../src/phones/wav.js';
 import type { Row, Site } from '../../site/site.js';
@@ -85,8 +85,8 @@ export const checkSealed = (t: Test, site: Site, cdr: Row['body'], name: string)
   t.ok(file.startsWith(`${site.config.recording.directory}/sealed/`), `${name}: apart from the recordings`);
   if (!existsSync(file)) return;
   const [left = new Int16Array(), right = new Int16Array()] = readWav(site.opened(file)).channels;
-  t.ok(hears(left, callerHz), `${name}: the caller is in it`);
-  t.ok(hears(right, calledHz), `${name}: the called party is in it`);
+  t.ok(heardMs(left, callerHz) >= 200, `${name}: the caller is in it`);
+  t.ok(heardMs(right, calledHz) >= 200, `${name}: the called party is in it`);
   for (const channel of [left, right]) {
     t.equal(heardMs(channel, callerAfterHz), 0, `${name}: nothing the caller said after`);
     t.equal(heardMs(channel, calledAfterHz), 0, `${name}: nothing the called party said after`);

@@ -72,7 +72,7 @@ export const openScenarioSite = async (
             address: host,
             port,
             transport,
-            firstResponseSeconds: name === 's1' ? 0.4 : 15,
+            firstResponseSeconds: name === 's1' ? 1.2 : 15,
             copyHeaders: name === 'c1' ? ['X-Correlation'] : [],
           })),
         },
