@@ -134,7 +134,7 @@ function templateOf({ name, samples }: Candidate): Template {
   // that lost a packet there: a probe with a gap in it finds nothing, and a prompt with words in common would be taken
   // for it.
   const last = first + active - length;
-  const stretches = active >= 2 * length ? Math.ceil((last - first) / PROBES_APART) : 0;
+  const stretches = Math.ceil((last - first) / PROBES_APART);
   const places = Array.from({ length: stretches + 1 }, (_, k) =>
     Math.round(first + (k * (last - first)) / Math.max(1, stretches)),
   );
