@@ -117,18 +117,16 @@ const talk = async (
           () => true,
           () => false,
         );
-  const wait = { forMs: HEAR_FOR_MS, deadlineMs: HEAR_MS };
-  const [byCaller, byCalled] = await Promise.all([
-    hears(call.audio.untilHears(tones.called, wait)),
-    hears(other?.audio.untilHears(tones.caller, wait)),
-  ]);
-  // By what is heard, and not by the clock: this process may get no turn for a while, and sends nothing then.
-  const more = { forMs: TALK_MS, deadlineMs: HEAR_MS };
-  if (byCaller && byCalled)
-    await Promise.all([
-      hears(call.audio.untilHears(tones.called, more)),
-      hears(other?.audio.untilHears(tones.caller, more)),
+  const both = (forMs: number): Promise<[boolean, boolean]> => {
+    const wait = { forMs, deadlineMs: HEAR_MS };
+    return Promise.all([
+      hears(call.audio.untilHears(tones.called, wait)),
+      hears(other?.audio.untilHears(tones.caller, wait)),
     ]);
+  };
+  const [byCaller, byCalled] = await both(HEAR_FOR_MS);
+  // By what is heard, and not by the clock: this process may get no turn for a while, and sends nothing then.
+  if (byCaller && byCalled) await both(TALK_MS);
   return { byCaller, byCalled };
 };
 

@@ -55,14 +55,7 @@ t.test('whoever answers hears the code twice, on a node that cannot record', asy
     const call = site.called.incoming[rang];
     const heard = new CodeEar(language).hears(call?.audio.samples() ?? new Int16Array());
     t.equal(heard.code, code, `${language}: exactly these digits, twice: ${heard.sayings.join(' ')}`);
-    // One packet that is lost may cost one of them.
-    const said = ['code-intro', 'code-again', 'code-end'];
-    t.same(
-      heard.words,
-      said.filter((word) => heard.words.includes(word)),
-      'in this order',
-    );
-    t.ok(heard.words.length >= 2, heard.words.join(' '));
+    t.same(heard.words, ['code-intro', 'code-again', 'code-end']);
     const cdr = await site.cdr(callId);
     t.match(cdr, {
       trunk: 'code.north',

@@ -24,6 +24,7 @@ import { writeIdentityFile } from '../../src/vault/key-files.js';
 import { createLocalStore } from '../../src/vault/local-store.js';
 import type { Store } from '../../src/vault/store.js';
 import { createVault, type VaultKey } from '../../src/vault/vault.js';
+import { options } from '../journal/fixture.js';
 import { listSet } from '../lists/fixtures.js';
 import { newCallId } from '../media/decisions.js';
 import { openedByAge } from '../site/opened.js';
@@ -92,10 +93,8 @@ export class House {
     house.escrow = { id: 'escrow-1', role: 'escrow', recipient: escrow };
     // Older than every call, whose day may be yesterday: of files older than the journal nothing is judged.
     const clock = { wallMs: () => house.now - 30 * 86_400_000, monoUs: () => performance.now() * 1000 };
-    await (
-      await openJournal({ dir: house.journalDir, nodeId: 'c-1', clock, appendDeadlineMs: 60_000 })
-    ).close();
-    house.journal = await openJournal({ dir: house.journalDir, nodeId: 'c-1', appendDeadlineMs: 60_000 });
+    await (await openJournal(options(house.journalDir, { nodeId: 'c-1', clock }))).close();
+    house.journal = await openJournal(options(house.journalDir, { nodeId: 'c-1' }));
     return house;
   }
 
@@ -177,7 +176,7 @@ export class House {
       state: join(this.dir, 'state'),
       lists: async () => this.lists,
       write: async (use) => {
-        const journal = await openJournal({ dir: this.own, nodeId: 'c-1', appendDeadlineMs: 60_000 });
+        const journal = await openJournal(options(this.own, { nodeId: 'c-1' }));
         try {
           return await use(journal);
         } finally {
@@ -257,7 +256,7 @@ export class House {
   }
 
   async reading(call: MadeCall, by: string): Promise<void> {
-    const journal = await openJournal({ dir: this.readings, nodeId: 'readings', appendDeadlineMs: 60_000 });
+    const journal = await openJournal(options(this.readings, { nodeId: 'readings' }));
     await journal.append('recording-read', { callId: call.callId, by, why: 'case 7' });
     await journal.append('recording-read-ended', { callId: call.callId, by, outcome: 'decrypted' });
     await journal.close();

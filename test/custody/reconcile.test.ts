@@ -22,6 +22,7 @@ import { openJournal } from '../../src/journal/log.js';
 import { verifyJournal } from '../../src/journal/verify.js';
 import type { PrivilegedItem, Target } from '../../src/lists/entries.js';
 import { VaultError } from '../../src/vault/errors.js';
+import { options } from '../journal/fixture.js';
 import { key, privileged } from '../lists/fixtures.js';
 import { newCallId } from '../media/decisions.js';
 import { openedByAge } from '../site/opened.js';
@@ -294,7 +295,7 @@ t.test('a call that was recorded and has no playable recording is told, once, wi
   truncateSync(path(calls.cut, '.txt.age'), 40);
   renameSync(path(calls.linked, '.wav.age'), join(house.dir, 'elsewhere'));
   symlinkSync(join(house.dir, 'elsewhere'), path(calls.linked, '.wav.age'));
-  const own = await openJournal({ dir: house.own, nodeId: 'c-1', appendDeadlineMs: 60_000 });
+  const own = await openJournal(options(house.own, { nodeId: 'c-1' }));
   const { callId, manifestSha256 } = calls.removed;
   await own.append('tombstone', { callId, manifestSha256, why: 'expired' });
   await own.close();
@@ -462,12 +463,7 @@ t.test('journals: read on where they were read to, and anew where they are not t
 
   // Another journal in the place of the one that was read.
   const other = join(house.dir, 'other');
-  const begun = await openJournal({
-    dir: other,
-    nodeId: 'c-1',
-    genesisNote: { why: 'begun anew' },
-    appendDeadlineMs: 60_000,
-  });
+  const begun = await openJournal(options(other, { nodeId: 'c-1', genesisNote: { why: 'begun anew' } }));
   for (let i = 0; i < 50; i++) await begun.append('controller-started', { i });
   await begun.close();
   const reader = await house.reconciler();

@@ -18,6 +18,7 @@ import { fromRoot } from '../../src/root.js';
 import { startPostgres } from '../../src/stack/postgres.js';
 import { accessRowKinds } from '../../src/statement/access.js';
 import { makeStatement } from '../../src/statement/statement.js';
+import { options } from '../journal/fixture.js';
 import { until } from '../lists/redis-server.js';
 
 /** `sallyport serve` as it is wired: a real database, real journals, a real listener. */
@@ -49,11 +50,7 @@ const config = {
 const callId = `c${'a'.repeat(26)}`;
 
 t.test('from a link to the statement', async (t) => {
-  const journal = await openJournal({
-    dir: config.journal.directory,
-    nodeId: config.controller.name,
-    appendDeadlineMs: 60_000,
-  });
+  const journal = await openJournal(options(config.journal.directory, { nodeId: config.controller.name }));
   t.teardown(() => journal.close());
   const { db } = await openRegistry(settings, NORTH_AMERICAN_PLAN);
   t.teardown(() => db.destroy());
@@ -156,11 +153,9 @@ t.test('from a link to the statement', async (t) => {
   t.notMatch(JSON.stringify(rows), /5550111/);
 
   // What the desk of the registry does: the rows of accounts go to its journal.
-  const registry = await openJournal({
-    dir: settings.journal,
-    nodeId: `${config.controller.name}-registry`,
-    appendDeadlineMs: 60_000,
-  });
+  const registry = await openJournal(
+    options(settings.journal, { nodeId: `${config.controller.name}-registry` }),
+  );
   t.teardown(() => registry.close());
   let twice = 0;
   await relay(db, async (kind, body) => {
