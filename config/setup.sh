@@ -7,8 +7,9 @@ cd "$(dirname "$0")/.."
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-command -v node >/dev/null 2>&1 || fail "Node.js 20 or later is needed"
-node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' || fail "Node.js 20 or later is needed, this is $(node --version)"
+command -v node >/dev/null 2>&1 || fail "Node.js 20.20 or later is needed"
+node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 20) ? 0 : 1)' ||
+  fail "Node.js 20.20 or later is needed, this is $(node --version)"
 
 # ---- Debian packages: the servers Sallyport runs beside itself, and the tools its tests measure with.
 missing=""

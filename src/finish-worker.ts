@@ -22,6 +22,11 @@ const STILL_LOOKS = 4;
 const LOADING_LOOKS = 20;
 /** A thread that waits for a lock or a disk cannot be ended. With so many of them no further one is begun. */
 const MOST_STANDING = 4;
+/**
+ * What the threads make is mostly buffers, which are no part of this: a young generation of the usual 48 MiB would only
+ * fill with what is done with.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 12 };
 /** An order that two threads did not answer is not given to a third. */
 const MOST_TRIES = 2;
 
@@ -122,7 +127,7 @@ class FinishThread {
   #start(): Live {
     const signs = new Int32Array(new SharedArrayBuffer(4));
     const workerData: ThreadData = { vault: this.#vault, signs };
-    const worker = new Worker(this.#watch.program, { workerData });
+    const worker = new Worker(this.#watch.program, { workerData, resourceLimits });
     const live = { worker, signs, begun: false, seen: 0, quietLooks: 0 };
     worker.on('message', (done: Done) => this.#take(live, done));
     // The exit that follows tells those who wait.

@@ -16,6 +16,7 @@ import type { Shed } from './call/shed-rows.js';
 import type { Config } from './config/schema.js';
 import type { CallId, WallMs } from './core/leg.js';
 import { watchCustody } from './custody-watch.js';
+import { GarbageRoom } from './garbage-room.js';
 import type { Journal as JournalFile } from './journal/log.js';
 import type { RedisLists } from './lists/redis-lists.js';
 import { createLog } from './log.js';
@@ -131,7 +132,8 @@ const start = async (
   const log = createLog(config.log.level, undefined, among === null ? undefined : config.controller.name);
   let controller: Controller | null = null;
   let nodes: MediaPools | null = null;
-  const liveHeap = new LiveHeap();
+  const room = new GarbageRoom();
+  const liveHeap = new LiveHeap((bytes) => room.collected(bytes));
   closers.push(() => liveHeap.stop());
   const metrics = new Metrics(
     () => controller?.size ?? 0,

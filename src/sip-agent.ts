@@ -46,6 +46,8 @@ export interface EmbeddedAgent {
   readonly at: AgentAt;
   readonly sip: readonly SipListener[];
   readonly probe: ProbeOptions;
+  /** As `Agent.drain`. */
+  drain(ms: number, hurry: AbortSignal): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -141,6 +143,7 @@ export const startOwnAgent = async (
     sip: agent.sip,
     // Without an address of UDP there is nothing to probe: TCP and TLS tell by themselves that nobody is there.
     probe: { at: agent.sip.find((one) => one.transport === 'udp') ?? null, user },
+    drain: (ms, hurry) => agent.drain(ms, hurry),
     stop: () => {
       process.removeListener('SIGHUP', reload);
       return agent.stop();

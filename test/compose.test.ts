@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import t from 'tap';
@@ -118,6 +118,34 @@ t.test('docker-compose.yml is sound', async (t) => {
   t.match(parsed.volumes.spool?.driver_opts, { type: 'tmpfs' }, 'recordings in the making lie in memory');
 });
 
+t.test('the image holds what the program reads beside its own code', async (t) => {
+  const { controller } = compose.parse(parse(readFileSync(fromRoot('docker-compose.yml'), 'utf8'))).services;
+  const recipe = (controller?.build?.dockerfile_inline ?? '').split('\nFROM ');
+  const copied = [...(recipe.at(-1) ?? '').matchAll(/^COPY (?:--from=build \/app\/)?(\S+) (\S+)$/gm)].map(
+    ([, from = '', to = '']) => ({ from, to: to === './' ? from : to }),
+  );
+  for (const { from, to } of copied) t.equal(from, to, `${from} lies where it is looked for`);
+  const held = copied.map(({ to }) => to);
+  t.match(recipe[0], /npm run build/, 'the console too');
+  // What the site mounts, and what only a whole clone has.
+  const elsewhere = /^(var|docs|config\/(lists|prompts|sallyport\.yaml))/;
+  const read = readdirSync(fromRoot('src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.startsWith('soak/'))
+    .flatMap((name) =>
+      [...readFileSync(fromRoot('src', name), 'utf8').matchAll(/fromRoot\(('[^)]*')/g)].map(
+        ([, parts = '']) => [...parts.matchAll(/'([^']+)'/g)].map(([, part]) => part).join('/'),
+      ),
+    )
+    .filter((path) => !elsewhere.test(path));
+  for (const needed of ['package.json', 'dist/console', 'config/imports', 'src/lists'])
+    t.ok(read.includes(needed), `${needed} is read`);
+  for (const path of new Set(read))
+    t.ok(
+      held.some((one) => path === one || path.startsWith(`${one}/`)),
+      `${path} is in the image`,
+    );
+});
+
 t.test('the configuration of the compose file fits its services', async (t) => {
   const config = loadConfig(fromRoot('config', 'sallyport.compose.yaml'));
   const text = readFileSync(fromRoot('docker-compose.yml'), 'utf8');
@@ -150,6 +178,7 @@ t.test('the configuration of the compose file fits its services', async (t) => {
     config.lists.snapshot,
     config.control.socket,
     config.custody.status,
+    config.imports.uploads,
     registry?.journal,
     serve.journal,
     serve.statements.directory,
@@ -162,7 +191,7 @@ t.test('the configuration of the compose file fits its services', async (t) => {
   );
 });
 
-t.test('the Redis users of the compose file: one publishes, one only reads', async (t) => {
+t.test('the Redis users of the compose file: one publishes, the other cannot', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-acl-'));
   const sha256 = (word: string): string => createHash('sha256').update(word).digest('hex');
   const acl = readFileSync(fromRoot('config', 'redis.acl'), 'utf8')

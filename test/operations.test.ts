@@ -97,6 +97,7 @@ t.test('what docs/operations.md says is what happens', async (t) => {
           },
           facilities: { north: ['north', 'escrow'] },
           sealed: ['escrow'],
+          readings: join(live, 'readings'),
         },
       },
       journal: {
@@ -121,7 +122,24 @@ t.test('what docs/operations.md says is what happens', async (t) => {
     t.match(same.out, /decisions +1: 1 made again.*1 came out the same/);
   });
 
+  /** One command of the operator's, with the site's configuration. */
+  const sallyport = (config: string, ...args: string[]): string =>
+    execFileSync(process.execPath, [fromRoot('dist', 'src', 'cli', 'main.js'), ...args, '-c', config], {
+      encoding: 'utf8',
+    });
+
   await t.test('backup of a living site', async (t) => {
+    sallyport(
+      etc('sallyport.yaml'),
+      'holds',
+      'add',
+      '--call',
+      recorded,
+      '--why',
+      'case 4711',
+      '--by',
+      'clerk',
+    );
     const made = await run(root, 'backup');
     t.equal(made.code, 0, made.out);
     const copied = execFileSync('find', [join(root, 'srv', 'backup'), '-type', 'f'], { encoding: 'utf8' });
@@ -143,6 +161,14 @@ t.test('what docs/operations.md says is what happens', async (t) => {
     const restored = await run(other, 'restore');
     t.equal(restored.code, 0, restored.out);
     t.match(restored.out, new RegExp(recorded.slice(0, 8)), 'the recording is listed');
+    const held = sallyport(
+      join(other, 'etc', 'sallyport', 'sallyport.yaml'),
+      'holds',
+      'list',
+      '--by',
+      'clerk',
+    );
+    t.match(held, /case 4711/, 'and is held as it was');
     const found = execFileSync('find', [moved.recording.directory, '-name', '*.wav.age'], {
       encoding: 'utf8',
     }).trim();

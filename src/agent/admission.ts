@@ -26,7 +26,7 @@ function unsupported(message: SipMessage, supported: ReadonlySet<string>): Refus
 
 /** Why a new request outside dialogs is not taken, before anybody is asked about it. */
 export function refusalOutside(context: Context, message: SipMessage, parts: Parts): Refusal | undefined {
-  const { limits, serverTransactions, dialogs, setups, telemetry, merged } = context;
+  const { limits, serverTransactions, dialogs, setups, telemetry, merged, drain } = context;
   const { method } = message;
   const invite = method === 'INVITE';
   if (dialogOnly.has(method)) return { status: 481, why: 'no-dialog' };
@@ -36,6 +36,8 @@ export function refusalOutside(context: Context, message: SipMessage, parts: Par
   if (decimal(message.get('max-forwards') ?? '70') === 0) return { status: 483, why: 'max-forwards' };
   const extension = unsupported(message, context.supported);
   if (extension !== undefined) return extension;
+  if (drain.begun && (invite || method === 'OPTIONS'))
+    return { status: 503, why: 'draining', extra: retryAfter() };
   const full = serverTransactions.size >= limits.transactions;
   const crowded = invite && (dialogs.size >= limits.dialogs || setups.size >= limits.setups);
   telemetry.overload('transactions', full);

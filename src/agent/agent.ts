@@ -16,6 +16,7 @@ import { DialogRequests } from './dialog-requests.js';
 import { Dns, type DnsOptions } from './dns.js';
 import type { DnsServer } from './dns-client.js';
 import { Door, type DoorOptions } from './door.js';
+import { drain } from './drain.js';
 import { type AgentEvent, type AgentStats, Telemetry } from './events.js';
 import { Inbound } from './inbound.js';
 import { type AgentLimits, defaultLimits, defaultTimers, type SipTimers } from './limits.js';
@@ -97,6 +98,11 @@ export interface Agent {
    * stays in use.
    */
   reloadTls(): Promise<boolean>;
+  /**
+   * Refuses new calls and OPTIONS (503) from now on and settles when no call is up any more. After `ms`, or when it is to
+   * be hurried, those that are left are ended, and both parties and their applications told.
+   */
+  drain(ms: number, hurry?: AbortSignal): Promise<void>;
   /** Closes every socket and stops every timer. Calls in progress are not ended: that is the application's decision. */
   stop(): Promise<void>;
 }
@@ -246,6 +252,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ),
     credentials: new Credentials(options.credentials ?? []),
     pins: new Map((options.pins ?? []).map(({ address, port, tag }) => [`${address} ${port}`, tag])),
+    drain: { begun: false },
     supported: new Set((options.supported ?? []).map((tag) => tag.toLowerCase())),
   };
   const dialogRequests = new DialogRequests(context);
@@ -302,6 +309,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       dns: { ...telemetry.dns },
       tls: { ...telemetry.tls },
     }),
+    drain: (ms, hurry) => drain(context, answers, dialogRequests, ms, hurry),
     stop,
   };
 }

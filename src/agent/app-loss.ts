@@ -18,7 +18,8 @@ export function appLost(
   context.door.heard();
   for (const request of [...app.requests]) {
     // Who hangs up is not told that it did not work.
-    answers.finish(request, request.method === 'BYE' ? 200 : 503, 'app-lost');
+    if (request.method === 'BYE') answers.finish(request, 200, 'app-lost');
+    else answers.finish(request, 503, 'app-lost', retryAfter());
   }
   for (const invite of [...app.invites]) invite.abandon();
   const { dialogs, timers, limits } = context;

@@ -56,6 +56,8 @@ export interface Context {
   readonly credentials: Credentials;
   /** Tag of the application that gets the new requests of an `address port`. */
   readonly pins: ReadonlyMap<string, string>;
+  /** Whether new calls are refused, for those that are up to end (drain.ts). */
+  readonly drain: { begun: boolean };
   /** Option tags accepted in Require. */
   readonly supported: ReadonlySet<string>;
 }

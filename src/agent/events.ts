@@ -51,6 +51,7 @@ export type RefusalReason =
   | 'unknown-method'
   | 'app-lost'
   | 'app-silent'
+  | 'draining'
   | 'orphan-dialog'
   | 'media'
   | 'credentials';
@@ -103,6 +104,7 @@ const refusalReasons: readonly RefusalReason[] = [
   'unknown-method',
   'app-lost',
   'app-silent',
+  'draining',
   'orphan-dialog',
   'media',
   'credentials',
@@ -130,7 +132,7 @@ export type AgentEvent =
     }
   | {
       readonly kind: 'dialog-ended-by-agent';
-      readonly cause: 'ack-timeout' | 'cancel-race' | 'fork' | 'app-lost' | 'orphan';
+      readonly cause: 'ack-timeout' | 'cancel-race' | 'fork' | 'app-lost' | 'draining' | 'orphan';
     }
   /** Certificate and key were read again; `code` says why they are of no use. */
   | { readonly kind: 'tls-reloaded'; readonly ok: boolean; readonly code: string }

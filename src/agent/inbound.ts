@@ -219,10 +219,12 @@ export class Inbound {
     );
     if (app === undefined) {
       const known = knownMethods.has(message.method);
+      // Retry-After would tell the application's own probe that there is somebody who is busy.
+      const extra = own ? {} : { extra: retryAfter() };
       this.#refusals.refuse(
         message,
         flow,
-        known ? { status: 503, why: 'no-app' } : { status: 501, why: 'unknown-method' },
+        known ? { status: 503, why: 'no-app', ...extra } : { status: 501, why: 'unknown-method' },
       );
       return;
     }

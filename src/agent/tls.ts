@@ -350,10 +350,13 @@ async function readMaterial(options: TlsOptions): Promise<Read> {
     honorCipherOrder: true,
     secureOptions,
   };
+  const trust = trustOf(ca, lists ?? undefined);
+  // Cut short by whoever writes it: nobody would be vouched for, and every trunk it vouched for cut off.
+  if (ca !== undefined && trust.authorities.length === 0) throw new Error('agent: no authority');
   // Made once to see that it works: a key of another certificate is found out here, before anything uses it.
   createSecureContext(material);
   if (new X509Certificate(cert).validTo === '') throw new Error('agent: the certificate cannot be read');
-  return { material, trust: trustOf(ca, lists ?? undefined), seen };
+  return { material, trust, seen };
 }
 
 /** The bytes of a PEM block; what stands beside them is none of it. */

@@ -14,9 +14,13 @@ export class LiveHeap {
     if (!full) return;
     const { heapUsed, external } = process.memoryUsage();
     this.#bytes = heapUsed + external;
+    this.#collected(heapUsed);
   });
+  readonly #collected: (heapBytes: number) => void;
 
-  constructor() {
+  /** `collected` is told what each full collection has left in the heap. */
+  constructor(collected: (heapBytes: number) => void = () => undefined) {
+    this.#collected = collected;
     this.#observer.observe({ entryTypes: ['gc'] });
   }
 

@@ -21,6 +21,12 @@ export const untilStopped = (): Promise<void> =>
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
 
+/**
+ * SIGHUP asks servers to read their files again, and ends a process that has not heard of it, calls and all. The agent
+ * reads its certificates; where it has none there is nothing to do.
+ */
+const outliveHangUp = (): void => void process.on('SIGHUP', () => undefined);
+
 /** An event loop that has not turned for so long does not come back. */
 const stallMs = 15_000;
 
@@ -30,8 +36,12 @@ const toldTo =
   (event: WorkersEvent): void =>
     terminal.err(JSON.stringify({ time: new Date().toISOString(), ...event }));
 
+const stopping = (seconds: number): string =>
+  `stopping: up to ${seconds} s for calls in progress (signal again to end them now)`;
+
 /** `run` with workers: the agent and the controllers as processes of their own, until a signal. SIGHUP restarts them in turn. */
 const runWorkers = async (config: Config, reload: () => Config, terminal: Terminal): Promise<void> => {
+  outliveHangUp();
   const workers = await startWorkers({ config, reload, tell: toldTo(terminal) });
   terminal.err(
     [
@@ -45,9 +55,7 @@ const runWorkers = async (config: Config, reload: () => Config, terminal: Termin
   process.on('SIGHUP', restart);
   await untilStopped();
   process.removeListener('SIGHUP', restart);
-  terminal.err(
-    `stopping: up to ${config.controller.drainSeconds} s for calls in progress (signal again to end them now)`,
-  );
+  terminal.err(stopping(config.controller.drainSeconds));
   void untilStopped().then(() => workers.stop(0));
   await workers.stop();
 };
@@ -61,6 +69,7 @@ export const runAgent = async (config: Config, terminal: Terminal): Promise<void
       'the agent alone needs sip.application, and sip.agent: embedded',
       2,
     );
+  outliveHangUp();
   const own = await startOwnAgent(config, applicationAt(application), {}, version, (said) => {
     terminal.err(JSON.stringify({ time: new Date().toISOString(), ...said }));
   });
@@ -71,6 +80,11 @@ export const runAgent = async (config: Config, terminal: Terminal): Promise<void
     ].join('\n'),
   );
   await untilStopped();
+  const { drainSeconds } = config.controller;
+  terminal.err(stopping(drainSeconds));
+  const hurry = new AbortController();
+  void untilStopped().then(() => hurry.abort());
+  await own.drain(drainSeconds * 1000, hurry.signal);
   await own.stop();
 };
 
@@ -81,13 +95,12 @@ export const run = async (config: Config, reload: () => Config, terminal: Termin
     terminal.err(
       'workers that are not configured any more left calls: run with them once, and they are closed',
     );
+  outliveHangUp();
   const sallyport = await startSallyport(config);
   const guard = guardAgainstStalls(stallMs);
   terminal.err(listening(sallyport, config));
   await untilStopped();
-  terminal.err(
-    `stopping: up to ${config.controller.drainSeconds} s for calls in progress (signal again to end them now)`,
-  );
+  terminal.err(stopping(config.controller.drainSeconds));
   const stopped = sallyport.stop();
   // The second signal ends what is up at once; what a third one does is the system's matter.
   void untilStopped().then(() => sallyport.stop(0));

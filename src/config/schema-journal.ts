@@ -47,7 +47,9 @@ export const registry = z
         passwordFile: path.describe('File that holds its password.'),
       })
       .optional()
-      .describe('Who publishes in Redis. Without it the user of `lists.redis`, who needs to read only.'),
+      .describe(
+        'Who publishes in Redis, as `publisher` in `config/redis.acl`. Without it the user of `lists.redis`, who then has to be one that may.',
+      ),
     journal: path
       .default('var/registry')
       .describe('Journal of who proposed, approved and published what. A journal of its own.'),

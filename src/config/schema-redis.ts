@@ -7,7 +7,12 @@ const redisNode = z.strictObject({
 });
 
 const redisLogin = {
-  username: z.string().optional().describe('ACL user; it needs to read only.'),
+  username: z
+    .string()
+    .optional()
+    .describe(
+      'ACL user, as `controller` in `config/redis.acl`: it reads the lists, and writes orders, counts and PIN tries.',
+    ),
   passwordFile: path.optional().describe('File that holds the password. Set together with `username`.'),
 };
 

@@ -81,7 +81,12 @@ export interface SrfClient {
   removeRoute(verb: string): void;
   readonly mapServer: Map<SrfSocket, SrfServer>;
   /** The library's own side of the wire; not there before it was told to connect. */
-  readonly wp?: { closing?: boolean; send(socket: SrfSocket, message: string): string };
+  readonly wp?: {
+    closing?: boolean;
+    readonly socket?: SrfSocket;
+    readonly reconnectVars?: { readonly retryTimer?: NodeJS.Timeout | null };
+    send(socket: SrfSocket, message: string): string;
+  };
 }
 
 /** One connection of the library to an agent, and what waits for the answers to it. */

@@ -1,5 +1,6 @@
 import Srf from 'drachtio-srf';
 import type { JsonObject } from '../call/ports.js';
+import { allow } from './allow.js';
 import { type AgentLink, sipDialog } from './drachtio-dialog.js';
 import {
   asSipError,
@@ -14,7 +15,7 @@ import type { SrfInstance, SrfRequest, SrfResponse } from './drachtio-types.js';
 import { answerEarlyUpdate, ReliableAnswers } from './early.js';
 import { FinalAnswer } from './final-answer.js';
 import { type AttachAgent, connectNear } from './near-wire.js';
-import { type Headers, reasonHeader } from './refusal.js';
+import { type Headers, reasonHeader, retryLater } from './refusal.js';
 import {
   type Accepted,
   type IncomingInvite,
@@ -64,7 +65,18 @@ export interface Kept {
 const lostMs = 2000;
 
 const refusedMethods = ['message', 'subscribe', 'publish', 'register', 'notify', 'refer', 'info', 'update'];
-const allow = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE';
+
+/** Has the library try no more to connect, and lets go of what is connected: at once, or as it has ended it itself. */
+const giveUp = ({ _app: { client } }: SrfInstance, atOnce = true): void => {
+  const { wp, mapServer } = client;
+  if (wp !== undefined) {
+    wp.closing = true;
+    clearTimeout(wp.reconnectVars?.retryTimer ?? undefined);
+    // An attempt that is under way.
+    if (wp.socket !== undefined && !mapServer.has(wp.socket)) wp.socket.destroy();
+  }
+  if (atOnce) for (const socket of [...mapServer.keys()]) socket.destroy();
+};
 
 const newSrf = (): SrfInstance => new (Srf as unknown as new () => SrfInstance)();
 
@@ -126,9 +138,7 @@ export class Drachtio {
     const old = this.#srf;
     this.#srf = newSrf();
     this.#down(why);
-    const { wp, mapServer } = old._app.client;
-    if (wp !== undefined) wp.closing = true;
-    for (const socket of [...mapServer.keys()]) socket.destroy();
+    giveUp(old);
     this.#listen(this.#srf);
     this.#connect();
   }
@@ -187,8 +197,9 @@ export class Drachtio {
     try {
       this.#srf.disconnect();
     } catch {
-      // Disconnecting what is not connected is no news.
+      // Where the agent is away the library throws before it has noted that it is to try no more.
     }
+    giveUp(this.#srf, false);
   }
 
   #listen(srf: SrfInstance): void {
@@ -212,7 +223,8 @@ export class Drachtio {
       const { probeUser, health } = this.#options;
       const own = probeUser !== undefined && request.uri.startsWith(`sip:${probeUser}@`);
       const { status, phrase } = own ? { status: 200, phrase: 'OK' } : health(sourceOf(request));
-      sendSafely(response, status, phrase, { headers: { Allow: allow, Accept: 'application/sdp' } });
+      const headers = { Allow: allow, Accept: 'application/sdp', ...(status === 503 ? retryLater() : {}) };
+      sendSafely(response, status, phrase, { headers });
     });
     // Outside a dialog we serve calls alone; inside one, the dialog's own handler is asked first.
     for (const method of refusedMethods) {

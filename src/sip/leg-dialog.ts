@@ -1,6 +1,7 @@
 import type { Emit, Party, Sdp } from '../call/ports.js';
 import type { Ending } from '../core/ending.js';
 import type { Key } from '../core/key.js';
+import { allow } from './allow.js';
 import { infoTypeOf, infoTypes, keyOfInfo, maxInfoBody } from './dtmf-info.js';
 import { type Begun, LegSession } from './leg-session.js';
 import { OwnOffer, type Timing } from './own-offer.js';
@@ -8,8 +9,6 @@ import { type Headers, refusalHeaders } from './refusal.js';
 import { RequestRate } from './request-rate.js';
 import type { SessionPolicy } from './session-timer.js';
 import type { InDialogRequest, SipDialog, SipReply } from './sip-dialog.js';
-
-export const allow = 'INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE';
 
 /** How long a refresh may take to be answered (64*T1, RFC 3261 section 17). */
 const refreshMs = 32_000;

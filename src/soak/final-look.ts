@@ -44,11 +44,11 @@ export const heldName = 'controller, held';
 export const outsideName = 'controller, beside its heap';
 export const leastHours = 0.5;
 /**
- * What has run seldom is compiled late: at 5 calls a second what is held rose for 25 minutes and stood still then
- * (docs/soak.md, "Measured").
+ * What has run seldom is compiled late: at 5 calls a second what is held rose for 25 minutes and stood still then, and at
+ * 30 what is resident beside the heap for 23 (docs/soak.md, "Measured").
  */
 const warmUpCalls = 7500;
-const leastWarmUpHours = 0.1;
+const leastWarmUpHours = 25 / 60;
 /** Hours until the memory of a process that begins now says how it will go on. */
 export const warmUpHours = (callsPerSecond: number): number =>
   Math.max(leastWarmUpHours, warmUpCalls / callsPerSecond / 3600);

@@ -26,7 +26,7 @@ export interface RtpengineOptions {
   readonly cliPort?: number;
   /** Seconds without any RTP after which a call is dropped. Default 60. */
   readonly timeout?: number;
-  /** The same for held calls. Default 3600. */
+  /** The same for held calls. Default 14400: a call may be on hold for as long as it may last. */
   readonly silentTimeout?: number;
   /** Longest life of a call in seconds. Default 14400. */
   readonly finalTimeout?: number;
@@ -111,7 +111,7 @@ const commonArgs = (
   // A stranger who sends to the port must not become the party (CVE-2025-53399 class).
   '--endpoint-learning=off',
   `--timeout=${options.timeout ?? 60}`,
-  `--silent-timeout=${options.silentTimeout ?? 3600}`,
+  `--silent-timeout=${options.silentTimeout ?? 14_400}`,
   `--final-timeout=${options.finalTimeout ?? 14_400}`,
   `--offer-timeout=${options.offerTimeout ?? 180}`,
   `--max-sessions=${options.maxSessions ?? -1}`,

@@ -313,7 +313,10 @@ t.test('an authority that is believed no more closes the connections of its own'
   const next = b.certs.selfSigned('Next Authority');
 
   writeFileSync(b.caFile, 'nothing');
-  t.equal(await b.agent.reloadTls(), true, 'a file without a certificate');
+  t.equal(await b.agent.reloadTls(), false, 'a file without a certificate is of no use');
+  t.equal(await b.isHeard(open), true, 'and what was read before stays in use');
+  b.put(next.certFile, b.caFile);
+  t.equal(await b.agent.reloadTls(), true);
   await until('nobody is vouched for', () => open.closed && called.peer.closed);
   t.equal(await b.isHeard(pinned), true, 'a pinned certificate needs none');
 

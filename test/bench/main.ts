@@ -72,7 +72,7 @@ const usage = `npm run bench -- [--quick] [--parts] [--json FILE] [--out FILE] [
   --node-flags   flags of Node for this build's controller, in one argument
   --policy       instead: the decision without media alone, with Kamailio; its section of the page, no page
   --semi-space [MIB]   instead: this build with and without --max-semi-space-size, default 64; a table, no page
-  --overload [light|rtpengine]   instead: the clean rate, twice and ten times of it; a table, no page
+  --overload [light|rtpengine] [--rate N]   instead: the clean rate (or N), twice and ten times of it; a table, no page
   --workers 1,2,4   instead: one agent with as many controller processes; a table, no page
   --hostile [ATTACK ...] [--settle SECONDS] [--scale N] [--out FILE]   instead: hostile input; half an hour
   --ng-loss PERCENT [--calls N] [--rate N] [--out FILE]   instead: commands to the media nodes lost; six minutes`;
@@ -231,6 +231,7 @@ const main = async (): Promise<void> => {
       json: args.json ?? null,
       profileDir: args.profile ?? null,
       media: positionals[0] ?? null,
+      rate: args.rate === undefined ? null : numberOf('--rate', args.rate, 1, 2000),
     });
   } else if (args.policy) await policyAlone(args);
   else if (args['semi-space']) await semiSpace(args, positionals[0]);

@@ -163,7 +163,6 @@ const tell = (row: Row, rate: number): void => {
 
 /** The highest rate of the ladder that is clean, each rung tried twice; the ladder ends with the first that is not. */
 const cleanRate = async (bench: Bench): Promise<number> => {
-  await bench.load(50, 3, 0, 0);
   let clean = ladder[0] ?? 60;
   for (const rate of ladder) {
     let row = await bench.load(rate, plan.seconds, 0, 0);
@@ -173,6 +172,15 @@ const cleanRate = async (bench: Bench): Promise<number> => {
     clean = rate;
   }
   return clean;
+};
+
+/** Two builds are compared at the same rates, whatever each could do, and warmed up alike. */
+const warmUpTo = async (bench: Bench, rate: number): Promise<number> => {
+  for (const share of [0.375, 0.75, 1, 1]) {
+    const rung = Math.round(rate * share);
+    tell(await bench.load(rung, plan.seconds, 0, 0), rung);
+  }
+  return rate;
 };
 
 const spread = (values: readonly number[], text: (value: number) => string): string => {
@@ -218,6 +226,8 @@ export interface OverloadOptions {
   readonly profileDir: string | null;
   /** One kind of media alone; null for both. */
   readonly media: string | null;
+  /** Calls a second taken for the clean rate; null to look for it. */
+  readonly rate: number | null;
 }
 
 /** CPU µs of turning one INVITE away, without the socket's. */
@@ -250,7 +260,8 @@ const shedCost = (): number => {
 };
 
 /** Measures and prints a table in Markdown. */
-export const measureOverload = async ({ json, profileDir, media }: OverloadOptions): Promise<void> => {
+export const measureOverload = async (options: OverloadOptions): Promise<void> => {
+  const { json, profileDir, media } = options;
   const rows: Row[] = [];
   const rates = new Map<Media, number>();
   say(`${availableParallelism()} cores, load average ${loadavg()[0]?.toFixed(2)} before; compare ratios`);
@@ -258,9 +269,10 @@ export const measureOverload = async ({ json, profileDir, media }: OverloadOptio
     if (media !== null && media !== kind) continue;
     const bench = await Bench.start(kind, profileDir === null ? null : join(profileDir, kind));
     try {
-      const rate = await cleanRate(bench);
+      await bench.load(50, 3, 0, 0);
+      const rate = await (options.rate === null ? cleanRate(bench) : warmUpTo(bench, options.rate));
       rates.set(kind, rate);
-      say(`${kind}: clean up to ${rate}/s`);
+      say(`${kind}: ${options.rate === null ? 'clean up to' : 'taken for clean:'} ${rate}/s`);
       for (let round = 1; round <= plan.rounds; round++) {
         for (const factor of times) {
           const row = await bench.load(rate * factor, plan.seconds, round, factor);

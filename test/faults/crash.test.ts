@@ -33,17 +33,18 @@ const isTold = (t: Test, told: readonly [string, string]): void => {
   for (const one of told) t.match(one, /^them bye Q\.850.*text="controller-crashed"/, 'told by BYE');
 };
 
-/** The one CDR of a caller's call, waited for. */
-const recovered = async (site: Site, as: string): Promise<Row['body']> => {
+/** The one row of that kind of a caller's call, waited for. */
+const rowOf = async (site: Site, as: string, kind: 'cdr' | 'decision'): Promise<Row['body']> => {
   const end = performance.now() + 60_000;
   for (;;) {
-    const rows = await rowsOf(site, as, 'cdr');
-    if (rows.length > 1) throw new Error(`${rows.length} CDRs of ${as}`);
+    const rows = await rowsOf(site, as, kind);
+    if (rows.length > 1) throw new Error(`${rows.length} rows ${kind} of ${as}`);
     if (rows[0] !== undefined) return rows[0].body;
-    if (performance.now() > end) throw new Error(`no CDR of ${as}`);
+    if (performance.now() > end) throw new Error(`no ${kind} of ${as}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 };
+const recovered = (site: Site, as: string): Promise<Row['body']> => rowOf(site, as, 'cdr');
 
 const placesIn = async (site: Site): Promise<readonly string[]> => {
   const redis = redisClient(site);
@@ -139,6 +140,81 @@ t.test('kill -9 of the controller at each step of a call', { timeout: longest },
     t.match(await incoming.ended(), { by: 'them', how: 'bye' });
     t.match(await recovered(site, 'r4'), { ending: 'controller-crashed', told: { called: 'told' } });
     await out.giveUp();
+  });
+
+  const recordedNodes = nodes.names
+    .filter((name) => name.startsWith('recorded'))
+    .map((name) => nodes.get(name));
+  /** That no session, count or file is left of what came to nothing. */
+  const nothingLeft = async (t: Test, as: string): Promise<void> => {
+    await nodes.untilEmpty();
+    t.same(await placesIn(site), [], 'no call is counted as under way');
+    const [decision] = await rowsOf(site, as, 'decision');
+    const id = String(decision?.body.callId ?? 'none');
+    const files = readdirSync(join(spool, 'pcaps')).filter((name) => name.startsWith(id));
+    t.same(files, [], 'nor a file in the spool');
+  };
+
+  await t.test('while it waits for Redis', async (t) => {
+    site.local.redis.freeze();
+    const out = await dial(site, open, 's1');
+    await out.progressed({ status: 100 });
+    await kill(running);
+    site.local.redis.thaw();
+    running = await processes.start();
+    await nothingLeft(t, 's1');
+    const cdrs = await rowsOf(site, 's1', 'cdr');
+    t.equal(
+      cdrs.length,
+      (await rowsOf(site, 's1', 'decision')).length,
+      'a CDR for a decision, if there was one',
+    );
+    t.equal(out.final, undefined);
+    await out.giveUp();
+  });
+
+  await t.test(
+    'decided, while it waits for a media node: what the node makes of it late is deleted',
+    async (t) => {
+      for (const node of recordedNodes) node.freeze();
+      const out = await dial(site, open, 's2');
+      await rowOf(site, 's2', 'decision');
+      await kill(running);
+      for (const node of recordedNodes) node.thaw();
+      running = await processes.start();
+      t.match(await recovered(site, 's2'), {
+        ending: 'controller-crashed',
+        status: null,
+        connectedMs: 0,
+        told: { caller: null, called: null },
+        spool: { state: 'nothing-found' },
+      });
+      await nothingLeft(t, 's2');
+      await out.giveUp();
+    },
+  );
+
+  await t.test('answered, while the recording is being armed: hung up on', async (t) => {
+    site.called.answerWith({ do: 'wait' });
+    const out = await dial(site, open, 's3');
+    const incoming = await incomingOf(site, 's3');
+    for (const node of recordedNodes) node.freeze();
+    incoming.answer();
+    await incoming.acknowledged200();
+    await kill(running);
+    for (const node of recordedNodes) node.thaw();
+    running = await processes.start();
+    t.match(await incoming.ended(), { by: 'them', how: 'bye' });
+    t.match(await recovered(site, 's3'), {
+      ending: 'controller-crashed',
+      status: null,
+      connectedMs: 0,
+      told: { called: 'told' },
+    });
+    await nothingLeft(t, 's3');
+    t.equal(out.final, undefined);
+    await out.giveUp();
+    site.called.answerWith(answers);
   });
 
   await t.test('up: both are told, nothing is left, and the recording can be heard', async (t) => {

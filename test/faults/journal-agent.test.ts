@@ -194,6 +194,11 @@ t.test('the controller is stopped with calls up', async (t) => {
   const final = await (await dial(site, open, 'n1')).failed();
   t.equal(final.status, 503);
   t.match(final.headers.get('reason'), /shutdown/);
+  t.match(final.headers.get('retry-after'), /^\d+$/);
+  const via = site.sip();
+  const health = await site.caller.request('OPTIONS', { to: `sip:${via.host}:${via.port}`, via });
+  t.equal(health.status, 503, 'the trunk’s health check is told as well');
+  t.match(health.headers.get('retry-after'), /^\d+$/);
   await hearBoth(m1);
   await m1.out.hangUp();
   await m1.in.ended();
@@ -232,6 +237,9 @@ t.test('the real process is terminated, and killed, with calls up', async (t) =>
     const running = await processes.start();
     const calls = [await up('m1', open), await up('p1', numbers.attorney)];
     const told = calls.map((call) => bothTold(call));
+    // Many service managers' "reload": there is nothing to read again here, and nothing ends by it.
+    running.child.kill('SIGHUP');
+    for (const call of calls) await hearBoth(call);
     running.child.kill('SIGTERM');
     for (const one of await Promise.all(told)) isTold(t, one, 'shutdown');
     t.same(await running.exited, { code: 0, signal: null });

@@ -196,9 +196,24 @@ t.test('an agent that was started alone, with two controllers', async (t) => {
   await right.out.hangUp();
   t.strictSame([await ownerOf('b1'), await ownerOf('b2')].sort(), ['one', 'two']);
   t.equal(await runs[0]?.exited, 0, 'it ends once its call is over');
+
+  // The agent alone is told to stop: what is up goes on, what is new is refused, and it waits.
+  const last = await call('d1');
+  agent.child.kill('SIGTERM');
+  let tries = 0;
+  const refused = await until('a new call is refused', async () => {
+    const out = await dial(site, open, `e${++tries}`);
+    const final = await out.failed({ deadlineMs: 30_000 }).catch(() => undefined);
+    if (final === undefined) await out.hangUp();
+    return final?.status === 503 ? final : undefined;
+  });
+  t.match(refused.headers.get('retry-after'), /^\d+$/);
+  await hearBoth(last);
+  await last.out.hangUp();
+  await last.in.ended();
+  t.equal(await agent.exited, 0, 'it ends once the call is over');
+  // Its agent is away, and the library goes on trying to reach it until it is told not to.
   runs[1]?.child.kill('SIGTERM');
   t.equal(await runs[1]?.exited, 0);
-  agent.child.kill('SIGTERM');
-  t.equal(await agent.exited, 0);
   await nodes.untilEmpty();
 });

@@ -119,12 +119,24 @@ export const plotsSection = ({ samples, faults, lengthMs }: ReportData): string 
       ...common,
       id: 'fds',
       title: 'File descriptors, by process',
-      note: 'Each media port in use is one: they follow the calls under way, and must come back to where they began.',
+      note: 'Ports, connections and open files. They follow the calls under way, and must come back to where they began.',
       scale: 'linear',
       tick: whole,
       series: seriesOf(
         samples,
         ofProcess(({ fds }) => fds),
+      ),
+    }),
+    figure({
+      ...common,
+      id: 'ports',
+      title: 'Ports and connections, by process',
+      note: 'Sockets, among the file descriptors above: each media port in use is one.',
+      scale: 'linear',
+      tick: whole,
+      series: seriesOf(
+        samples,
+        ofProcess(({ sockets }) => sockets),
       ),
     }),
     figure({
