@@ -21,7 +21,7 @@ import type { Results } from './results.js';
 const subjectsText = ({
   peer,
 }: Results): string => `- **phone to phone**: the load generators call each other; what is left when nothing stands between.
-- **plain B2BUA**: 80 lines on drachtio-srf and the embedded agent (\`test/bench/plain-b2bua.ts\`). No lists, no journal,
+- **plain B2BUA**: some 100 lines on drachtio-srf and the embedded agent (\`test/bench/plain-b2bua.ts\`). No lists, no journal,
   no media: the least any controller on this stack can cost.
 - **Sallyport**: the whole job. Lists in Redis, decision and CDR each journalled durably, media anchored on rtpengine
   and blocked until connected, nine calls in ten recorded, proved, and made into a WAV with its manifest, one in ten
@@ -93,7 +93,11 @@ ${cpuTable(results, ['redis', 'rtpengine', 'caller', 'called'])}
 
 ## Beside Kamailio
 
-${results.peer === null ? 'Kamailio was not measured in this run.' : besideKamailio(results)}
+${
+  results.peer === null
+    ? 'Kamailio was not measured in this run.'
+    : `${besideKamailio(results)}\n\nThese are ratios of medians; those of the goals above are medians of each round's.`
+}
 
 ${results.policy === null ? '' : `${policySection(results.policy)}\n`}## A burst
 
