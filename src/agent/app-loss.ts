@@ -3,6 +3,20 @@ import type { AppConnection } from './app-connection.js';
 import { type Context, sendEvent } from './context.js';
 import type { DialogRequests } from './dialog-requests.js';
 import { retryAfter } from './refusals.js';
+import type { ServerRequest } from './server-request.js';
+
+/** Refuses an INVITE that an application was asked about, and tells the application that its caller is gone. */
+export function turnAway(
+  context: Context,
+  answers: Answers,
+  request: ServerRequest,
+  why: 'app-silent' | 'draining',
+): void {
+  const { app, flow, txnId, dialog } = request;
+  const id = dialog?.id ?? '';
+  if (answers.finish(request, 503, why, retryAfter()))
+    sendEvent(context, app, 'network', flow, txnId, id, cancelText(request));
+}
 
 /**
  * An application's connection is gone. Nothing of it stays unanswered: requests that wait for it are refused, its
@@ -47,7 +61,6 @@ export function appSilent(context: Context, answers: Answers, app: AppConnection
   for (const request of [...app.requests]) {
     // One that has a dialog was answered in part, so somebody has looked at it.
     if (request.method !== 'INVITE' || request.dialog !== undefined) continue;
-    if (answers.finish(request, 503, 'app-silent', retryAfter()))
-      sendEvent(context, app, 'network', request.flow, request.txnId, '', cancelText(request));
+    turnAway(context, answers, request, 'app-silent');
   }
 }

@@ -1,8 +1,8 @@
-import { type Answers, cancelText } from './answers.js';
-import { type Context, sendEvent } from './context.js';
+import type { Answers } from './answers.js';
+import { turnAway } from './app-loss.js';
+import type { Context } from './context.js';
 import type { Dialog } from './dialog.js';
 import type { DialogRequests } from './dialog-requests.js';
-import { retryAfter } from './refusals.js';
 
 /** How often it is looked whether the last call has ended. */
 const LOOK_MS = 100;
@@ -26,19 +26,7 @@ const callsOf = (context: Context): readonly Dialog[] =>
 
 /** Whoever is up is hung up on, whoever waits is refused; applications are told of both. */
 const endAll = (context: Context, answers: Answers, dialogRequests: DialogRequests): void => {
-  for (const request of [...context.setups]) {
-    const { app } = request;
-    if (answers.finish(request, 503, 'draining', retryAfter()))
-      sendEvent(
-        context,
-        app,
-        'network',
-        request.flow,
-        request.txnId,
-        request.dialog?.id ?? '',
-        cancelText(request),
-      );
-  }
+  for (const request of [...context.setups]) turnAway(context, answers, request, 'draining');
   for (const invite of [...context.invites.values()]) invite.abandon();
   for (const dialog of callsOf(context)) {
     const { accepted } = dialog;
